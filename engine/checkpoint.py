@@ -1,0 +1,161 @@
+"""A checkpoint is a directory: safetensors, config.json, card.json, manifest (design.md §9)."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.manifest import verify_manifest, write_manifest
+
+WEIGHTS = "model.safetensors"
+STATE = "state.safetensors"
+
+
+@contextmanager
+def whole_directory(target: Path) -> Iterator[Path]:
+    """A directory to fill; it becomes `target` only if the block succeeds, files synced.
+
+    A `target` that is already there is replaced after the new one is complete.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    try:
+        yield partial
+        write_manifest(partial)
+        for path in partial.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        partial.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_model(
+    directory: Path,
+    model: nn.Module,
+    config: Mapping[str, Any],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> None:
+    """Put a model's weights, config and card into a directory being filled.
+
+    Args:
+        config: role and sizes, from which `engine.loading` builds the module again.
+        card: data, seeds, code version, metrics, lineage.
+        half: store floating weights as float16 (for shipped checkpoints).
+    """
+    weights = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(weights, directory / WEIGHTS)
+    write_json(directory / "config.json", config)
+    write_json(directory / "card.json", card)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as readable JSON."""
+    path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """A checkpoint's config, after its manifest was checked.
+
+    Raises:
+        ValueError: not a checkpoint directory, or one that is incomplete or changed.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"there is no checkpoint directory {directory}")
+    verify_manifest(directory)
+    values: dict[str, Any] = json.loads((directory / "config.json").read_text())
+    return values
+
+
+def load_weights(directory: Path, model: nn.Module) -> None:
+    """Load `model.safetensors` strictly, as float32.
+
+    Raises:
+        ValueError: names or shapes that do not fit the module, all of them named.
+    """
+    weights = load_file(directory / WEIGHTS)
+    own = model.state_dict()
+    wrong = [f"{name} is unexpected" for name in sorted(set(weights) - set(own))]
+    wrong += [f"{name} is missing" for name in sorted(set(own) - set(weights))]
+    wrong += [
+        f"{name} is {list(weights[name].shape)}, not {list(own[name].shape)}"
+        for name in sorted(set(own) & set(weights))
+        if weights[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise ValueError(f"{directory.name} does not fit its config: {'; '.join(wrong[:8])}")
+    model.load_state_dict({name: w.to(own[name].dtype) for name, w in weights.items()}, strict=True)
+
+
+def write_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: Mapping[str, Tensor] | None = None,
+    progress: Mapping[str, Any],
+) -> None:
+    """Put what a job needs to go on into a directory being filled: no generator state."""
+    tensors = {f"model.{name}": t.contiguous() for name, t in model.state_dict().items()}
+    tensors |= {f"average.{name}": t.contiguous() for name, t in (average or {}).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(t) for name, t in state.items()}
+    save_file(tensors, directory / STATE)
+    write_json(directory / "progress.json", progress)
+
+
+def read_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: dict[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Restore what `write_state` wrote, in place; returns the progress values.
+
+    Raises:
+        ValueError: incomplete or changed files.
+    """
+    verify_manifest(directory)
+    tensors = load_file(directory / STATE)
+    model.load_state_dict(_below("model.", tensors), strict=True)
+    if average is not None:
+        for name, tensor in _below("average.", tensors).items():
+            average[name].copy_(tensor)
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _below("optimizer.", tensors).items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    progress: dict[str, Any] = json.loads((directory / "progress.json").read_text())
+    return progress
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

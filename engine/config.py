@@ -1,0 +1,129 @@
+"""Configs are frozen dataclasses whose every field is declared once, with `knob`."""
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Self
+
+
+def knob(
+    default: Any = dataclasses.MISSING,
+    help: str = "",
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    factory: Any = dataclasses.MISSING,
+) -> Any:
+    """Declare a tunable value: default, one line of help, and the inclusive range it may take."""
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    if factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of every config: checks ranges at construction and converts to and from plain dicts.
+
+    Raises:
+        ValueError: a value is outside the range its knob declares.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_range(type(self).__name__, field, getattr(self, field.name))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain JSON values. Unknown names and wrong types are a `ValueError`."""
+        hints = typing.get_type_hints(cls)
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__} has no option {', '.join(unknown)}; it has {', '.join(known)}"
+            )
+        return cls(
+            **{
+                name: _coerce(f"{cls.__name__}.{name}", hints[name], value)
+                for name, value in values.items()
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values from which `from_dict` builds an equal config."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed; checked like a new one."""
+        return dataclasses.replace(self, **changes)
+
+
+def assign(values: dict[str, Any], assignment: str) -> None:
+    """Apply one command-line `a.b=value` to nested plain values; value is JSON, else a string."""
+    path, separator, text = assignment.partition("=")
+    if not separator:
+        raise ValueError(f"--set takes name=value, not {assignment!r}")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    *parents, name = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[name] = value
+
+
+def _check_range(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
+    low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
+    where = f"{owner}.{field.name}"
+    if choices is not None and value not in choices:
+        raise ValueError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if not isinstance(number, (int, float)) or isinstance(number, bool):
+            continue
+        if math.isnan(number):
+            raise ValueError(f"{where} must be a number, not NaN")
+        if low is not None and number < low:
+            raise ValueError(f"{where} must be at least {low}, not {number}")
+        if high is not None and number > high:
+            raise ValueError(f"{where} must be at most {high}, not {number}")
+
+
+def _coerce(where: str, hint: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        [inner] = [argument for argument in arguments if argument is not type(None)]
+        return _coerce(where, inner, value)
+    if isinstance(hint, type) and issubclass(hint, Config):
+        if isinstance(value, hint):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{where} must be an object, not {value!r}")
+        return hint.from_dict(value)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{where} must be a list, not {value!r}")
+        return tuple(_coerce(where, arguments[0], item) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (bool, int, float, str) and type(value) is not hint:
+        raise ValueError(f"{where} must be of type {hint.__name__}, not {value!r}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""Windows of episodes and action statistics."""

@@ -1,0 +1,1 @@
+"""Reality: simulators behind the Env protocol."""

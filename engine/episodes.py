@@ -1,0 +1,97 @@
+"""The episode directory: `episode.npz` and `episode.json`, whole or absent (design.md §9)."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.types import Outcome, Trajectory
+
+_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+
+
+def check_episode_id(episode_id: str) -> str:
+    """The id itself, if it can name a directory and nothing else.
+
+    Raises:
+        ValueError: anything but letters, digits, '-', '_' and '.', or longer than 128.
+    """
+    if not _ID.match(episode_id):
+        raise ValueError(f"{episode_id!r} is not an episode id")
+    return episode_id
+
+
+def write_episode(root: Path, trajectory: Trajectory) -> Path:
+    """Write `root/<id>/`; an episode of that id that is already there is kept as it is."""
+    directory = root / check_episode_id(trajectory.id)
+    if directory.exists():
+        return directory
+    root.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=root, prefix=".partial-"))
+    try:
+        arrays = {"frames": trajectory.frames, "actions": trajectory.actions, **trajectory.arrays}
+        with (partial / "episode.npz").open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+            stream.flush()
+            os.fsync(stream.fileno())
+        (partial / "episode.json").write_text(
+            json.dumps(episode_record(trajectory), indent=1) + "\n"
+        )
+        partial.chmod(0o755)
+        partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return directory
+
+
+def episode_record(trajectory: Trajectory) -> dict[str, Any]:
+    """What `episode.json` holds: everything but the arrays."""
+    return {
+        "id": trajectory.id,
+        "task": trajectory.task,
+        "start_id": trajectory.start_id,
+        "instruction": trajectory.instruction,
+        "imagined": trajectory.imagined,
+        "success": trajectory.outcome.success,
+        "end_step": trajectory.outcome.end_step,
+        "num_actions": len(trajectory.actions),
+        "lineage": dict(trajectory.lineage),
+        "replay": dict(trajectory.replay),
+    }
+
+
+def read_episode(directory: Path) -> Trajectory:
+    """The trajectory stored in an episode directory.
+
+    Raises:
+        ValueError: the directory is not a whole, readable episode.
+    """
+    try:
+        record = json.loads((directory / "episode.json").read_text())
+        with np.load(directory / "episode.npz", allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return Trajectory(
+            id=record["id"],
+            task=record["task"],
+            start_id=record["start_id"],
+            instruction=record["instruction"],
+            imagined=record["imagined"],
+            outcome=Outcome(record["success"], record["end_step"]),
+            frames=arrays.pop("frames"),
+            actions=arrays.pop("actions"),
+            arrays=arrays,
+            lineage=record["lineage"],
+            replay=record["replay"],
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{directory} is not a readable episode: {error}") from error
+
+
+def list_episodes(root: Path) -> list[Path]:
+    """The episode directories under a root, sorted by name."""
+    return sorted(path.parent for path in root.glob("*/episode.json"))

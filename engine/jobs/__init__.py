@@ -1,0 +1,1 @@
+"""One file per job; a job is run(config, run)."""

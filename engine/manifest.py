@@ -1,0 +1,65 @@
+"""File hashes of a directory: what makes a checkpoint or an episode provably itself."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def build_manifest(directory: Path) -> list[dict[str, Any]]:
+    """name, bytes and sha256 of every file of a directory but the manifest, sorted by name."""
+    return [
+        {
+            "name": path.relative_to(directory).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+        }
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    ]
+
+
+def write_manifest(directory: Path) -> None:
+    """Write the directory's `manifest.json`."""
+    text = json.dumps({"files": build_manifest(directory)}, indent=1)
+    (directory / MANIFEST).write_text(text + "\n")
+
+
+def verify_manifest(directory: Path) -> None:
+    """Check that each file named by the manifest is there, unchanged.
+
+    Raises:
+        ValueError: no manifest, or the first file that is missing or differs.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{directory.name} has no {MANIFEST}: not a complete checkpoint")
+    for entry in json.loads(path.read_text())["files"]:
+        file = directory / entry["name"]
+        if not file.is_file():
+            raise ValueError(f"{directory.name} lacks {entry['name']}, which its manifest names")
+        if file.stat().st_size != entry["bytes"] or file_sha256(file) != entry["sha256"]:
+            raise ValueError(f"{directory.name}/{entry['name']} is not the file its manifest names")
+
+
+def checkpoint_hash(directory: Path) -> str:
+    """Identity of a checkpoint: hash over names and hashes of its weights and config files.
+
+    The card is left out, so that describing a checkpoint better does not change what it is.
+    """
+    entries = json.loads((directory / MANIFEST).read_text())["files"]
+    identity = [
+        (entry["name"], entry["sha256"]) for entry in entries if entry["name"] != "card.json"
+    ]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

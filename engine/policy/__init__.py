@@ -1,0 +1,1 @@
+"""The OpenVLA-OFT policy (method.md §2)."""

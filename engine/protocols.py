@@ -1,0 +1,176 @@
+"""The seven interfaces (design.md §9). Shapes: n starts (groups) · g members of a group ·
+b any batch · t frames · k chunk steps · c h w image · a action dims · l action tokens ·
+s patch tokens · d width · z y x latent channels, rows, columns."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from engine.tasks import Task
+from engine.types import JudgeRules, Label, Normalization, Trajectory
+
+
+@dataclass(frozen=True)
+class ActionChunk:
+    """What a policy proposes for the next k steps of each row.
+
+    Attributes:
+        tokens: action-token indices in [0, 256): bin of each number, step major, l = k * a.
+        actions: normalised actions in [-1, 1] (bin centres).
+        log_probs: log-probability of each token at the sampling temperature (> 0), float32.
+        entropy: entropy of each token's distribution in nats, float32.
+    """
+
+    tokens: Int64[Tensor, "b l"]
+    actions: Float[Tensor, "b k a"]
+    log_probs: Float[Tensor, "b l"]
+    entropy: Float[Tensor, "b l"]
+
+
+@runtime_checkable
+class WorldModel(Protocol):
+    """(context latents, actions) -> next latents, and the autoencoder around them."""
+
+    @property
+    def context_frames(self) -> int: ...
+    @property
+    def chunk_size(self) -> int: ...
+    @property
+    def action_dim(self) -> int: ...
+    @property
+    def latent_shape(self) -> tuple[int, int, int]: ...
+
+    def encode(
+        self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "b z y x"]:
+        """Frames in [-1, 1] to scaled latents, sampled from the posterior."""
+        ...
+
+    def predict(
+        self,
+        latents: Float[Tensor, "b t z y x"],
+        actions: Float[Tensor, "b k a"],
+        generators: Sequence[torch.Generator],
+        denoising_steps: int,
+    ) -> Float[Tensor, "b k z y x"]:
+        """The k latents that follow `context_frames` latents under normalised actions."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
+        """Latents to frames in [-1, 1] (not clipped)."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """(frame, instruction) -> a chunk of action tokens."""
+
+    @property
+    def chunk_size(self) -> int: ...
+    @property
+    def action_dim(self) -> int: ...
+    @property
+    def normalization(self) -> Normalization: ...
+
+    def act(
+        self,
+        images: UInt8[Tensor, "b h w 3"],
+        instructions: Sequence[str],
+        generators: Sequence[torch.Generator],
+        temperature: float,
+    ) -> ActionChunk:
+        """Sample one chunk a row; temperature 0 takes the arg-max and ignores the generators."""
+        ...
+
+    def log_probs(
+        self,
+        images: UInt8[Tensor, "b h w 3"],
+        instructions: Sequence[str],
+        tokens: Int64[Tensor, "b l"],
+        temperature: float,
+    ) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
+        """(log-probabilities of the tokens, entropies), differentiable."""
+        ...
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """Window of frames -> probability of success."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def success_threshold(self) -> float: ...
+
+    def probabilities(
+        self, frames: UInt8[Tensor, "b t h w 3"], rules: JudgeRules
+    ) -> tuple[Int64[Tensor, " w"], Float[Tensor, "b w"]]:
+        """(exclusive window ends, success probability of each window of each row)."""
+        ...
+
+
+@runtime_checkable
+class Env(Protocol):
+    """A task in reality: the simulator."""
+
+    @property
+    def task(self) -> Task: ...
+    @property
+    def action_dim(self) -> int: ...
+
+    def reset(self, start_id: int) -> None:
+        """Go to the initial state that the id fixes."""
+        ...
+
+    def step(self, action: npt.NDArray[np.float32]) -> bool:
+        """Execute one raw action; True in the step at which the task is achieved."""
+        ...
+
+    def render(self) -> npt.NDArray[np.uint8]:
+        """The current frame, uint8 [h, w, 3]."""
+        ...
+
+
+@runtime_checkable
+class Run(Protocol):
+    """All that a job sees of the outside world."""
+
+    def log(self, step: int, metrics: dict[str, float]) -> None: ...
+    def progress(self, done: int, total: int) -> None: ...
+    def alarm(self, message: str) -> None: ...
+    def record(self, episode: Trajectory) -> None: ...
+    def checkpoint(self, step: int) -> AbstractContextManager[Path]: ...
+    def latest_checkpoint(self) -> Path | None: ...
+    @property
+    def stop_requested(self) -> bool: ...
+    @property
+    def pause_requested(self) -> bool: ...
+
+
+@runtime_checkable
+class TrajectoryStore(Protocol):
+    """Where trajectories are kept."""
+
+    def add(self, trajectory: Trajectory) -> str: ...
+    def get(self, episode_id: str) -> Trajectory: ...
+    def ids(
+        self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None
+    ) -> list[str]: ...
+
+
+@runtime_checkable
+class LabelStore(Protocol):
+    """Where labels are kept: append-only events."""
+
+    def add(self, label: Label) -> Label: ...
+    def of(self, episode_id: str) -> list[Label]: ...
+    def current(self, episode_id: str) -> Label | None: ...
+    def all(self) -> list[Label]: ...

@@ -1,0 +1,1 @@
+"""The world model: STDiT, rectified flow and autoencoder (method.md §1)."""

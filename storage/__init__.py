@@ -1,0 +1,1 @@
+"""The filing cabinet: DuckDB, files and catalogues. No torch, no Gradio."""
