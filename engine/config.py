@@ -6,7 +6,9 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound="Config")
 
 
 def knob(
@@ -38,7 +40,7 @@ class Config:
             _check_range(type(self).__name__, field, getattr(self, field.name))
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
         """Build from plain JSON values. Unknown names and wrong types are a `ValueError`."""
         hints = typing.get_type_hints(cls)
         known = [field.name for field in dataclasses.fields(cls)]
@@ -58,7 +60,7 @@ class Config:
         """Plain JSON values from which `from_dict` builds an equal config."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: C, **changes: Any) -> C:
         """A copy with some fields changed; checked like a new one."""
         return dataclasses.replace(self, **changes)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +65,9 @@ class Normalization:
     def normalize(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Raw actions [..., a] to model units; not clipped (the world model's side, §2.2)."""
         q01, q99 = np.asarray(self.q01), np.asarray(self.q99)
-        scaled = 2.0 * (actions - q01) / (q99 - q01) - 1.0
-        return np.where(np.asarray(self.mask), scaled, actions).astype(actions.dtype)
+        span = np.where(self.mask, q99 - q01, 1.0)
+        scaled = 2.0 * (actions - q01) / span - 1.0
+        return np.where(self.mask, scaled, actions).astype(actions.dtype)
 
     def denormalize(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Model units [..., a] in [-1, 1] to raw actions."""
@@ -79,7 +80,7 @@ class Normalization:
         return {"q01": list(self.q01), "q99": list(self.q99), "mask": list(self.mask)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> "Normalization":
         """The inverse of `to_dict`."""
         return cls(
             q01=tuple(float(value) for value in values["q01"]),
