@@ -1,0 +1,277 @@
+"""The parts of the transformer: embeddings, attention within and across frames, blocks, last layer.
+
+Everything follows method.md §1.2. Attribute names are the released parameter names (§1.3).
+Only matrix products: no convolution runs here, so a row never depends on the size of its batch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+EPSILON = 1e-6
+TIME_FREQUENCIES = 128
+ROPE_BASE = 10000.0
+STEADY_ROWS = 32
+
+
+@dataclass(frozen=True)
+class KeysValues:
+    """What one temporal block remembers of the context frames: keys are normalised and rotated."""
+
+    keys: Float[Tensor, "b s heads c e"]
+    values: Float[Tensor, "b s heads c e"]
+
+
+def steady(layers: nn.Module, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x e"]:
+    """Apply layers to vectors, never to fewer than 32 at once.
+
+    Products of a few rows take other CPU kernels that round differently; padded, a row's result
+    does not depend on how many rows it came with. Tokens of frames are many anyway.
+    """
+    rows = x.flatten(0, -2)
+    padded = F.pad(rows, (0, 0, 0, max(0, STEADY_ROWS - len(rows))))
+    return layers(padded)[: len(rows)].unflatten(0, x.shape[:-1])
+
+
+def modulate(
+    x: Float[Tensor, "*x d"], shift: Float[Tensor, "*m d"], gain: Float[Tensor, "*m d"]
+) -> Float[Tensor, "*x d"]:
+    """LayerNorm without own parameters, times gain (1 + scale), plus shift."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPSILON), gain)
+
+
+def rotations(
+    frequencies: Float[Tensor, " p"], first: int, count: int
+) -> Complex[Tensor, "t 1 1 p"]:
+    """Unit complex numbers that turn pair p of frame first + i by (first + i) * frequency p."""
+    frames = torch.arange(first, first + count, device=frequencies.device, dtype=torch.float32)
+    angles = torch.outer(frames, frequencies.float())
+    return torch.polar(torch.ones_like(angles), angles)[:, None, None]
+
+
+def position_table(
+    rows: int, columns: int, width: int, scale: float, device: torch.device
+) -> Float[Tensor, "s d"]:
+    """Sine-cosine positions of a rows × columns grid of tokens, column half first.
+
+    Args:
+        width: length of a token's vector, a multiple of 4.
+        scale: size of the image relative to the reference size, sqrt(height * width) / 512.
+    """
+    base = round(math.sqrt(rows * columns))
+    exponents = torch.arange(0, width // 2, 2, device=device, dtype=torch.float32) / (width // 2)
+    frequencies = 1.0 / (ROPE_BASE**exponents)
+
+    def waves(count: int) -> Tensor:
+        places = torch.arange(count, device=device, dtype=torch.float32) / scale * (base / count)
+        angles = torch.outer(places, frequencies)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+    across = waves(columns)[None].expand(rows, -1, -1)
+    down = waves(rows)[:, None].expand(-1, columns, -1)
+    return torch.cat([across, down], dim=-1).flatten(0, 1)
+
+
+class PatchEmbedding(nn.Module):
+    """Patches to tokens. A convolution's parameters, used as a matrix."""
+
+    def __init__(self, in_channels: int, width: int, patch_size: int) -> None:
+        super().__init__()
+        size = (1, patch_size, patch_size)
+        self.proj = nn.Conv3d(in_channels, width, kernel_size=size, stride=size)
+
+    def forward(self, patches: Float[Tensor, "b t s p"]) -> Float[Tensor, "b t s d"]:
+        """Patches, each flattened in the order channel, row, column, to tokens."""
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+
+
+class TimestepEmbedding(nn.Module):
+    """Diffusion time in [0, 1000] to a vector (method.md §1.2, 3)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * TIME_FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width)
+        )
+
+    def forward(self, timestep: Float[Tensor, " b"]) -> Float[Tensor, "b d"]:
+        """One vector for each time."""
+        steps = torch.arange(TIME_FREQUENCIES, device=timestep.device, dtype=torch.float32)
+        frequencies = torch.exp(-math.log(10000.0) * steps / TIME_FREQUENCIES)
+        angles = timestep.float()[:, None] * frequencies
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return steady(self.mlp, waves)
+
+
+class ActionEmbedding(nn.Module):
+    """Normalised actions to vectors, and the vector of a frame without one."""
+
+    def __init__(self, action_dim: int, width: int) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(action_dim, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+        )
+        self.none_action = nn.Embedding(1, width)
+
+    def forward(self, actions: Float[Tensor, "b k a"]) -> Float[Tensor, "b k d"]:
+        """One vector for each action."""
+        return steady(self.fc, actions)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with RMS-normalised queries and keys, over tokens or over frames."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm = nn.RMSNorm(width // heads, eps=EPSILON)
+        self.k_norm = nn.RMSNorm(width // heads, eps=EPSILON)
+        self.proj = nn.Linear(width, width)
+
+    def within_frames(self, x: Float[Tensor, "b t s d"]) -> Float[Tensor, "b t s d"]:
+        """Every token of a frame sees every token of the same frame."""
+        b, t, s, d = x.shape
+        q, k, v = self.qkv(x).view(b * t, s, 3, self.heads, d // self.heads).unbind(2)
+        attended = F.scaled_dot_product_attention(
+            self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
+        )
+        return self.proj(attended.transpose(1, 2).reshape(b, t, s, d))
+
+    def keys_values(
+        self, x: Float[Tensor, "b t s d"], turn: Complex[Tensor, "t 1 1 p"]
+    ) -> KeysValues:
+        """Keys and values alone, of frames whose own features nobody reads any more."""
+        b, t, s, d = x.shape
+        projected = F.linear(x, self.qkv.weight[d:], self.qkv.bias[d:])
+        k, v = projected.view(b, t, s, 2, self.heads, d // self.heads).unbind(3)
+        return KeysValues(_frames_last(_rotate(self.k_norm(k), turn)), _frames_last(v))
+
+    def across_frames(
+        self,
+        x: Float[Tensor, "b t s d"],
+        turn: Complex[Tensor, "t 1 1 p"],
+        past: KeysValues | None,
+    ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
+        """Every frame sees itself, the frames before it and the remembered past, place by place.
+
+        Returns:
+            (features, keys and values of these frames).
+        """
+        b, t, s, d = x.shape
+        q, k, v = self.qkv(x).view(b, t, s, 3, self.heads, d // self.heads).unbind(3)
+        q = _frames_last(_rotate(self.q_norm(q), turn))
+        own = KeysValues(_frames_last(_rotate(self.k_norm(k), turn)), _frames_last(v))
+        keys, values = own.keys, own.values
+        if past is not None:
+            keys = torch.cat([past.keys, keys], dim=-2)
+            values = torch.cat([past.values, values], dim=-2)
+        attended = F.scaled_dot_product_attention(
+            q.flatten(0, 1),
+            keys.flatten(0, 1),
+            values.flatten(0, 1),
+            attn_mask=_causal(t, keys.shape[-2], x.device),
+        )  # (b s) heads t e
+        features = attended.view(b, s, self.heads, t, -1).permute(0, 3, 1, 2, 4)
+        return self.proj(features.reshape(b, t, s, d)), own
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a tanh-approximated GELU between."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x d"]:
+        """Apply to the last dimension."""
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Attention and MLP, each shifted, scaled and gated (method.md §1.2, 6).
+
+    # paper: writes the residual gain as 1 + gate; the released code uses the gate alone.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.scale_shift_table = nn.Parameter(torch.empty(6, width))
+        self.attn = Attention(width, heads)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
+
+    def within_frames(
+        self, x: Float[Tensor, "b t s d"], modulation: Float[Tensor, "#b #t 6 d"]
+    ) -> Float[Tensor, "b t s d"]:
+        """A spatial block."""
+        shift, gain, gate, *mlp = self._modulation(modulation)
+        x = torch.addcmul(x, gate, self.attn.within_frames(modulate(x, shift, gain)))
+        return self._mlp(x, *mlp)
+
+    def across_frames(
+        self,
+        x: Float[Tensor, "b t s d"],
+        modulation: Float[Tensor, "#b #t 6 d"],
+        turn: Complex[Tensor, "t 1 1 p"],
+        past: KeysValues | None = None,
+    ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
+        """A temporal block: (features, keys and values of these frames)."""
+        shift, gain, gate, *mlp = self._modulation(modulation)
+        attended, own = self.attn.across_frames(modulate(x, shift, gain), turn, past)
+        return self._mlp(torch.addcmul(x, gate, attended), *mlp), own
+
+    def keys_values(
+        self,
+        x: Float[Tensor, "b t s d"],
+        modulation: Float[Tensor, "#b #t 6 d"],
+        turn: Complex[Tensor, "t 1 1 p"],
+    ) -> KeysValues:
+        """What a temporal block remembers of frames that go no further."""
+        shift, gain, *_ = self._modulation(modulation)
+        return self.attn.keys_values(modulate(x, shift, gain), turn)
+
+    def _modulation(self, modulation: Tensor) -> list[Tensor]:
+        """[shift, 1 + scale, gate] of the attention, then of the MLP, each [b t 1 d]."""
+        vectors = (self.scale_shift_table + modulation).unsqueeze(-2).unbind(-3)
+        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = vectors
+        return [shift, 1.0 + scale, gate, mlp_shift, 1.0 + mlp_scale, mlp_gate]
+
+    def _mlp(self, x: Tensor, shift: Tensor, gain: Tensor, gate: Tensor) -> Tensor:
+        return torch.addcmul(x, gate, self.mlp(modulate(x, shift, gain)))
+
+
+class FinalLayer(nn.Module):
+    """Tokens to patches; modulated by the time's embedding itself."""
+
+    def __init__(self, width: int, patch_values: int) -> None:
+        super().__init__()
+        self.scale_shift_table = nn.Parameter(torch.empty(2, width))
+        self.linear = nn.Linear(width, patch_values)
+
+    def modulate(
+        self, x: Float[Tensor, "b t s d"], time: Float[Tensor, "#b d"]
+    ) -> Float[Tensor, "b t s d"]:
+        """Normalise, scale and shift by the time's embedding."""
+        shift, scale = (self.scale_shift_table + time[:, None]).unbind(1)
+        return modulate(x, shift[:, None, None], 1.0 + scale[:, None, None])
+
+
+def _rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """Rotary embedding of [b t s heads e], pairs (2p, 2p + 1)."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+
+
+def _frames_last(x: Tensor) -> Tensor:
+    """[b t s heads e] to [b s heads t e]."""
+    return x.permute(0, 2, 3, 1, 4)
+
+
+def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
+    """True where a query may look: the last `queries` of `keys` frames, inclusive."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)

@@ -1,0 +1,261 @@
+"""STDiT: velocity of future latents, given past latents and actions (method.md §1.1 to §1.3).
+
+The last `chunk_size` frames are denoised, the first `context_frames` are given. The features of
+context frames depend on nothing else (fact 5): causal attention across time, a fixed time, no
+action. `context` computes them once and `denoise` runs the other frames alone, exactly.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from engine.config import Config, knob
+from engine.world_model.blocks import (
+    ActionEmbedding,
+    Block,
+    FinalLayer,
+    KeysValues,
+    PatchEmbedding,
+    TimestepEmbedding,
+    position_table,
+    rotations,
+    steady,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(Config):
+    """Sizes of the transformer; the defaults are the demo's, method.md §1.1 has the released."""
+
+    hidden_size: int = knob(128, "Width of a token", low=8)
+    depth: int = knob(4, "Spatial blocks, and as many temporal ones", low=1)
+    num_heads: int = knob(4, "Attention heads", low=1)
+    mlp_ratio: float = knob(4.0, "Width of the MLP relative to the token", low=1.0)
+    in_channels: int = knob(8, "Channels of a latent", low=1)
+    patch_size: int = knob(2, "Rows and columns of a latent in one token", low=1)
+    predict_sigma: bool = knob(False, "Twice the output channels, as the released; half is unused")
+    action_dim: int = knob(4, "Numbers in an action", low=1)
+    chunk_size: int = knob(8, "Frames denoised at once, one for each action", low=1)
+    context_frames: int = knob(4, "Past frames that are given", low=1)
+    input_sq_size: int = knob(512, "Side of the image at which positions count in patches", low=1)
+    context_timestep: float = knob(15.0, "Diffusion time of context frames", low=0.0, high=1000.0)
+    round_timestep_to_bf16: bool = knob(False, "Round the time first, as released weights expect")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden_size % 4 or self.hidden_size % (2 * self.num_heads):
+            raise ValueError(
+                f"TransformerConfig.hidden_size must be a multiple of 4 and of 2 * num_heads = "
+                f"{2 * self.num_heads}, not {self.hidden_size}"
+            )
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output, of which the first `in_channels` are the velocity."""
+        return 2 * self.in_channels if self.predict_sigma else self.in_channels
+
+
+@dataclass(frozen=True)
+class ContextCache:
+    """Everything a chunk needs of its context frames, whatever the time and the actions.
+
+    Attributes:
+        past: keys and values of each temporal block.
+        positions: the table added to every frame's tokens.
+    """
+
+    past: tuple[KeysValues, ...]
+    positions: Float[Tensor, "s d"]
+
+
+class Rope(nn.Module):
+    """Holds the rotary frequencies under their released name."""
+
+    freqs: Tensor
+
+    def __init__(self, head_size: int) -> None:
+        super().__init__()
+        exponents = torch.arange(0, head_size, 2, dtype=torch.float32) / head_size
+        self.register_buffer("freqs", 1.0 / (10000.0**exponents))
+
+
+class STDiT(nn.Module):
+    """Diffusion transformer with attention within frames and, causal, across frames.
+
+    # paper: Table 3 says noise prediction; code and checkpoints predict v = x0 - noise.
+    """
+
+    def __init__(self, config: TransformerConfig, *, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        width, heads = config.hidden_size, config.num_heads
+        self.rope = Rope(width // heads)
+        self.x_embedder = PatchEmbedding(config.in_channels, width, config.patch_size)
+        self.t_embedder = TimestepEmbedding(width)
+        self.action_embedder = ActionEmbedding(config.action_dim, width)
+        self.t_block = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
+        self.spatial_blocks = nn.ModuleList(
+            Block(width, heads, config.mlp_ratio) for _ in range(config.depth)
+        )
+        self.temporal_blocks = nn.ModuleList(
+            Block(width, heads, config.mlp_ratio) for _ in range(config.depth)
+        )
+        self.final_layer = FinalLayer(width, config.patch_size**2 * config.out_channels)
+        self.initialise(torch.Generator().manual_seed(seed))
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights, a function of the generator alone.
+
+        Xavier matrices and zero biases as in DiT; tables N(0, 1/width) and small time layers as in
+        Open-Sora, so that gates start small but open; the last layer zero, so that the first
+        prediction is zero velocity. Temporal blocks start like spatial ones: here they are not
+        added to a trained image model.
+        """
+        width = self.config.hidden_size
+        for name, parameter in self.named_parameters():
+            if name.endswith("norm.weight"):
+                nn.init.ones_(parameter)
+            elif name.endswith("bias") or name.startswith("final_layer.linear"):
+                nn.init.zeros_(parameter)
+            elif name.endswith("scale_shift_table"):
+                nn.init.normal_(parameter, std=width**-0.5, generator=generator)
+            elif name.startswith(("t_embedder", "t_block", "action_embedder.none_action")):
+                nn.init.normal_(parameter, std=0.02, generator=generator)
+            else:
+                nn.init.xavier_uniform_(parameter.flatten(1), generator=generator)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b c t y x"],
+        timestep: Float[Tensor, " b"],
+        actions: Float[Tensor, "b k a"],
+        mask: Bool[Tensor, "b t"],
+        height: int,
+        width: int,
+    ) -> Float[Tensor, "b out t y x"]:
+        """The network as published, for any mask; `denoise` is the fast way for the usual one.
+
+        Args:
+            x: latents, noisy where `mask` is True.
+            timestep: diffusion time in [0, 1000] of the masked frames.
+            actions: normalised actions of the last k frames.
+            mask: True = frame being denoised, False = context.
+            height, width: size of the image in pixels.
+
+        Returns:
+            Velocity in the first `in_channels` channels, float32; meaningless where mask is False.
+        """
+        c = x.shape[2] - actions.shape[1]
+        time, given = self._times(timestep)
+        pads = self.action_embedder.none_action.weight.expand(len(x), c, -1)
+        action = torch.cat([pads, self.action_embedder(actions)], dim=1)
+        chosen = mask[:, :, None, None]
+        still = self._modulation(given)[:, None]
+        spatial = torch.where(chosen, self._modulation(time[:, None] + action), still)
+        temporal = torch.where(chosen, self._modulation(time)[:, None], still)
+        turn = rotations(self.rope.freqs, 0, x.shape[2])
+
+        tokens = self._embed(x, self._positions(x, height, width))
+        for within, across in self._pairs():
+            tokens = within.within_frames(tokens, spatial)
+            tokens, _ = across.across_frames(tokens, temporal, turn)
+        moved = self.final_layer.modulate(tokens, time)
+        # The released code modulates context frames a second time; nobody reads their output.
+        moved = torch.where(chosen, moved, self.final_layer.modulate(moved, given))
+        return self._frames(self.final_layer.linear(moved), x.shape[-2], x.shape[-1])
+
+    def context(self, latents: Float[Tensor, "b c n y x"], height: int, width: int) -> ContextCache:
+        """Features of the n context frames, in training noised to `context_timestep`."""
+        positions = self._positions(latents, height, width)
+        _, given = self._times(latents.new_empty(0))
+        modulation = self._modulation(given)[:, None]
+        turn = rotations(self.rope.freqs, 0, latents.shape[2])
+        tokens = self._embed(latents, positions)
+        past = []
+        for within, across in self._pairs():
+            tokens = within.within_frames(tokens, modulation)
+            if across is self.temporal_blocks[-1]:
+                past.append(across.keys_values(tokens, modulation, turn))
+            else:
+                tokens, own = across.across_frames(tokens, modulation, turn)
+                past.append(own)
+        return ContextCache(tuple(past), positions)
+
+    def embed_actions(self, actions: Float[Tensor, "b k a"]) -> Float[Tensor, "b k d"]:
+        """Vectors of normalised actions, for `denoise`: the same at all denoising steps."""
+        return self.action_embedder(actions)
+
+    def denoise(
+        self,
+        cache: ContextCache,
+        noisy: Float[Tensor, "b c k y x"],
+        timestep: Float[Tensor, " b"],
+        embedded_actions: Float[Tensor, "b k d"],
+    ) -> Float[Tensor, "b c k y x"]:
+        """Velocity of the k frames after the context, equal to `forward`'s to rounding.
+
+        Args:
+            cache: `context` of the frames before; all of them context.
+            noisy: latents at `timestep`.
+            timestep: diffusion time in [0, 1000].
+            embedded_actions: `embed_actions` of the k actions.
+        """
+        first = cache.past[0].keys.shape[-2]
+        time, _ = self._times(timestep)
+        spatial = self._modulation(time[:, None] + embedded_actions)
+        temporal = self._modulation(time)[:, None]
+        turn = rotations(self.rope.freqs, first, noisy.shape[2])
+        tokens = self._embed(noisy, cache.positions)
+        for (within, across), past in zip(self._pairs(), cache.past, strict=True):
+            tokens = within.within_frames(tokens, spatial)
+            tokens, _ = across.across_frames(tokens, temporal, turn, past)
+        patches = self.final_layer.linear(self.final_layer.modulate(tokens, time))
+        velocity = self._frames(patches, noisy.shape[-2], noisy.shape[-1])
+        return velocity[:, : self.config.in_channels]
+
+    def _pairs(self) -> list[tuple[Block, Block]]:
+        """The spatial and the temporal block of each level."""
+        pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
+        return [(cast(Block, within), cast(Block, across)) for within, across in pairs]
+
+    def _times(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings of the times [b d] and of the context's time [1 d]."""
+        given = timestep.new_full((1,), self.config.context_timestep)
+        if self.config.round_timestep_to_bf16:
+            timestep, given = timestep.bfloat16().float(), given.bfloat16().float()
+        return self.t_embedder(timestep), self.t_embedder(given)
+
+    def _modulation(self, vectors: Tensor) -> Tensor:
+        """[... d] to [... 6 d]: shift, scale and gate of attention and MLP."""
+        return steady(self.t_block, vectors).unflatten(-1, (6, -1))
+
+    def _positions(self, latents: Tensor, height: int, width: int) -> Tensor:
+        patch = self.config.patch_size
+        rows, columns = (math.ceil(side / patch) for side in latents.shape[-2:])
+        scale = math.sqrt(height * width) / self.config.input_sq_size
+        return position_table(rows, columns, self.config.hidden_size, scale, latents.device)
+
+    def _embed(self, latents: Tensor, positions: Tensor) -> Tensor:
+        """[b c t y x] to tokens [b t s d]; rows and columns are padded to whole patches."""
+        patch = self.config.patch_size
+        padded = F.pad(latents, (0, -latents.shape[-1] % patch, 0, -latents.shape[-2] % patch))
+        patches = rearrange(padded, "b c t (i p) (j q) -> b t (i j) (c p q)", p=patch, q=patch)
+        return self.x_embedder(patches) + positions
+
+    def _frames(self, patches: Tensor, rows: int, columns: int) -> Tensor:
+        """Patches [b t s (p q c)] to [b c t y x], without the padding, float32."""
+        patch = self.config.patch_size
+        frames = rearrange(
+            patches,
+            "b t (i j) (p q c) -> b c t (i p) (j q)",
+            j=math.ceil(columns / patch),
+            p=patch,
+            q=patch,
+        )
+        return frames[..., :rows, :columns].float()

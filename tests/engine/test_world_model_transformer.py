@@ -1,0 +1,95 @@
+"""The transformer: the context cache is exact, rows and frames influence only what they may."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.seeding import generator, randn
+from engine.world_model.transformer import STDiT, TransformerConfig
+
+SMALL = TransformerConfig(hidden_size=32, depth=2, num_heads=2, in_channels=3, action_dim=5)
+
+
+def trained(config: TransformerConfig) -> STDiT:
+    """A transformer with no weight left at zero, so that nothing is hidden by one."""
+    transformer = STDiT(config)
+    noise = generator(1, "weights")
+    with torch.no_grad():
+        for parameter in transformer.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=noise)
+    return transformer.eval()
+
+
+def inputs(config: TransformerConfig, b: int, rows: int, columns: int) -> tuple[Tensor, ...]:
+    """(latents [b c t y x], times [b], actions [b k a], mask [b t])."""
+    frames = config.context_frames + config.chunk_size
+    rows_of = [generator(2, row) for row in range(b)]
+    latents = randn((config.in_channels, frames, rows, columns), rows_of)
+    actions = randn((config.chunk_size, config.action_dim), rows_of)
+    times = 1000 * torch.rand(b, generator=generator(3))
+    mask = torch.arange(frames)[None].expand(b, -1) >= config.context_frames
+    return latents, times, actions, mask
+
+
+@pytest.mark.parametrize(
+    ("config", "rows", "columns"),
+    [
+        (SMALL, 8, 8),
+        (SMALL.replace(depth=1, predict_sigma=True), 7, 6),
+        (SMALL.replace(context_frames=2, chunk_size=3, num_heads=4), 5, 9),
+        (SMALL.replace(context_frames=1, chunk_size=1, depth=3), 4, 4),
+        (SMALL.replace(hidden_size=48, num_heads=3, patch_size=4, mlp_ratio=2.0), 8, 12),
+        (SMALL.replace(round_timestep_to_bf16=True, context_timestep=33.3), 8, 8),
+    ],
+)
+@torch.no_grad()
+def test_cached_context_gives_the_full_forward_pass(
+    config: TransformerConfig, rows: int, columns: int
+) -> None:
+    transformer = trained(config)
+    latents, times, actions, mask = inputs(config, 3, rows, columns)
+    n = config.context_frames
+    full = transformer(latents, times, actions, mask, 64, 48)
+    cache = transformer.context(latents[:, :, :n], 64, 48)
+    fast = transformer.denoise(cache, latents[:, :, n:], times, transformer.embed_actions(actions))
+    assert full.shape[1] == config.out_channels
+    torch.testing.assert_close(fast, full[:, : config.in_channels, n:], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_frame_depends_on_no_later_frame_and_on_no_later_action() -> None:
+    transformer = trained(SMALL)
+    latents, times, actions, mask = inputs(SMALL, 2, 6, 6)
+    before = transformer(latents, times, actions, mask, 64, 64)
+    latents[:, :, 9:] += 1.0
+    actions[:, 5:] -= 1.0
+    after = transformer(latents, times, actions, mask, 64, 64)
+    torch.testing.assert_close(after[:, :, :9], before[:, :, :9], rtol=0, atol=1e-5)
+    assert (after[:, :, 9:] - before[:, :, 9:]).abs().amin(dim=(1, 3, 4)).max() > 1e-3
+
+
+@torch.no_grad()
+def test_context_frames_see_neither_time_nor_actions() -> None:
+    transformer = trained(SMALL)
+    latents, times, actions, mask = inputs(SMALL, 2, 6, 6)
+    moved = latents.clone()
+    moved[:, :, :4] += 0.1
+    still = transformer(latents, times, actions, mask, 64, 64)
+    assert not torch.equal(transformer(moved, times, actions, mask, 64, 64), still)
+    cache = transformer.context(latents[:, :, :4], 64, 64)
+    again = transformer.context(latents[:, :, :4], 64, 64)
+    assert torch.equal(cache.past[-1].keys, again.past[-1].keys)
+
+
+@torch.no_grad()
+def test_a_new_transformer_predicts_no_velocity_and_is_fixed_by_its_seed() -> None:
+    latents, times, actions, mask = inputs(SMALL, 1, 4, 4)
+    one, same, other = STDiT(SMALL, seed=5), STDiT(SMALL, seed=5), STDiT(SMALL, seed=6)
+    assert one(latents, times, actions, mask, 64, 64).abs().max() == 0
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(one.t_block[1].weight, other.t_block[1].weight)
+
+
+def test_a_width_that_heads_do_not_divide_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 4 and of 2 \\* num_heads = 10, not 32"):
+        TransformerConfig(hidden_size=32, num_heads=5)
