@@ -1,0 +1,47 @@
+"""A policy's checkpoint directory: weights, config, card, normalization.json, tokenizer.json."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.checkpoint import load_weights, read_config, write_json, write_model
+from engine.policy.config import PolicyConfig
+from engine.policy.model import OpenVLAPolicy
+from engine.policy.prompt import Tokenizer
+from engine.types import Normalization
+
+ROLE = "policy"
+
+
+def write_policy(
+    directory: Path, policy: OpenVLAPolicy, card: Mapping[str, Any], *, half: bool = False
+) -> None:
+    """Put a policy into a checkpoint directory being filled; `half` stores float16."""
+    write_model(directory, policy, {"role": ROLE, **policy.config.to_dict()}, card, half=half)
+    write_json(directory / "normalization.json", policy.normalization.to_dict())
+    policy.tokenizer.save(directory / "tokenizer.json")
+
+
+def read_policy(directory: Path) -> OpenVLAPolicy:
+    """The policy of a checkpoint directory, in float32 and evaluation mode.
+
+    Raises:
+        ValueError: the directory holds no whole policy.
+    """
+    values = read_config(directory)
+    role = values.pop("role", None)
+    if role != ROLE:
+        raise ValueError(f"{directory.name} is a checkpoint of role {role!r}, not a policy")
+    config = PolicyConfig.from_dict(values)
+    tokenizer = Tokenizer.from_file(
+        directory / "tokenizer.json",
+        bos_token_id=config.language.bos_token_id,
+        final_prompt_token=config.final_prompt_token,
+    )
+    statistics = json.loads((directory / "normalization.json").read_text())
+    policy = OpenVLAPolicy(
+        config, normalization=Normalization.from_dict(statistics), tokenizer=tokenizer
+    )
+    load_weights(directory, policy)
+    return policy.eval()

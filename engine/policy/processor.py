@@ -1,0 +1,106 @@
+"""Frames to pixel values: the demo's plain pipeline and the official one (method.md §2.4)."""
+
+import io
+import math
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from engine.policy.config import PolicyConfig
+
+JPEG_QUALITY = 95
+CROP_AREA = 0.9
+LANCZOS_RADIUS = 3.0
+
+
+def pixel_values(
+    images: UInt8[Tensor, "b h w 3"], config: PolicyConfig
+) -> Float[Tensor, "b 6 y x"]:
+    """What the trunks see: channels 0-2 normalised for DINOv2, 3-5 for SigLIP.
+
+    Raises:
+        ValueError: the plain pipeline does not resize, and the images have another size.
+    """
+    size = config.image_size
+    match config.image_pipeline:
+        case "official":
+            resized = lanczos_resize(jpeg_round_trip(images), size)
+            return normalize_twice(centre_crop(resized, size), config)
+        case "official-simulator":
+            return normalize_twice(centre_crop(images, size), config)
+    if images.shape[1:3] != (size, size):
+        raise ValueError(
+            f"this policy takes {size}x{size} frames, not {images.shape[2]}x{images.shape[1]}"
+        )
+    return normalize_twice(images, config)
+
+
+def normalize_twice(
+    images: UInt8[Tensor, "b h w 3"], config: PolicyConfig
+) -> Float[Tensor, "b 6 h w"]:
+    """(x / 255 - mean) / std with the constants of either trunk."""
+    unit = rearrange(images, "b h w c -> b c h w").float() / 255.0
+    twice = torch.cat([unit, unit], dim=1)
+    mean = twice.new_tensor((*config.dino_mean, *config.siglip_mean))
+    std = twice.new_tensor((*config.dino_std, *config.siglip_std))
+    return (twice - rearrange(mean, "c -> c 1 1")) / rearrange(std, "c -> c 1 1")
+
+
+def jpeg_round_trip(images: UInt8[Tensor, "b h w 3"]) -> UInt8[Tensor, "b h w 3"]:
+    """Through JPEG of quality 95, 4:2:0, and back; the bytes equal TensorFlow's."""
+    return torch.stack([_jpeg(image) for image in images.cpu()]).to(images.device)
+
+
+def _jpeg(image: UInt8[Tensor, "h w 3"]) -> UInt8[Tensor, "h w 3"]:
+    buffer = io.BytesIO()
+    Image.fromarray(image.numpy()).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    with Image.open(buffer) as decoded:
+        return torch.from_numpy(np.array(decoded))
+
+
+def lanczos_resize(
+    images: UInt8[Tensor, "b h w 3"], size: int
+) -> UInt8[Tensor, "b {size} {size} 3"]:
+    """Antialiased Lanczos3 to size x size, rounded and clipped."""
+    return lanczos_floats(images, size).round().clamp(0.0, 255.0).to(torch.uint8)
+
+
+def lanczos_floats(
+    images: UInt8[Tensor, "b h w 3"], size: int
+) -> Float[Tensor, "b {size} {size} 3"]:
+    """The resized image before rounding: overshoots [0, 255] at edges."""
+    rows = _lanczos_weights(images.shape[1], size).to(images.device)
+    columns = _lanczos_weights(images.shape[2], size).to(images.device)
+    return torch.einsum("yh,bhwc,xw->byxc", rows, images.double(), columns).float()
+
+
+def _lanczos_weights(source: int, target: int) -> Float[Tensor, "{target} {source}"]:
+    """Row i weighs the source pixels that make target pixel i: half-pixel centres, sum 1."""
+    scale = source / target
+    stretch = max(scale, 1.0)
+    centres = (torch.arange(target, dtype=torch.float64) + 0.5) * scale
+    distance = (torch.arange(source, dtype=torch.float64) + 0.5 - centres[:, None]) / stretch
+    kernel = torch.sinc(distance) * torch.sinc(distance / LANCZOS_RADIUS)
+    weights = torch.where(distance.abs() < LANCZOS_RADIUS, kernel, 0.0)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def centre_crop(images: UInt8[Tensor, "b h w 3"], size: int) -> UInt8[Tensor, "b {size} {size} 3"]:
+    """The central 0.9 of the area, resampled bilinearly to size x size, corners aligned."""
+    rows = _crop_weights(images.shape[1], size).to(images.device)
+    columns = _crop_weights(images.shape[2], size).to(images.device)
+    unit = torch.einsum("yh,bhwc,xw->byxc", rows, images.double() / 255.0, columns)
+    return (unit.clamp(0.0, 1.0) * 255.5).floor().to(torch.uint8)
+
+
+def _crop_weights(source: int, target: int) -> Float[Tensor, "{target} {source}"]:
+    """Row i blends the two source pixels around the i-th sampling position."""
+    side = math.sqrt(CROP_AREA)
+    offset = (1.0 - side) / 2.0
+    positions = torch.linspace(offset, offset + side, target, dtype=torch.float64) * (source - 1)
+    distance = (torch.arange(source, dtype=torch.float64) - positions[:, None]).abs()
+    return (1.0 - distance).clamp(min=0.0)
