@@ -15,8 +15,8 @@ def knob(
     default: Any = dataclasses.MISSING,
     help: str = "",
     *,
-    low: float | None = None,
-    high: float | None = None,
+    low: int | float | None = None,
+    high: int | float | None = None,
     choices: tuple[Any, ...] | None = None,
     factory: Any = dataclasses.MISSING,
 ) -> Any:
@@ -41,7 +41,11 @@ class Config:
 
     @classmethod
     def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
-        """Build from plain JSON values. Unknown names and wrong types are a `ValueError`."""
+        """Build from plain JSON values.
+
+        Raises:
+            ValueError: an unknown or absent name, a wrong type or a value outside its range.
+        """
         hints = typing.get_type_hints(cls)
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = sorted(set(values) - set(known))
@@ -49,6 +53,14 @@ class Config:
             raise ValueError(
                 f"{cls.__name__} has no option {', '.join(unknown)}; it has {', '.join(known)}"
             )
+        absent = [
+            field.name
+            for field in dataclasses.fields(cls)
+            if field.default is field.default_factory is dataclasses.MISSING
+            and field.name not in values
+        ]
+        if absent:
+            raise ValueError(f"{cls.__name__} needs {', '.join(absent)}")
         return cls(
             **{
                 name: _coerce(f"{cls.__name__}.{name}", hints[name], value)
@@ -66,7 +78,11 @@ class Config:
 
 
 def assign(values: dict[str, Any], assignment: str) -> None:
-    """Apply one command-line `a.b=value` to nested plain values; value is JSON, else a string."""
+    """Apply one command-line `a.b=value` to nested plain values; value is JSON, else a string.
+
+    Raises:
+        ValueError: no `=`, or `a` is already a plain value.
+    """
     path, separator, text = assignment.partition("=")
     if not separator:
         raise ValueError(f"--set takes name=value, not {assignment!r}")
@@ -77,6 +93,8 @@ def assign(values: dict[str, Any], assignment: str) -> None:
     *parents, name = path.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"--set {assignment}: {parent} is a value, not a group of options")
     values[name] = value
 
 
@@ -89,8 +107,8 @@ def _check_range(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
     for number in numbers:
         if not isinstance(number, (int, float)) or isinstance(number, bool):
             continue
-        if math.isnan(number):
-            raise ValueError(f"{where} must be a number, not NaN")
+        if not math.isfinite(number):
+            raise ValueError(f"{where} must be a finite number, not {number}")
         if low is not None and number < low:
             raise ValueError(f"{where} must be at least {low}, not {number}")
         if high is not None and number > high:
@@ -113,8 +131,11 @@ def _coerce(where: str, hint: Any, value: Any) -> Any:
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{where} must be a list, not {value!r}")
-        return tuple(_coerce(where, arguments[0], item) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        hints = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(hints) != len(value):
+            raise ValueError(f"{where} must be a list of {len(hints)}, not {value!r}")
+        return tuple(_coerce(where, hint, item) for hint, item in zip(hints, value, strict=True))
+    if hint is float and type(value) is int and abs(value) < 2**1023:
         return float(value)
     if hint in (bool, int, float, str) and type(value) is not hint:
         raise ValueError(f"{where} must be of type {hint.__name__}, not {value!r}")

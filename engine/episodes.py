@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,13 @@ import numpy as np
 
 from engine.types import Outcome, Trajectory
 
-_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+# All that json, zipfile and numpy were seen to raise when any one bit of an episode was flipped.
+_UNREADABLE = (
+    *(OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def check_episode_id(episode_id: str) -> str:
@@ -21,7 +29,7 @@ def check_episode_id(episode_id: str) -> str:
     Raises:
         ValueError: anything but letters, digits, '-', '_' and '.', or longer than 128.
     """
-    if not _ID.match(episode_id):
+    if not _ID.fullmatch(episode_id):
         raise ValueError(f"{episode_id!r} is not an episode id")
     return episode_id
 
@@ -34,14 +42,16 @@ def write_episode(root: Path, trajectory: Trajectory) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=root, prefix=".partial-"))
     try:
-        arrays = {"frames": trajectory.frames, "actions": trajectory.actions, **trajectory.arrays}
+        arrays: dict[str, Any] = dict(trajectory.arrays)
+        arrays |= {"frames": trajectory.frames, "actions": trajectory.actions}
         with (partial / "episode.npz").open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
             stream.flush()
             os.fsync(stream.fileno())
-        (partial / "episode.json").write_text(
-            json.dumps(episode_record(trajectory), indent=1) + "\n"
-        )
+        with (partial / "episode.json").open("w") as stream:
+            stream.write(json.dumps(episode_record(trajectory), indent=1) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         partial.chmod(0o755)
         partial.rename(directory)
     finally:
@@ -88,10 +98,10 @@ def read_episode(directory: Path) -> Trajectory:
             lineage=record["lineage"],
             replay=record["replay"],
         )
-    except (OSError, KeyError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{directory} is not a readable episode: {error}") from error
 
 
 def list_episodes(root: Path) -> list[Path]:
     """The episode directories under a root, sorted by name."""
-    return sorted(path.parent for path in root.glob("*/episode.json"))
+    return sorted(path.parent for path in root.glob("[!.]*/episode.json"))
