@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+_NOT_IDENTITY = ("card.json", "state.safetensors", "progress.json")
 
 
 def file_sha256(path: Path) -> str:
@@ -56,10 +57,11 @@ def verify_manifest(directory: Path) -> None:
 def checkpoint_hash(directory: Path) -> str:
     """Identity of a checkpoint: hash over names and hashes of its weights and config files.
 
-    The card is left out, so that describing a checkpoint better does not change what it is.
+    The card and a run's training state are left out: describing a checkpoint better, or training
+    on, does not change what it is.
     """
     entries = json.loads((directory / MANIFEST).read_text())["files"]
     identity = [
-        (entry["name"], entry["sha256"]) for entry in entries if entry["name"] != "card.json"
+        (entry["name"], entry["sha256"]) for entry in entries if entry["name"] not in _NOT_IDENTITY
     ]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,16 @@ class RunDirectory:
         BlockingIOError: another process holds the run.
     """
 
-    def __init__(self, directory: Path, *, keep: int = 2) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: int = 2,
+        listener: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self.directory = directory
         self.keep = keep
+        self._listener = listener
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = (directory / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +59,10 @@ class RunDirectory:
         """Append one event line with a single write."""
         self._seq += 1
         event = {"seq": self._seq, "attempt": self.attempt, "time": time.time(), "kind": kind}
-        self._log.write(encode_line(event | values))
+        event |= values
+        self._log.write(encode_line(event))
+        if self._listener is not None:
+            self._listener(event)
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
         """Record numbers of one step; a number that is not finite raises `FloatingPointError`."""
@@ -94,6 +104,14 @@ class RunDirectory:
             end_step=episode.outcome.end_step,
             iteration=lineage.get("iteration"),
         )
+
+    def episode_ids(self) -> dict[str, bool]:
+        """Episodes the run has stored, with their success: what a resumed job need not redo."""
+        return {
+            event["episode"]: event["success"]
+            for _, event in read_events(self._log_path)
+            if event["kind"] == "episode"
+        }
 
     def count_real(
         self, *, task: str, start_id: int, use: str, policy: str | None, success: bool

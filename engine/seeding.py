@@ -1,7 +1,8 @@
 """Every draw comes from `generator(seed, purpose, …)`: what a row is decides it, not when."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -38,3 +39,11 @@ def randn(shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor
 def rand(shape: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
     """Uniform noise in [0, 1) of shape (len(generators), *shape), one generator a row."""
     return torch.stack([torch.rand(*shape, generator=g) for g in generators])
+
+
+@contextmanager
+def initialisation(seed: int, *path: object) -> Iterator[None]:
+    """Modules built inside draw their first weights from the seed; nothing outside is touched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_root(seed, path))
+        yield

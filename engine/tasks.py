@@ -9,10 +9,10 @@ from engine.types import JudgeRules
 class Camera:
     """A free camera: looks at a point (metres) from a distance, azimuth and elevation (degrees)."""
 
-    lookat: tuple[float, float, float] = (0.05, 0.65, 0.1)
-    distance: float = 1.15
+    lookat: tuple[float, float, float] = (0.03, 0.64, 0.08)
+    distance: float = 0.95
     azimuth: float = 135.0
-    elevation: float = -35.0
+    elevation: float = -42.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from einops import rearrange
 from torch import Tensor
 
 from engine.parity.items import Item, compare, load_vectors, weights_of
+from engine.parity.rollout import check_rollout
+from engine.parity.released import released_transformer
 from engine.seeding import generator
 from engine.world_model.flow import (
     add_noise,
@@ -219,4 +221,6 @@ def _time_quantiles(tensors: dict[str, Tensor]) -> Item:
 CHECKS: dict[str, Callable[[Path], list[Item]]] = {
     "wm_transformer": check_wm_transformer,
     "scheduler": check_scheduler,
+    "rollout": check_rollout,
+    "vae": check_vae,
 }

@@ -1,0 +1,85 @@
+"""Run a job in the foreground: `python -m engine JOB --out RUN_DIR [--set name=value …]`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from engine.config import assign
+from engine.jobs.registry import JOBS, job_config
+from engine.run_directory import write_control
+from engine.worker import BAD_INPUT, FAILED, execute
+
+
+class ProgressBar:
+    """Shows a run's progress events, with the time left, on stderr."""
+
+    def __init__(self, job: str) -> None:
+        self._bar = tqdm(desc=job, file=sys.stderr, dynamic_ncols=True)
+        self.error = ""
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take one event of the run."""
+        if event["kind"] == "progress":
+            if self._bar.total is None:
+                self._bar.initial = event["done"] if event["done"] > 1 else 0
+            self._bar.total = event["total"]
+            self._bar.n = event["done"]
+            self._bar.refresh()
+        elif event["kind"] == "metric":
+            shown = {name: f"{value:.4g}" for name, value in list(event["metrics"].items())[:5]}
+            self._bar.set_postfix(shown, refresh=False)
+        elif event["kind"] == "state" and event["state"] == "failed":
+            self.error = event["error"]
+
+    def close(self) -> None:
+        """Leave the last state of the bar on screen."""
+        self._bar.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 done, 1 failed, 2 bad input, 75 paused."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("--out", type=Path, required=True, help="the run directory")
+    parser.add_argument("--config", type=Path, help="a JSON file of the job's options")
+    parser.add_argument("--set", action="append", default=[], metavar="name=value", dest="assign")
+    options = parser.parse_args(arguments)
+    try:
+        _prepare(options.job, options.out, options.config, options.assign)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    bar = ProgressBar(options.job)
+    try:
+        status, metrics = execute(options.out, bar)
+    except BlockingIOError:
+        print(f"error: {options.out} is in use by another process", file=sys.stderr)
+        return BAD_INPUT
+    finally:
+        bar.close()
+    if bar.error:
+        print(f"error: {bar.error}", file=sys.stderr)
+        return status if status in (FAILED, BAD_INPUT) else FAILED
+    print(json.dumps({"job": options.job, "out": str(options.out), "metrics": metrics}))
+    return status
+
+
+def _prepare(job: str, out: Path, config_file: Path | None, assignments: list[str]) -> None:
+    values: dict[str, Any] = json.loads(config_file.read_text()) if config_file else {}
+    for assignment in assignments:
+        assign(values, assignment)
+    spec = {"job": job, "config": job_config(job, values).to_dict()}
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "config.json"
+    if path.exists() and json.loads(path.read_text()) != spec:
+        raise ValueError(f"{out} holds a run with another config; choose another --out")
+    path.write_text(json.dumps(spec, indent=1) + "\n")
+    write_control(out, "run")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

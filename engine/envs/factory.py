@@ -1,0 +1,17 @@
+"""A task record to the environment that realises it."""
+
+from engine.envs.gl import use_rendering
+from engine.protocols import Env
+from engine.tasks import Task
+
+
+def make_env(task: Task) -> Env:
+    """Build the task's environment.
+
+    Raises:
+        ValueError: rendering is impossible on this machine.
+    """
+    use_rendering()
+    from engine.envs.metaworld import MetaWorldEnv  # after the GL backend is chosen
+
+    return MetaWorldEnv(task)

@@ -1,0 +1,52 @@
+"""A checkpoint's card: data, seeds, code version, metrics, lineage."""
+
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config
+from engine.manifest import checkpoint_hash
+from engine.tasks import pool_of
+from engine.types import Trajectory
+
+
+def card(
+    config: Config,
+    metrics: Mapping[str, Any],
+    *,
+    episodes: Sequence[Trajectory] = (),
+    parents: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The card of a checkpoint just trained.
+
+    Args:
+        episodes: the real or imagined episodes it learnt from; counted by source and pool.
+        parents: role of each checkpoint it was made from, and that checkpoint's directory.
+    """
+    counted = Counter(
+        f"{t.task} {t.lineage.get('source', 'imagined' if t.imagined else 'real')} "
+        f"({pool_of(t.start_id)})"
+        for t in episodes
+    )
+    lineage = {role: checkpoint_hash(Path(path)) for role, path in (parents or {}).items() if path}
+    return {
+        "config": config.to_dict(),
+        "data": dict(sorted(counted.items())),
+        "metrics": dict(metrics),
+        "lineage": lineage,
+        "code": code_version(),
+    }
+
+
+def code_version() -> str:
+    """The commit of the checkout this runs from, or `unknown` outside one."""
+    root = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"

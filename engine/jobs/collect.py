@@ -1,0 +1,90 @@
+"""Collect real episodes: scripted experts with noise, play, or a policy (method.md §5)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import Config, knob
+from engine.envs.episode import Actor, record_episode
+from engine.envs.factory import make_env
+from engine.jobs.actors import ExpertActor, PlayActor, PolicyActor
+from engine.protocols import Env, Run
+from engine.statistics import wilson_interval
+from engine.tasks import get_task, pool_starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """What to collect. `source` policy needs `policy`; the others need no checkpoint."""
+
+    task: str = knob("coffee-push", "Task record")
+    source: str = knob("expert", "Who acts", choices=("expert", "play", "policy"))
+    policy: str = knob("", "Policy checkpoint directory (source policy)")
+    pool: str = knob("demonstrations", "Pool the starts are taken from")
+    first_start: int = knob(0, "Offset of the first start in the pool", low=0)
+    episodes: int = knob(16, "Episodes to collect", low=1)
+    seed: int = knob(0, "Root of randomness", low=0)
+    noise: float = knob(0.2, "Largest noise of the expert's actions (uniform per episode)", low=0.0)
+    temperature: float = knob(1.0, "Sampling temperature of the policy; 0 is greedy", low=0.0)
+    only_successes: bool = knob(False, "Keep successful episodes only (demonstrations)")
+    steps_after_success: int = knob(8, "Steps played on after success", low=0)
+    use: str = knob("", "Entry in the ledger; by default demonstration, play or world model")
+
+
+DEFAULT_USE = {"expert": "demonstration", "play": "play", "policy": "world model"}
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Collect one episode a start; a start already in the run is not played again."""
+    task = get_task(config.task)
+    starts = pool_starts(config.pool, config.first_start, config.episodes)
+    known = run.episode_ids()
+    outcomes: list[bool] = []
+    env = make_env(task)
+    actor = make_actor(config, env)
+    use = config.use or DEFAULT_USE[config.source]
+    for done, start_id in enumerate(starts):
+        if run.stop_requested or run.pause_requested:
+            return None
+        episode_id = f"{task.name}-{config.source}-{start_id}-{config.seed}"
+        if episode_id in known:
+            outcomes.append(known[episode_id])
+            continue
+        episode = record_episode(
+            env,
+            actor,
+            episode_id=episode_id,
+            start_id=start_id,
+            seed=config.seed,
+            steps_after_success=config.steps_after_success,
+            lineage={"use": use, "source": config.source, "policy": actor.policy_hash},
+        )
+        outcomes.append(episode.outcome.success)
+        if episode.outcome.success or not config.only_successes:
+            run.record(episode)
+        run.progress(done + 1, len(starts))
+    successes = int(np.sum(outcomes))
+    low, high = wilson_interval(successes, len(outcomes))
+    metrics = {
+        "rollout/episodes": len(outcomes),
+        "rollout/success_rate": successes / len(outcomes),
+        "rollout/success_low": low,
+        "rollout/success_high": high,
+    }
+    run.log(len(outcomes), metrics)
+    return metrics
+
+
+def make_actor(config: JobConfig, env: Env) -> Actor:
+    """Who acts, as the config says."""
+    match config.source:
+        case "expert":
+            return ExpertActor(env, noise=config.noise)
+        case "play":
+            return PlayActor(env)
+        case _:
+            if not config.policy:
+                raise ValueError("source policy needs policy=CHECKPOINT_DIRECTORY")
+            return PolicyActor(Path(config.policy), env, temperature=config.temperature)
