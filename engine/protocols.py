@@ -112,7 +112,7 @@ class RewardModel(Protocol):
 
     def probabilities(
         self, frames: UInt8[Tensor, "b t h w 3"], rules: JudgeRules
-    ) -> tuple[Int64[Tensor, " w"], Float[Tensor, "b w"]]:
+    ) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
         """(exclusive window ends, success probability of each window of each row)."""
         ...
 

@@ -1,0 +1,61 @@
+"""From window probabilities to the outcome of a trajectory: pure (method.md §3)."""
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from engine.types import JudgeRules, Outcome
+
+
+def window_ends(num_frames: int, rules: JudgeRules) -> Int64[np.ndarray, " windows"]:
+    """Exclusive ends of the windows that count, increasing; none if the video is too short."""
+    first = max(rules.first_end, rules.window)
+    return np.arange(first, num_frames + 1, rules.stride, dtype=np.int64)
+
+
+def later_window_ends(
+    num_frames: int, judged_frames: int, rules: JudgeRules
+) -> Int64[np.ndarray, " windows"]:
+    """The ends of `window_ends` that a video of only `judged_frames` frames did not have yet."""
+    ends = window_ends(num_frames, rules)
+    return ends[ends > judged_frames]
+
+
+def check_judgeable(num_frames: int, rules: JudgeRules) -> None:
+    """Refuse a video in which no success could ever be seen.
+
+    Raises:
+        ValueError: no window of the rules fits, so that every trajectory would fail silently.
+    """
+    ends = window_ends(num_frames, rules)
+    if len(ends) == 0 or (not rules.last_window_counts and ends[0] == num_frames):
+        raise ValueError(
+            f"the judge's first window ends at frame {max(rules.first_end, rules.window)}, so a "
+            f"video of {num_frames} frames can never succeed"
+        )
+
+
+def outcome(
+    ends: Int64[np.ndarray, " windows"],
+    probabilities: Float[np.ndarray, " windows"],
+    threshold: float,
+    rules: JudgeRules,
+    num_frames: int,
+) -> Outcome:
+    """The first window at or above the threshold decides; its last frame is the end step.
+
+    Args:
+        ends: exclusive window ends, increasing.
+        probabilities: success probability of each window, in [0, 1].
+        threshold: probability that counts as success.
+        num_frames: frames of the whole trajectory (t + 1); a hit in the window that ends there
+            counts only if the rules say so.
+
+    Returns:
+        A success at frame end - 1, or a failure at the last frame, num_frames - 1.
+    """
+    hits = probabilities >= threshold
+    if not rules.last_window_counts:
+        hits = hits & (ends < num_frames)
+    if not hits.any():
+        return Outcome(False, num_frames - 1)
+    return Outcome(True, int(ends[np.argmax(hits)]) - 1)
