@@ -1,0 +1,224 @@
+"""One fake per protocol, each predictable by hand."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.checkpoint import whole_directory
+from engine.protocols import ActionChunk
+from engine.reward.judge import window_ends
+from engine.seeding import rand, randn
+from engine.tasks import Task, get_task
+from engine.types import JudgeRules, Label, Normalization, Trajectory
+
+
+class AddingWorldModel:
+    """Latents are frames; an action adds its mean to every pixel of the frame before it.
+
+    `noise` scales one normal number a chunk, drawn from the row's generator, added as well.
+    """
+
+    def __init__(
+        self,
+        *,
+        context_frames: int = 3,
+        chunk_size: int = 2,
+        action_dim: int = 2,
+        side: int = 4,
+        noise: float = 0.0,
+    ) -> None:
+        self.context_frames = context_frames
+        self.chunk_size = chunk_size
+        self.action_dim = action_dim
+        self.latent_shape = (3, side, side)
+        self.noise = noise
+        self.decoded_frames = 0
+
+    def encode(self, frames: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        return frames + self.noise * randn((1, 1, 1), generators)
+
+    def predict(
+        self,
+        latents: Tensor,
+        actions: Tensor,
+        generators: Sequence[torch.Generator],
+        denoising_steps: int,
+    ) -> Tensor:
+        steps = actions.mean(dim=2) + self.noise * randn((1,), generators)
+        return latents[:, -1:] + steps.cumsum(dim=1)[:, :, None, None, None]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        self.decoded_frames += len(latents)
+        return latents.clone()
+
+
+class ConstantPolicy:
+    """Always the same number, with log-probability -1 and entropy 2.
+
+    `spread` scales uniform noise from the row's generator added to every number.
+    """
+
+    def __init__(
+        self,
+        value: float = 0.125,
+        *,
+        chunk_size: int = 2,
+        action_dim: int = 2,
+        spread: float = 0.0,
+    ) -> None:
+        self.value = value
+        self.chunk_size = chunk_size
+        self.action_dim = action_dim
+        self.spread = spread
+        self.normalization = Normalization(
+            q01=(-2.0,) * action_dim, q99=(2.0,) * action_dim, mask=(True,) * action_dim
+        )
+
+    def act(
+        self,
+        images: Tensor,
+        instructions: Sequence[str],
+        generators: Sequence[torch.Generator],
+        temperature: float,
+    ) -> ActionChunk:
+        shape = (self.chunk_size, self.action_dim)
+        actions = self.value + self.spread * temperature * (rand(shape, generators) - 0.5)
+        tokens = ((actions + 1.0) * 128.0).long().clamp(0, 255).flatten(1)
+        log_probs, entropy = self.log_probs(images, instructions, tokens, temperature)
+        return ActionChunk(tokens, actions, log_probs, entropy)
+
+    def log_probs(
+        self, images: Tensor, instructions: Sequence[str], tokens: Tensor, temperature: float
+    ) -> tuple[Tensor, Tensor]:
+        return torch.full(tokens.shape, -1.0), torch.full(tokens.shape, 2.0)
+
+
+class BrightnessReward:
+    """The probability of a window is its mean brightness, 0 for black and 1 for white."""
+
+    def __init__(self, *, window: int = 2, success_threshold: float = 0.5) -> None:
+        self.window = window
+        self.success_threshold = success_threshold
+        self.judged_windows = 0
+
+    def probabilities(self, frames: Tensor, rules: JudgeRules) -> tuple[Tensor, Tensor]:
+        ends = torch.from_numpy(window_ends(frames.shape[1], rules))
+        brightness = frames.double().mean(dim=(2, 3, 4)) / 255.0
+        windows = [brightness[:, end - self.window : end].mean(dim=1) for end in ends.tolist()]
+        self.judged_windows += len(windows) * len(frames)
+        empty = torch.zeros(len(frames), 0)
+        return ends, torch.stack(windows, dim=1).float() if windows else empty
+
+
+class CountingEnv:
+    """The frame shows how many steps were made; the task is achieved in step `succeed_at`."""
+
+    def __init__(self, task: Task | None = None, *, succeed_at: int = 5) -> None:
+        self.task = task or get_task("coffee-push")
+        self.action_dim = self.task.action_dim
+        self.succeed_at = succeed_at
+        self.start_id = -1
+        self.steps = 0
+
+    def reset(self, start_id: int) -> None:
+        self.start_id = start_id
+        self.steps = 0
+
+    def step(self, action: np.ndarray) -> bool:
+        self.steps += 1
+        return self.steps == self.succeed_at
+
+    def render(self) -> np.ndarray:
+        side = self.task.image_size
+        return np.full((side, side, 3), self.steps, dtype=np.uint8)
+
+
+class MemoryRun:
+    """Keeps what a job says in lists; checkpoints go to a given directory."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
+        self.metrics: list[tuple[int, dict[str, float]]] = []
+        self.episodes: list[Trajectory] = []
+        self.alarms: list[str] = []
+        self.done = (0, 0)
+        self.saved: list[Path] = []
+        self.stop_requested = False
+        self.pause_requested = False
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        self.metrics.append((step, metrics))
+
+    def progress(self, done: int, total: int) -> None:
+        self.done = (done, total)
+
+    def alarm(self, message: str) -> None:
+        self.alarms.append(message)
+
+    def record(self, episode: Trajectory) -> None:
+        self.episodes.append(episode)
+
+    @contextmanager
+    def checkpoint(self, step: int) -> Iterator[Path]:
+        if self.directory is None:
+            raise ValueError("this MemoryRun has no directory for checkpoints")
+        target = self.directory / f"step-{step:06d}"
+        with whole_directory(target) as partial:
+            yield partial
+        self.saved.append(target)
+
+    def latest_checkpoint(self) -> Path | None:
+        return self.saved[-1] if self.saved else None
+
+
+class DictTrajectories:
+    """A trajectory store in a dict."""
+
+    def __init__(self) -> None:
+        self.trajectories: dict[str, Trajectory] = {}
+
+    def add(self, trajectory: Trajectory) -> str:
+        self.trajectories[trajectory.id] = trajectory
+        return trajectory.id
+
+    def get(self, episode_id: str) -> Trajectory:
+        return self.trajectories[episode_id]
+
+    def ids(
+        self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None
+    ) -> list[str]:
+        return [
+            trajectory.id
+            for trajectory in self.trajectories.values()
+            if task in (None, trajectory.task)
+            and imagined in (None, trajectory.imagined)
+            and run in (None, trajectory.lineage.get("run"))
+        ]
+
+
+class ListLabels:
+    """A label store in a list."""
+
+    def __init__(self) -> None:
+        self.labels: list[Label] = []
+
+    def add(self, label: Label) -> Label:
+        self.labels.append(label)
+        return label
+
+    def of(self, episode_id: str) -> list[Label]:
+        return [label for label in self.labels if label.episode_id == episode_id]
+
+    def current(self, episode_id: str) -> Label | None:
+        events = self.of(episode_id)
+        replaced = {label.supersedes for label in events}
+        standing = [label for label in events if label.event_id not in replaced]
+        said = [label for label in standing if (label.outcome, label.dream_broke) != (None, None)]
+        return said[-1] if said else None
+
+    def all(self) -> list[Label]:
+        return list(self.labels)
