@@ -1,0 +1,78 @@
+"""The whole filing cabinet of one data directory, opened, recovered and brought up to date."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from storage.checkpoints import Catalogue
+from storage.database import Database
+from storage.ingest import Ingest
+from storage.labels import LabelStore
+from storage.runs import RunStore
+from storage.trajectories import TrajectoryStore
+from storage.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cabinet:
+    """Every store of a data directory. `close` it before another one opens the directory."""
+
+    workspace: Workspace
+    database: Database
+    trajectories: TrajectoryStore
+    labels: LabelStore
+    runs: RunStore
+    ingest: Ingest
+    checkpoints: Catalogue
+
+    def close(self) -> None:
+        """Close the database; nothing else is held open."""
+        self.database.close()
+
+
+def open_cabinet(workspace: Workspace, *, demo: Path) -> Cabinet:
+    """Open the stores and rebuild whatever the database lacks from the files beside it.
+
+    A database that cannot be opened is moved to `quarantine/` and made anew: labels come back
+    from their twin, runs and episodes from their directories.
+
+    Args:
+        demo: `storage/demo`, with shipped checkpoints and sample episodes.
+
+    Raises:
+        ValueError: another studio uses the directory, or a newer one wrote it.
+    """
+    database = _open_database(workspace)
+    trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
+    runs = RunStore(database, workspace.runs)
+    cabinet = Cabinet(
+        workspace=workspace,
+        database=database,
+        trajectories=trajectories,
+        labels=LabelStore(database, workspace.label_twin),
+        runs=runs,
+        ingest=Ingest(database, workspace.runs, trajectories),
+        checkpoints=Catalogue(database, demo=demo, runs=workspace.runs),
+    )
+    trajectories.scan(workspace.episodes)
+    trajectories.scan(demo / "episodes")
+    for run_id in runs.discover():
+        cabinet.ingest.ingest(run_id)
+    return cabinet
+
+
+def _open_database(workspace: Workspace) -> Database:
+    try:
+        return Database(workspace.database, exports=workspace.exports)
+    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+        logger.error("the database cannot be opened (%s): rebuilding it from the files", error)
+    shelf = workspace.quarantine / time.strftime("%Y%m%d-%H%M%S")
+    shelf.mkdir(parents=True)
+    for path in workspace.root.glob(f"{workspace.database.name}*"):
+        path.rename(shelf / path.name)
+    return Database(workspace.database, exports=workspace.exports)

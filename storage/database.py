@@ -1,0 +1,220 @@
+"""The only place that opens DuckDB: hardened, one cursor a thread, bounded writers."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from storage.schema import MIGRATIONS
+
+Value = TypeVar("Value")
+Row = dict[str, Any]
+
+MAX_WRITERS = 4
+MAX_ATTEMPTS = 5
+
+# reliability.md T5: no extensions, no files outside `exports`, no view of Python's variables.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+    "memory_limit": "1GB",
+    "threads": "2",
+}
+
+
+class Cursor:
+    """One thread's connection inside a transaction or a read; rows come back as dicts."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one statement and return its rows, keyed by column."""
+        result = self._connection.execute(sql, list(values))
+        columns = [column[0] for column in result.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row of a statement, or None."""
+        return next(iter(self.rows(sql, values)), None)
+
+    def insert(self, table: str, rows: Sequence[Row], *, conflict: str = "") -> None:
+        """Insert rows of equal keys in one statement.
+
+        Args:
+            table: a table's name, from code and never from a user.
+            conflict: an `on conflict …` clause, from code as well.
+        """
+        if not rows:
+            return
+        columns = list(rows[0])
+        types = {
+            row["column_name"]: row["data_type"]
+            for row in self.rows(
+                "select column_name, data_type from information_schema.columns "
+                "where table_name = ?",
+                [table],
+            )
+        }
+        sources = ", ".join(f"unnest(?::{types[column]}[])" for column in columns)
+        self._connection.execute(
+            f"insert into {table} ({', '.join(columns)}) select {sources} {conflict}",
+            [[row[column] for row in rows] for column in columns],
+        )
+
+
+class Database:
+    """A DuckDB file shared by the threads of the app process, and by no other process.
+
+    Never open, copy or hash the file itself while this object lives: closing any descriptor of
+    it drops DuckDB's lock (reliability.md §0.3). Back up through `backup`.
+
+    Raises:
+        ValueError: another process has the file, it is damaged, or it was written by a newer
+            version of the studio.
+    """
+
+    def __init__(self, path: Path | None, *, exports: Path) -> None:
+        """Open or create the file; None keeps everything in memory (tests)."""
+        self._path = path
+        self._exports = exports
+        self._writers = threading.BoundedSemaphore(MAX_WRITERS)
+        self._opening = threading.Lock()
+        self._local = threading.local()
+        self._generation = 0
+        self._jitter = random.Random()
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._connection = self._open()
+        self._migrate()
+
+    def close(self) -> None:
+        """Close the file and the cursors of every thread."""
+        self._close()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """The rows of one query, on this thread's cursor."""
+        with self._recovering():
+            return Cursor(self._cursor()).rows(sql, values)
+
+    def write(self, change: Callable[[Cursor], Value]) -> Value:
+        """Run `change` in one transaction and commit it.
+
+        At most `MAX_WRITERS` run at once; a write conflict is tried again from the start, so
+        `change` must have no effect outside the database.
+        """
+        with self._writers, self._recovering():
+            for attempt in range(MAX_ATTEMPTS):
+                try:
+                    return self._transaction(change)
+                except duckdb.TransactionException:
+                    if attempt == MAX_ATTEMPTS - 1:
+                        raise
+                    time.sleep(self._jitter.uniform(0.005, 0.080))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def backup(self, name: str) -> Path:
+        """Copy the whole database into a new file of the export directory.
+
+        Raises:
+            ValueError: a file of that name is there already.
+        """
+        target = self._exports / name
+        if target.exists():
+            raise ValueError(f"there is already a backup {name}")
+        cursor = self._cursor()
+        [[own]] = cursor.execute("select current_database()").fetchall()
+        quoted = str(target).replace("'", "''")
+        cursor.execute(f"attach '{quoted}' as backup")
+        cursor.execute(f'copy from database "{own}" to backup')
+        cursor.execute("detach backup")
+        return target
+
+    def _transaction(self, change: Callable[[Cursor], Value]) -> Value:
+        connection = self._cursor()
+        connection.begin()
+        try:
+            value = change(Cursor(connection))
+            connection.commit()
+        except BaseException:
+            self._rollback(connection)
+            raise
+        return value
+
+    @staticmethod
+    def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.rollback()
+        except (duckdb.TransactionException, duckdb.FatalException):
+            return  # a failed commit has already rolled back
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        if getattr(self._local, "generation", None) != self._generation:
+            self._local.cursor = self._connection.cursor()
+            self._local.generation = self._generation
+            self._cursors.append(self._local.cursor)
+        cursor: duckdb.DuckDBPyConnection = self._local.cursor
+        return cursor
+
+    @contextmanager
+    def _recovering(self) -> Iterator[None]:
+        """After a fatal error (a full disk) the instance is dead: open it anew, then report."""
+        generation = self._generation
+        try:
+            yield
+        except duckdb.FatalException:
+            with self._opening:
+                if generation == self._generation:
+                    self._close()
+                    self._connection = self._open()
+                    self._generation += 1
+            raise
+
+    def _close(self) -> None:
+        # The instance lives, and keeps its lock, as long as any cursor of it is open.
+        for cursor in self._cursors:
+            cursor.close()
+        self._cursors.clear()
+        self._connection.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        target = ":memory:" if self._path is None else str(self._path)
+        try:
+            connection = duckdb.connect(target, config=_CONFIG)
+        except duckdb.IOException as error:
+            if "lock" in str(error).lower():
+                raise ValueError(
+                    f"another studio is using {self._path}: close it, or choose another data "
+                    "directory with WMPO_DATA_DIR"
+                ) from error
+            raise
+        # This order matters: the directory list is refused after the switch is off.
+        quoted = str(self._exports).replace("'", "''")
+        connection.execute(f"set allowed_directories=['{quoted}']")
+        connection.execute("set enable_external_access=false")
+        connection.execute("set lock_configuration=true")
+        return connection
+
+    def _migrate(self) -> None:
+        def change(cursor: Cursor) -> None:
+            cursor.rows(
+                "create table if not exists schema_version (version integer, applied double)"
+            )
+            [found] = cursor.rows("select coalesce(max(version), 0) as version from schema_version")
+            version = found["version"]
+            if version > len(MIGRATIONS):
+                raise ValueError(
+                    f"the data directory was written by a newer studio (schema {version}; this "
+                    f"one knows {len(MIGRATIONS)}): update the program"
+                )
+            for number, sql in enumerate(MIGRATIONS[version:], start=version + 1):
+                cursor.rows(sql)
+                cursor.rows("insert into schema_version values (?, ?)", [number, time.time()])
+
+        self.write(change)

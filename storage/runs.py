@@ -1,0 +1,229 @@
+"""Runs as the studio knows them: rows filled from the run directories' event logs."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.database import Cursor, Database, Row
+
+ENDED = ("done", "failed", "cancelled")
+STATES = (
+    *("queued", "starting", "running", "pausing", "paused", "stopping"),
+    *ENDED,
+    "lost",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run.
+
+    Attributes:
+        state: one of `STATES`; `changed` is when it last changed (seconds since the epoch).
+        done, total: progress in the job's own unit.
+        started, updated: first and last event of the log.
+        seconds_left: from the pace of the current attempt; None while unknown or at rest.
+        attempt: how many worker processes have run it.
+        step: largest step with a metric or a progress report, the mark to compare crashes by.
+    """
+
+    id: str
+    job: str
+    config: Mapping[str, Any]
+    created: float
+    state: str
+    changed: float
+    error: str | None
+    done: int | None
+    total: int | None
+    started: float | None
+    updated: float | None
+    attempt: int
+    step: int | None
+    seconds_left: float | None
+    result: Mapping[str, Any] | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to the run any more."""
+        return self.state in ENDED
+
+
+class RunStore:
+    """The runs of a data directory.
+
+    Args:
+        root: holds one run directory per run.
+    """
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._root = root
+
+    def directory(self, run_id: str) -> Path:
+        """The run directory of a run.
+
+        Raises:
+            LookupError: no such run.
+        """
+        return self._root / self.get(run_id).id
+
+    def create(self, run_id: str, job: str, config: Mapping[str, Any]) -> RunRow:
+        """Make a run directory with its `config.json` and queue the run.
+
+        Raises:
+            ValueError: there is a run of that id.
+        """
+        directory = self._root / run_id
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError as error:
+            raise ValueError(f"there is already a run {run_id}") from error
+        partial = directory / ".config.json"
+        partial.write_text(json.dumps({"job": job, "config": dict(config)}, indent=1) + "\n")
+        partial.replace(directory / "config.json")
+        self._insert(run_id, job, config, time.time())
+        return self.get(run_id)
+
+    def discover(self) -> list[str]:
+        """Take in run directories that have no row yet; their ids.
+
+        A rebuilt database finds its runs this way, and so do runs started on the command line.
+        """
+        known = {row["id"] for row in self._database.read("select id from runs")}
+        found: list[str] = []
+        for path in sorted(self._root.glob("*/config.json")):
+            run_id = path.parent.name
+            if run_id in known:
+                continue
+            try:
+                spec = json.loads(path.read_text())
+                job, config = str(spec["job"]), dict(spec["config"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # not a run directory of ours, or one still being made
+            self._insert(run_id, job, config, path.stat().st_mtime)
+            found.append(run_id)
+        return found
+
+    def get(self, run_id: str) -> RunRow:
+        """The run of an id.
+
+        Raises:
+            LookupError: no such run.
+        """
+        rows = self._database.read("select * from runs where id = ?", [run_id])
+        if not rows:
+            raise LookupError(f"there is no run {run_id}")
+        return _parse(rows[0])
+
+    def all(self) -> list[RunRow]:
+        """Every run, newest first."""
+        return [
+            _parse(row)
+            for row in self._database.read("select * from runs order by created desc, id desc")
+        ]
+
+    def set_state(self, run_id: str, state: str, error: str | None = None) -> None:
+        """Record what the supervisor found out about a run.
+
+        Raises:
+            ValueError: not a state.
+        """
+        if state not in STATES:
+            raise ValueError(f"state must be one of {', '.join(STATES)}, not {state!r}")
+
+        def change(cursor: Cursor) -> None:
+            cursor.rows(
+                "update runs set state = ?, error = ?, changed = ? where id = ?",
+                [state, error, time.time(), run_id],
+            )
+
+        self._database.write(change)
+
+    def metrics(self, run_id: str, *, after: int = 0) -> list[Row]:
+        """Points (name, step, value, seq) written after an event number, in the log's order."""
+        return self._database.read(
+            "select name, step, value, seq from metrics where run = ? and seq > ? "
+            "order by seq, name",
+            [run_id, after],
+        )
+
+    def events(self, run_id: str, *, limit: int) -> list[dict[str, Any]]:
+        """The newest events but metrics and progress, newest first."""
+        rows = self._database.read(
+            "select event from run_events where run = ? order by seq desc limit ?",
+            [run_id, limit],
+        )
+        return [json.loads(row["event"]) for row in rows]
+
+    def iterations(self, run_id: str) -> list[int]:
+        """Iterations of which episodes were kept, ascending."""
+        rows = self._database.read(
+            "select distinct iteration from episodes where run = ? and iteration is not null "
+            "order by iteration",
+            [run_id],
+        )
+        return [row["iteration"] for row in rows]
+
+    def ledger(self, *, run: str | None = None) -> list[Row]:
+        """Real episodes and what they were used for (design.md §4), of one run or of all."""
+        return self._database.read(
+            "select run, task, start_id, pool, use, policy, success from ledger "
+            "where ? is null or run = ? order by run, line_offset",
+            [run, run],
+        )
+
+    def overlaps(self) -> list[Row]:
+        """Starts that were used for more than one thing: the pools should make this empty."""
+        return self._database.read(
+            "select task, start_id, list_sort(list(distinct use)) as uses from ledger "
+            "group by task, start_id having count(distinct use) > 1 order by task, start_id"
+        )
+
+    def _insert(self, run_id: str, job: str, config: Mapping[str, Any], created: float) -> None:
+        row = {
+            "id": run_id,
+            "job": job,
+            "config": json.dumps(dict(config)),
+            "created": created,
+            "state": "queued",
+            "changed": created,
+            "event_offset": 0,
+            "ledger_offset": 0,
+            "attempt": 0,
+        }
+        self._database.write(lambda cursor: cursor.insert("runs", [row]))
+
+
+def _parse(row: Row) -> RunRow:
+    result = row["result"]
+    return RunRow(
+        id=row["id"],
+        job=row["job"],
+        config=json.loads(row["config"]),
+        created=row["created"],
+        state=row["state"],
+        changed=row["changed"],
+        error=row["error"],
+        done=row["done"],
+        total=row["total"],
+        started=row["started"],
+        updated=row["updated"],
+        attempt=row["attempt"],
+        step=row["step"],
+        seconds_left=_seconds_left(row),
+        result=None if result is None else json.loads(result),
+    )
+
+
+def _seconds_left(row: Row) -> float | None:
+    if row["state"] not in ("running", "pausing", "stopping") or row["pace_time"] is None:
+        return None
+    advanced = row["done"] - row["pace_done"]
+    elapsed = row["progress_time"] - row["pace_time"]
+    if advanced <= 0 or elapsed <= 0:
+        return None
+    return float(elapsed / advanced * max(row["total"] - row["done"], 0))

@@ -1,0 +1,126 @@
+"""The tables, as numbered migrations. A migration that was released is never edited."""
+
+# reliability.md §2.7: append-only triggers are the belt, code discipline the braces; a trigger's
+# body must be an insert, so the refusal is an insert that fails.
+_FIRST = """
+create table episodes (
+    id text primary key,
+    task text not null,
+    start_id bigint not null,
+    instruction text not null,
+    imagined boolean not null,
+    success boolean not null,
+    end_step integer not null,
+    num_actions integer not null,
+    probability float,
+    threshold float,
+    run text,
+    iteration integer,
+    group_name text,
+    member integer,
+    advantage float,
+    reward float,
+    lineage text not null,
+    location text not null,
+    created double not null
+);
+
+create table label_events (
+    seq bigint primary key,
+    event_id text not null unique,
+    recorded double not null,
+    guest boolean not null,
+    actor text not null,
+    episode_id text not null,
+    outcome text check (outcome in ('success', 'fail', 'unsure')),
+    dream_broke boolean,
+    supersedes text,
+    withdrawal boolean not null,
+    event text not null,
+    hash text not null
+);
+create table refusals (what text);
+create trigger labels_are_never_deleted after delete on label_events for each statement
+    insert into refusals select error('label events are append-only');
+create trigger labels_are_never_changed after update on label_events for each statement
+    insert into refusals select error('label events are append-only');
+
+-- A label stands unless a withdrawal names it, or a correction that was not withdrawn does.
+create view standing_labels as
+with withdrawn as (select supersedes as event_id from label_events where withdrawal)
+select * from label_events as label
+where not withdrawal
+  and label.event_id not in (select event_id from withdrawn)
+  and not exists (
+      select 1 from label_events as correction
+      where correction.supersedes = label.event_id
+        and not correction.withdrawal
+        and correction.event_id not in (select event_id from withdrawn));
+
+create view current_labels as
+select * from standing_labels
+qualify row_number() over (partition by episode_id, guest order by seq desc) = 1;
+
+create table runs (
+    id text primary key,
+    job text not null,
+    config text not null,
+    created double not null,
+    state text not null,
+    changed double not null,
+    error text,
+    done bigint,
+    total bigint,
+    started double,
+    updated double,
+    attempt integer not null,
+    step bigint,
+    pace_done bigint,
+    pace_time double,
+    progress_time double,
+    result text,
+    event_offset bigint not null,
+    ledger_offset bigint not null
+);
+
+create table metrics (
+    run text not null,
+    step bigint not null,
+    name text not null,
+    value double not null check (not isnan(value) and not isinf(value)),
+    attempt integer not null,
+    seq bigint not null,
+    time double not null,
+    primary key (run, step, name)
+);
+
+create table run_events (
+    run text not null,
+    seq bigint not null,
+    attempt integer not null,
+    time double not null,
+    kind text not null,
+    event text not null,
+    primary key (run, seq)
+);
+
+create table ledger (
+    run text not null,
+    line_offset bigint not null,
+    task text not null,
+    start_id bigint not null,
+    pool text not null,
+    use text not null,
+    policy text,
+    success boolean not null,
+    primary key (run, line_offset)
+);
+
+create table registered_checkpoints (
+    name text primary key,
+    directory text not null,
+    created double not null
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)

@@ -1,0 +1,76 @@
+"""The data directory: where a studio keeps everything it must not lose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "WMPO_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Names of the places inside one data directory.
+
+    Attributes:
+        root: the data directory; everything below belongs to the studio.
+    """
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file; opened by `storage.database` only, never read as a file."""
+        return self.root / "studio.duckdb"
+
+    @property
+    def label_twin(self) -> Path:
+        """Every label event, one CRC-checked line each: the system of record for labels."""
+        return self.root / "labels.jsonl"
+
+    @property
+    def episodes(self) -> Path:
+        """Episodes saved by hand; those of a run lie in its run directory."""
+        return self.root / "episodes"
+
+    @property
+    def runs(self) -> Path:
+        """One run directory per run."""
+        return self.root / "runs"
+
+    @property
+    def exports(self) -> Path:
+        """The only directory that DuckDB itself may read and write."""
+        return self.root / "exports"
+
+    @property
+    def quarantine(self) -> Path:
+        """Database files that could not be opened, kept for inspection."""
+        return self.root / "quarantine"
+
+
+def data_directory(environ: Mapping[str, str]) -> Path:
+    """Where the studio keeps its data: `WMPO_DATA_DIR`, else `~/.wmpo/studio`."""
+    return Path(environ.get(VARIABLE) or "~/.wmpo/studio").expanduser()
+
+
+def open_workspace(root: Path) -> Workspace:
+    """Create the data directory and its rooms where they are missing.
+
+    Raises:
+        ValueError: the directory lies inside the checkout (its files would be served or
+            committed), is a file, or cannot be written.
+    """
+    root = root.expanduser().resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    if root == checkout or checkout in root.parents:
+        raise ValueError(
+            f"the data directory {root} lies inside the program's own directory; "
+            f"set {VARIABLE} to a place outside it"
+        )
+    workspace = Workspace(root)
+    try:
+        for room in (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine):
+            room.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"the data directory {root} cannot be used: {error.strerror}") from error
+    return workspace

@@ -1,0 +1,58 @@
+"""Stores in a temporary data directory, and episodes small enough to read by eye."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.types import Outcome, Trajectory
+from storage.cabinet import Cabinet, open_cabinet
+from storage.database import Database
+from storage.workspace import Workspace, open_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return open_workspace(tmp_path / "data")
+
+
+@pytest.fixture
+def database(workspace: Workspace) -> Iterator[Database]:
+    database = Database(None, exports=workspace.exports)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def cabinet(workspace: Workspace, tmp_path: Path) -> Iterator[Cabinet]:
+    cabinet = open_cabinet(workspace, demo=tmp_path / "demo")
+    yield cabinet
+    cabinet.close()
+
+
+@pytest.fixture
+def make_trajectory() -> Callable[..., Trajectory]:
+    """A trajectory of two actions on 4x4 frames; keyword arguments replace its fields."""
+
+    def make(episode_id: str = "episode-1", **changes: Any) -> Trajectory:
+        values: dict[str, Any] = {
+            "id": episode_id,
+            "task": "coffee-push",
+            "start_id": 300_000,
+            "instruction": "push the mug",
+            "imagined": True,
+            "outcome": Outcome(True, 2),
+            "frames": np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3),
+            "actions": np.array([[0.5, -0.5], [0.25, 1.0]], np.float32),
+            "arrays": {
+                "window_ends": np.array([2, 3]),
+                "window_probabilities": np.array([0.25, 0.75], np.float32),
+            },
+            "lineage": {"created": 1_000.0},
+            "replay": {"seed": 7, "threshold": 0.5},
+        }
+        return Trajectory(**values | changes)
+
+    return make
