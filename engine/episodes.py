@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -195,7 +196,7 @@ class TrajectoryStore:
                     if name in archive.files
                 }
             return self.row(record, arrays, str(directory), run=run)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{directory} is not a readable episode: {error}") from error
 
     def row(
