@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
