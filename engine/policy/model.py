@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.policy import processor, tokens
+from engine.policy import processor
 from engine.policy.config import LanguageConfig, PolicyConfig
 from engine.policy.prompt import Tokenizer
+from engine.policy.tokens import decode_actions, first_action_id
 from engine.policy.vision import VisionBackbone
 from engine.protocols import ActionChunk
 from engine.seeding import rand
@@ -88,18 +89,14 @@ class OpenVLAPolicy(nn.Module):
         log-probabilities and entropies are those of temperature 1.
         """
         scores = self._logits_by_length(images, instructions)
-        log_probs = F.log_softmax(scores / (temperature or 1.0), dim=2)
         if temperature == 0.0:
             chosen = scores.argmax(dim=2)
         else:
             noise = rand((self.config.num_tokens,), generators).to(scores.device)
-            chosen = inverse_cdf(log_probs, noise)
-        return ActionChunk(
-            tokens=chosen,
-            actions=tokens.decode_actions(chosen, self.action_dim),
-            log_probs=_gather(log_probs, chosen),
-            entropy=_entropy(log_probs),
-        )
+            chosen = inverse_cdf(F.log_softmax(scores / temperature, dim=2), noise)
+        log_probs, entropy = token_log_probs(scores, chosen, temperature or 1.0)
+        actions = decode_actions(chosen, self.action_dim)
+        return ActionChunk(tokens=chosen, actions=actions, log_probs=log_probs, entropy=entropy)
 
     def log_probs(
         self,
@@ -109,8 +106,7 @@ class OpenVLAPolicy(nn.Module):
         temperature: float,
     ) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
         """(log-probabilities of the tokens, entropies) at a temperature above 0, float32."""
-        log_probs = F.log_softmax(self.logits(images, instructions) / temperature, dim=2)
-        return _gather(log_probs, tokens), _entropy(log_probs)
+        return token_log_probs(self.logits(images, instructions), tokens, temperature)
 
     def logits(
         self, images: UInt8[Tensor, "b h w 3"], instructions: Sequence[str]
@@ -144,7 +140,7 @@ class OpenVLAPolicy(nn.Module):
     ) -> Float[Tensor, "b l 256"]:
         """Scores of the 256 actions from normalised pixels and left-padded prompts."""
         states = self.action_states(pixel_values, input_ids, attention_mask)
-        first = tokens.first_action_id(self.config.vocab_without_padding)
+        first = first_action_id(self.config.vocab_without_padding)
         weight = self.language_model.lm_head.weight[first : self.config.vocab_without_padding]
         return F.linear(states, weight).float()
 
@@ -230,11 +226,10 @@ def inverse_cdf(
     return below.sum(dim=2).clamp(max=log_probs.shape[2] - 1)
 
 
-def _gather(
-    log_probs: Float[Tensor, "b l n"], chosen: Int64[Tensor, "b l"]
-) -> Float[Tensor, "b l"]:
-    return log_probs.gather(2, rearrange(chosen, "b l -> b l 1"))[..., 0]
-
-
-def _entropy(log_probs: Float[Tensor, "b l n"]) -> Float[Tensor, "b l"]:
-    return -(log_probs.exp() * log_probs).sum(dim=2)
+def token_log_probs(
+    logits: Float[Tensor, "b l 256"], tokens: Int64[Tensor, "b l"], temperature: float
+) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
+    """(log-probabilities of the tokens, entropies in nats) over the 256 actions (§2.5)."""
+    log_probs = F.log_softmax(logits / temperature, dim=2)
+    chosen = log_probs.gather(2, rearrange(tokens, "b l -> b l 1"))
+    return rearrange(chosen, "b l 1 -> b l"), -(log_probs.exp() * log_probs).sum(dim=2)
