@@ -1,142 +1,39 @@
-"""Our world model against reference vectors: method.md §1, format in the vectors' README.
+"""Our world model against reference vectors: scheduler, autoencoder, rollout (method.md §1).
 
 Sizes come from the JSON and the tensors, weights from the file: any folder of the format will do.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange
+from einops import einsum, rearrange, reduce, repeat
+from jaxtyping import Float
 from torch import Tensor
 
+from engine.images import to_model, to_pixels
 from engine.parity.items import Item, compare, load_vectors, weights_of
-from engine.parity.rollout import check_rollout
-from engine.parity.released import released_transformer
+from engine.parity.transformer import check_wm_transformer, released_transformer
 from engine.seeding import generator
+from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import (
     add_noise,
     integrate,
-    sample,
     sample_timesteps,
     sampling_timesteps,
     timestep_transform,
-    training_loss,
     velocity_loss,
 )
-from engine.world_model.transformer import STDiT, TransformerConfig
+from engine.world_model.model import predict_latents
+from engine.world_model.transformer import STDiT
 
-BF16_MEAN = 0.02
 STATISTICAL = 0.02
-UNUSED = ("fps_embedder.", "y_embedder.")
-
-
-def released_transformer(scalars: dict[str, Any], tensors: dict[str, Tensor]) -> STDiT:
-    """The transformer a wm_transformer file describes, with its weights, strictly loaded."""
-    values, frames = scalars["config"], scalars["B,T,H,W"][1]
-    context_frames = values["pad_action_num"]
-    config = TransformerConfig(
-        hidden_size=values["hidden_size"],
-        depth=values["depth"],
-        num_heads=values["num_heads"],
-        mlp_ratio=float(values["mlp_ratio"]),
-        in_channels=values["in_channels"],
-        patch_size=values["patch_size"][-1],
-        predict_sigma=values["pred_sigma"],
-        action_dim=values["action_dim"],
-        chunk_size=frames - context_frames,
-        context_frames=context_frames,
-        input_sq_size=values["input_sq_size"],
-    )
-    transformer = STDiT(config)
-    transformer.load_state_dict(
-        {
-            name: weight
-            for name, weight in weights_of(tensors).items()
-            if not name.startswith(UNUSED) and ".cross_attn." not in name
-        }
-    )
-    return transformer.eval()
-
-
-def check_wm_transformer(path: Path) -> list[Item]:
-    """Forward passes for all masks and sizes, sampling, training loss, gradients, bf16 times."""
-    scalars, tensors = load_vectors(path)
-    transformer = released_transformer(scalars, tensors)
-    height, width = (int(tensors[name].flatten()[0]) for name in ("in.height", "in.width"))
-    time, actions, mask = tensors["in.timestep"], tensors["in.actions"], tensors["in.x_mask"].bool()
-    inputs = {
-        "out.model": (tensors["in.x"], mask),
-        "out.model_mask2": (tensors["in.x"], tensors["in.x_mask2"].bool()),
-        "out.model_allnoised": (tensors["in.x"], torch.ones_like(mask)),
-        "out.model_oddsize": (tensors["in.x_oddsize"], mask),
-    }
-    items = []
-    with torch.no_grad():
-        for name, (x, frames) in inputs.items():
-            b = len(x)
-            ours = transformer(x, time[:b], actions[:b], frames[:b], height, width)
-            items.append(compare(name, ours, tensors[name]))
-        items += _sampling(transformer, tensors, height, width)
-        items.append(_bf16(transformer, tensors, height, width))
-    return items + _training(transformer, tensors, height, width)
-
-
-def _sampling(
-    transformer: STDiT, tensors: dict[str, Tensor], height: int, width: int
-) -> list[Item]:
-    n, z = transformer.config.context_frames, tensors["in.z"]
-    items = []
-    for name in sorted(tensors):
-        if match := re.fullmatch(r"out\.sample_steps(\d+)_tt([01])", name):
-            future = sample(
-                transformer,
-                z[:, :, :n],
-                z[:, :, n:],
-                tensors["in.actions"],
-                int(match[1]),
-                height,
-                width,
-                transform=match[2] == "1",
-            )
-            items.append(compare(name, torch.cat([z[:, :, :n], future], dim=2), tensors[name]))
-    return items
-
-
-def _bf16(transformer: STDiT, tensors: dict[str, Tensor], height: int, width: int) -> Item:
-    """Rounding the time alone to bf16 brings float32 close to an all-bf16 run (fact 2)."""
-    rounding = STDiT(transformer.config.replace(round_timestep_to_bf16=True))
-    rounding.load_state_dict(transformer.state_dict())
-    time, actions, mask = tensors["in.timestep"], tensors["in.actions"], tensors["in.x_mask"].bool()
-    ours = rounding(tensors["in.x"], time, actions, mask, height, width)
-    error = (ours - tensors["out.model_bf16"]).abs().mean().item()
-    return Item("out.model_bf16 (mean)", error, BF16_MEAN)
-
-
-def _training(
-    transformer: STDiT, tensors: dict[str, Tensor], height: int, width: int
-) -> list[Item]:
-    loss = training_loss(
-        transformer,
-        tensors["in.x"],
-        tensors["in.actions"],
-        tensors["in.train_noise"],
-        tensors["in.timestep"],
-        height,
-        width,
-    )
-    items = [compare("out.train_loss", loss, tensors["out.train_loss"])]
-    transformer.zero_grad()
-    loss.mean().backward()
-    for name in sorted(tensors):
-        if name.startswith("grad."):
-            parameter = transformer.get_parameter(name.removeprefix("grad."))
-            # A parameter that only context frames would read gets no gradient at all.
-            ours = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            items.append(compare(name, ours, tensors[name]))
-    return items
+ONE_GREY_LEVEL = 1.0 / 255.0
+OFF_BY_ONE_SHARE = 0.03
+FULL_FRAME = 9
+TOY_PIXELS = 8
 
 
 def check_scheduler(path: Path) -> list[Item]:
@@ -216,6 +113,167 @@ def _time_quantiles(tensors: dict[str, Tensor]) -> Item:
     ours = torch.quantile(sample_timesteps([one] * 20000), levels)
     name = "train.t_sample_quantiles"
     return compare(name, ours, tensors[name], STATISTICAL)
+
+
+def check_vae(path: Path) -> list[Item]:
+    """Posterior, scaled latents and decoded frames of the image autoencoder."""
+    scalars, tensors = load_vectors(path)
+    values = scalars["config"]
+    autoencoder = Autoencoder(
+        AutoencoderConfig(
+            patch=1,
+            block_channels=tuple(values["block_out_channels"]),
+            layers_per_block=values["layers_per_block"],
+            latent_channels=values["latent_channels"],
+            norm_groups=values["norm_num_groups"],
+            mid_attention=values.get("mid_block_add_attention", True),
+            scaling_factor=float(scalars["scaling_factor"]),
+            micro_batch=scalars["micro_batch_size"],
+        )
+    ).eval()
+    autoencoder.kl.load_state_dict(weights_of(tensors))
+    b = len(tensors["in.video"])
+    frames = rearrange(tensors["in.video"], "b c t h w -> (b t) c h w")
+    with torch.no_grad():
+        mean, logvar = autoencoder.moments(frames)
+        latents = autoencoder.encode_from(frames, tensors["in.noise_per_frame"])
+        decoded = autoencoder.decode(rearrange(tensors["out.latent"], "b z t y x -> (b t) z y x"))
+    return [
+        compare("mid.mean", mean, tensors["mid.mean"]),
+        compare("mid.logvar", logvar, tensors["mid.logvar"]),
+        compare(
+            "out.latent",
+            rearrange(latents, "(b t) z y x -> b z t y x", b=b),
+            tensors["out.latent"],
+        ),
+        compare(
+            "out.decoded",
+            rearrange(decoded, "(b t) c h w -> b c t h w", b=b),
+            tensors["out.decoded"],
+        ),
+    ]
+
+
+class ToyDreams:
+    """A `WorldModel` of a rollout file: the real transformer, the file's linear autoencoder, and
+    its stored noise, a chunk at a time."""
+
+    def __init__(self, scalars: dict[str, Any], tensors: dict[str, Tensor], stdit: STDiT) -> None:
+        self.transformer = stdit
+        self.tensors = tensors
+        self.height, self.width = scalars["image_hw"]
+        self.denoising_steps = scalars["sampling_steps"]
+        self.latents: list[Tensor] = []
+
+    @property
+    def context_frames(self) -> int:
+        return self.transformer.config.context_frames
+
+    @property
+    def chunk_size(self) -> int:
+        return self.transformer.config.chunk_size
+
+    @property
+    def action_dim(self) -> int:
+        return self.transformer.config.action_dim
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return (
+            self.transformer.config.in_channels,
+            self.height // TOY_PIXELS,
+            self.width // TOY_PIXELS,
+        )
+
+    def encode(
+        self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "b z y x"]:
+        """Pooled colours times a matrix; nothing is drawn."""
+        pooled = reduce(frames, "b c (y p) (x q) -> b c y x", "mean", p=TOY_PIXELS, q=TOY_PIXELS)
+        return einsum(self.tensors["vae.enc"], pooled, "z c, b c y x -> b z y x")
+
+    def predict(
+        self,
+        latents: Float[Tensor, "b t z y x"],
+        actions: Float[Tensor, "b k a"],
+        generators: Sequence[torch.Generator],
+        denoising_steps: int,
+    ) -> Float[Tensor, "b k z y x"]:
+        """The studio's prediction from the file's next noise."""
+        noise = self.tensors["noise"][len(self.latents)]
+        future = predict_latents(
+            self.transformer, latents, actions, noise, denoising_steps, self.height, self.width
+        )
+        self.latents.append(future)
+        return future
+
+    def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
+        """Latents times a matrix, tanh, each pixel repeated."""
+        colours = torch.tanh(einsum(self.tensors["vae.dec"], latents, "c z, b z y x -> b c y x"))
+        return repeat(colours, "b c y x -> b c (y p) (x q)", p=TOY_PIXELS, q=TOY_PIXELS)
+
+
+def toy_actions(tensors: dict[str, Tensor], images: Tensor, action_dim: int) -> Tensor:
+    """The file's toy policy: uint8 images [b h w 3] to normalised actions [b k a]."""
+    colours = reduce(images.float() / 255.0, "b h w c -> b c", "mean")
+    flat = torch.tanh(colours @ tensors["policy.W"].T + tensors["policy.b"])
+    return rearrange(flat, "b (k a) -> b k a", a=action_dim)
+
+
+def steadied(frame: Tensor, reference: Tensor) -> Tensor:
+    """Put back the values of a frame [b h w 3] that rounding alone moved by one grey level.
+
+    The toy policy reads the mean colour: one grey level in one cell of the toy decoder would
+    already move its actions by more than 1e-4.
+
+    Args:
+        reference: the file's frame, one value a cell, [b y x 3].
+    """
+    cells = repeat(reference, "b y x c -> b (y p) (x q) c", p=TOY_PIXELS, q=TOY_PIXELS)
+    return torch.where((frame.int() - cells.int()).abs() <= 1, cells, frame)
+
+
+def check_rollout(path: Path) -> list[Item]:
+    """The imagined rollout: latents carried on, frames truncated to uint8 (method.md §1.6).
+
+    A grey level can fall on either side of an integer by rounding alone, so frames may be off by
+    one in a few values of a hundred; rounding instead of truncating would move half of them.
+    """
+    scalars, tensors = load_vectors(path)
+    weights = path.with_name(scalars["world_model_weights"].split()[0])
+    dreams = ToyDreams(scalars, tensors, released_transformer(*load_vectors(weights)))
+    frame = repeat(tensors["images"], "b h w c -> (b r) h w c", r=scalars["repeat"])
+    start = dreams.encode(to_model(frame), [])
+    context = repeat(start, "b z y x -> b t z y x", t=dreams.context_frames)
+    actions, video = [], [frame[:, None]]
+    with torch.no_grad():
+        for chunk in range(scalars["chunks"]):
+            if chunk > 0:
+                frame = steadied(frame, tensors["video"][:, chunk * dreams.chunk_size])
+            actions.append(toy_actions(tensors, frame, dreams.action_dim))
+            future = dreams.predict(context, actions[-1], [], dreams.denoising_steps)
+            context = torch.cat([context, future], dim=1)[:, -dreams.context_frames :]
+            decoded = dreams.decode(rearrange(future, "b k z y x -> (b k) z y x"))
+            video.append(rearrange(to_pixels(decoded), "(b k) h w c -> b k h w c", b=len(frame)))
+            frame = video[-1][:, -1]
+    frames = torch.cat(video, dim=1)
+    latents = rearrange(torch.stack(dreams.latents), "n b k z y x -> n b z k y x")
+    return [
+        compare("actions", torch.stack(actions), tensors["actions"]),
+        compare("latents", latents, tensors["latents"]),
+        *_pixels("video", frames[:, :, ::TOY_PIXELS, ::TOY_PIXELS], tensors["video"]),
+        *_pixels("video_full_first", frames[0, FULL_FRAME], tensors["video_full_first"]),
+    ]
+
+
+def _pixels(name: str, ours: Tensor, reference: Tensor) -> list[Item]:
+    if ours.shape != reference.shape:
+        return [compare(name, ours, reference)]
+    difference = (ours.int() - reference.int()).abs()
+    return [
+        Item(f"{name} (grey levels / 255)", difference.max().item() / 255.0, ONE_GREY_LEVEL),
+        Item(f"{name} (share off)", (difference > 0).float().mean().item(), OFF_BY_ONE_SHARE),
+    ]
 
 
 CHECKS: dict[str, Callable[[Path], list[Item]]] = {

@@ -56,6 +56,8 @@ class Autoencoder(nn.Module):
     depend on its neighbours.
     """
 
+    mean_frame: Tensor
+
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -97,9 +99,16 @@ class Autoencoder(nn.Module):
         self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
     ) -> Float[Tensor, "b z y x"]:
         """Scaled latents, sampled from the posterior with one generator a frame."""
+        rows, columns = (side // self.config.downsampling for side in frames.shape[-2:])
+        noise = randn((self.config.latent_channels, rows, columns), generators)
+        return self.encode_from(frames, noise.to(frames))
+
+    def encode_from(
+        self, frames: Float[Tensor, "b c h w"], noise: Float[Tensor, "b z y x"]
+    ) -> Float[Tensor, "b z y x"]:
+        """`encode` with its noise given; deterministic."""
         moments = self._in_micro_batches(lambda x: torch.cat(self.moments(x), dim=1), frames)
         mean, logvar = moments.chunk(2, dim=1)
-        noise = randn(mean.shape[1:], generators).to(mean)
         return (mean + torch.exp(0.5 * logvar) * noise) * self.scaling_factor
 
     def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:

@@ -1,0 +1,196 @@
+"""The world model of the studio: an autoencoder and a transformer that dreams in its latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from engine.config import Config, knob
+from engine.seeding import randn
+from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.world_model.flow import sample
+from engine.world_model.transformer import STDiT, TransformerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldModelConfig(Config):
+    """Sizes of both parts and of the images between them.
+
+    Raises:
+        ValueError: latents of different channels, or an image the autoencoder cannot divide.
+    """
+
+    transformer: TransformerConfig = knob(factory=TransformerConfig, help="The transformer")
+    autoencoder: AutoencoderConfig = knob(factory=AutoencoderConfig, help="The autoencoder")
+    image_size: int = knob(64, "Height and width of a frame in pixels", low=8)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        channels, latent = self.transformer.in_channels, self.autoencoder.latent_channels
+        if channels != latent:
+            raise ValueError(
+                f"WorldModelConfig.transformer.in_channels must be the autoencoder's "
+                f"latent_channels {latent}, not {channels}"
+            )
+        if self.image_size % self.autoencoder.downsampling:
+            raise ValueError(
+                f"WorldModelConfig.image_size must be a multiple of "
+                f"{self.autoencoder.downsampling}, not {self.image_size}"
+            )
+
+    @classmethod
+    def paper(cls) -> "WorldModelConfig":
+        """The released world model: # paper: 1.2 B in its file, 0.9 B used (method.md §1.1)."""
+        return cls(
+            transformer=TransformerConfig(
+                hidden_size=1152,
+                depth=28,
+                num_heads=16,
+                in_channels=4,
+                predict_sigma=True,
+                action_dim=7,
+                round_timestep_to_bf16=True,
+            ),
+            autoencoder=AutoencoderConfig.sdxl(),
+            image_size=256,
+        )
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a latent."""
+        side = self.image_size // self.autoencoder.downsampling
+        return self.autoencoder.latent_channels, side, side
+
+
+class LatentWorldModel(nn.Module):
+    """`engine.protocols.WorldModel`: encode a start, predict latents chunk by chunk, decode.
+
+    Rows are independent: a row's result is the same alone and in any batch, bit for bit on one
+    CPU. Matrix products keep that by themselves (`blocks.steady`), convolutions run in the
+    autoencoder's fixed micro-batches.
+    """
+
+    def __init__(self, config: WorldModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.autoencoder = Autoencoder(config.autoencoder)
+        self.transformer = STDiT(config.transformer)
+
+    @property
+    def context_frames(self) -> int:
+        """Latents `predict` needs."""
+        return self.config.transformer.context_frames
+
+    @property
+    def chunk_size(self) -> int:
+        """Latents `predict` returns, and actions it takes."""
+        return self.config.transformer.chunk_size
+
+    @property
+    def action_dim(self) -> int:
+        """Numbers in one action."""
+        return self.config.transformer.action_dim
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a latent."""
+        return self.config.latent_shape
+
+    @torch.no_grad()
+    def encode(
+        self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
+    ) -> Float[Tensor, "b z y x"]:
+        """Frames in [-1, 1] to scaled latents, sampled from the posterior.
+
+        Raises:
+            ValueError: frames of another size.
+        """
+        size = self.config.image_size
+        if frames.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"the world model takes frames of 3 x {size} x {size}, "
+                f"not {' x '.join(map(str, frames.shape[1:]))}"
+            )
+        return self.autoencoder.encode(frames, generators)
+
+    def predict(
+        self,
+        latents: Float[Tensor, "b t z y x"],
+        actions: Float[Tensor, "b k a"],
+        generators: Sequence[torch.Generator],
+        denoising_steps: int,
+    ) -> Float[Tensor, "b k z y x"]:
+        """The k latents that follow `context_frames` latents under normalised actions.
+
+        Each row's noise is one float32 draw of shape [z, k, y, x] (channel before frame) from its
+        generator: the layout of the released rollouts.
+
+        Raises:
+            ValueError: a wrong number of context latents, actions or numbers in an action.
+        """
+        z, y, x = self.latent_shape
+        noise = randn((z, self.chunk_size, y, x), generators)
+        return self.predict_from(latents, actions, noise.to(latents), denoising_steps)
+
+    @torch.no_grad()
+    def predict_from(
+        self,
+        latents: Float[Tensor, "b t z y x"],
+        actions: Float[Tensor, "b k a"],
+        noise: Float[Tensor, "b z k y x"],
+        denoising_steps: int,
+    ) -> Float[Tensor, "b k z y x"]:
+        """`predict` with its noise given; deterministic."""
+        size = self.config.image_size
+        return predict_latents(
+            self.transformer, latents, actions, noise, denoising_steps, size, size
+        )
+
+    @torch.no_grad()
+    def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
+        """Latents to frames in about [-1, 1], not clipped."""
+        return self.autoencoder.decode(latents)
+
+
+def predict_latents(
+    transformer: STDiT,
+    latents: Float[Tensor, "b t z y x"],
+    actions: Float[Tensor, "b k a"],
+    noise: Float[Tensor, "b z k y x"],
+    denoising_steps: int,
+    height: int,
+    width: int,
+) -> Float[Tensor, "b k z y x"]:
+    """One chunk of a rollout, frames before channels as the rest of the studio has them.
+
+    Raises:
+        ValueError: a wrong number of context latents, actions or numbers in an action.
+    """
+    config = transformer.config
+    if latents.shape[1] != config.context_frames:
+        raise ValueError(
+            f"the world model takes {config.context_frames} context latents, not {latents.shape[1]}"
+        )
+    if tuple(actions.shape[1:]) != (config.chunk_size, config.action_dim):
+        raise ValueError(
+            f"the world model takes chunks of {config.chunk_size} actions of {config.action_dim} "
+            f"numbers, not {actions.shape[1]} of {actions.shape[2]}"
+        )
+    future = sample(
+        transformer,
+        rearrange(latents, "b t z y x -> b z t y x"),
+        noise,
+        actions,
+        denoising_steps,
+        height,
+        width,
+    )
+    return rearrange(future, "b z k y x -> b k z y x")
+
+
+def build(config: WorldModelConfig) -> LatentWorldModel:
+    """A world model with fresh weights, not training."""
+    return LatentWorldModel(config).eval()
