@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,20 +27,22 @@ def whole_directory(target: Path) -> Iterator[Path]:
     A `target` that is already there is replaced after the new one is complete.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    partial = room / "new"
+    partial.mkdir()
     try:
         yield partial
         write_manifest(partial)
         for path in partial.rglob("*"):
             if path.is_file():
                 _sync(path)
-        partial.chmod(0o755)
+        _sync(partial)
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(room / "old")
         partial.rename(target)
         _sync(target.parent)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
@@ -88,6 +91,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not directory.is_dir():
         raise ValueError(f"there is no checkpoint directory {directory}")
     verify_manifest(directory)
+    if not (directory / "config.json").is_file():
+        raise ValueError(f"{directory.name} has no config.json: it is not a model's checkpoint")
     values: dict[str, Any] = json.loads((directory / "config.json").read_text())
     return values
 
@@ -96,9 +101,10 @@ def load_weights(directory: Path, model: nn.Module) -> None:
     """Load `model.safetensors` strictly, as float32.
 
     Raises:
-        ValueError: names or shapes that do not fit the module, all of them named.
+        ValueError: an unreadable file, or names or shapes that do not fit the module (eight are
+            named).
     """
-    weights = load_file(directory / WEIGHTS)
+    weights = _load_tensors(directory / WEIGHTS)
     own = model.state_dict()
     wrong = [f"{name} is unexpected" for name in sorted(set(weights) - set(own))]
     wrong += [f"{name} is missing" for name in sorted(set(own) - set(weights))]
@@ -124,7 +130,10 @@ def write_state(
     tensors = {f"model.{name}": t.contiguous() for name, t in model.state_dict().items()}
     tensors |= {f"average.{name}": t.contiguous() for name, t in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(t) for name, t in state.items()}
+        tensors |= {
+            f"optimizer.{index}.{name}": torch.as_tensor(t).contiguous()
+            for name, t in state.items()
+        }
     save_file(tensors, directory / STATE)
     write_json(directory / "progress.json", progress)
 
@@ -142,7 +151,7 @@ def read_state(
         ValueError: incomplete or changed files.
     """
     verify_manifest(directory)
-    tensors = load_file(directory / STATE)
+    tensors = _load_tensors(directory / STATE)
     model.load_state_dict(_below("model.", tensors), strict=True)
     if average is not None:
         for name, tensor in _below("average.", tensors).items():
@@ -153,8 +162,20 @@ def read_state(
         states.setdefault(int(index), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": states, "param_groups": groups})
+    return read_progress(directory)
+
+
+def read_progress(directory: Path) -> dict[str, Any]:
+    """The progress values that `write_state` wrote."""
     progress: dict[str, Any] = json.loads((directory / "progress.json").read_text())
     return progress
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -26,6 +26,12 @@ class WorldModelConfig(Config):
     transformer: TransformerConfig = knob(factory=TransformerConfig, help="The transformer")
     autoencoder: AutoencoderConfig = knob(factory=AutoencoderConfig, help="The autoencoder")
     image_size: int = knob(64, "Height and width of a frame in pixels", low=8)
+    change_scale: float = knob(
+        0.0,
+        "If above 0, futures are predicted as changes from the last context latent, divided by "
+        "this; 0 predicts the latents themselves, as the released checkpoints",
+        low=0.0,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,9 +151,12 @@ class LatentWorldModel(nn.Module):
     ) -> Float[Tensor, "b k z y x"]:
         """`predict` with its noise given; deterministic."""
         size = self.config.image_size
-        return predict_latents(
+        future = predict_latents(
             self.transformer, latents, actions, noise, denoising_steps, size, size
         )
+        if self.config.change_scale:
+            future = latents[:, -1:] + self.config.change_scale * future
+        return future
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:

@@ -46,6 +46,9 @@ class TransformerConfig(Config):
     input_sq_size: int = knob(512, "Side of the image at which positions count in patches", low=1)
     context_timestep: float = knob(15.0, "Diffusion time of context frames", low=0.0, high=1000.0)
     round_timestep_to_bf16: bool = knob(False, "Round the time first, as released weights expect")
+    precondition: bool = knob(
+        False, "Add the best linear guess of the velocity, so that only the rest is learnt"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,7 +220,10 @@ class STDiT(nn.Module):
             tokens, _ = across.across_frames(tokens, temporal, turn, past)
         patches = self.final_layer.linear(self.final_layer.modulate(tokens, time))
         velocity = self._frames(patches, noisy.shape[-2], noisy.shape[-1])
-        return velocity[:, : self.config.in_channels]
+        velocity = velocity[:, : self.config.in_channels]
+        if self.config.precondition:
+            velocity = velocity + linear_velocity(noisy, timestep)
+        return velocity
 
     def _pairs(self) -> list[tuple[Block, Block]]:
         """The spatial and the temporal block of each level."""
@@ -259,3 +265,14 @@ class STDiT(nn.Module):
             q=patch,
         )
         return frames[..., :rows, :columns].float()
+
+
+def linear_velocity(
+    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, " b"]
+) -> Float[Tensor, "b c k y x"]:
+    """E[x0 - noise | x] if data had mean 0 and variance 1 and nothing else were known.
+
+    With x = (1 - t) x0 + t noise that is x ((1 - t) - t) / ((1 - t)² + t²), t in [0, 1].
+    """
+    level = rearrange(timestep / 1000.0, "b -> b 1 1 1 1")
+    return noisy * (1.0 - 2.0 * level) / ((1.0 - level).square() + level.square())

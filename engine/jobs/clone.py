@@ -1,0 +1,188 @@
+"""Behaviour cloning of the base policy on demonstrations (method.md §2.7)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from engine.config import Config, knob
+from engine.data.episode_set import load_episodes
+from engine.data.statistics import action_statistics
+from engine.jobs.cards import card
+from engine.loading import load_policy
+from engine.policy import tokens
+from engine.policy.config import PolicyConfig, tiny_policy_config
+from engine.policy.files import write_policy
+from engine.policy.model import OpenVLAPolicy
+from engine.policy.prompt import demo_tokenizer
+from engine.protocols import Run
+from engine.seeding import initialisation, numpy_generator
+from engine.training import FitConfig, fit
+from engine.types import Normalization, Trajectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """What the policy is cloned from, and how."""
+
+    episodes_from: tuple[str, ...] = knob((), "Run directories of demonstrations")
+    play_from: tuple[str, ...] = knob((), "Play whose expert labels are mixed in (pre-training)")
+    play_share: float = knob(0.5, "Share of each batch from play_from", low=0.0, high=1.0)
+    limit: int = knob(0, "Demonstrations taken from each run; 0 takes all", low=0)
+    policy: str = knob("", "Policy checkpoint to start from; empty starts afresh")
+    targets: str = knob(
+        "expert",
+        "What is cloned: what the expert wanted or what was executed",
+        choices=("expert", "executed"),
+    )
+    only_successes: bool = knob(True, "Learn from successful demonstrations only")
+    smoothing: float = knob(0.0, "Width of the target around its bin, in bins; 0 is one-hot", low=0)
+    held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
+    seed: int = knob(0, "Root of randomness", low=0)
+    batch_size: int = knob(32, "Frames in a step", low=1)
+    model: PolicyConfig = knob(help="Sizes", factory=tiny_policy_config)
+    fit: FitConfig = knob(
+        help="Optimisation",
+        factory=lambda: FitConfig(steps=2000, learning_rate=1e-3, weight_decay=0.01),
+    )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """(frame, the chunk that follows it) for every frame of many demonstrations.
+
+    Attributes:
+        frames: uint8 [m, h, w, 3].
+        tokens: int64 [m, l].
+        instructions: m language commands.
+    """
+
+    frames: Tensor
+    tokens: Tensor
+    instructions: tuple[str, ...]
+
+
+def cut_pairs(
+    episodes: Sequence[Trajectory], normalization: Normalization, chunk_size: int, targets: str
+) -> Pairs:
+    """Every frame before the success with the k actions after it; the last action is repeated.
+
+    Raises:
+        ValueError: an episode lacks the expert's actions although they are to be cloned.
+    """
+    frames: list[npt.NDArray[np.uint8]] = []
+    chunks: list[npt.NDArray[np.float32]] = []
+    instructions: list[str] = []
+    for episode in episodes:
+        if targets == "expert" and "expert_actions" not in episode.arrays:
+            raise ValueError(f"episode {episode.id} has no expert_actions; set targets=executed")
+        actions = episode.arrays["expert_actions"] if targets == "expert" else episode.actions
+        count = episode.outcome.end_step
+        index = np.arange(count)[:, None] + np.arange(chunk_size)
+        chunks.append(normalization.normalize(actions)[np.minimum(index, len(actions) - 1)])
+        frames.append(episode.frames[:count])
+        instructions += [episode.instruction] * count
+    normalised = torch.from_numpy(np.concatenate(chunks)).clamp(-1.0, 1.0)
+    return Pairs(
+        torch.from_numpy(np.concatenate(frames)),
+        tokens.encode_actions(normalised),
+        tuple(instructions),
+    )
+
+
+def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy [b, l] to one-hot targets (the official loss) or to a Gaussian around them."""
+    if smoothing == 0.0:
+        flat = F.cross_entropy(
+            rearrange(logits, "b l n -> (b l) n"),
+            rearrange(targets, "b l -> (b l)"),
+            reduction="none",
+        )
+        return rearrange(flat, "(b l) -> b l", b=len(logits))
+    bins = torch.arange(logits.shape[-1], dtype=logits.dtype)
+    distance = (bins - targets.unsqueeze(-1)) / smoothing
+    weights = torch.softmax(-0.5 * distance.square(), dim=-1)
+    return -(weights * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Fit the policy by cross-entropy on all action tokens of a chunk at once."""
+    demonstrations = _keep(load_episodes(config.episodes_from, limit=config.limit or None), config)
+    play = load_episodes(config.play_from) if config.play_from else []
+    policy = _policy(config, demonstrations)
+    order = numpy_generator(config.seed, "held out").permutation(len(demonstrations))
+    if len(order) <= config.held_out:
+        raise ValueError(f"{len(order)} demonstrations are too few to keep {config.held_out} aside")
+
+    def pairs(episodes: Sequence[Trajectory], targets: str) -> Pairs:
+        return cut_pairs(episodes, policy.normalization, policy.chunk_size, targets)
+
+    held_out = pairs([demonstrations[i] for i in order[: config.held_out]], config.targets)
+    sources = [pairs([demonstrations[i] for i in order[config.held_out :]], config.targets)]
+    if play:
+        sources.append(pairs(play, "expert"))
+    metrics: dict[str, Any] = {}
+
+    def batch_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        random = numpy_generator(config.seed, "clone batch", step)
+        from_play = round(config.play_share * config.batch_size) if play else 0
+        losses = []
+        for source, size in zip(sources, [config.batch_size - from_play, from_play], strict=False):
+            rows = random.integers(0, len(source.frames), size)
+            logits = policy.logits(source.frames[rows], [source.instructions[r] for r in rows])
+            losses.append(smoothed_cross_entropy(logits, source.tokens[rows], config.smoothing))
+        return torch.cat(losses).mean(), {}
+
+    def save(directory: Path) -> None:
+        metrics.update(validation(policy, held_out))
+        document = card(config, metrics, episodes=demonstrations + play)
+        write_policy(directory, policy, document)
+
+    if not fit(policy, batch_loss, run, config.fit, prefix="policy", save=save):
+        return None
+    return validation(policy, held_out)
+
+
+@torch.no_grad()
+def validation(policy: OpenVLAPolicy, pairs: Pairs) -> dict[str, float]:
+    """Held-out cross-entropy in nats a token and mean absolute error of the arg-max actions."""
+    losses, errors = [], []
+    for rows in torch.arange(len(pairs.frames)).split(32):
+        logits = policy.logits(pairs.frames[rows], [pairs.instructions[r] for r in rows])
+        losses.append(smoothed_cross_entropy(logits, pairs.tokens[rows], 0.0))
+        wanted = tokens.decode_values(pairs.tokens[rows])
+        errors.append((tokens.decode_values(logits.argmax(dim=-1)) - wanted).abs())
+    return {
+        "policy/held_out_loss": torch.cat(losses).mean().item(),
+        "policy/held_out_error": torch.cat(errors).mean().item(),
+    }
+
+
+def _keep(episodes: list[Trajectory], config: JobConfig) -> list[Trajectory]:
+    kept = [e for e in episodes if e.outcome.success or not config.only_successes]
+    if not kept:
+        raise ValueError("no demonstration succeeded")
+    return kept
+
+
+def _policy(config: JobConfig, demonstrations: Sequence[Trajectory]) -> OpenVLAPolicy:
+    if config.policy:
+        return load_policy(Path(config.policy))
+    action_dim = demonstrations[0].actions.shape[1]
+    if config.model.action_dim != action_dim:
+        raise ValueError(
+            f"the demonstrations have {action_dim} action dimensions, "
+            f"the policy {config.model.action_dim}"
+        )
+    statistics = action_statistics(
+        [e.actions for e in demonstrations], passthrough=(action_dim - 1,)
+    )
+    with initialisation(config.seed, "policy"):
+        return OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())
