@@ -146,6 +146,7 @@ class MemoryRun:
         self.episodes: list[Trajectory] = []
         self.alarms: list[str] = []
         self.done = (0, 0)
+        self.ledger: dict[int, bool] = {}
         self.saved: list[Path] = []
         self.stop_requested = False
         self.pause_requested = False
@@ -160,7 +161,21 @@ class MemoryRun:
         self.alarms.append(message)
 
     def record(self, episode: Trajectory) -> None:
-        self.episodes.append(episode)
+        if episode.id not in self.episode_ids():
+            self.episodes.append(episode)
+            if not episode.imagined:
+                self.ledger[episode.start_id] = episode.outcome.success
+
+    def episode_ids(self) -> dict[str, bool]:
+        return {episode.id: episode.outcome.success for episode in self.episodes}
+
+    def real_outcomes(self) -> dict[int, bool]:
+        return dict(self.ledger)
+
+    def count_real(
+        self, *, task: str, start_id: int, use: str, policy: str | None, success: bool
+    ) -> None:
+        self.ledger[start_id] = success
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
