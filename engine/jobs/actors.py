@@ -9,7 +9,7 @@ import torch
 
 from engine.loading import load_policy
 from engine.manifest import checkpoint_hash
-from engine.protocols import Env
+from engine.protocols import Env, Policy
 from engine.seeding import generator, numpy_generator
 
 Frame = npt.NDArray[np.uint8]
@@ -117,16 +117,38 @@ class PlayActor:
 class PolicyActor:
     """A policy checkpoint, chunk by chunk, open loop within a chunk (method.md §4.5)."""
 
-    def __init__(self, directory: Path, env: Env, *, temperature: float) -> None:
-        self._policy = load_policy(directory)
-        if self._policy.action_dim != env.action_dim:
+    def __init__(
+        self,
+        policy: Policy,
+        instruction: str,
+        *,
+        temperature: float = 0.0,
+        policy_hash: str | None = None,
+    ) -> None:
+        self._policy = policy
+        self._instruction = instruction
+        self._temperature = temperature
+        self.policy_hash = policy_hash
+
+    @classmethod
+    def load(cls, directory: Path, env: Env, *, temperature: float) -> "PolicyActor":
+        """The policy of a checkpoint, for an environment.
+
+        Raises:
+            ValueError: not a policy checkpoint, or one for other actions.
+        """
+        policy = load_policy(directory)
+        if policy.action_dim != env.action_dim:
             raise ValueError(
-                f"the policy has {self._policy.action_dim} action dimensions, "
+                f"the policy has {policy.action_dim} action dimensions, "
                 f"{env.task.name} has {env.action_dim}"
             )
-        self._instruction = env.task.instruction
-        self._temperature = temperature
-        self.policy_hash: str | None = checkpoint_hash(directory)
+        return cls(
+            policy,
+            env.task.instruction,
+            temperature=temperature,
+            policy_hash=checkpoint_hash(directory),
+        )
 
     def begin(self, start_id: int, seed: int) -> None:
         """Forget the last episode."""

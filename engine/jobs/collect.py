@@ -87,4 +87,4 @@ def make_actor(config: JobConfig, env: Env) -> Actor:
         case _:
             if not config.policy:
                 raise ValueError("source policy needs policy=CHECKPOINT_DIRECTORY")
-            return PolicyActor(Path(config.policy), env, temperature=config.temperature)
+            return PolicyActor.load(Path(config.policy), env, temperature=config.temperature)

@@ -1,0 +1,180 @@
+"""Real against imagined on held-out action sequences: pixels by depth and verdicts (paper §4.4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+from engine.config import Config, knob
+from engine.data.episode_set import load_episodes
+from engine.images import to_model, to_pixels
+from engine.loading import load_normalization, load_reward_model, load_world_model
+from engine.metrics import psnr, ssim
+from engine.protocols import Run
+from engine.reward.classifier import VideoReward
+from engine.reward.judge import outcome
+from engine.seeding import numpy_generator, row_generators
+from engine.statistics import balanced_accuracy
+from engine.tasks import get_task
+from engine.types import Trajectory
+from engine.world_model.model import LatentWorldModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """Which world model is compared with which real episodes."""
+
+    world_model: str = knob("", "World model checkpoint")
+    reward_model: str = knob("", "Reward model checkpoint; without one only pixels are compared")
+    episodes_from: tuple[str, ...] = knob((), "Run directories of held-out real episodes")
+    episodes: int = knob(100, "Episodes compared", low=2)
+    denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
+    batch_size: int = knob(16, "Episodes imagined at once", low=1)
+    seed: int = knob(0, "Root of randomness", low=0)
+
+
+KINDS = ("imagined", "shuffled", "round_trip", "repeat")
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Imagine every episode from its first frame under its own and under another's actions."""
+    if not config.world_model:
+        raise ValueError("fidelity needs world_model=CHECKPOINT_DIRECTORY")
+    model = load_world_model(Path(config.world_model))
+    normalization = load_normalization(Path(config.world_model))
+    judge = load_reward_model(Path(config.reward_model)) if config.reward_model else None
+    episodes = load_episodes(config.episodes_from)[: config.episodes]
+    others = numpy_generator(config.seed, "shuffle").permutation(len(episodes))
+    others = np.where(others == np.arange(len(episodes)), (others + 1) % len(episodes), others)
+    quality: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
+    likeness: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
+    verdicts: list[bool] = []
+    for first in range(0, len(episodes), config.batch_size):
+        if run.stop_requested or run.pause_requested:
+            return None
+        index = range(first, min(first + config.batch_size, len(episodes)))
+        batch = [episodes[i] for i in index]
+        own = [normalization.normalize(e.actions) for e in batch]
+        foreign = [normalization.normalize(episodes[others[i]].actions) for i in index]
+        imagined = replay(model, batch, own, config)
+        videos = {
+            "imagined": imagined,
+            "shuffled": replay(model, batch, foreign, config),
+            "round_trip": [round_trip(model, e, config.seed) for e in batch],
+            "repeat": [np.repeat(e.frames[:1], len(e.frames), axis=0) for e in batch],
+        }
+        for kind, clips in videos.items():
+            for clip, episode in zip(clips, batch, strict=True):
+                depth = min(len(clip), len(episode.frames))
+                pairs = list(zip(clip[1:depth], episode.frames[1:depth], strict=True))
+                quality[kind].append(np.array([psnr(a, b) for a, b in pairs]))
+                likeness[kind].append(np.array([ssim(a, b) for a, b in pairs]))
+        if judge is not None:
+            verdicts += [verdict(judge, clip, batch[0].task) for clip in imagined]
+        run.progress(index[-1] + 1, len(episodes))
+    metrics = by_depth(run, quality, likeness)
+    if judge is not None:
+        metrics |= agreement(verdicts, [episode.outcome.success for episode in episodes])
+    run.log(0, metrics)
+    return metrics
+
+
+@torch.no_grad()
+def replay(
+    model: LatentWorldModel,
+    episodes: Sequence[Trajectory],
+    actions: Sequence[npt.NDArray[Any]],
+    config: JobConfig,
+) -> list[npt.NDArray[np.uint8]]:
+    """Imagine each episode's start under given normalised actions; videos of whole chunks.
+
+    Shorter action sequences are held at their last action; the caller compares only the frames
+    that exist in both.
+    """
+    chunks = max(-(-len(episode.actions) // model.chunk_size) for episode in episodes)
+    length = chunks * model.chunk_size
+    held = [a[np.minimum(np.arange(length), len(a) - 1)] for a in actions]
+    y = rearrange(
+        torch.from_numpy(np.stack(held)).float(), "b (n k) a -> n b k a", k=model.chunk_size
+    )
+    rows = [(episode.start_id, 0) for episode in episodes]
+    starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
+    latents = model.encode(to_model(starts), row_generators(config.seed, "encode", 0, rows=rows))
+    context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
+    video = [starts[:, None]]
+    for chunk in range(chunks):
+        generators = row_generators(config.seed, "world model", chunk, rows=rows)
+        future = model.predict(context, y[chunk], generators, config.denoising_steps)
+        context = torch.cat([context, future], dim=1)[:, -model.context_frames :]
+        video.append(_decode(model, future))
+    frames = torch.cat(video, dim=1).numpy()
+    return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]
+
+
+def _decode(model: LatentWorldModel, latents: Tensor) -> Tensor:
+    decoded = model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
+    return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
+
+
+@torch.no_grad()
+def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> npt.NDArray[np.uint8]:
+    """The episode through the autoencoder: the best the world model could do."""
+    frames = to_model(torch.from_numpy(episode.frames))
+    rows = [(episode.start_id, index) for index in range(len(frames))]
+    latents = model.encode(frames, row_generators(seed, "round trip", rows=rows))
+    return to_pixels(model.decode(latents)).numpy()
+
+
+def verdict(judge: VideoReward, video: npt.NDArray[np.uint8], task: str) -> bool:
+    """Whether the reward model sees a success in a video."""
+    rules = get_task(task).judge
+    ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
+    found = outcome(
+        ends.numpy(), probabilities[0].numpy(), judge.success_threshold, rules, len(video)
+    )
+    return found.success
+
+
+def by_depth(
+    run: Run,
+    quality: dict[str, list[npt.NDArray[np.float64]]],
+    likeness: dict[str, list[npt.NDArray[np.float64]]],
+) -> dict[str, float]:
+    """Log PSNR (dB) and SSIM of each kind by frame depth; return their means over all frames."""
+    depths = max(len(values) for values in quality["imagined"])
+    for depth in range(depths):
+        point = {}
+        for name, table in (("psnr", quality), ("ssim", likeness)):
+            for kind in KINDS:
+                at_depth = [values[depth] for values in table[kind] if len(values) > depth]
+                if at_depth:
+                    point[f"fidelity/{kind}_{name}"] = float(np.mean(at_depth))
+        run.log(depth + 1, point)
+    return {
+        f"fidelity/mean_{kind}_{name}": float(np.mean(np.concatenate(table[kind])))
+        for name, table in (("psnr", quality), ("ssim", likeness))
+        for kind in KINDS
+    }
+
+
+def agreement(imagined: Sequence[bool], real: Sequence[bool]) -> dict[str, float]:
+    """Confusion matrix and balanced accuracy of the imagined verdicts, with its interval."""
+    pairs = list(zip(imagined, real, strict=True))
+    counts = {
+        "fidelity/true_success": pairs.count((True, True)),
+        "fidelity/false_success": pairs.count((True, False)),
+        "fidelity/false_failure": pairs.count((False, True)),
+        "fidelity/true_failure": pairs.count((False, False)),
+    }
+    value, low, high = balanced_accuracy(list(real), list(imagined))
+    return {name: float(count) for name, count in counts.items()} | {
+        "fidelity/balanced_accuracy": value,
+        "fidelity/balanced_accuracy_low": low,
+        "fidelity/balanced_accuracy_high": high,
+    }
