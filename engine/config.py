@@ -61,10 +61,11 @@ class Config:
         ]
         if absent:
             raise ValueError(f"{cls.__name__} needs {', '.join(absent)}")
+        complete = {name: _over_default(cls, name, value) for name, value in values.items()}
         return cls(
             **{
                 name: _coerce(f"{cls.__name__}.{name}", hints[name], value)
-                for name, value in values.items()
+                for name, value in complete.items()
             }
         )
 
@@ -113,6 +114,25 @@ def _check_range(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
             raise ValueError(f"{where} must be at least {low}, not {number}")
         if high is not None and number > high:
             raise ValueError(f"{where} must be at most {high}, not {number}")
+
+
+def _over_default(owner: type[Config], name: str, value: Any) -> Any:
+    """A nested object names only what differs from the field's default; the rest is that."""
+    factory = owner.__dataclass_fields__[name].default_factory
+    if not isinstance(value, Mapping) or not callable(factory):
+        return value
+    default = factory()
+    if not isinstance(default, Config):
+        return value
+    known = default.to_dict()
+    inner = {key: _over_nested(known.get(key), item) for key, item in value.items()}
+    return known | inner
+
+
+def _over_nested(default: Any, value: Any) -> Any:
+    if isinstance(default, Mapping) and isinstance(value, Mapping):
+        return {**default, **{key: _over_nested(default.get(key), v) for key, v in value.items()}}
+    return value
 
 
 def _coerce(where: str, hint: Any, value: Any) -> Any:

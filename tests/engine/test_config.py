@@ -137,3 +137,18 @@ def test_an_assignment_reaches_its_place(assignment: str, values: dict[str, obje
 def test_an_assignment_that_has_no_place_is_refused(assignment: str) -> None:
     with pytest.raises(ValueError, match="--set"):
         assign({"a": 3}, assignment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inner(Config):
+    steps: int = knob(10, "Steps")
+    rate: float = knob(1.0, "Rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outer(Config):
+    inner: _Inner = knob(help="Inner", factory=lambda: _Inner(steps=3, rate=0.5))
+
+
+def test_a_nested_object_keeps_the_fields_own_defaults_where_it_says_nothing() -> None:
+    assert _Outer.from_dict({"inner": {"steps": 7}}).inner == _Inner(steps=7, rate=0.5)
