@@ -82,6 +82,26 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    return values
+
+
+def export_model(source: Path, directory: Path, card: Mapping[str, Any]) -> None:
+    """Put a checkpoint as half precision, without training state, into a directory being filled."""
+    verify_manifest(source)
+    weights = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(source / WEIGHTS).items()
+    }
+    save_file(weights, directory / WEIGHTS)
+    for path in source.glob("*.json"):
+        if path.name not in ("card.json", "manifest.json", "progress.json"):
+            shutil.copy(path, directory / path.name)
+    write_json(directory / "card.json", card)
+
+
 def read_config(directory: Path) -> dict[str, Any]:
     """A checkpoint's config, after its manifest was checked.
 

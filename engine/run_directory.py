@@ -1,5 +1,6 @@
 """A run on plain files: event log, episodes, ledger, checkpoints, control file, lock."""
 
+import errno
 import fcntl
 import json
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from engine.checkpoint import whole_directory
 from engine.episodes import write_episode
@@ -40,14 +41,18 @@ class RunDirectory:
         self.keep = keep
         self._listener = listener
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock = (directory / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock = _hold(directory / "lock")
         self._log_path = directory / "events.jsonl"
-        self._heal_torn_tail()
+        self._ledger_path = directory / "ledger.jsonl"
+        self._clear_half_written()
         self._seq, self.attempt = 0, 1
+        self._recorded: set[str] = set()
         for _, event in read_events(self._log_path):
             self._seq = max(self._seq, event["seq"])
             self.attempt = max(self.attempt, event["attempt"] + 1)
+            if event["kind"] == "episode":
+                self._recorded.add(event["episode"])
+        self._counted = {entry.get("episode") for entry in read_ledger(directory)}
         self._log = self._log_path.open("ab", buffering=0)
 
     def close(self) -> None:
@@ -56,11 +61,17 @@ class RunDirectory:
         self._lock.close()
 
     def emit(self, kind: str, **values: Any) -> None:
-        """Append one event line with a single write."""
-        self._seq += 1
-        event = {"seq": self._seq, "attempt": self.attempt, "time": time.time(), "kind": kind}
+        """Append one event line with a single write.
+
+        Raises:
+            OSError: the disk took only a part of the line.
+        """
+        event = {"seq": self._seq + 1, "attempt": self.attempt, "time": time.time(), "kind": kind}
         event |= values
-        self._log.write(encode_line(event))
+        line = encode_line(event)
+        if self._log.write(line) != len(line):
+            raise OSError(errno.ENOSPC, "the event log could not be written whole")
+        self._seq += 1
         if self._listener is not None:
             self._listener(event)
 
@@ -88,13 +99,21 @@ class RunDirectory:
         """Record what the job returned."""
         self.emit("result", metrics=metrics)
 
+    def finished_result(self) -> dict[str, Any] | None:
+        """What the job returned, if an earlier attempt came to its end."""
+        results = [e["metrics"] for _, e in read_events(self._log_path) if e["kind"] == "result"]
+        return results[-1] if results else None
+
     def record(self, episode: Trajectory) -> None:
-        """Store an episode; a real one is also written to the real-rollout ledger."""
-        known = (self.directory / "episodes" / episode.id).exists()
-        write_episode(self.directory / "episodes", episode)
-        if known:
+        """Store an episode; a real one is also written to the real-rollout ledger.
+
+        An episode of an id that the run has recorded is left as it is. One that a killed attempt
+        stored without saying so is said now, and enters the ledger once.
+        """
+        if episode.id in self._recorded:
             return
-        if not episode.imagined:
+        write_episode(self.directory / "episodes", episode)
+        if not episode.imagined and episode.id not in self._counted:
             self._append_ledger(episode)
         lineage = dict(episode.lineage)
         self.emit(
@@ -104,6 +123,7 @@ class RunDirectory:
             end_step=episode.outcome.end_step,
             iteration=lineage.get("iteration"),
         )
+        self._recorded.add(episode.id)
 
     def episode_ids(self) -> dict[str, bool]:
         """Episodes the run has stored, with their success: what a resumed job need not redo."""
@@ -114,11 +134,19 @@ class RunDirectory:
         }
 
     def count_real(
-        self, *, task: str, start_id: int, use: str, policy: str | None, success: bool
+        self,
+        *,
+        task: str,
+        start_id: int,
+        use: str,
+        policy: str | None,
+        success: bool,
+        episode: str | None = None,
     ) -> None:
-        """Enter a real episode whose frames are not kept into the ledger."""
+        """Enter a real episode into the ledger; `episode` is its id where its frames are kept."""
         self._append_line(
             {
+                "episode": episode,
                 "task": task,
                 "start_id": start_id,
                 "pool": pool_of(start_id),
@@ -136,10 +164,16 @@ class RunDirectory:
             use=str(episode.lineage.get("use", "unassigned")),
             policy=episode.lineage.get("policy"),
             success=episode.outcome.success,
+            episode=episode.id,
         )
+        self._counted.add(episode.id)
+
+    def real_outcomes(self) -> dict[int, bool]:
+        """Start ids of the run's real episodes with their success, from the ledger."""
+        return {entry["start_id"]: entry["success"] for entry in read_ledger(self.directory)}
 
     def _append_line(self, entry: dict[str, Any]) -> None:
-        with (self.directory / "ledger.jsonl").open("a") as stream:
+        with self._ledger_path.open("a") as stream:
             stream.write(json.dumps(entry) + "\n")
 
     @contextmanager
@@ -156,14 +190,18 @@ class RunDirectory:
         root = self.directory / "checkpoints"
         if not root.is_dir():
             return []
-        return sorted(path for path in root.iterdir() if _STEP.match(path.name))
+        steps = {
+            int(match[1]): root / match[0] for match in map(_STEP.match, os.listdir(root)) if match
+        }
+        return [steps[step] for step in sorted(steps)]
 
     def latest_checkpoint(self) -> Path | None:
-        """The newest checkpoint whose files are what its manifest says."""
+        """The newest checkpoint whose files are what its manifest says; others raise an alarm."""
         for path in reversed(self.checkpoints()):
             try:
                 verify_manifest(path)
-            except ValueError:
+            except ValueError as error:
+                self.alarm(f"{path.name} is damaged and was passed over: {error}")
                 continue
             return path
         return None
@@ -183,15 +221,47 @@ class RunDirectory:
         """Whether the job should save, end with exit status 75 and be resumed later."""
         return self.control == "pause"
 
-    def _heal_torn_tail(self) -> None:
-        if not self._log_path.exists():
-            return
-        with self._log_path.open("r+b") as stream:
-            if stream.seek(0, os.SEEK_END) == 0:
-                return
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":
+    def _clear_half_written(self) -> None:
+        """Tidy up after a killed attempt; nobody else writes here, because the lock is held."""
+        for path in self.directory.glob("*/.partial-*"):
+            shutil.rmtree(path)
+        if self._log_path.exists() and not _ends_a_line(self._log_path):
+            with self._log_path.open("ab") as stream:
                 stream.write(b"\n")
+        if self._ledger_path.exists() and not _ends_a_line(self._ledger_path):
+            os.truncate(self._ledger_path, self._ledger_path.read_bytes().rfind(b"\n") + 1)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 1))
+        return stream.read(1) in (b"", b"\n")
+
+
+def _hold(path: Path) -> TextIO:
+    """A lock file, held. A look by `is_held` lasts microseconds, so a refusal is tried again."""
+    lock = path.open("w")
+    pauses = [0.2, 0.05, 0.01]
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not pauses:
+                lock.close()
+                raise
+            time.sleep(pauses.pop())
+        else:
+            return lock
+
+
+def read_ledger(directory: Path) -> list[dict[str, Any]]:
+    """The real rollouts of a run directory; a last line still being written is left out."""
+    path = directory / "ledger.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def read_control(directory: Path) -> str:
@@ -223,7 +293,7 @@ def is_held(directory: Path) -> bool:
         return False
     with path.open("r") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False

@@ -32,12 +32,24 @@ def card(
     )
     lineage = {role: checkpoint_hash(Path(path)) for role, path in (parents or {}).items() if path}
     return {
-        "config": config.to_dict(),
+        "config": _portable(config.to_dict()),
         "data": dict(sorted(counted.items())),
         "metrics": dict(metrics),
         "lineage": lineage,
         "code": code_version(),
     }
+
+
+def _portable(value: Any) -> Any:
+    """Config values without this machine's directories: runs by name, `run/checkpoints/step-…`."""
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        parts = Path(value).parts
+        return "/".join(parts[-3:] if "checkpoints" in parts[-2:] else parts[-1:])
+    return value
 
 
 def code_version() -> str:

@@ -1,0 +1,120 @@
+"""Rebuild the shipped demo: every job in order, then the export (design.md §3, §4).
+
+Each stage is a run of its own below the run directory; a stage that is done is not done again, so
+the whole can be stopped and resumed at any time.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import checkpoint
+from engine.config import Config, knob
+from engine.data.starts import render_starts, save_starts
+from engine.envs.factory import make_env
+from engine.episodes import list_episodes, read_episode, write_episode
+from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES, Stage
+from engine.jobs.registry import run_job
+from engine.protocols import Run
+from engine.run_directory import RunDirectory
+from engine.tasks import get_task, pool_starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """What of the recipe is rebuilt."""
+
+    task: str = knob("coffee-push", "Task record")
+    root: str = knob("", "Directory of the stages; by default `stages` in the run directory")
+    export: str = knob("", "Where the demo is put; by default `demo` in the run directory")
+    last_stage: str = knob("", "Stop after this stage; empty runs all")
+    num_starts: int = knob(128, "Start frames shipped", low=1)
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Run every stage in a directory of its own, then export."""
+    assert isinstance(run, RunDirectory)
+    root = Path(config.root) if config.root else run.directory / "stages"
+    metrics: dict[str, Any] = {}
+    for done, stage in enumerate(STAGES):
+        if run.stop_requested or run.pause_requested:
+            return None
+        found = run_stage(stage, root, run)
+        if found is None:
+            return None
+        metrics |= {f"{stage.name}/{name}": value for name, value in found.items()}
+        run.progress(done + 1, len(STAGES) + 1)
+        if stage.name == config.last_stage:
+            return metrics
+    export = Path(config.export) if config.export else run.directory / "demo"
+    export_demo(config, root, export, metrics)
+    run.progress(len(STAGES) + 1, len(STAGES) + 1)
+    return metrics
+
+
+def run_stage(stage: Stage, root: Path, parent: RunDirectory) -> dict[str, Any] | None:
+    """One stage, unless it was done with the same config; None where it was stopped."""
+    directory = root / stage.name
+    directory.mkdir(parents=True, exist_ok=True)
+    values = stage.config(root)
+    spec = {"job": stage.job, "config": values}
+    run = RunDirectory(directory, listener=lambda event: _forward(stage, event, parent))
+    try:
+        path = directory / "config.json"
+        if path.exists() and checkpoint.read_json(path) != spec:
+            raise ValueError(f"stage {stage.name} was run with other options; remove {directory}")
+        done = run.finished_result()
+        if done is not None:
+            return done
+        checkpoint.write_json(path, spec)
+        run.state("running")
+        metrics = run_job(stage.job, values, run)
+        if metrics is None:
+            run.state("paused")
+            return None
+        run.result(metrics)
+        run.state("done")
+        return metrics
+    finally:
+        run.close()
+
+
+def _forward(stage: Stage, event: dict[str, Any], parent: RunDirectory) -> None:
+    if event["kind"] == "metric":
+        values = {f"{stage.name}/{name}": v for name, v in event["metrics"].items()}
+        parent.log(event["step"], values)
+
+
+def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, Any]) -> None:
+    """Put checkpoints (half precision), start frames and sample episodes where the app looks."""
+    for item in EXPORTS:
+        source = latest(root / item.stage)
+        card = checkpoint.read_json(source / "card.json")
+        card["name"], card["stage"] = item.name, item.stage
+        card["figures"] = {
+            name: value
+            for name, value in metrics.items()
+            if name.split("/")[0] in item.figures and not isinstance(value, list)
+        }
+        with checkpoint.whole_directory(export / "checkpoints" / item.name) as directory:
+            checkpoint.export_model(source, directory, card)
+    task = get_task(config.task)
+    starts = [*pool_starts("rl", 0, config.num_starts)]
+    save_starts(export / "starts.npz", render_starts(make_env(task), starts))
+    shutil.rmtree(export / "episodes", ignore_errors=True)
+    for stage, count in SAMPLES.items():
+        for path in list_episodes(root / stage / "episodes")[:count]:
+            write_episode(export / "episodes", read_episode(path))
+
+
+def latest(stage: Path) -> Path:
+    """The last checkpoint of a stage.
+
+    Raises:
+        ValueError: it has none.
+    """
+    found = sorted((stage / "checkpoints").glob("step-*"))
+    if not found:
+        raise ValueError(f"stage {stage.name} has no checkpoint to export")
+    return found[-1]
