@@ -27,7 +27,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Export:
-    """A stage's last checkpoint under its shipped name, and the stages whose figures its card has."""
+    """A stage's last checkpoint, its shipped name, and the stages whose figures its card has."""
 
     stage: str
     name: str
