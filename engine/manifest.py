@@ -41,17 +41,24 @@ def verify_manifest(directory: Path) -> None:
     """Check that each file named by the manifest is there, unchanged.
 
     Raises:
-        ValueError: no manifest, or the first file that is missing or differs.
+        ValueError: no readable manifest, or the first file that is missing or differs.
     """
     path = directory / MANIFEST
     if not path.is_file():
         raise ValueError(f"{directory.name} has no {MANIFEST}: not a complete checkpoint")
-    for entry in json.loads(path.read_text())["files"]:
-        file = directory / entry["name"]
+    try:
+        entries = [
+            (str(entry["name"]), entry["bytes"], entry["sha256"])
+            for entry in json.loads(path.read_text())["files"]
+        ]
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{directory.name}/{MANIFEST} is damaged: {error!r}") from error
+    for name, size, sha256 in entries:
+        file = directory / name
         if not file.is_file():
-            raise ValueError(f"{directory.name} lacks {entry['name']}, which its manifest names")
-        if file.stat().st_size != entry["bytes"] or file_sha256(file) != entry["sha256"]:
-            raise ValueError(f"{directory.name}/{entry['name']} is not the file its manifest names")
+            raise ValueError(f"{directory.name} lacks {name}, which its manifest names")
+        if file.stat().st_size != size or file_sha256(file) != sha256:
+            raise ValueError(f"{directory.name}/{name} is not the file its manifest names")
 
 
 def checkpoint_hash(directory: Path) -> str:
