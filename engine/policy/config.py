@@ -7,7 +7,7 @@ from engine.config import Config, knob
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkConfig(Config):
-    """One vision trunk. Its feature is the output of block `depth - 2`."""
+    """One vision trunk. Its feature is the output of block `depth - 2` (method.md §2.1)."""
 
     width: int = knob(96, "Channels of a patch token", low=1)
     depth: int = knob(3, "Blocks counted as in the full network; the last is never run", low=2)
@@ -105,7 +105,11 @@ class PolicyConfig(Config):
 def tiny_policy_config(
     action_dim: int = 4, chunk_size: int = 8, image_size: int = 64, *, stem: str = "conv"
 ) -> PolicyConfig:
-    """The demo's policy, for a CPU: about 6 ms a row on one thread."""
+    """The demo's policy, for a CPU: about 7 ms a row on one thread.
+
+    Every activation of a row holds a multiple of 32 numbers, so that vectorised kernels split rows
+    alike in every batch and a row keeps its bits (design.md §5); other widths may not.
+    """
     trunk = TrunkConfig(image_size=image_size, stem=stem)
     return PolicyConfig(
         dino=trunk.replace(prefix_tokens=5, layer_scale=True),

@@ -106,7 +106,8 @@ class OpenVLAPolicy(nn.Module):
         temperature: float,
     ) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]:
         """(log-probabilities of the tokens, entropies) at a temperature above 0, float32."""
-        return token_log_probs(self.logits(images, instructions), tokens, temperature)
+        logits = self.logits(images, instructions)
+        return token_log_probs(logits, tokens.to(logits.device), temperature)
 
     def logits(
         self, images: UInt8[Tensor, "b h w 3"], instructions: Sequence[str]
@@ -128,9 +129,9 @@ class OpenVLAPolicy(nn.Module):
         self, images: UInt8[Tensor, "b h w 3"], prompts: Sequence[Sequence[int]]
     ) -> Float[Tensor, "b l 256"]:
         ids, mask = pad_left(prompts, self.config.language.pad_token_id)
-        device = self.language_model.device
-        pixels = processor.pixel_values(images.to(device), self.config)
-        return self(pixels, ids.to(device), mask.to(device))
+        weight = self.projector.fc1.weight
+        pixels = processor.pixel_values(images.to(weight.device), self.config).to(weight.dtype)
+        return self(pixels, ids.to(weight.device), mask.to(weight.device))
 
     def forward(
         self,

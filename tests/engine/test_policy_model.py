@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig
+from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig, tiny_policy_config
 from engine.policy.model import OpenVLAPolicy, inverse_cdf
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Policy
@@ -46,6 +46,27 @@ def test_a_row_is_the_same_alone_and_in_a_batch(placeholder: str, instructions: 
     alone = policy.act(images[5:6], instructions[5:6], generators(range(5, 6)), 1.6)
     assert torch.equal(batch.tokens[5:6], alone.tokens)
     assert torch.equal(batch.log_probs[5:6], alone.log_probs)
+
+
+@pytest.mark.parametrize("batch", [2, 7])
+def test_a_row_of_the_demo_keeps_its_bits_in_any_batch(batch: int) -> None:
+    torch.manual_seed(0)
+    statistics = Normalization(q01=(-1.0,) * 4, q99=(1.0,) * 4, mask=(True,) * 4)
+    policy = OpenVLAPolicy(
+        tiny_policy_config(), normalization=statistics, tokenizer=demo_tokenizer()
+    )
+    instructions = ["push the mug under the coffee machine"] * batch
+    together = policy.act(frames(batch, 64), instructions, generators(range(batch)), 1.6)
+    alone = policy.act(frames(batch, 64)[1:2], instructions[:1], generators(range(1, 2)), 1.6)
+    assert torch.equal(together.log_probs[1:2], alone.log_probs)
+
+
+def test_a_policy_in_bfloat16_scores_in_float32() -> None:
+    policy = tiny(placeholder="learned").to(torch.bfloat16)
+    log_probs, entropy = policy.log_probs(
+        frames(2), ["push", "pull the mug"], torch.zeros(2, 6, dtype=torch.int64), 1.0
+    )
+    assert log_probs.dtype == entropy.dtype == torch.float32
 
 
 def test_log_probs_of_what_was_sampled_are_those_of_sampling() -> None:
