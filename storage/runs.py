@@ -126,6 +126,15 @@ class RunStore:
             for row in self._database.read("select * from runs order by created desc, id desc")
         ]
 
+    def unfinished(self) -> list[RunRow]:
+        """Runs that have not ended, oldest first."""
+        rows = self._database.read(
+            f"select * from runs where state not in ({', '.join('?' * len(ENDED))}) "
+            "order by created, id",
+            list(ENDED),
+        )
+        return [_parse(row) for row in rows]
+
     def set_state(self, run_id: str, state: str, error: str | None = None) -> None:
         """Record what the supervisor found out about a run.
 

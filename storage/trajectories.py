@@ -158,6 +158,11 @@ class TrajectoryStore:
         sql, values = _query(wanted, tail, [*values, limit, offset])
         return [_parse(row) for row in self._database.read(sql, values)]
 
+    def count(self) -> int:
+        """How many episodes there are."""
+        [row] = self._database.read("select count(*) as episodes from episodes")
+        return int(row["episodes"])
+
     def index(self, rows: Sequence[Row]) -> None:
         """Insert index rows; ids that are there already are kept."""
         self._database.write(lambda cursor: insert_rows(cursor, rows))
@@ -220,7 +225,7 @@ class TrajectoryStore:
             "success": record["success"],
             "end_step": record["end_step"],
             "num_actions": record["num_actions"],
-            "probability": float(np.max(probabilities)) if len(probabilities) else None,
+            "probability": round(float(np.max(probabilities)), 4) if len(probabilities) else None,
             "threshold": lineage.get("threshold", record["replay"].get("threshold")),
             "run": run or lineage.get("run"),
             "iteration": lineage.get("iteration"),

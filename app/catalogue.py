@@ -1,0 +1,115 @@
+"""Checkpoints as the screen wants them, and whether three of them fit together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from storage.checkpoints import Checkpoint
+
+
+@dataclass(frozen=True)
+class Together:
+    """What three checkpoints that fit have in common."""
+
+    image_size: int
+    action_dim: int
+    chunk_size: int
+
+
+def summary(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint as lists show it; plain JSON values."""
+    card = checkpoint.card
+    return {
+        "id": checkpoint.id,
+        "role": checkpoint.role,
+        "name": checkpoint.name,
+        "hash": checkpoint.hash,
+        "short": checkpoint.hash[:8],
+        "task": card.get("task") or _inner(card, "config").get("task") or "",
+        "summary": card.get("summary") or _figures(card),
+        "card": dict(card),
+    }
+
+
+def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint) -> Together:
+    """What the three have in common, from their configs alone.
+
+    Raises:
+        ValueError: the first thing that does not fit, in one sentence.
+    """
+    for role, checkpoint in (
+        ("policy", policy),
+        ("world_model", world_model),
+        ("reward_model", reward_model),
+    ):
+        if checkpoint.role != role:
+            raise ValueError(
+                f"{checkpoint.id} is a {_words(checkpoint.role)}, not a {_words(role)}"
+            )
+    dynamics = _inner(world_model.config, "transformer")
+    _check_same(
+        "the policy's actions have {} numbers, but the world model takes {}",
+        _number(policy, policy.config, "action_dim"),
+        _number(world_model, dynamics, "action_dim"),
+    )
+    _check_same(
+        "the policy acts in chunks of {}, but the world model advances by {}",
+        _number(policy, policy.config, "chunk_size"),
+        _number(world_model, dynamics, "chunk_size"),
+    )
+    size = _number(world_model, world_model.config, "image_size")
+    if policy.config.get("image_pipeline", "plain") == "plain":
+        trunk = _inner(policy.config, "dino")
+        _check_same(
+            "the policy sees {} pixels, but the world model draws {}",
+            _number(policy, trunk, "image_size"),
+            size,
+        )
+    return Together(
+        image_size=size,
+        action_dim=_number(policy, policy.config, "action_dim"),
+        chunk_size=_number(policy, policy.config, "chunk_size"),
+    )
+
+
+def describe_together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint) -> str:
+    """One line about three checkpoints that fit.
+
+    Raises:
+        ValueError: as `together`.
+    """
+    common = together(policy, world_model, reward_model)
+    return (
+        f"compatible · {common.image_size} px · {common.action_dim}-D actions · "
+        f"K {common.chunk_size}"
+    )
+
+
+def _check_same(sentence: str, ours: int, theirs: int) -> None:
+    if ours != theirs:
+        raise ValueError(sentence.format(ours, theirs))
+
+
+def _number(checkpoint: Checkpoint, config: Mapping[str, Any], name: str) -> int:
+    value = config.get(name)
+    if not isinstance(value, int):
+        raise ValueError(f"{checkpoint.id} does not say its {name}")
+    return value
+
+
+def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    inner = values.get(name)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _figures(card: Mapping[str, Any]) -> str:
+    numbers = [
+        f"{name} {value:.3g}"
+        for name, value in _inner(card, "metrics").items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    return ", ".join(numbers[:3])
+
+
+def _words(role: str) -> str:
+    return role.replace("_", " ")

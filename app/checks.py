@@ -1,0 +1,73 @@
+"""Values from a browser, checked: everything wrong becomes a `ValueError` of one sentence."""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def check_names(
+    values: object, *, allowed: Iterable[str], required: Iterable[str] = ()
+) -> Mapping[str, Any]:
+    """A mapping that has all required names and no unknown one."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"an object with named values is needed, not {type(values).__name__}")
+    known = list(allowed)
+    unknown = sorted(str(name) for name in values if name not in known)
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} is not known here; known: {', '.join(known)}")
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is missing")
+    return values
+
+
+def check_integer(name: str, value: object, low: int, high: int) -> int:
+    """A whole number in an inclusive range; 3.0 is one (browsers send floats)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, not {_shown(value)}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+    return value
+
+
+def check_number(name: str, value: object, low: float, high: float) -> float:
+    """A finite number in an inclusive range."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, not {_shown(value)}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
+    return float(value)
+
+
+def check_text(name: str, value: object, longest: int) -> str:
+    """Text of bounded length, without control characters and text-direction marks."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, not {_shown(value)}")
+    if len(value) > longest:
+        raise ValueError(f"{name} may have {longest} characters, not {len(value)}")
+    return "".join(
+        sign for sign in value if sign == "\n" or unicodedata.category(sign) not in ("Cc", "Cf")
+    )
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """One of some words."""
+    words = list(choices)
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name} must be one of {', '.join(words)}, not {_shown(value)}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"

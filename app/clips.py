@@ -1,0 +1,149 @@
+"""Episodes as the screen wants them: records, whole clips, groups of siblings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.media import EncodedOnce, encode_clip, sprite
+from engine.types import Trajectory
+from storage.cabinet import Cabinet
+from storage.trajectories import EpisodeRow
+
+WINDOW = 8  # frames around the verdict where no judge's window is known
+
+
+def episode_record(row: EpisodeRow) -> dict[str, Any]:
+    """An episode as lists show it; plain JSON values."""
+    return {
+        "id": row.id,
+        "task": row.task,
+        "start_id": row.start_id,
+        "imagined": row.imagined,
+        "success": row.success,
+        "end_step": row.end_step,
+        "num_actions": row.num_actions,
+        "probability": row.probability,
+        "threshold": row.threshold,
+        "label": None
+        if row.label is None
+        else {
+            "event_id": row.label.event_id,
+            "outcome": row.label.outcome,
+            "dream_broke": row.label.dream_broke,
+        },
+        "run": row.run,
+        "iteration": row.iteration,
+        "group": row.group_name,
+        "member": row.member,
+        "advantage": row.advantage,
+        "reward": row.reward,
+        "created": row.created,
+    }
+
+
+class Clips:
+    """Encodes clips once and remembers the last few."""
+
+    def __init__(self, cabinet: Cabinet) -> None:
+        self._cabinet = cabinet
+        self._frames = EncodedOnce(self._encode_frames, capacity=64)
+        self._sprites = EncodedOnce(self._encode_sprite, capacity=512)
+
+    def clip(self, episode_id: str) -> dict[str, Any]:
+        """Everything about an episode that a player needs.
+
+        Raises:
+            LookupError: no such episode.
+            ValueError: its files cannot be read.
+        """
+        row = self._cabinet.trajectories.find(episode_id)
+        trajectory = self._cabinet.trajectories.get(episode_id)
+        ends, probabilities = _windows(trajectory)
+        return {
+            "id": row.id,
+            "task": row.task,
+            "frames": self._frames.get(row.id),
+            "actions": trajectory.actions.round(4).tolist(),
+            "ends": ends,
+            "probabilities": probabilities,
+            "threshold": row.threshold,
+            "success": row.success,
+            "end_step": row.end_step,
+            "imagined": row.imagined,
+            "instruction": row.instruction,
+            "lineage": dict(row.lineage),
+            "replay": dict(trajectory.replay),
+            "start_id": row.start_id,
+            "decisive": list(decisive_frames(row, ends, probabilities)),
+        }
+
+    def strip(self, rows: Sequence[EpisodeRow], *, low: float, high: float) -> list[dict[str, Any]]:
+        """Episodes of one iteration, by group, each with a sprite of its frames.
+
+        Args:
+            low, high: a group is kept whose share of successes lies between these, inclusive.
+        """
+        groups: dict[str, list[EpisodeRow]] = {}
+        for row in rows:
+            groups.setdefault(row.group_name or str(row.start_id), []).append(row)
+        return [self._group(members, low=low, high=high) for _, members in sorted(groups.items())]
+
+    def _group(self, members: list[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
+        members = sorted(members, key=lambda row: (row.member or 0, row.id))
+        wins = sum(row.success for row in members)
+        kept = _kept(members[0].lineage, wins / len(members), low, high)
+        how = {0: "all fail", len(members): f"all {len(members)} succeed"}
+        words = how.get(wins, f"{wins} of {len(members)} succeed")
+        return {
+            "start_id": members[0].start_id,
+            "kept": kept,
+            "reason": f"{'kept' if kept else 'dropped'}, {words}",
+            "members": [
+                {
+                    "episode": row.id,
+                    "success": row.success,
+                    "reward": float(row.success) if row.reward is None else row.reward,
+                    "advantage": row.advantage,
+                    "probability": row.probability,
+                    "sprite": self._sprites.get(row.id)[0],
+                }
+                for row in members
+            ],
+        }
+
+    def _encode_frames(self, episode_id: str) -> list[str]:
+        return encode_clip(self._cabinet.trajectories.get(episode_id).frames)
+
+    def _encode_sprite(self, episode_id: str) -> list[str]:
+        trajectory = self._cabinet.trajectories.get(episode_id)
+        return [sprite(trajectory.frames[: trajectory.outcome.end_step + 1])]
+
+
+def decisive_frames(
+    row: EpisodeRow, ends: Sequence[int], probabilities: Sequence[float]
+) -> tuple[int, int]:
+    """First and last frame of what decides an episode.
+
+    The window of its success, else the window that came closest, else the last frames.
+    """
+    if row.success:
+        last = row.end_step
+    elif ends:
+        last = ends[int(np.argmax(probabilities))] - 1
+    else:
+        last = row.num_actions
+    return max(0, last - WINDOW + 1), last
+
+
+def _windows(trajectory: Trajectory) -> tuple[list[int], list[float]]:
+    arrays = trajectory.arrays
+    if "window_ends" not in arrays or "window_probabilities" not in arrays:
+        return [], []
+    probabilities = np.asarray(arrays["window_probabilities"], np.float64).round(4)
+    return arrays["window_ends"].tolist(), probabilities.tolist()
+
+
+def _kept(lineage: Mapping[str, Any], success_rate: float, low: float, high: float) -> bool:
+    fate = lineage.get("fate")
+    return fate == "kept" if fate is not None else low <= success_rate <= high

@@ -1,0 +1,178 @@
+"""Live rollouts with ids, on one imagination thread for all (design.md §6)."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+
+from app.dream import Dream, DreamSettings
+from app.models import Models
+from engine.types import Trajectory
+from storage.checkpoints import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+
+class Dreams:
+    """The registry of dreams and the thread they share.
+
+    Every dream has at most one chunk in the thread's queue and joins its end again after it, so
+    dreams take turns chunk by chunk. Nobody computes for a dream that nobody looks at.
+
+    Args:
+        capacity: most dreams at once; the one unseen for longest makes room.
+        idle_seconds: a dream unseen for so long is forgotten.
+    """
+
+    def __init__(
+        self,
+        models: Models | None = None,
+        *,
+        capacity: int = 16,
+        idle_seconds: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._models = models or Models()
+        self._capacity = capacity
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._dreams: dict[str, Dream] = {}
+        self._queued: set[str] = set()
+        self._thread = ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix="imagination",
+            initializer=torch.set_num_threads,
+            initargs=(1,),
+        )
+
+    def close(self) -> None:
+        """Finish the chunk being imagined and end the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def warm_up(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Load models before anybody asks; what cannot be loaded is said when it is used."""
+        for checkpoint in checkpoints:
+            self._thread.submit(self._models.get, checkpoint).add_done_callback(_log_failure)
+
+    def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
+        """Run something on the imagination thread and wait for its value."""
+        return self._thread.submit(function, *arguments).result()
+
+    def open(self, settings: DreamSettings) -> str:
+        """A new dream, paused at its start frame; its id."""
+        dream_id = secrets.token_urlsafe(12)
+        dream = Dream(settings, self._models, clock=self._clock)
+        with self._lock:
+            self._forget_unseen()
+            self._dreams[dream_id] = dream
+        self._submit(dream_id, dream, dream.wake)
+        return dream_id
+
+    def control(self, dream_id: str, action: str) -> dict[str, Any]:
+        """Do one of `app.reel.ACTIONS`; what viewers may see then, without frames.
+
+        Raises:
+            ValueError: another action.
+            LookupError: no such dream.
+        """
+        dream = self.get(dream_id)
+        dream.reel.control(action)
+        self._go_on(dream_id, dream)
+        return {name: value for name, value in dream.reel.pull(0).items() if name != "frames"}
+
+    def pull(self, dream_id: str, after: int) -> dict[str, Any]:
+        """What viewers may see, with the frames from number `after` on; never waits.
+
+        Raises:
+            LookupError: no such dream.
+        """
+        dream = self.get(dream_id)
+        seen = dream.reel.pull(after)
+        self._go_on(dream_id, dream)
+        return seen
+
+    def complete(self, dream_id: str, *, seconds: float) -> None:
+        """Imagine a dream to its end and wait for it.
+
+        Raises:
+            ValueError: it failed, or took longer than some seconds.
+            LookupError: no such dream.
+        """
+        dream = self.get(dream_id)
+        dream.reel.hurry()
+        self._go_on(dream_id, dream)
+        if dream.reel.wait(seconds) == "running":
+            dream.reel.control("pause")
+            raise ValueError(f"the dream was not finished within {seconds:.0f} seconds")
+        error = dream.reel.pull(0)["error"]
+        if error is not None:
+            raise ValueError(error)
+
+    def trajectory(self, dream_id: str) -> Trajectory:
+        """The dream so far as an episode.
+
+        Raises:
+            ValueError: nothing was imagined yet.
+            LookupError: no such dream.
+        """
+        return self.call(self.get(dream_id).trajectory)
+
+    def get(self, dream_id: str) -> Dream:
+        """The dream of an id.
+
+        Raises:
+            LookupError: no such dream, or it was forgotten.
+        """
+        with self._lock:
+            if dream_id not in self._dreams:
+                raise LookupError("this dream is over: nobody looked at it for a while")
+            return self._dreams[dream_id]
+
+    def _go_on(self, dream_id: str, dream: Dream) -> None:
+        if dream.reel.wants_chunk:
+            self._submit(dream_id, dream, dream.advance)
+
+    def _submit(self, dream_id: str, dream: Dream, task: Callable[[], None]) -> None:
+        with self._lock:
+            if dream_id in self._queued or self._dreams.get(dream_id) is not dream:
+                return
+            self._queued.add(dream_id)
+        epoch = dream.reel.epoch
+        future = self._thread.submit(task)
+        future.add_done_callback(lambda future: self._after(dream_id, dream, epoch, future))
+
+    def _after(self, dream_id: str, dream: Dream, epoch: int, future: "Future[None]") -> None:
+        with self._lock:
+            self._queued.discard(dream_id)
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._go_on(dream_id, dream)
+            return
+        _log_failure(future)
+        plain = isinstance(error, (ValueError, LookupError))
+        sentence = str(error) if plain else f"the dream stopped: {type(error).__name__}: {error}"
+        dream.reel.fail(epoch, sentence)
+
+    def _forget_unseen(self) -> None:
+        horizon = self._clock() - self._idle_seconds
+        by_age = sorted(self._dreams, key=lambda dream_id: self._dreams[dream_id].reel.last_seen)
+        surplus = len(by_age) - self._capacity + 1
+        for position, dream_id in enumerate(by_age):
+            if position < surplus or self._dreams[dream_id].reel.last_seen < horizon:
+                del self._dreams[dream_id]
+
+
+def _log_failure(future: "Future[Any]") -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        logger.error("on the imagination thread: %s", error, exc_info=error)

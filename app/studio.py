@@ -1,0 +1,355 @@
+"""The studio: every use case as a plain method; the only object that pages see. No Gradio."""
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from app.catalogue import describe_together, summary, together
+from app.checks import check_integer, check_names, check_number, check_text
+from app.clips import Clips, episode_record
+from app.dream import DreamSettings
+from app.dreams import Dreams
+from app.labelling import Labelling
+from app.launcher import Launcher
+from app.models import Models
+from app.starts import Starts
+from app.supervisor import Supervisor
+from engine.envs.gl import MISSING, rendering_backend
+from engine.tasks import Task
+from storage.cabinet import open_cabinet
+from storage.checkpoints import Checkpoint
+from storage.trajectories import EpisodeFilter
+from storage.workspace import Workspace
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+SETTINGS = (
+    *("policy", "world_model", "reward_model", "start_id", "instruction", "seed"),
+    *("denoising_steps", "temperature", "horizon"),
+)
+MAX_DENOISING_STEPS, PUBLIC_DENOISING_STEPS = 50, 8
+IMAGINE_SECONDS = 300.0
+
+
+def in_a_sentence(method: Callable[Arguments, Value]) -> Callable[Arguments, Value]:
+    """An unknown id, too, is a `ValueError` for whoever calls the studio."""
+
+    @functools.wraps(method)
+    def call(*values: Arguments.args, **named: Arguments.kwargs) -> Value:
+        try:
+            return method(*values, **named)
+        except LookupError as error:
+            raise ValueError(str(error)) from error
+
+    return call
+
+
+class Studio:
+    """One data directory, its dreams and its runs.
+
+    Every method may be called from any thread. What a user can get wrong raises a `ValueError`
+    of one sentence.
+
+    Args:
+        demo: `storage/demo`, with shipped checkpoints, start frames and sample episodes.
+        public: on a Space: caps, labels into the guest pool, no paths.
+        supervise: start the supervisor's rounds; tests that drive them themselves do not.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        demo: Path,
+        public: bool = False,
+        models: Models | None = None,
+        supervise: bool = True,
+    ) -> None:
+        self.public = public
+        self.data_directory = workspace.root
+        self._cabinet = open_cabinet(workspace, demo=demo)
+        self._dreams = Dreams(models)
+        self._starts = Starts(demo / "starts.npz")
+        self._clips = Clips(self._cabinet)
+        self._labels = Labelling(self._cabinet, public=public)
+        self.supervisor = Supervisor(self._cabinet)
+        self._runs = Launcher(
+            self._cabinet,
+            self.supervisor,
+            self._clips,
+            starts=demo / "starts.npz",
+            public=public,
+        )
+        if supervise:
+            self.supervisor.begin()
+
+    def close(self) -> None:
+        """End the threads and close the database; runs go on in their own processes."""
+        self._dreams.close()
+        self.supervisor.close()
+        self._cabinet.close()
+
+    def warm_up(self) -> None:
+        """Load the first model of each role and probe the simulator, in the background."""
+        roles = ("policy", "world_model", "reward_model")
+        first = [found[0] for role in roles if (found := self._cabinet.checkpoints.all(role))]
+        self._dreams.warm_up(first)
+        threading.Thread(target=rendering_backend, name="gl probe", daemon=True).start()
+
+    def health(self) -> dict[str, Any]:
+        """Whether the database answers; {ok, episodes}."""
+        return {"ok": True, "episodes": self._cabinet.trajectories.count()}
+
+    # Checkpoints
+
+    @in_a_sentence
+    def list_checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
+        """Models that can be chosen: {id, role, name, hash, short, task, summary, card}."""
+        return [summary(checkpoint) for checkpoint in self._cabinet.checkpoints.all(role)]
+
+    @in_a_sentence
+    def describe_together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
+        """{ok, text} if three checkpoints fit together; a `ValueError` says why they do not."""
+        chosen = self._chosen(policy, world_model, reward_model)
+        return {"ok": True, "text": describe_together(*chosen)}
+
+    @in_a_sentence
+    def register_checkpoint(self, name: str, directory: str) -> dict[str, Any]:
+        """Add a local checkpoint directory to the catalogue; not on a public studio."""
+        if self.public:
+            raise ValueError("a public studio takes no paths: choose from the catalogue")
+        return summary(self._cabinet.checkpoints.register(name, Path(directory)))
+
+    # Starts
+
+    def list_starts(self) -> list[dict[str, Any]]:
+        """The shipped start frames: {start_id, label, image}."""
+        return self._starts.shipped()
+
+    def add_upload(self, image: np.ndarray) -> int:
+        """Make an uploaded image, uint8 [h, w, 3], a start; its (negative) start id."""
+        return self._starts.add_upload(image)
+
+    def simulator_status(self) -> str:
+        """Empty when the simulator can render, else one sentence naming what to install."""
+        return "" if rendering_backend() else MISSING
+
+    # Dreams
+
+    @in_a_sentence
+    def open_dream(self, settings: dict[str, Any]) -> str:
+        """A live rollout, paused at its start frame; its id. Settings are those of `SETTINGS`."""
+        return self._dreams.open(self._dream_settings(settings))
+
+    @in_a_sentence
+    def control_dream(self, dream_id: str, action: str) -> dict[str, Any]:
+        """run, pause, frame, chunk or reset; what `pull_dream` gives then, without frames."""
+        return self._dreams.control(str(dream_id), str(action))
+
+    @in_a_sentence
+    def pull_dream(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{dream, after} -> everything to show, frames from number `after` on; never waits."""
+        values = check_names(query, allowed=("dream", "after"), required=("dream",))
+        after = check_integer("after", values.get("after", 0), 0, 2**31)
+        return {"dream": values["dream"]} | self._dreams.pull(str(values["dream"]), after)
+
+    @in_a_sentence
+    def save_dream(self, dream_id: str) -> str:
+        """Keep what was seen of a dream as an episode; its id. Twice gives the same id."""
+        return self._cabinet.trajectories.add(self._dreams.trajectory(str(dream_id)))
+
+    @in_a_sentence
+    def imagine(
+        self,
+        policy: str,
+        world_model: str,
+        reward_model: str,
+        start_id: int,
+        instruction: str,
+        seed: int,
+        denoising_steps: int,
+    ) -> dict[str, Any]:
+        """Imagine an episode to its end and store it; its record."""
+        dream_id = self._dreams.open(
+            self._dream_settings(
+                {
+                    "policy": policy,
+                    "world_model": world_model,
+                    "reward_model": reward_model,
+                    "start_id": start_id,
+                    "instruction": instruction,
+                    "seed": seed,
+                    "denoising_steps": denoising_steps,
+                }
+            )
+        )
+        self._dreams.complete(dream_id, seconds=IMAGINE_SECONDS)
+        return self.get_episode(self.save_dream(dream_id))
+
+    # Episodes
+
+    @in_a_sentence
+    def list_episodes(
+        self,
+        *,
+        imagined: bool | None = None,
+        run: str | None = None,
+        task: str | None = None,
+        iteration: int | None = None,
+        labelled: bool | None = None,
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Stored episodes that fit, newest first, without frames."""
+        wanted = EpisodeFilter(
+            imagined=imagined,
+            run=run,
+            task=task,
+            iteration=iteration,
+            labelled=labelled,
+            guest=self.public,
+        )
+        rows = self._cabinet.trajectories.episodes(
+            wanted,
+            limit=check_integer("limit", limit, 1, 1_000),
+            offset=check_integer("offset", offset, 0, 2**31),
+        )
+        return [episode_record(row) for row in rows]
+
+    @in_a_sentence
+    def get_episode(self, episode_id: str) -> dict[str, Any]:
+        """The record of one episode."""
+        return episode_record(self._cabinet.trajectories.find(str(episode_id), guest=self.public))
+
+    @in_a_sentence
+    def clip(self, episode_id: str) -> dict[str, Any]:
+        """One episode with frames, actions, windows, verdict, lineage and replay record."""
+        return self._clips.clip(str(episode_id))
+
+    # Labels
+
+    @in_a_sentence
+    def label_queue(
+        self, *, order: str = "unlabelled first", imagined: bool | None = None, limit: int = 20
+    ) -> list[dict[str, Any]]:
+        """Episodes to judge next."""
+        return self._labels.queue(order=order, imagined=imagined, limit=limit)
+
+    @in_a_sentence
+    def label(self, event: dict[str, Any], *, actor: str = "local") -> dict[str, Any]:
+        """Store a label durably; {saved, seq, at}. The same event id twice is stored once."""
+        return self._labels.add(event, actor=actor)
+
+    @in_a_sentence
+    def undo_label(
+        self, event_id: str, *, new_event_id: str, actor: str = "local"
+    ) -> dict[str, Any]:
+        """Take a label back by a new event; {saved, seq, at}."""
+        return self._labels.undo(event_id, new_event_id=new_event_id, actor=actor)
+
+    @in_a_sentence
+    def label_history(self, *, limit: int = 20) -> list[dict[str, Any]]:
+        """The newest labels that stand, newest first."""
+        return self._labels.history(limit=limit)
+
+    def label_counts(self) -> dict[str, int]:
+        """{labelled, success, fail, unsure, dream_broke, episodes}."""
+        return self._labels.counts()
+
+    # Runs
+
+    def list_runs(self) -> list[dict[str, Any]]:
+        """Every run, newest first."""
+        return self._runs.all()
+
+    @in_a_sentence
+    def start_run(self, job: str, config: dict[str, Any]) -> str:
+        """Queue a job for a worker process; the run's id."""
+        return self._runs.start(job, config)
+
+    @in_a_sentence
+    def run_status(self, run_id: str) -> dict[str, Any]:
+        """State, progress, time left, config and result of a run."""
+        return self._runs.status(str(run_id))
+
+    @in_a_sentence
+    def control_run(self, run_id: str, control: str) -> dict[str, Any]:
+        """pause, run (resume), stop (save and end) or cancel; the status then."""
+        return self._runs.control(str(run_id), control)
+
+    def stop_run(self, run_id: str) -> dict[str, Any]:
+        """Ask a run to save and end; the status then."""
+        return self.control_run(run_id, "stop")
+
+    @in_a_sentence
+    def run_metrics(self, run_id: str, after: int = 0) -> dict[str, Any]:
+        """{next, series: {name: [[step, value]…]}} of points written after a cursor."""
+        return self._runs.metrics(str(run_id), after)
+
+    @in_a_sentence
+    def run_iterations(self, run_id: str) -> list[int]:
+        """Iterations that left episodes, ascending."""
+        return self._runs.iterations(str(run_id))
+
+    @in_a_sentence
+    def run_strip(self, run_id: str, iteration: int) -> list[dict[str, Any]]:
+        """Groups of an iteration with their members' sprites, rewards and advantages."""
+        return self._runs.strip(str(run_id), iteration)
+
+    @in_a_sentence
+    def run_events(self, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        """The newest events in words, newest first: {at, kind, text}."""
+        return self._runs.events(str(run_id), limit)
+
+    def _chosen(
+        self, policy: str, world_model: str, reward_model: str
+    ) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
+        get = self._cabinet.checkpoints.get
+        return get(policy), get(world_model), get(reward_model)
+
+    def _dream_settings(self, settings: object) -> DreamSettings:
+        values = check_names(settings, allowed=SETTINGS, required=SETTINGS[:4])
+        chosen = self._chosen(values["policy"], values["world_model"], values["reward_model"])
+        task, chunk_size = self._starts.task, together(*chosen).chunk_size
+        start_id = check_integer("start_id", values["start_id"], -(2**53), 2**31)
+        steps = PUBLIC_DENOISING_STEPS if self.public else MAX_DENOISING_STEPS
+        return DreamSettings(
+            policy=chosen[0],
+            world_model=chosen[1],
+            reward_model=chosen[2],
+            task=task,
+            start=self._start_frame(task, start_id),
+            start_id=start_id,
+            instruction=check_text("instruction", values.get("instruction") or "", 200)
+            or task.instruction,
+            seed=check_integer("seed", values.get("seed", 0), 0, 2**53),
+            denoising_steps=check_integer(
+                "denoising_steps", values.get("denoising_steps", 4), 1, steps
+            ),
+            temperature=check_number("temperature", values.get("temperature", 1.0), 0.0, 5.0),
+            horizon=_whole_chunks(values.get("horizon"), task, chunk_size),
+            chunk_size=chunk_size,
+        )
+
+    def _start_frame(self, task: Task, start_id: int) -> np.ndarray:
+        known = self._starts.known(start_id)
+        if known is not None:
+            return known
+        if start_id >= 0 and self.simulator_status():
+            raise ValueError(
+                f"start {start_id} is not among the shipped ones, and {self.simulator_status()}"
+            )
+        return self._dreams.call(self._starts.frame, task, start_id)
+
+
+def _whole_chunks(horizon: object, task: Task, chunk_size: int) -> int:
+    most = task.horizon // chunk_size * chunk_size
+    value = most if horizon is None else check_integer("horizon", horizon, 1, most)
+    if value % chunk_size:
+        raise ValueError(f"horizon {value} is not a multiple of the chunk size {chunk_size}")
+    return value
