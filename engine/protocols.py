@@ -2,7 +2,7 @@
 b any batch · t frames · k chunk steps · c h w image · a action dims · l action tokens ·
 s patch tokens · d width · z y x latent channels, rows, columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +143,7 @@ class Env(Protocol):
 class Run(Protocol):
     """All that a job sees of the outside world."""
 
-    def log(self, step: int, metrics: dict[str, float]) -> None: ...
+    def log(self, step: int, metrics: Mapping[str, float | int]) -> None: ...
     def progress(self, done: int, total: int) -> None: ...
     def alarm(self, message: str) -> None: ...
     def record(self, episode: Trajectory) -> None: ...

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -75,7 +75,7 @@ class RunDirectory:
         if self._listener is not None:
             self._listener(event)
 
-    def log(self, step: int, metrics: dict[str, float]) -> None:
+    def log(self, step: int, metrics: Mapping[str, float | int]) -> None:
         """Record numbers of one step; a number that is not finite raises `FloatingPointError`."""
         values = {name: float(value) for name, value in metrics.items()}
         bad = [name for name, value in values.items() if value - value != 0.0]

@@ -1,6 +1,6 @@
 """One fake per protocol, each predictable by hand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -151,7 +151,7 @@ class MemoryRun:
         self.stop_requested = False
         self.pause_requested = False
 
-    def log(self, step: int, metrics: dict[str, float]) -> None:
+    def log(self, step: int, metrics: Mapping[str, float | int]) -> None:
         self.metrics.append((step, metrics))
 
     def progress(self, done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """Play one episode in an `Env` with an `Actor` and record it."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from engine.protocols import Env
 from engine.types import Outcome, Trajectory
 
 
+@runtime_checkable
 class Actor(Protocol):
     """Who chooses raw actions in reality; everything random comes from (seed, start id)."""
 

@@ -1,0 +1,182 @@
+"""Every job for real, in miniature: a real simulator, real training steps, real kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.episodes import list_episodes, read_episode
+from engine.events import read_events
+from engine.manifest import file_sha256
+from engine.run_directory import read_ledger
+from tests.engine.tiny import build_tiny_world, do, fit, last_checkpoint
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+Tiny = tuple[Path, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    root = tmp_path_factory.mktemp("tiny")
+    return root, build_tiny_world(root)
+
+
+def _optimise_options(models: dict[str, str], **changes: Any) -> dict[str, Any]:
+    return {
+        **models,
+        "num_starts": 4,
+        "iterations": 3,
+        "groups": 1,
+        "max_groups": 2,
+        "group_size": 3,
+        "horizon": 16,
+        "denoising_steps": 1,
+        "keep_low": 0.0,
+        "keep_high": 1.0,
+        "learning_rate": 1e-3,
+        **changes,
+    }
+
+
+def test_collected_episodes_are_whole_and_in_the_ledger(tiny: Tiny) -> None:
+    root, _ = tiny
+    episodes = [read_episode(path) for path in list_episodes(root / "demos" / "episodes")]
+    assert all(episode.outcome.success for episode in episodes)
+    assert all(len(e.frames) == len(e.actions) + 1 for e in episodes)
+    entries = read_ledger(root / "demos")
+    assert {entry["use"] for entry in entries} == {"demonstration"}
+    assert {entry["pool"] for entry in entries} == {"demonstrations"}
+
+
+def test_the_same_collect_gives_the_same_frames(tiny: Tiny, tmp_path: Path) -> None:
+    root, _ = tiny
+    do("collect", tmp_path / "again", source="play", pool="play", episodes=1)
+    [path] = list_episodes(tmp_path / "again" / "episodes")
+    again, first = read_episode(path), read_episode(root / "play" / "episodes" / path.name)
+    np.testing.assert_array_equal(again.frames, first.frames)
+    np.testing.assert_array_equal(again.actions, first.actions)
+
+
+def test_alignment_starts_from_the_world_model_and_mixes_in_old_data(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    root, models = tiny
+    do(
+        "collect",
+        tmp_path / "rollouts",
+        source="policy",
+        policy=models["policy"],
+        pool="budget",
+        episodes=2,
+    )
+    metrics = do(
+        "train_world_model",
+        tmp_path / "aligned",
+        world_model=models["world_model"],
+        episodes_from=[str(tmp_path / "rollouts")],
+        replay_from=[str(root / "play")],
+        normalization_from=[str(root / "demos")],
+        held_out=1,
+        batch_size=4,
+        fit=fit(2),
+    )
+    assert metrics is not None
+    card = json.loads((Path(last_checkpoint(tmp_path / "aligned")) / "card.json").read_text())
+    assert set(card["lineage"]) == {"world_model"}
+    assert str(tmp_path) not in json.dumps(card)
+
+
+def test_evaluate_counts_every_real_episode_once_even_when_run_again(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    _, models = tiny
+    options = {"policy": models["policy"], "pool": "calibration", "episodes": 2}
+    first = do("evaluate", tmp_path / "run", **options)
+    again = do("evaluate", tmp_path / "run", **options)
+    assert first == again
+    assert len(read_ledger(tmp_path / "run")) == 2
+
+
+def test_fidelity_reports_every_kind_at_every_depth(tiny: Tiny, tmp_path: Path) -> None:
+    root, models = tiny
+    metrics = do(
+        "fidelity",
+        tmp_path / "run",
+        world_model=models["world_model"],
+        reward_model=models["reward_model"],
+        episodes_from=[str(root / "demos"), str(root / "play")],
+        episodes=3,
+        denoising_steps=1,
+    )
+    assert metrics is not None
+    matrix = [metrics[f"fidelity/{name}"] for name in _CONFUSION]
+    assert sum(matrix) == 3
+    depths = [e for _, e in read_events(tmp_path / "run" / "events.jsonl") if e["kind"] == "metric"]
+    assert depths[0]["metrics"]["fidelity/repeat_psnr"] > 0.0
+
+
+_CONFUSION = ("true_success", "false_success", "false_failure", "true_failure")
+
+
+def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    _, models = tiny
+    metrics = do("optimise", tmp_path / "run", **_optimise_options(models))
+    assert metrics is not None
+    weights = "model.safetensors"
+    before = file_sha256(Path(models["policy"]) / weights)
+    assert file_sha256(Path(last_checkpoint(tmp_path / "run")) / weights) != before
+    episodes = [read_episode(p) for p in list_episodes(tmp_path / "run" / "episodes")]
+    assert episodes and all(episode.imagined for episode in episodes)
+    assert {episode.lineage["iteration"] for episode in episodes} == {1, 2, 3}
+
+
+def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    _, models = tiny
+    options = _optimise_options(models)
+    whole = _spawned(tmp_path / "whole", options)
+    assert whole.wait() == 0
+    victim = _spawned(tmp_path / "killed", options)
+    while not (tmp_path / "killed" / "checkpoints" / "step-000001").exists():
+        assert victim.poll() is None
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    assert _spawned(tmp_path / "killed", options).wait() == 0
+    ours, theirs = (Path(last_checkpoint(tmp_path / name)) for name in ("killed", "whole"))
+    assert file_sha256(ours / "model.safetensors") == file_sha256(theirs / "model.safetensors")
+    assert file_sha256(ours / "state.safetensors") == file_sha256(theirs / "state.safetensors")
+
+
+def _spawned(directory: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    directory.mkdir(exist_ok=True)
+    spec = {"job": "optimise", "config": options}
+    (directory / "config.json").write_text(json.dumps(spec))
+    return subprocess.Popen([sys.executable, "-m", "engine.worker", str(directory)])
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "sentence"),
+    [
+        ("optimise", {}, "optimise needs policy=CHECKPOINT_DIRECTORY"),
+        ("clone", {"episodes_from": ["nowhere"]}, "nowhere holds no episodes"),
+        ("evaluate", {"policy": "nowhere"}, "there is no checkpoint directory nowhere"),
+        ("collect", {"pool": "attic"}, "unknown pool 'attic'"),
+        ("collect", {"episodes": 0}, "JobConfig.episodes must be at least 1, not 0"),
+        ("fly", {}, "unknown job 'fly'"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(
+    tmp_path: Path, job: str, options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        do(job, tmp_path / "run", **options)
