@@ -1,0 +1,95 @@
+"""How close imagined frames are to real ones: PSNR and SSIM, per frame and per depth.
+
+Depth is the index of a frame in its rollout: frame d has seen d actions. Frames are uint8
+[…, h, w, 3] in [0, 255].
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int64, UInt8
+from skimage.metrics import structural_similarity
+
+PERFECT_DB = 100.0
+GAUSSIAN_SIGMA = 1.5
+
+
+def psnr(
+    frames: UInt8[np.ndarray, "*b h w c"], reference: UInt8[np.ndarray, "*b h w c"]
+) -> Float[np.ndarray, "*b"]:
+    """Peak signal-to-noise ratio of each frame in dB; equal frames give 100, not infinity."""
+    difference = frames.astype(np.float64) - reference
+    error = np.mean(difference**2, axis=(-3, -2, -1))
+    floor = 255.0**2 / 10.0 ** (PERFECT_DB / 10.0)
+    return 10.0 * np.log10(255.0**2 / np.maximum(error, floor))
+
+
+def ssim(
+    frames: UInt8[np.ndarray, "*b h w c"], reference: UInt8[np.ndarray, "*b h w c"]
+) -> Float[np.ndarray, "*b"]:
+    """Structural similarity of each frame in [-1, 1], Gaussian window of sigma 1.5 (Wang 2004).
+
+    Raises:
+        ValueError: frames smaller than the window of 11 pixels.
+    """
+    *batch, height, width, channels = frames.shape
+    if min(height, width) < 11:
+        raise ValueError(f"SSIM needs frames of at least 11 x 11 pixels, not {height} x {width}")
+    pairs = zip(
+        frames.reshape(-1, height, width, channels),
+        reference.reshape(-1, height, width, channels),
+        strict=True,
+    )
+    values = [
+        structural_similarity(
+            one,
+            other,
+            channel_axis=-1,
+            data_range=255.0,
+            gaussian_weights=True,
+            sigma=GAUSSIAN_SIGMA,
+            use_sample_covariance=False,
+        )
+        for one, other in pairs
+    ]
+    return np.array(values, dtype=np.float64).reshape(batch)
+
+
+def depth_means(
+    values: Float[np.ndarray, "n t"], lengths: Int64[np.ndarray, " n"]
+) -> Float[np.ndarray, " t"]:
+    """Mean over the rollouts that reach each depth; NaN at depths that none reaches.
+
+    Args:
+        values: one number a frame; entries at or beyond a rollout's length are ignored.
+        lengths: number of frames of each rollout.
+    """
+    there = np.arange(values.shape[1]) < lengths[:, None]
+    counts = there.sum(axis=0)
+    totals = np.where(there, values, 0.0).sum(axis=0)
+    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+
+
+def metric_by_depth(
+    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    pairs: list[tuple[np.ndarray, np.ndarray]],
+) -> Float[np.ndarray, " t"]:
+    """`depth_means` of a frame metric over (imagined, real) videos uint8 [t, h, w, 3].
+
+    Videos of a pair are compared over their common length.
+
+    Raises:
+        ValueError: no pairs.
+    """
+    if not pairs:
+        raise ValueError("a metric by depth needs at least one pair of videos")
+    lengths = np.array([min(len(one), len(other)) for one, other in pairs], dtype=np.int64)
+    values = np.full((len(pairs), int(lengths.max())), np.nan)
+    for row, ((one, other), length) in enumerate(zip(pairs, lengths, strict=True)):
+        values[row, :length] = metric(one[:length], other[:length])
+    return depth_means(values, lengths)
+
+
+def repeat_first(frames: UInt8[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w c"]:
+    """The baseline that imagines nothing: the last context frame (the start) at every depth."""
+    return np.repeat(frames[:1], len(frames), axis=0)

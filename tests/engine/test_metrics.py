@@ -1,0 +1,65 @@
+"""Frame metrics and their means by depth."""
+
+import numpy as np
+import pytest
+
+from engine.metrics import PERFECT_DB, depth_means, metric_by_depth, psnr, repeat_first, ssim
+from engine.seeding import numpy_generator
+
+
+def _frames(*shape: int) -> np.ndarray:
+    return numpy_generator(0, "frames").integers(0, 256, (*shape, 16, 16, 3), dtype=np.uint8)
+
+
+def test_psnr_of_a_constant_error() -> None:
+    black = np.zeros((2, 8, 8, 3), np.uint8)
+    grey = np.full((2, 8, 8, 3), 51, np.uint8)
+    # An error of a fifth of the range: 20 log10(5).
+    assert psnr(black, grey).tolist() == pytest.approx([13.9794, 13.9794], abs=1e-4)
+
+
+def test_equal_frames_have_a_finite_psnr() -> None:
+    assert psnr(_frames(1), _frames(1)).tolist() == [PERFECT_DB]
+
+
+def test_ssim_of_equal_frames_is_one() -> None:
+    assert ssim(_frames(2, 3), _frames(2, 3)) == pytest.approx(np.ones((2, 3)))
+
+
+def test_ssim_falls_with_noise() -> None:
+    clean = _frames(1)
+    noise = numpy_generator(0, "noise").integers(-60, 60, clean.shape)
+    noisy = np.clip(clean.astype(int) + noise, 0, 255).astype(np.uint8)
+    assert ssim(clean, noisy)[0] < 0.95
+
+
+def test_ssim_of_tiny_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 11 x 11 pixels, not 8 x 8"):
+        ssim(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_depth_counts_only_rollouts_that_reach_it() -> None:
+    values = np.array([[1.0, 2.0, 3.0], [3.0, np.nan, np.nan]])
+    assert depth_means(values, np.array([3, 1])).tolist() == [2.0, 2.0, 3.0]
+
+
+def test_a_depth_that_none_reaches_is_not_a_number() -> None:
+    assert np.isnan(depth_means(np.ones((1, 2)), np.array([1]))[1])
+
+
+def test_videos_are_compared_over_their_common_length() -> None:
+    black, grey = np.zeros((3, 8, 8, 3), np.uint8), np.full((2, 8, 8, 3), 51, np.uint8)
+    by_depth = metric_by_depth(psnr, [(black, grey), (black, black)])
+    assert by_depth == pytest.approx([56.9897, 56.9897, 100.0], abs=1e-4)
+
+
+def test_no_videos_have_no_metric() -> None:
+    with pytest.raises(ValueError, match="at least one pair"):
+        metric_by_depth(psnr, [])
+
+
+def test_the_baseline_repeats_the_start() -> None:
+    frames = _frames(4)
+    repeated = repeat_first(frames)
+    assert repeated.shape == frames.shape
+    assert (repeated == frames[0]).all()

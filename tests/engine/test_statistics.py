@@ -1,0 +1,100 @@
+"""Intervals and paired tests, against hand-worked or published numbers."""
+
+import numpy as np
+import pytest
+
+from engine.seeding import numpy_generator
+from engine.statistics import (
+    Confusion,
+    bootstrap_interval,
+    discordant,
+    mcnemar_exact,
+    wilson_interval,
+)
+
+
+def test_wilson_interval_of_a_published_example() -> None:
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+def test_wilson_interval_stays_inside_zero_and_one() -> None:
+    assert wilson_interval(0, 10)[0] >= 0.0
+    assert wilson_interval(10, 10)[1] <= 1.0
+
+
+def test_nothing_tried_says_nothing() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_more_successes_than_trials_are_refused() -> None:
+    with pytest.raises(ValueError, match="5 successes of 4 trials are impossible"):
+        wilson_interval(5, 4)
+
+
+def test_mcnemar_counts_the_binomial_tail_twice() -> None:
+    # 1 against 5 of 6 discordant pairs: 2 * (1 + 6) / 64.
+    assert mcnemar_exact(1, 5) == pytest.approx(14 / 64)
+    assert mcnemar_exact(5, 1) == pytest.approx(14 / 64)
+
+
+def test_mcnemar_of_a_tie_or_of_no_difference_is_one() -> None:
+    assert mcnemar_exact(3, 3) == 1.0
+    assert mcnemar_exact(0, 0) == 1.0
+
+
+def test_only_pairs_that_disagree_count() -> None:
+    first = np.array([True, True, False, False, True])
+    second = np.array([True, False, True, False, False])
+    assert discordant(first, second) == (2, 1)
+
+
+def test_a_confusion_is_counted() -> None:
+    predicted = np.array([True, True, False, False, True])
+    actual = np.array([True, False, True, False, True])
+    confusion = Confusion.count(predicted, actual)
+    assert confusion == Confusion(2, 1, 1, 1)
+    assert confusion.f1 == pytest.approx(2 / 3)
+    assert confusion.precision == pytest.approx(2 / 3)
+    assert confusion.recall == pytest.approx(2 / 3)
+    assert confusion.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
+
+
+def test_a_judge_that_always_says_no_has_no_f1_and_half_the_accuracy() -> None:
+    confusion = Confusion(0, 0, 4, 6)
+    assert confusion.f1 == 0.0
+    assert confusion.balanced_accuracy == 0.5
+
+
+def test_the_interval_of_balanced_accuracy_combines_two_wilson_intervals() -> None:
+    confusion = Confusion(40, 10, 10, 40)
+    low, high = wilson_interval(40, 50)
+    bounds = confusion.balanced_accuracy_interval()
+    assert bounds[0] == pytest.approx(0.8 - (0.8 - low) / 2**0.5)
+    assert bounds[1] == pytest.approx(0.8 + (high - 0.8) / 2**0.5)
+
+
+def test_balanced_accuracy_of_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs successes and failures, not 5 and 0"):
+        _ = Confusion(5, 0, 0, 0).balanced_accuracy
+
+
+def test_the_bootstrap_finds_the_interval_of_a_mean() -> None:
+    sample = numpy_generator(0, "sample").normal(3.0, 1.0, size=400)
+    low, high = bootstrap_interval(sample, lambda rows: float(rows.mean()), numpy_generator(0, "b"))
+    half = 1.96 * sample.std() / 20.0
+    assert (low, high) == pytest.approx((sample.mean() - half, sample.mean() + half), abs=0.02)
+
+
+def test_the_bootstrap_repeats_itself() -> None:
+    sample = np.arange(9.0)
+    intervals = [
+        bootstrap_interval(sample, lambda rows: float(np.median(rows)), numpy_generator(4, "b"))
+        for _ in range(2)
+    ]
+    assert intervals[0] == intervals[1]
+
+
+def test_an_empty_sample_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least one observation"):
+        bootstrap_interval(np.zeros(0), lambda rows: 0.0, numpy_generator(0))
