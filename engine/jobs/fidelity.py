@@ -15,12 +15,12 @@ from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.images import to_model, to_pixels
 from engine.loading import load_normalization, load_reward_model, load_world_model
-from engine.metrics import psnr, ssim
+from engine.metrics import psnr, repeat_first, ssim
 from engine.protocols import Run
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
 from engine.seeding import numpy_generator, row_generators
-from engine.statistics import balanced_accuracy
+from engine.statistics import Confusion
 from engine.tasks import get_task
 from engine.types import Trajectory
 from engine.world_model.model import LatentWorldModel
@@ -67,14 +67,13 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             "imagined": imagined,
             "shuffled": replay(model, batch, foreign, config),
             "round_trip": [round_trip(model, e, config.seed) for e in batch],
-            "repeat": [np.repeat(e.frames[:1], len(e.frames), axis=0) for e in batch],
+            "repeat": [repeat_first(e.frames) for e in batch],
         }
         for kind, clips in videos.items():
             for clip, episode in zip(clips, batch, strict=True):
                 depth = min(len(clip), len(episode.frames))
-                pairs = list(zip(clip[1:depth], episode.frames[1:depth], strict=True))
-                quality[kind].append(np.array([psnr(a, b) for a, b in pairs]))
-                likeness[kind].append(np.array([ssim(a, b) for a, b in pairs]))
+                quality[kind].append(psnr(clip[1:depth], episode.frames[1:depth]))
+                likeness[kind].append(ssim(clip[1:depth], episode.frames[1:depth]))
         if judge is not None:
             verdicts += [verdict(judge, clip, batch[0].task) for clip in imagined]
         run.progress(index[-1] + 1, len(episodes))
@@ -165,16 +164,18 @@ def by_depth(
 
 def agreement(imagined: Sequence[bool], real: Sequence[bool]) -> dict[str, float]:
     """Confusion matrix and balanced accuracy of the imagined verdicts, with its interval."""
-    pairs = list(zip(imagined, real, strict=True))
-    counts = {
-        "fidelity/true_success": pairs.count((True, True)),
-        "fidelity/false_success": pairs.count((True, False)),
-        "fidelity/false_failure": pairs.count((False, True)),
-        "fidelity/true_failure": pairs.count((False, False)),
+    found = Confusion.count(np.array(imagined, dtype=bool), np.array(real, dtype=bool))
+    metrics = {
+        "fidelity/true_success": found.true_positives,
+        "fidelity/false_success": found.false_positives,
+        "fidelity/false_failure": found.false_negatives,
+        "fidelity/true_failure": found.true_negatives,
     }
-    value, low, high = balanced_accuracy(list(real), list(imagined))
-    return {name: float(count) for name, count in counts.items()} | {
-        "fidelity/balanced_accuracy": value,
+    if not found.positives or not found.negatives:
+        return {name: float(count) for name, count in metrics.items()}
+    low, high = found.balanced_accuracy_interval()
+    return {name: float(count) for name, count in metrics.items()} | {
+        "fidelity/balanced_accuracy": found.balanced_accuracy,
         "fidelity/balanced_accuracy_low": low,
         "fidelity/balanced_accuracy_high": high,
     }

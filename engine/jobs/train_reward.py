@@ -21,7 +21,7 @@ from engine.protocols import Run
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.judge import outcome
 from engine.seeding import initialisation, numpy_generator, row_generators
-from engine.statistics import wilson_interval
+from engine.statistics import Confusion, wilson_interval
 from engine.tasks import get_task
 from engine.training import FitConfig, fit
 from engine.types import JudgeRules, Trajectory
@@ -171,18 +171,18 @@ def scores(
         ]
     )
     actual = np.array([episode.outcome.success for episode in episodes])
-    true_positive = int((predicted & actual).sum())
-    correct = int((predicted == actual).sum())
+    found = Confusion.count(predicted, actual)
+    correct = found.true_positives + found.true_negatives
     low, high = wilson_interval(correct, len(actual))
     return {
-        "precision": true_positive / max(1, int(predicted.sum())),
-        "recall": true_positive / max(1, int(actual.sum())),
-        "f1": 2 * true_positive / max(1, int(predicted.sum() + actual.sum())),
+        "precision": found.precision,
+        "recall": found.recall,
+        "f1": found.f1,
         "accuracy": correct / len(actual),
         "accuracy_low": low,
         "accuracy_high": high,
-        "successes": float(actual.sum()),
-        "failures": float((~actual).sum()),
+        "successes": float(found.positives),
+        "failures": float(found.negatives),
     }
 
 
