@@ -64,7 +64,7 @@ def _trunk(
 
 
 def _normalization(scalars: Mapping[str, Any]) -> Normalization:
-    [statistics] = scalars["norm_stats"].values()
+    statistics = next(iter(scalars["norm_stats"].values()))
     return Normalization.from_dict(statistics["action"])
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.policy import processor
+from engine.policy.activations import SiLU, gelu
 from engine.policy.config import LanguageConfig, PolicyConfig
 from engine.policy.prompt import Tokenizer
 from engine.policy.tokens import decode_actions, first_action_id
@@ -29,7 +30,7 @@ class Projector(nn.Module):
         self.fc3 = nn.Linear(width, width)
 
     def forward(self, patches: Float[Tensor, "b s d"]) -> Float[Tensor, "b s e"]:
-        return self.fc3(F.gelu(self.fc2(F.gelu(self.fc1(patches)))))
+        return self.fc3(gelu(self.fc2(gelu(self.fc1(patches)))))
 
 
 class OpenVLAPolicy(nn.Module):
@@ -56,7 +57,7 @@ class OpenVLAPolicy(nn.Module):
         width = config.language.hidden_size
         self.vision_backbone = VisionBackbone(config.dino, config.siglip)
         self.projector = Projector(features, config.projector_factor * features, width)
-        self.language_model = LlamaForCausalLM(llama_config(config.language))
+        self.language_model = language_model(config.language)
         if config.placeholder == "learned":
             self.placeholders = nn.Parameter(torch.randn(config.num_tokens, width) * 0.02)
 
@@ -196,14 +197,19 @@ class OpenVLAPolicy(nn.Module):
         return self.language_model.model.embed_tokens(ids)
 
 
-def llama_config(config: LanguageConfig) -> LlamaConfig:
-    """The same sizes as transformers wants them."""
-    return LlamaConfig(
-        **config.to_dict(),
-        tie_word_embeddings=False,
-        use_cache=False,
-        attn_implementation="sdpa",
+def language_model(config: LanguageConfig) -> LlamaForCausalLM:
+    """transformers' Llama of these sizes, with an activation that keeps a row's bits."""
+    llama = LlamaForCausalLM(
+        LlamaConfig(
+            **config.to_dict(),
+            tie_word_embeddings=False,
+            use_cache=False,
+            attn_implementation="sdpa",
+        )
     )
+    for layer in llama.model.layers:
+        layer.mlp.act_fn = SiLU()
+    return llama
 
 
 def pad_left(

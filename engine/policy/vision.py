@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from engine.policy.activations import gelu
 from engine.policy.config import TrunkConfig
 
 LAYER_NORM_EPS = 1e-6
@@ -42,7 +43,7 @@ class StrideTwo(nn.Module):
 
     def forward(self, features: Float[Tensor, "b d y x"]) -> Float[Tensor, "b e half_y half_x"]:
         columns = rearrange(F.unfold(features, 3, padding=1, stride=2), "b c s -> b s c")
-        convolved = F.gelu(self.norm(self.linear(columns)))
+        convolved = gelu(self.norm(self.linear(columns)))
         return rearrange(convolved, "b (y x) e -> b e y x", y=features.shape[2] // 2)
 
 
@@ -94,7 +95,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, tokens: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        return self.fc2(F.gelu(self.fc1(tokens)))
+        return self.fc2(gelu(self.fc1(tokens)))
 
 
 class LayerScale(nn.Module):
