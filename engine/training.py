@@ -23,6 +23,7 @@ class FitConfig(Config):
     steps: int = knob(1000, "Optimizer updates", low=1)
     learning_rate: float = knob(1e-3, "Peak learning rate", low=0.0)
     final_rate: float = knob(0.05, "Share of the learning rate left at the end", low=0.0, high=1.0)
+    decay_steps: int = knob(0, "Updates after which that is reached; 0: the last one", low=0)
     warmup_steps: int = knob(50, "Updates until the learning rate is at its peak", low=0)
     weight_decay: float = knob(0.0, "Decoupled weight decay", low=0.0)
     gradient_clip: float = knob(1.0, "Largest gradient norm", low=0.0)
@@ -32,10 +33,11 @@ class FitConfig(Config):
 
 
 def learning_rate_at(step: int, config: FitConfig) -> float:
-    """Linear warm-up to the peak, then linear decay to `final_rate` of it at the last step."""
+    """Linear warm-up to the peak, then linear decay to `final_rate` of it at `decay_steps`."""
+    end = config.decay_steps or config.steps
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    share = (step - config.warmup_steps) / max(1, end - config.warmup_steps)
     return config.learning_rate * (1.0 - (1.0 - config.final_rate) * share)
 
 

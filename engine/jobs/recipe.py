@@ -72,8 +72,8 @@ STAGES: tuple[Stage, ...] = (
         "clone",
         {
             "episodes_from": ["{demos}"],
-            "play_from": ["{play}"],
-            "fit": {"steps": 2500, "weight_decay": 0.0},
+            "smoothing": 3.0,
+            "fit": {"steps": 1000, "decay_steps": 3000, "weight_decay": 0.0},
         },
     ),
     Stage(
@@ -86,6 +86,45 @@ STAGES: tuple[Stage, ...] = (
             "held_out": 20,
             "batch_size": 16,
             "fit": {"steps": 2600, "learning_rate": 1e-3, "average_decay": 0.995},
+        },
+    ),
+    Stage(
+        "rollouts",
+        "collect",
+        {"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 128},
+    ),
+    Stage(
+        "held_out",
+        "collect",
+        {
+            "source": "policy",
+            "policy": "{base@last}",
+            "pool": "calibration",
+            "episodes": 240,
+            "temperature": 0.0,
+            "use": "calibration",
+        },
+    ),
+    Stage(
+        "aligned",
+        "train_world_model",
+        {
+            "world_model": "{wm@last}",
+            "episodes_from": ["{rollouts}"],
+            "replay_from": ["{demos}", "{play}"],
+            "normalization_from": ["{demos}"],
+            "replay_share": 0.6,
+            "batch_size": 16,
+            "fit": {"steps": 3000, "learning_rate": 7e-4, "average_decay": 0.995},
+        },
+    ),
+    Stage(
+        "reward",
+        "train_reward",
+        {
+            "episodes_from": ["{rollouts}", "{demos}", "{play}"],
+            "held_out_from": ["{held_out}"],
+            "autoencoder": "{ae@last}",
         },
     ),
 )

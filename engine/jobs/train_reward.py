@@ -16,7 +16,7 @@ from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.images import to_model, to_pixels
 from engine.jobs.cards import card
-from engine.loading import load_reward_model, load_world_model
+from engine.loading import load_autoencoder, load_reward_model
 from engine.protocols import Run
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.judge import outcome
@@ -36,7 +36,7 @@ class JobConfig(Config):
     held_out_share: float = knob(
         0.15, "Share of episodes_from kept aside to choose the threshold", low=0.01, high=0.5
     )
-    world_model: str = knob("", "World model whose autoencoder blurs half of the clips; optional")
+    autoencoder: str = knob("", "Autoencoder that blurs half of the clips; optional")
     blurred_share: float = knob(0.5, "Share of clips that went through it", low=0.0, high=1.0)
     reward_model: str = knob("", "Reward model checkpoint to start from; empty starts afresh")
     late_windows: int = knob(
@@ -108,8 +108,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     training = episode_set([episodes[i] for i in order[aside:]])
     model = _model(config)
     copies: tuple[Tensor, ...] = (torch.from_numpy(training.frames),)
-    if config.world_model:
-        copies += (blurred(Path(config.world_model), training, config.seed),)
+    if config.autoencoder:
+        copies += (blurred(Path(config.autoencoder), training, config.seed),)
     windows = cut_windows(training, copies, model.window, late=config.late_windows, gap=config.gap)
     held_out = load_episodes(config.held_out_from) if config.held_out_from else []
     metrics: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
                 }
             )
         values = {"role": "reward_model", **model.config.to_dict()}
-        parents = {"world_model": config.world_model, "reward_model": config.reward_model}
+        parents = {"autoencoder": config.autoencoder, "reward_model": config.reward_model}
         document = card(config, metrics, episodes=episodes, parents=parents)
         checkpoint.write_model(directory, model, values, document)
         model.train()
@@ -200,9 +200,9 @@ def choose_threshold(
 
 
 @torch.no_grad()
-def blurred(world_model: Path, episodes: EpisodeSet, seed: int) -> Tensor:
-    """The flat frames after a round trip through a world model's autoencoder, uint8."""
-    autoencoder = load_world_model(world_model).autoencoder
+def blurred(directory: Path, episodes: EpisodeSet, seed: int) -> Tensor:
+    """The flat frames after a round trip through an autoencoder checkpoint, uint8."""
+    autoencoder = load_autoencoder(directory)
     parts = []
     for index, part in enumerate(torch.from_numpy(episodes.frames).split(256)):
         rows = [(index, row) for row in range(len(part))]

@@ -85,7 +85,7 @@ def build_tiny_world(root: Path) -> dict[str, str]:
         episodes_from=both,
         held_out_share=0.3,
         batch_size=4,
-        world_model=last_checkpoint(root / "wm"),
+        autoencoder=last_checkpoint(root / "ae"),
         model=REWARD,
         fit=fit(4),
     )
