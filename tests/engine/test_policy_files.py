@@ -1,3 +1,5 @@
+"""Policy checkpoints on disk."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The policy against the reference vectors."""
+
 from pathlib import Path
 
 import pytest

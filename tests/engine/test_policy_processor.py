@@ -1,3 +1,5 @@
+"""Frames on their way to the two vision trunks."""
+
 from pathlib import Path
 
 import pytest

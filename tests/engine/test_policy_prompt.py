@@ -1,3 +1,5 @@
+"""Instructions on their way to text ids."""
+
 from pathlib import Path
 
 import pytest

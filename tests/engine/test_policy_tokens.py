@@ -1,3 +1,5 @@
+"""Action tokens: bins, ids and back."""
+
 import numpy as np
 import torch
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The vision trunks and their stems."""
+
 import pytest
 import torch
 import torch.nn.functional as F
