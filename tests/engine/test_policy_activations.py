@@ -1,7 +1,9 @@
+"""Activations: the same bits at every place."""
+
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.policy.activations import gelu, silu
@@ -11,6 +13,7 @@ def numbers(count: int) -> torch.Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(count)) * 3.0
 
 
+@settings(max_examples=10)
 @given(length=st.integers(1, 200), before=st.integers(0, 100))
 def test_a_number_has_the_same_bits_at_every_place(length: int, before: int) -> None:
     values = numbers(length)
