@@ -70,7 +70,7 @@ def imagine(
         seed=seed,
         temperature=temperature,
         denoising_steps=denoising_steps,
-        keep_every_frame=False,
+        keep_every_frame=True,  # the judge looks at all of them
     )
     finished: dict[Row, Rollout] = {}
     while dream.rows:

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from engine.device import limit_threads
 from engine.jobs.registry import run_job
 from engine.run_directory import RunDirectory
 
@@ -27,7 +26,7 @@ def execute(
     Raises:
         BlockingIOError: another process holds the run.
     """
-    torch.set_num_threads(1)
+    limit_threads()
     run = RunDirectory(directory, listener=listener)
     try:
         return _execute(run)

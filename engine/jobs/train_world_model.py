@@ -28,7 +28,7 @@ from engine.seeding import initialisation, numpy_generator
 from engine.training import FitConfig, fit
 from engine.types import Normalization
 from engine.world_model.autoencoder import Autoencoder
-from engine.world_model.flow import END, training_loss
+from engine.world_model.flow import END, shift_timesteps, training_loss
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig
 
@@ -51,6 +51,9 @@ class JobConfig(Config):
     batch_size: int = knob(32, "Clips in a step", low=1)
     predict_changes: bool = knob(
         True, "Predict scaled changes from the last context latent instead of latents"
+    )
+    timestep_ratio: float = knob(
+        0.0, "Times are moved towards noise by this ratio; 0 keeps the model's own", low=0.0
     )
     # paper: context noise 50/1000; the released code uses 15/1000
     transformer: TransformerConfig = knob(
@@ -146,6 +149,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if config.predict_changes and not config.world_model:
         scale = measure_changes(sources[0], model.context_frames)
         model.config = model.config.replace(change_scale=scale)
+    if config.timestep_ratio:
+        model.config = model.config.replace(timestep_ratio=config.timestep_ratio)
     size = model.config.image_size
     metrics: dict[str, Any] = {}
 
@@ -235,6 +240,8 @@ def _loss(
     noise = torch.from_numpy(random.standard_normal(latents.shape, dtype=np.float32))
     normal = torch.from_numpy(random.standard_normal(len(latents), dtype=np.float32))
     timesteps = END * torch.sigmoid(normal)
+    if model.config.timestep_ratio:
+        timesteps = shift_timesteps(timesteps, model.config.timestep_ratio)
     targets = to_targets(latents, model.context_frames, model.config.change_scale)
     return training_loss(model.transformer, targets, actions, noise, timesteps, size, size).mean()
 

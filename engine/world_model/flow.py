@@ -37,6 +37,11 @@ def timestep_transform(
     """
     frames = 1 if num_frames == 1 else 4
     ratio = math.sqrt(height * width) / reference_size * math.sqrt(frames) * scale
+    return shift_timesteps(timesteps, ratio)
+
+
+def shift_timesteps(timesteps: Float[Tensor, "*b"], ratio: float) -> Float[Tensor, "*b"]:
+    """Move times towards noise (ratio above 1) or towards data (below 1); 0 and 1000 stay."""
     level = timesteps / END
     return END * ratio * level / (1.0 + (ratio - 1.0) * level)
 
@@ -62,8 +67,11 @@ def sampling_timesteps(
     *,
     transform: bool = True,
     reference_size: int = REFERENCE_SIZE,
+    ratio: float = 0.0,
 ) -> Float[Tensor, " n"]:
     """The denoising_steps + 1 times of the sampler, from 1000 down to 0.
+
+    A `ratio` above 0 takes the place of the transform's own.
 
     Rounding in the transform may lift the first above 1000, where the released code fails: it is
     clamped.
@@ -74,7 +82,9 @@ def sampling_timesteps(
     if denoising_steps < 1:
         raise ValueError(f"denoising_steps must be at least 1, not {denoising_steps}")
     times = END * (1.0 - torch.arange(denoising_steps + 1, dtype=torch.float32) / denoising_steps)
-    if transform:
+    if ratio:
+        times = shift_timesteps(times, ratio)
+    elif transform:
         times = timestep_transform(times, height, width, num_frames, reference_size=reference_size)
     return times.clamp(max=END)
 
@@ -105,6 +115,7 @@ def sample(
     width: int,
     *,
     transform: bool = True,
+    ratio: float = 0.0,
 ) -> Float[Tensor, "b c k y x"]:
     """The k latents after n clean context latents, by `denoising_steps` Euler steps from noise."""
     cache = transformer.context(context, height, width)
@@ -116,6 +127,7 @@ def sample(
         context.shape[2] + noise.shape[2],
         transform=transform,
         reference_size=transformer.config.input_sq_size,
+        ratio=ratio,
     )
     return integrate(lambda x, now: transformer.denoise(cache, x, now, embedded), noise, times)
 

@@ -26,6 +26,12 @@ class WorldModelConfig(Config):
     transformer: TransformerConfig = knob(factory=TransformerConfig, help="The transformer")
     autoencoder: AutoencoderConfig = knob(factory=AutoencoderConfig, help="The autoencoder")
     image_size: int = knob(64, "Height and width of a frame in pixels", low=8)
+    timestep_ratio: float = knob(
+        0.0,
+        "If above 0, times of training and sampling are moved towards noise by this ratio; "
+        "0 follows the image size, as the released checkpoints",
+        low=0.0,
+    )
     change_scale: float = knob(
         0.0,
         "If above 0, futures are predicted as changes from the last context latent, divided by "
@@ -152,7 +158,14 @@ class LatentWorldModel(nn.Module):
         """`predict` with its noise given; deterministic."""
         size = self.config.image_size
         future = predict_latents(
-            self.transformer, latents, actions, noise, denoising_steps, size, size
+            self.transformer,
+            latents,
+            actions,
+            noise,
+            denoising_steps,
+            size,
+            size,
+            ratio=self.config.timestep_ratio,
         )
         if self.config.change_scale:
             future = latents[:, -1:] + self.config.change_scale * future
@@ -172,6 +185,8 @@ def predict_latents(
     denoising_steps: int,
     height: int,
     width: int,
+    *,
+    ratio: float = 0.0,
 ) -> Float[Tensor, "b k z y x"]:
     """One chunk of a rollout, frames before channels as the rest of the studio has them.
 
@@ -196,6 +211,7 @@ def predict_latents(
         denoising_steps,
         height,
         width,
+        ratio=ratio,
     )
     return rearrange(future, "b z k y x -> b k z y x")
 
