@@ -91,6 +91,12 @@ class Supervisor:
         with self._lock:
             self._adopt()
 
+    @property
+    def has_children(self) -> bool:
+        """Whether processes that this supervisor started are alive or unreaped."""
+        with self._lock:
+            return any(worker.process is not None for worker in self._workers.values())
+
     def begin(self, *, every_seconds: float = 0.5) -> None:
         """Do the rounds in a thread from now on."""
         self._loop = threading.Thread(

@@ -40,15 +40,17 @@ class Ingest:
         self._trajectories = trajectories
 
     def ingest(self, run_id: str) -> int:
-        """Take in everything a run has written since the last time; how many events it was.
+        """Take in what a run has written since the last time; how many events it was.
 
-        Damaged lines are skipped. Of two values of one (step, name) the later attempt's stays.
+        Ends where the log ended when it got there: a worker that writes faster than this reads
+        does not keep it here. Damaged lines are skipped. Of two values of one (step, name) the later attempt's stays.
 
         Raises:
             LookupError: no such run.
         """
-        total = 0
-        while count := self._ingest_batch(run_id):
+        total = count = self._ingest_batch(run_id)
+        while count == BATCH:
+            count = self._ingest_batch(run_id)
             total += count
         self._ingest_ledger(run_id)
         return total

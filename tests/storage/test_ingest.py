@@ -11,6 +11,7 @@ from engine.episodes import write_episode
 from engine.events import encode_line
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
+from storage.ingest import Ingest
 
 Maker = Callable[..., Trajectory]
 
@@ -235,3 +236,24 @@ def test_two_runs_of_one_id_are_refused(cabinet: Cabinet, log: Log) -> None:
 def test_another_state_is_refused(cabinet: Cabinet, log: Log) -> None:
     with pytest.raises(ValueError, match="state must be one of"):
         cabinet.runs.set_state("run-1", "dreaming")
+
+
+def test_a_worker_that_writes_faster_than_we_read_does_not_keep_us(
+    cabinet: Cabinet, log: Log
+) -> None:
+    log.metric(1, loss=0.5)
+    rows = cabinet.trajectories.row_of
+    grown: list[int] = []
+
+    class Growing:
+        """Index rows of a run whose log grows whenever one is made."""
+
+        def row_of(self, directory: Path, *, run: str | None = None) -> dict[str, Any]:
+            grown.append(1)
+            log.emit("episode", episode="more", success=True, end_step=1, iteration=1)
+            return rows(directory, run=run)
+
+    ingest = Ingest(cabinet.database, log.directory.parent, Growing())
+    log.emit("episode", episode="first", success=True, end_step=1, iteration=1)
+    assert ingest.ingest("run-1") == 2
+    assert len(grown) == 1
