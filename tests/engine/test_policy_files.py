@@ -57,7 +57,7 @@ def test_a_config_survives_json(config: Config) -> None:
 def test_trunks_of_different_grids_are_refused() -> None:
     config = tiny_policy_config()
     with pytest.raises(ValueError, match="same number of patches"):
-        config.replace(siglip=config.siglip.replace(patch_size=16))
+        config.replace(siglip=config.siglip.replace(patch_size=32))
 
 
 def test_a_vocabulary_larger_than_the_table_is_refused() -> None:
