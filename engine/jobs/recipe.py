@@ -91,7 +91,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "rollouts",
         "collect",
-        {"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 128},
+        {"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 512},
     ),
     Stage(
         "held_out",
@@ -111,11 +111,12 @@ STAGES: tuple[Stage, ...] = (
         {
             "world_model": "{wm@last}",
             "episodes_from": ["{rollouts}"],
-            "replay_from": ["{demos}", "{play}"],
+            "replay_from": ["{demos}"],
             "normalization_from": ["{demos}"],
-            "replay_share": 0.6,
+            "replay_share": 0.35,
             "batch_size": 16,
-            "fit": {"steps": 3000, "learning_rate": 7e-4, "average_decay": 0.995},
+            "timestep_ratio": 3.0,
+            "fit": {"steps": 4000, "learning_rate": 1e-3, "average_decay": 0.998},
         },
     ),
     Stage(
