@@ -72,14 +72,14 @@ class Studio:
     ) -> None:
         self.public = public
         self.data_directory = workspace.root
-        self._cabinet = open_cabinet(workspace, demo=demo)
+        self.cabinet = open_cabinet(workspace, demo=demo)
         self._dreams = Dreams(models)
         self._starts = Starts(demo / "starts.npz")
-        self._clips = Clips(self._cabinet)
-        self._labels = Labelling(self._cabinet, public=public)
-        self.supervisor = Supervisor(self._cabinet)
+        self._clips = Clips(self.cabinet)
+        self._labels = Labelling(self.cabinet, public=public)
+        self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(
-            self._cabinet,
+            self.cabinet,
             self.supervisor,
             self._clips,
             starts=demo / "starts.npz",
@@ -92,25 +92,25 @@ class Studio:
         """End the threads and close the database; runs go on in their own processes."""
         self._dreams.close()
         self.supervisor.close()
-        self._cabinet.close()
+        self.cabinet.close()
 
     def warm_up(self) -> None:
         """Load the first model of each role and probe the simulator, in the background."""
         roles = ("policy", "world_model", "reward_model")
-        first = [found[0] for role in roles if (found := self._cabinet.checkpoints.all(role))]
+        first = [found[0] for role in roles if (found := self.cabinet.checkpoints.all(role))]
         self._dreams.warm_up(first)
         threading.Thread(target=rendering_backend, name="gl probe", daemon=True).start()
 
     def health(self) -> dict[str, Any]:
         """Whether the database answers; {ok, episodes}."""
-        return {"ok": True, "episodes": self._cabinet.trajectories.count()}
+        return {"ok": True, "episodes": self.cabinet.trajectories.count()}
 
     # Checkpoints
 
     @in_a_sentence
     def list_checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
         """Models that can be chosen: {id, role, name, hash, short, task, summary, card}."""
-        return [summary(checkpoint) for checkpoint in self._cabinet.checkpoints.all(role)]
+        return [summary(checkpoint) for checkpoint in self.cabinet.checkpoints.all(role)]
 
     @in_a_sentence
     def describe_together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Studio:
         """Add a local checkpoint directory to the catalogue; not on a public studio."""
         if self.public:
             raise ValueError("a public studio takes no paths: choose from the catalogue")
-        return summary(self._cabinet.checkpoints.register(name, Path(directory)))
+        return summary(self.cabinet.checkpoints.register(name, Path(directory)))
 
     # Starts
 
@@ -161,7 +161,7 @@ class Studio:
     @in_a_sentence
     def save_dream(self, dream_id: str) -> str:
         """Keep what was seen of a dream as an episode; its id. Twice gives the same id."""
-        return self._cabinet.trajectories.add(self._dreams.trajectory(str(dream_id)))
+        return self.cabinet.trajectories.add(self._dreams.trajectory(str(dream_id)))
 
     @in_a_sentence
     def imagine(
@@ -214,7 +214,7 @@ class Studio:
             labelled=labelled,
             guest=self.public,
         )
-        rows = self._cabinet.trajectories.episodes(
+        rows = self.cabinet.trajectories.episodes(
             wanted,
             limit=check_integer("limit", limit, 1, 1_000),
             offset=check_integer("offset", offset, 0, 2**31),
@@ -224,7 +224,7 @@ class Studio:
     @in_a_sentence
     def get_episode(self, episode_id: str) -> dict[str, Any]:
         """The record of one episode."""
-        return episode_record(self._cabinet.trajectories.find(str(episode_id), guest=self.public))
+        return episode_record(self.cabinet.trajectories.find(str(episode_id), guest=self.public))
 
     @in_a_sentence
     def clip(self, episode_id: str) -> dict[str, Any]:
@@ -309,7 +309,7 @@ class Studio:
     def _chosen(
         self, policy: str, world_model: str, reward_model: str
     ) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
-        get = self._cabinet.checkpoints.get
+        get = self.cabinet.checkpoints.get
         return get(policy), get(world_model), get(reward_model)
 
     def _dream_settings(self, settings: object) -> DreamSettings:

@@ -35,7 +35,7 @@ class Cabinet:
         self.database.close()
 
 
-def open_cabinet(workspace: Workspace, *, demo: Path) -> Cabinet:
+def open_cabinet(workspace: Workspace, *, demo: Path, database: Database | None = None) -> Cabinet:
     """Open the stores and rebuild whatever the database lacks from the files beside it.
 
     A database that cannot be opened is moved to `quarantine/` and made anew: labels come back
@@ -43,11 +43,12 @@ def open_cabinet(workspace: Workspace, *, demo: Path) -> Cabinet:
 
     Args:
         demo: `storage/demo`, with shipped checkpoints and sample episodes.
+        database: one that is open already, in place of the directory's own.
 
     Raises:
         ValueError: another studio uses the directory, or a newer one wrote it.
     """
-    database = _open_database(workspace)
+    database = database or _open_database(workspace)
     trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
     runs = RunStore(database, workspace.runs)
     cabinet = Cabinet(

@@ -43,7 +43,8 @@ class Ingest:
         """Take in what a run has written since the last time; how many events it was.
 
         Ends where the log ended when it got there: a worker that writes faster than this reads
-        does not keep it here. Damaged lines are skipped. Of two values of one (step, name) the later attempt's stays.
+        does not keep it here. Damaged lines are skipped. Of two values of one (step, name) the
+        later attempt's stays.
 
         Raises:
             LookupError: no such run.

@@ -17,6 +17,7 @@ import pytest
 from app.supervisor import Patience, Supervisor
 from engine.run_directory import is_held
 from storage.cabinet import Cabinet, open_cabinet
+from storage.database import Database
 from storage.workspace import Workspace
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("tiny_worker.py")))
@@ -26,9 +27,9 @@ FOREVER = {"steps": 1_000_000, "pace": 0.01}
 
 @pytest.fixture
 def cabinet(workspace: Workspace, tmp_path: Path) -> Iterator[Cabinet]:
-    cabinet = open_cabinet(workspace, demo=tmp_path / "demo")
-    yield cabinet
-    cabinet.close()
+    database = Database(None, exports=workspace.exports)
+    yield open_cabinet(workspace, demo=tmp_path / "demo", database=database)
+    database.close()
 
 
 @pytest.fixture

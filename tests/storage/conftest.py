@@ -26,10 +26,8 @@ def database(workspace: Workspace) -> Iterator[Database]:
 
 
 @pytest.fixture
-def cabinet(workspace: Workspace, tmp_path: Path) -> Iterator[Cabinet]:
-    cabinet = open_cabinet(workspace, demo=tmp_path / "demo")
-    yield cabinet
-    cabinet.close()
+def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Cabinet:
+    return open_cabinet(workspace, demo=tmp_path / "demo", database=database)
 
 
 @pytest.fixture

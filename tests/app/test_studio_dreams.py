@@ -1,0 +1,191 @@
+"""The studio: checkpoints, starts, dreams, episodes."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.studio import Studio
+from tests.app.conftest import CHUNK, START, make_checkpoint
+
+
+def finished(studio: Studio, dream: str) -> dict[str, Any]:
+    """Watch a dream to its end, as a page does."""
+    deadline = time.monotonic() + 40.0
+    while (seen := studio.pull_dream({"dream": dream, "after": 0}))["state"] == "running":
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+    return seen
+
+
+def test_checkpoints_are_listed_with_what_a_page_shows(studio: Studio) -> None:
+    records = studio.list_checkpoints("policy")
+    assert [record["id"] for record in records] == ["demo/base", "demo/seven"]
+    assert records[0]["short"] == records[0]["hash"][:8]
+    assert records[0]["summary"] == "rollout/success_rate 0.5"
+
+
+def test_three_that_fit_are_described(studio: Studio) -> None:
+    assert studio.describe_together("demo/base", "demo/world", "demo/reward") == {
+        "ok": True,
+        "text": "compatible · 64 px · 4-D actions · K 8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "world_model", "sentence"),
+    [
+        ("demo/seven", "demo/world", "actions have 7 numbers, but the world model takes 4"),
+        ("demo/world", "demo/world", "demo/world is a world model, not a policy"),
+        ("demo/base", "demo/none", "there is no checkpoint demo/none"),
+        ("/etc/passwd", "demo/world", "there is no checkpoint /etc/passwd"),
+        ("demo/slow", "demo/world", "acts in chunks of 4, but the world model advances by 8"),
+        ("demo/large", "demo/world", "the policy sees 224 pixels, but the world model draws 64"),
+        ("demo/mute", "demo/world", "demo/mute does not say its action_dim"),
+    ],
+)
+def test_three_that_do_not_fit_are_refused_with_the_reason(
+    demo: Path, studio: Studio, policy: str, world_model: str, sentence: str
+) -> None:
+    base = {"role": "policy", "action_dim": 4, "chunk_size": CHUNK, "dino": {"image_size": 64}}
+    make_checkpoint(demo / "checkpoints" / "slow", base | {"chunk_size": 4})
+    make_checkpoint(demo / "checkpoints" / "large", base | {"dino": {"image_size": 224}})
+    make_checkpoint(demo / "checkpoints" / "mute", {"role": "policy"})
+    with pytest.raises(ValueError, match=sentence):
+        studio.describe_together(policy, world_model, "demo/reward")
+
+
+def test_a_dream_is_watched_to_its_verdict_saved_and_found_again(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    dream = studio.open_dream(settings)
+    assert studio.control_dream(dream, "run")["state"] == "running"
+    seen = finished(studio, dream)
+    assert seen["outcome"] == {"success": True, "end_step": 14}
+    assert (seen["next"], len(seen["frames"]), seen["horizon"]) == (17, 17, 48)
+    episode = studio.save_dream(dream)
+    clip = studio.clip(episode)
+    assert clip["frames"] == seen["frames"]
+    assert clip["probabilities"] == seen["probabilities"]
+    assert (clip["success"], clip["end_step"], clip["decisive"]) == (True, 14, [7, 14])
+    assert clip["replay"]["seed"] == 7
+    assert [record["id"] for record in studio.list_episodes(imagined=True)] == [episode]
+
+
+def test_saved_episodes_outlive_the_studio(
+    make_studio: Callable[..., Studio], settings: dict[str, Any]
+) -> None:
+    studio = make_studio()
+    dream = studio.open_dream(settings)
+    studio.control_dream(dream, "run")
+    finished(studio, dream)
+    episode = studio.save_dream(dream)
+    assert make_studio().clip(episode)["success"]
+
+
+def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    record = studio.imagine("demo/base", "demo/world", "demo/reward", START, "get brighter", 7, 4)
+    dream = studio.open_dream(settings)
+    studio.control_dream(dream, "run")
+    finished(studio, dream)
+    assert studio.save_dream(dream) == record["id"]
+
+
+def test_an_upload_can_be_dreamt_from(studio: Studio, settings: dict[str, Any]) -> None:
+    start_id = studio.add_upload(np.full((80, 80, 3), 60, np.uint8))
+    dream = studio.open_dream(settings | {"start_id": start_id, "horizon": CHUNK})
+    studio.control_dream(dream, "run")
+    assert finished(studio, dream)["state"] == "done"
+    assert studio.clip(studio.save_dream(dream))["start_id"] == start_id
+
+
+def test_empty_instruction_and_missing_knobs_take_the_task_s(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    few = {name: settings[name] for name in ("policy", "world_model", "reward_model", "start_id")}
+    dream = studio.open_dream(few | {"instruction": ""})
+    assert studio.pull_dream({"dream": dream})["horizon"] == 48
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"policy": "demo/none"}, "there is no checkpoint demo/none"),
+        ({"policy": None}, "there is no checkpoint None"),
+        ({"policy": "demo/seven"}, "actions have 7 numbers"),
+        ({"start_id": None}, "start_id must be a whole number, not None"),
+        ({"start_id": -5}, "the uploaded image is gone: upload it again"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"seed": "seven"}, "seed must be a whole number"),
+        ({"denoising_steps": 0}, "denoising_steps must be from 1 to 50"),
+        ({"temperature": float("nan")}, "temperature must be a number"),
+        ({"temperature": 9}, "temperature must be from 0 to 5"),
+        ({"horizon": 49}, "horizon must be from 1 to 48, not 49"),
+        ({"horizon": 12}, "horizon 12 is not a multiple of the chunk size 8"),
+        ({"instruction": 3}, "instruction must be text"),
+        ({"instruction": "x" * 500}, "instruction may have 200 characters"),
+        ({"model_path": "/etc"}, "model_path is not known here"),
+    ],
+)
+def test_bad_settings_are_one_sentence(
+    studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        studio.open_dream(settings | change)
+
+
+@pytest.mark.parametrize("question", [None, "dream", {}, {"dream": "x"}, {"dream": "x", "y": 1}])
+def test_a_bad_pull_is_one_sentence(studio: Studio, question: Any) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        studio.pull_dream(question)
+
+
+def test_an_unknown_dream_or_action_is_refused(studio: Studio, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="this dream is over"):
+        studio.control_dream("nothing", "run")
+    dream = studio.open_dream(settings)
+    with pytest.raises(ValueError, match="action must be one of"):
+        studio.control_dream(dream, "fly")
+
+
+def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
+    make_studio: Callable[..., Studio], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    studio = make_studio(public=True)
+    with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 9"):
+        studio.open_dream(settings | {"denoising_steps": 9})
+    with pytest.raises(ValueError, match="a public studio takes no paths"):
+        studio.register_checkpoint("mine", str(tmp_path))
+
+
+def test_a_local_checkpoint_can_be_registered(studio: Studio, tmp_path: Path) -> None:
+    mine = make_checkpoint(tmp_path / "mine", {"role": "reward_model"})
+    assert studio.register_checkpoint("mine", str(mine))["id"] == "local/mine"
+    assert "local/mine" in [record["id"] for record in studio.list_checkpoints()]
+
+
+def test_without_a_demo_folder_the_studio_opens_empty(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    demo.rename(demo.with_name("elsewhere"))
+    studio = make_studio()
+    assert (studio.list_checkpoints(), studio.list_starts()) == ([], [])
+    assert (studio.list_episodes(), studio.list_runs()) == ([], [])
+    assert studio.health() == {"ok": True, "episodes": 0}
+
+
+@pytest.mark.parametrize("limit", [0, -1, 5_000, "all", None])
+def test_a_bad_limit_is_refused(studio: Studio, limit: Any) -> None:
+    with pytest.raises(ValueError, match="limit must be"):
+        studio.list_episodes(limit=limit)
+
+
+def test_an_unknown_episode_is_refused(studio: Studio) -> None:
+    with pytest.raises(ValueError, match="there is no episode nothing"):
+        studio.clip("nothing")

@@ -1,0 +1,166 @@
+"""The studio: judging."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.studio import Studio
+from engine.types import Outcome, Trajectory
+
+Maker = Callable[..., Trajectory]
+EVENT = {"event_id": "event-0001", "episode_id": "episode-1", "outcome": "fail"}
+
+
+@pytest.fixture
+def stocked(studio: Studio, make_trajectory: Maker) -> Studio:
+    stock(studio, make_trajectory)
+    return studio
+
+
+def stock(studio: Studio, make_trajectory: Maker) -> None:
+    studio.cabinet.trajectories.add(make_trajectory("episode-1"))
+    studio.cabinet.trajectories.add(
+        make_trajectory(
+            "episode-2",
+            imagined=False,
+            outcome=Outcome(False, 16),
+            lineage={"created": 2_000.0},
+        )
+    )
+
+
+def ids(records: list[dict[str, Any]]) -> list[str]:
+    return [record["id"] for record in records]
+
+
+def test_a_label_is_acknowledged_and_stands_at_its_episode(stocked: Studio) -> None:
+    answer = stocked.label(EVENT)
+    assert (answer["saved"], answer["seq"]) == ("event-0001", 1)
+    assert stocked.get_episode("episode-1")["label"] == {
+        "event_id": "event-0001",
+        "outcome": "fail",
+        "dream_broke": None,
+    }
+
+
+def test_sending_twice_stores_once_and_answers_the_same(stocked: Studio) -> None:
+    assert stocked.label(EVENT) == stocked.label(EVENT)
+    assert stocked.label_counts()["labelled"] == 1
+
+
+def test_labels_outlive_the_studio(
+    make_studio: Callable[..., Studio], make_trajectory: Maker
+) -> None:
+    studio = make_studio()
+    stock(studio, make_trajectory)
+    studio.label(EVENT)
+    assert make_studio().label_history()[0]["event_id"] == "event-0001"
+
+
+def test_the_queue_puts_what_nobody_judged_first(stocked: Studio) -> None:
+    assert ids(stocked.label_queue()) == ["episode-2", "episode-1"]
+    stocked.label(EVENT | {"episode_id": "episode-2"})
+    assert ids(stocked.label_queue()) == ["episode-1", "episode-2"]
+    assert ids(stocked.label_queue(imagined=False)) == ["episode-2"]
+    assert len(stocked.label_queue(limit=1)) == 1
+
+
+def test_undo_takes_the_label_back_and_leaves_the_history_clean(stocked: Studio) -> None:
+    stocked.label(EVENT)
+    answer = stocked.undo_label("event-0001", new_event_id="event-0002")
+    assert (answer["saved"], answer["seq"]) == ("event-0002", 2)
+    assert stocked.get_episode("episode-1")["label"] is None
+    assert stocked.label_history() == []
+    assert ids(stocked.list_episodes(labelled=True)) == []
+
+
+def test_after_undo_a_new_judgement_counts(stocked: Studio) -> None:
+    stocked.label(EVENT)
+    stocked.undo_label("event-0001", new_event_id="event-0002")
+    stocked.label(EVENT | {"event_id": "event-0003", "outcome": "success"})
+    assert stocked.label_history()[0]["outcome"] == "success"
+
+
+def test_the_history_tells_what_the_model_said(stocked: Studio) -> None:
+    stocked.label(EVENT)
+    [entry] = stocked.label_history()
+    assert (entry["episode_id"], entry["outcome"]) == ("episode-1", "fail")
+    assert (entry["model_success"], entry["probability"], entry["imagined"]) == (True, 0.9, True)
+
+
+def test_a_corrected_label_shows_once(stocked: Studio) -> None:
+    stocked.label(EVENT)
+    correction = {"event_id": "event-0002", "outcome": "success", "supersedes": "event-0001"}
+    stocked.label(EVENT | correction)
+    assert [entry["outcome"] for entry in stocked.label_history()] == ["success"]
+
+
+def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
+    stocked.label(EVENT | {"dream_broke": True})
+    assert stocked.label_counts() == {
+        "labelled": 1,
+        "success": 0,
+        "fail": 1,
+        "unsure": 0,
+        "dream_broke": 1,
+        "episodes": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"episode_id": "nothing"}, "there is no episode nothing"),
+        ({"event_id": "1"}, "event_id must be an id of 8 to 64"),
+        ({"event_id": None}, "event_id must be an id of 8 to 64"),
+        ({"outcome": "maybe"}, "outcome must be one of success, fail, unsure, not 'maybe'"),
+        ({"outcome": None}, "a label needs an outcome"),
+        ({"dream_broke": "yes"}, "dream_broke must be true or false"),
+        ({"end_step": 99}, "end_step 99 is beyond the episode's 16 actions"),
+        ({"note": "x" * 3_000}, "note may have 2000 characters"),
+        ({"model_probability": 1.5}, "model_probability must be from 0 to 1"),
+        ({"latency_ms": -1}, "latency_ms must be from 0"),
+        ({"supersedes": "event-9999"}, "the label corrects event-9999, which is no label"),
+        ({"actor": "admin"}, "actor is not known here"),
+    ],
+)
+def test_bad_labels_are_one_sentence_and_store_nothing(
+    stocked: Studio, change: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        stocked.label(EVENT | change)
+    assert stocked.label_history() == []
+
+
+@pytest.mark.parametrize("event", [None, [], "event", {}])
+def test_what_is_no_event_is_refused(stocked: Studio, event: Any) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        stocked.label(event)
+
+
+def test_visitors_of_a_public_studio_label_into_the_guest_pool(
+    make_studio: Callable[..., Studio], make_trajectory: Maker
+) -> None:
+    public = make_studio(public=True)
+    stock(public, make_trajectory)
+    public.label(EVENT)
+    assert public.label_history()[0]["actor"] == "guest:local"
+    assert public.cabinet.labels.current("episode-1") is None
+    assert make_studio().label_counts()["labelled"] == 0
+
+
+def test_a_visitor_cannot_undo_a_label_of_the_house(
+    make_studio: Callable[..., Studio], make_trajectory: Maker
+) -> None:
+    home = make_studio()
+    stock(home, make_trajectory)
+    home.label(EVENT)
+    public = make_studio(public=True)
+    with pytest.raises(ValueError, match="belongs to another pool"):
+        public.undo_label("event-0001", new_event_id="event-0002")
+
+
+def test_an_unknown_order_is_refused(stocked: Studio) -> None:
+    with pytest.raises(ValueError, match="order must be one of"):
+        stocked.label_queue(order="random; drop table episodes")
