@@ -128,6 +128,40 @@ STAGES: tuple[Stage, ...] = (
             "autoencoder": "{ae@last}",
         },
     ),
+    Stage(
+        "fidelity",
+        "fidelity",
+        {
+            "world_model": "{aligned@last}",
+            "reward_model": "{reward@last}",
+            "episodes_from": ["{held_out}"],
+            "episodes": 240,
+        },
+    ),
+    Stage(
+        "optimised",
+        "optimise",
+        {
+            "policy": "{base@last}",
+            "world_model": "{aligned@last}",
+            "reward_model": "{reward@last}",
+        },
+    ),
+    Stage(
+        "calibration_base",
+        "evaluate",
+        {"policy": "{base@last}", "pool": "calibration", "episodes": 100},
+    ),
+    Stage("test_base", "evaluate", {"policy": "{base@last}", "episodes": 400}),
+    Stage("test_optimised", "evaluate", {"policy": "{optimised@last}", "episodes": 400}),
 )
-EXPORTS: tuple[Export, ...] = ()
-SAMPLES: dict[str, int] = {}
+
+EXPORTS: tuple[Export, ...] = (
+    Export("base", "coffee-push-base", ("base", "calibration_base", "test_base")),
+    Export("optimised", "coffee-push-wmpo", ("optimised", "test_base", "test_optimised")),
+    Export("aligned", "coffee-push-world", ("ae", "aligned", "fidelity")),
+    Export("reward", "coffee-push-reward", ("reward",)),
+)
+
+# Episodes shipped as samples: how many of which stage.
+SAMPLES: dict[str, int] = {"held_out": 8, "optimised": 16}
