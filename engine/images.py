@@ -7,8 +7,11 @@ from torch import Tensor
 
 
 def to_model(frames: UInt8[Tensor, "*b h w c"]) -> Float[Tensor, "*b c h w"]:
-    """uint8 frames in [0, 255] to float32 in [-1, 1], channels first."""
-    return rearrange(frames, "... h w c -> ... c h w").float() / 127.5 - 1.0
+    """uint8 frames in [0, 255] to float32 in [-1, 1], channels first.
+
+    Contiguous: convolutions round differently on a view whose channels lie last in memory.
+    """
+    return rearrange(frames, "... h w c -> ... c h w").float().contiguous() / 127.5 - 1.0
 
 
 def to_pixels(frames: Float[Tensor, "*b c h w"]) -> UInt8[Tensor, "*b h w c"]:

@@ -41,3 +41,8 @@ def test_a_value_between_two_pixels_is_truncated() -> None:
     # (x / 2 + 1 / 2) * 255 = 100.9 is 100 (method.md §1.6)
     frames = torch.full((1, 1, 1), 100.9 / 255 * 2 - 1)
     assert to_pixels(frames).item() == 100
+
+
+def test_frames_for_a_model_lie_channel_by_channel_in_memory() -> None:
+    # A view with channels last gives other bits in a convolution than the same frames copied.
+    assert to_model(torch.zeros(2, 4, 4, 3, dtype=torch.uint8)).is_contiguous()
