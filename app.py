@@ -1,0 +1,91 @@
+"""The studio: builds every object, serves the pages, ends cleanly. `python app.py`, or `make run`.
+
+Read from the environment: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (default: loopback, the first
+free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/studio),
+WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
+them), WMPO_LOG (level of the log) and, on a Space, SPACE_ID (public mode: caps, a guest pool).
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import torch
+
+from app import ui
+from app.studio import Studio
+from engine.device import choose_device, limit_threads
+from engine.jobs.registry import job_config
+from engine.tasks import get_task
+from storage.workspace import data_directory, open_workspace
+
+DEMO = Path(__file__).parent / "storage" / "demo"
+TASK = "coffee-push"
+# A run that shows a point and a video within a minute on two cores, within a Space's caps.
+TINY = {"iterations": 5, "groups": 2, "group_size": 4, "max_groups": 4, "record_groups": 4}
+SHOWN = ("policy", "world_model", "reward_model", "iterations", "groups", "group_size")
+
+logger = logging.getLogger("studio")
+
+
+def device_words(device: torch.device) -> str:
+    """The machine in a few words, such as "CPU · 2 cores"."""
+    if device.type == "cuda":
+        return f"GPU · {torch.cuda.get_device_properties(device).name}"
+    cores = os.cpu_count() or 1
+    return f"CPU · {cores} core{'s' * (cores > 1)}"
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM; runs go on in their own processes."""
+    logging.basicConfig(
+        level=os.environ.get("WMPO_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    limit_threads()
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    try:
+        workspace = open_workspace(data_directory(os.environ))
+        studio = Studio(
+            workspace,
+            demo=Path(os.environ.get("WMPO_DEMO_DIR") or DEMO),
+            public="SPACE_ID" in os.environ,
+        )
+    except ValueError as error:
+        sys.exit(f"The studio cannot start: {error}")
+    with tempfile.TemporaryDirectory(prefix="wmpo-uploads-") as uploads:
+        os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
+        try:
+            serve(studio, stop)
+        finally:
+            studio.close()
+
+
+def serve(studio: Studio, stop: threading.Event) -> None:
+    """Show the pages of a studio until `stop` is set."""
+    task = get_task(TASK)
+    blocks = ui.build(
+        studio,
+        preset=job_config("optimise", TINY),
+        shown=SHOWN,
+        device=device_words(choose_device()),
+        instruction=task.instruction,
+        horizon=task.horizon,
+    )
+    address = ui.launch(blocks, data_directory=studio.data_directory, health=studio.health)
+    studio.warm_up()
+    logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)
+    stop.wait()
+    logger.info("The studio closes; runs go on.")
+    blocks.close()
+
+
+if __name__ == "__main__":
+    main()

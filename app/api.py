@@ -1,0 +1,145 @@
+"""The public API (design.md §9): JSON in and out, every refusal as one sentence.
+
+Use it with `gradio_client`: `Client(URL).predict(api_name="/list_checkpoints")`. Everything else
+that the pages call is private.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.components.calls import sentence
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+Record = dict[str, Any]
+
+
+def publish(studio: "Studio") -> None:
+    """Add the public endpoints to the Blocks being built."""
+
+    def list_checkpoints(role: str | None = None) -> list[Record]:
+        """Checkpoints that can be named elsewhere.
+
+        Args:
+            role: policy, world_model or reward_model; all of them when left out.
+        """
+        return studio.list_checkpoints(role)
+
+    def list_episodes(filter: Record | None = None) -> list[Record]:
+        """Stored episodes, newest first, without their frames.
+
+        Args:
+            filter: any of imagined, run, task, iteration, labelled, limit, offset.
+        """
+        return studio.list_episodes(**_known(filter or {}))
+
+    def get_episode(id: str) -> Record:
+        """One episode with its frames as data URIs, actions, window probabilities and verdict.
+
+        Args:
+            id: as given by list_episodes.
+        """
+        return studio.clip(id)
+
+    def imagine(
+        policy: str,
+        world_model: str,
+        reward_model: str,
+        start_id: int,
+        instruction: str,
+        seed: int = 0,
+        denoising_steps: int = 4,
+    ) -> Record:
+        """Let a policy act in a world model to the end of the horizon; the stored episode.
+
+        Args:
+            policy: id of a policy checkpoint.
+            world_model: id of a world model checkpoint.
+            reward_model: id of a reward model checkpoint.
+            start_id: a shipped start, or any where the simulator works.
+            instruction: language command; empty for the task's own.
+            seed: the same seed gives the same episode.
+            denoising_steps: sampler evaluations per chunk.
+        """
+        return studio.imagine(
+            policy, world_model, reward_model, start_id, instruction, seed, denoising_steps
+        )
+
+    def label(
+        episode_id: str, outcome: str | None, dream_broke: bool | None, event_id: str
+    ) -> Record:
+        """Judge an episode; safe to send twice.
+
+        Args:
+            episode_id: as given by list_episodes.
+            outcome: success, fail, unsure, or nothing.
+            dream_broke: whether the world model, not the policy, is to blame; or nothing.
+            event_id: a new UUID made by the caller.
+        """
+        event = {"event_id": event_id, "episode_id": episode_id, "outcome": outcome}
+        return studio.label({**event, "dream_broke": dream_broke, "mode": "api"}, actor="api")
+
+    def start_run(job: str, config: Record) -> str:
+        """Start a job in a worker process; the id of its run.
+
+        Args:
+            job: for example optimise.
+            config: the job's options; those left out keep their defaults.
+        """
+        return studio.start_run(job, config)
+
+    def run_status(run_id: str) -> Record:
+        """State, progress and time left of a run.
+
+        Args:
+            run_id: as given by start_run.
+        """
+        return studio.run_status(run_id)
+
+    def stop_run(run_id: str) -> Record:
+        """Ask a run to save its state and end.
+
+        Args:
+            run_id: as given by start_run.
+        """
+        return studio.stop_run(run_id)
+
+    for fn in (
+        list_checkpoints,
+        list_episodes,
+        get_episode,
+        imagine,
+        label,
+        start_run,
+        run_status,
+        stop_run,
+    ):
+        limit = 1 if fn is imagine else 4
+        gr.api(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
+
+
+FILTERS = ("imagined", "run", "task", "iteration", "labelled", "limit", "offset")
+
+
+def _known(filter: Record) -> Record:
+    unknown = sorted(set(filter) - set(FILTERS))
+    if unknown:
+        raise ValueError(f"no filter {', '.join(unknown)}; there are {', '.join(FILTERS)}")
+    return filter
+
+
+def _in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, whose refusals reach the client as their sentence."""
+
+    @functools.wraps(fn)
+    def call(*values: Any, **named: Any) -> Any:
+        try:
+            return fn(*values, **named)
+        except (ValueError, LookupError) as error:
+            raise gr.Error(sentence(error), print_exception=False) from error
+
+    return call

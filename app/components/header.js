@@ -1,0 +1,47 @@
+// The strip on top of every page: where you are, what runs, on what machine, light or dark, help.
+(() => {
+  const BUSY = ["queued", "starting", "running", "pausing", "paused", "stopping"];
+  const MARKS = { system: "◐", light: "☀", dark: "☾" };
+
+  const dock = (run) => {
+    const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
+    const left = run.state === "running" && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : run.state;
+    const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
+    return WMPO.html`<span class="chip dock"><i class="dot ${run.state}"></i><a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
+      <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}"><i style="width:${share}%"></i></span><span class="mono">${left}</span>
+      <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button><button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
+  };
+
+  WMPO.mountHeader = (element, server) => {
+    WMPO.theme.apply();
+    const place = element.querySelector(".jobs");
+    const toggle = element.querySelector("[data-do=theme]");
+    const name = () => {
+      toggle.textContent = MARKS[WMPO.theme.choice()];
+      toggle.setAttribute("aria-label", `Theme: ${WMPO.theme.choice()}. Change`);
+      toggle.title = `Theme: ${WMPO.theme.choice()}`;
+    };
+    name();
+    toggle.addEventListener("click", () => { WMPO.theme.next(); name(); });
+    element.querySelector("[data-do=help]").addEventListener("click", () => WMPO.keys.help());
+    let shown = "";
+    const wake = WMPO.every(element, () => (shown ? 2000 : 5000), async () => {
+      const answer = await WMPO.ask(server, "jobs", {}, true);
+      if (!answer) return;
+      const html = WMPO.html`${answer.runs.filter((run) => BUSY.includes(run.state)).slice(0, 2).map(dock)}`;
+      if (html.html !== shown) { shown = html.html; WMPO.fill(place, html); }
+    });
+    place.addEventListener("click", async (event) => {
+      const button = event.target.closest("[data-control]");
+      if (!button) return;
+      await WMPO.ask(server, "control", { run: button.dataset.run, control: button.dataset.control });
+      wake();
+      document.dispatchEvent(new CustomEvent("wmpo-runs"));
+    });
+    document.addEventListener("wmpo-runs", wake);
+    // A mouse click leaves no focus behind: the next key belongs to the page, not to the button.
+    document.addEventListener("click", (event) => {
+      if (event.detail > 0) event.target.closest?.(".wm button")?.blur();
+    });
+  };
+})();

@@ -1,0 +1,131 @@
+"""Imagine: three models, a start, and a dream to watch, step and judge."""
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.components.calls import on
+from app.components.panel import text_panel
+from app.components.player import dream_player, judge_strokes, start_picker
+from app.components.upload import read_image, thumbnail
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+SETTINGS = (
+    "policy",
+    "world_model",
+    "reward_model",
+    "instruction",
+    "seed",
+    "denoising_steps",
+    "temperature",
+    "horizon",
+)
+
+
+def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
+    """Lay out the page; `instruction` and `horizon` are those of the default task."""
+    with gr.Row(elem_classes="page side-left"):
+        with gr.Column(elem_classes="stack"):
+            models = _models(studio)
+            _starts(studio)
+            rollout = _rollout(instruction, horizon)
+        with gr.Column(elem_classes="stack"):
+            inputs = [*models, *rollout]
+            values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
+            player = dream_player(studio, defaults=values)
+
+    def on_judge(event: gr.EventData) -> dict[str, Any]:
+        return judge_strokes(studio, event._data)
+
+    on(player.judge, on_judge, outputs=player, queue=False, trigger_mode="multiple")
+    names = ", ".join(f"'{name}'" for name in SETTINGS)
+    gr.on(
+        None,
+        None,
+        inputs,
+        None,
+        js=f"(...values) => {{ WMPO.settings.take([{names}], values); }}",
+        api_visibility="private",
+    )
+
+
+def _models(studio: "Studio") -> list[gr.Dropdown]:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Together</h3></div>')
+        models = [
+            _dropdown(studio, "policy", "Policy"),
+            _dropdown(studio, "world_model", "World model"),
+            _dropdown(studio, "reward_model", "Reward model"),
+        ]
+
+        def together(*chosen: str | None) -> str:
+            return together_html(studio, *chosen)
+
+        gr.HTML(together, inputs=models, apply_default_css=False)
+    return models
+
+
+def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
+    records = studio.list_checkpoints(role)
+    choices = [(f"{r['id'].split('/', 1)[-1]} · {r['short']}", r["id"]) for r in records]
+    return gr.Dropdown(choices, value=choices[0][1] if choices else None, label=label)
+
+
+def together_html(
+    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+) -> str:
+    """One line: do the three fit, and if not, why."""
+    if not (policy and world_model and reward_model):
+        return '<div class="wm fit warn">choose all three models</div>'
+    try:
+        text = studio.describe_together(policy, world_model, reward_model)["text"]
+    except (ValueError, LookupError) as error:
+        return f'<div class="wm fit bad" role="alert">✕ {escape(str(error))}</div>'
+    return f'<div class="wm fit ok">✓ {escape(text)}</div>'
+
+
+def _starts(studio: "Studio") -> None:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Start</h3></div>')
+        picker = start_picker(studio)
+        upload = gr.UploadButton(
+            "Upload an image", file_types=["image"], size="sm", variant="secondary"
+        )
+        number = gr.Textbox(
+            label="Another start id", placeholder="any number, from the simulator", max_length=10
+        )
+
+    def on_upload(path: str) -> dict[str, Any]:
+        image = read_image(path)
+        start_id = studio.add_upload(image)
+        own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}
+        return {"own": own}
+
+    on(upload.upload, on_upload, upload, picker)
+    number.submit(
+        None,
+        number,
+        None,
+        js="(id) => { WMPO.settings.chooseStart(id); }",
+        api_visibility="private",
+    )
+
+
+def _rollout(instruction: str, horizon: int) -> list[gr.components.Component]:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Rollout</h3></div>')
+        text = gr.Textbox(instruction, label="Instruction", lines=2, max_length=200)
+        with gr.Row():
+            seed = gr.Number(7, label="Seed", precision=0, minimum=0, min_width=90)
+            steps = gr.Number(
+                4, label="Denoising steps", precision=0, minimum=1, maximum=50, min_width=90
+            )
+        with gr.Row():
+            temperature = gr.Number(
+                1.0, label="Temperature", minimum=0, maximum=5, step=0.1, min_width=90
+            )
+            length = gr.Number(horizon, label="Horizon", precision=0, minimum=1, min_width=90)
+    return [text, seed, steps, temperature, length]

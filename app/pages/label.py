@@ -1,0 +1,25 @@
+"""Label: one clip, one key, the next clip."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.components.calls import on
+from app.components.judge import label_board, rail
+from app.components.player import judge_strokes
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+ORDERS = ("unlabelled first", "closest to the threshold", "newest first", "oldest first")
+
+
+def build(studio: "Studio") -> None:
+    """Lay out the page: all of it is the label board."""
+    with gr.Row(elem_classes="page"):
+        board = label_board(studio, orders=ORDERS)
+
+    def on_judge(event: gr.EventData) -> dict[str, Any]:
+        return {**judge_strokes(studio, event._data), **rail(studio)}
+
+    on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")

@@ -1,0 +1,104 @@
+"""The studio as one Gradio app: four pages, the public API, and how it is launched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from app import api
+from app.components.assets import routes
+from app.components.header import header
+from app.pages import imagine, label, start, train
+from app.theme import stylesheet, theme
+from engine.config import Config
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would answer for it
+
+
+def build(
+    studio: "Studio",
+    *,
+    preset: Config,
+    shown: tuple[str, ...],
+    device: str,
+    instruction: str,
+    horizon: int,
+) -> gr.Blocks:
+    """All pages and the public API.
+
+    Args:
+        preset: what the form of a new training run starts with.
+        shown: its knobs that are visible at once.
+        device: the machine in words, for example "CPU · 2 cores".
+        instruction, horizon: of the default task.
+    """
+    pages: dict[str, Callable[[], None]] = {
+        "Start": lambda: start.build(studio, device=device),
+        "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
+        "Label": lambda: label.build(studio),
+        "Train": lambda: train.build(studio, preset=preset, shown=shown),
+    }
+    blocks = gr.Blocks(
+        title="WMPO Studio",
+        analytics_enabled=False,
+        delete_cache=(3600, 86400),
+        fill_width=True,
+    )
+    for name, content in pages.items():
+        page = blocks if name == "Start" else blocks.route(name, f"/{name.lower()}")
+        with page:
+            header(studio, page=name, device=device)
+            content()
+            if name == "Start":
+                api.publish(studio)
+    return blocks
+
+
+def launch(
+    blocks: gr.Blocks,
+    *,
+    data_directory: Path,
+    health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
+    port: int | None = None,
+) -> str:
+    """Serve the pages in the background with the settings of reliability.md §4.2; their address.
+
+    Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else loopback and the
+    first free port from 7860.
+    """
+
+    def healthz(request: Request) -> JSONResponse:
+        return JSONResponse(health())
+
+    blocks.queue(max_size=64, default_concurrency_limit=2)
+    _, address, _ = blocks.launch(
+        server_port=port,
+        share=False,
+        show_error=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        allowed_paths=[],
+        blocked_paths=[str(data_directory)],
+        max_file_size="50mb",
+        strict_cors=True,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_threads=16,
+        state_session_capacity=500,
+        footer_links=[],
+        _frontend=False,  # no look at its own page: on a busy machine that gives up after 3 s
+        app_kwargs={"docs_url": None, "routes": [Route(HEALTH, healthz), *routes()]},
+        theme=theme(),
+        css=stylesheet(),
+    )
+    return address
