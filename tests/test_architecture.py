@@ -5,7 +5,6 @@ import difflib
 import functools
 import importlib.metadata
 import importlib.util
-import inspect
 import re
 import subprocess
 import sys
@@ -14,15 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import protocols
-from engine.envs.metaworld import MetaWorldEnv
 from engine.jobs.registry import JOBS
-from engine.policy.model import OpenVLAPolicy
-from engine.reward.classifier import VideoReward
-from engine.run_directory import RunDirectory
-from engine.world_model.model import LatentWorldModel
-from storage.labels import LabelStore
-from storage.trajectories import TrajectoryStore
 from tests.file_tree import PAGE, ROOT, docstring, page_with, render_tree, tracked_files
 
 # Names on the package index that differ from the imported module's.
@@ -184,39 +175,6 @@ def test_storage_and_what_it_needs_of_the_engine_load_no_torch() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (finished.stdout.strip(), finished.stderr) == ("set()", "")
-
-
-@pytest.mark.parametrize(
-    ("protocol", "implementation"),
-    [
-        (protocols.WorldModel, LatentWorldModel),
-        (protocols.Policy, OpenVLAPolicy),
-        (protocols.RewardModel, VideoReward),
-        (protocols.Env, MetaWorldEnv),
-        (protocols.Run, RunDirectory),
-        (protocols.TrajectoryStore, TrajectoryStore),
-        (protocols.LabelStore, LabelStore),
-    ],
-)
-def test_a_class_takes_what_its_protocol_gives(protocol: type, implementation: type) -> None:
-    methods = {name: method for name, method in vars(protocol).items() if name[0] != "_"}
-    refused = [
-        name
-        for name, method in methods.items()
-        if inspect.isfunction(method) and not accepts(getattr(implementation, name), method)
-    ]
-    assert refused == []
-
-
-def accepts(method: object, promised: object) -> bool:
-    """Whether a method has the promised parameters, and defaults for all others."""
-    assert callable(method)
-    assert callable(promised)
-    own, wanted = inspect.signature(method).parameters, inspect.signature(promised).parameters
-    extra = [parameter for name, parameter in own.items() if name not in wanted]
-    return [name for name in own if name in wanted] == list(wanted) and all(
-        parameter.default is not inspect.Parameter.empty for parameter in extra
-    )
 
 
 # Code.

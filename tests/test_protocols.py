@@ -1,0 +1,55 @@
+"""The classes that are passed around take what their protocol gives them (style.md §2)."""
+
+import inspect
+
+import pytest
+
+from engine import protocols
+from engine.envs.metaworld import MetaWorldEnv
+from engine.policy.model import OpenVLAPolicy
+from engine.reward.classifier import VideoReward
+from engine.run_directory import RunDirectory
+from engine.world_model.model import LatentWorldModel
+from storage.labels import LabelStore
+from storage.trajectories import TrajectoryStore
+from tests import fakes
+
+
+@pytest.mark.parametrize(
+    ("protocol", "implementation"),
+    [
+        (protocols.WorldModel, LatentWorldModel),
+        (protocols.WorldModel, fakes.AddingWorldModel),
+        (protocols.Policy, OpenVLAPolicy),
+        (protocols.Policy, fakes.ConstantPolicy),
+        (protocols.RewardModel, VideoReward),
+        (protocols.RewardModel, fakes.BrightnessReward),
+        (protocols.Env, MetaWorldEnv),
+        (protocols.Env, fakes.CountingEnv),
+        (protocols.Run, RunDirectory),
+        (protocols.Run, fakes.MemoryRun),
+        (protocols.TrajectoryStore, TrajectoryStore),
+        (protocols.TrajectoryStore, fakes.DictTrajectories),
+        (protocols.LabelStore, LabelStore),
+        (protocols.LabelStore, fakes.ListLabels),
+    ],
+)
+def test_a_class_takes_what_its_protocol_gives(protocol: type, implementation: type) -> None:
+    methods = {name: method for name, method in vars(protocol).items() if name[0] != "_"}
+    refused = [
+        name
+        for name, method in methods.items()
+        if inspect.isfunction(method) and not accepts(getattr(implementation, name), method)
+    ]
+    assert refused == []
+
+
+def accepts(method: object, promised: object) -> bool:
+    """Whether a method has the promised parameters, and defaults for all others."""
+    assert callable(method)
+    assert callable(promised)
+    own, wanted = inspect.signature(method).parameters, inspect.signature(promised).parameters
+    extra = [parameter for name, parameter in own.items() if name not in wanted]
+    return [name for name in own if name in wanted] == list(wanted) and all(
+        parameter.default is not inspect.Parameter.empty for parameter in extra
+    )
