@@ -21,6 +21,7 @@ NOTES = {
     "LICENSE": "Apache-2.0",
     "Makefile": "`run`, `test`, `check`, `soak`, `tree`",
     "README.md": "what it is and how to start it; also the front matter of a Space",
+    "app/components/keys.json": "keyboard shortcuts of each page, by meaning",
     "docs": "pictures taken by the browser tests, and reports",
     "packages-test.txt": "Debian packages for the browser tests",
     "packages.txt": "Debian packages for rendering, also read by a Space",
