@@ -277,8 +277,9 @@ def _override(actions: Tensor, overrides: Tensor | None) -> tuple[Tensor, Tensor
             f"overrides must be {list(actions.shape)} numbers (NaN where the policy decides), "
             f"not {list(overrides.shape)}"
         )
+    overrides = overrides.to(actions)
     replaced = ~overrides.isnan()
-    return torch.where(replaced, overrides.to(actions).clamp(-1.0, 1.0), actions), replaced
+    return torch.where(replaced, overrides.clamp(-1.0, 1.0), actions), replaced
 
 
 def _select(chunk: ActionChunk, rows: Sequence[int]) -> ActionChunk:

@@ -143,6 +143,25 @@ def test_a_horizon_in_which_nothing_can_succeed_is_refused() -> None:
         _imagine(horizon=2, rules=JudgeRules(window=2, first_end=4))
 
 
+def test_every_chunk_is_announced() -> None:
+    seen: list[tuple[int, int]] = []
+    imagine(
+        AddingWorldModel(),
+        ConstantPolicy(),
+        BrightnessReward(),
+        _starts([(0, 0), (5, 0)]),
+        ["go", "go"],
+        rows=[(0, 0), (5, 0)],
+        horizon=6,
+        seed=1,
+        temperature=1.0,
+        denoising_steps=2,
+        rules=RULES,
+        on_chunk=lambda dream: seen.append((dream.num_frames, len(dream.rows))),
+    )
+    assert seen == [(3, 2), (5, 1), (7, 0)]
+
+
 def test_the_policy_saw_the_frame_before_each_chunk() -> None:
     [rollout] = _imagine([(0, 0)], horizon=6)
     assert torch.equal(rollout.policy_frames, rollout.frames[[0, 2, 4]])
