@@ -36,20 +36,24 @@ class JobConfig(Config):
     held_out_share: float = knob(
         0.15, "Share of episodes_from kept aside to choose the threshold", low=0.01, high=0.5
     )
+    choose_on: str = knob(
+        "policy", "Source of the episodes kept aside (what is judged later); empty: all of them"
+    )
     autoencoder: str = knob("", "Autoencoder that blurs half of the clips; optional")
     blurred_share: float = knob(0.5, "Share of clips that went through it", low=0.0, high=1.0)
     reward_model: str = knob("", "Reward model checkpoint to start from; empty starts afresh")
+    largest_shift: int = knob(3, "Clips are moved by up to this many pixels", low=0)
     late_windows: int = knob(
         4, "Windows after the first successful one that count as success", low=0
     )
-    gap: int = knob(4, "Windows just before the first successful one are not shown", low=0)
+    gap: int = knob(1, "Windows just before the first successful one are not shown", low=0)
     seed: int = knob(0, "Root of randomness", low=0)
     batch_size: int = knob(32, "Clips in a step, half of them successes", low=2)
     model: RewardConfig = knob(help="Sizes", factory=RewardConfig)
     fit: FitConfig = knob(
         help="Optimisation",
         factory=lambda: FitConfig(
-            steps=1500, learning_rate=5e-4, weight_decay=0.05, checkpoint_every=500
+            steps=2000, learning_rate=1e-3, weight_decay=0.05, checkpoint_every=500
         ),
     )
 
@@ -102,10 +106,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit by softmax cross-entropy; choose τ by trajectory-level F1 on episodes kept aside."""
     episodes = load_episodes(config.episodes_from)
     rules = get_task(episodes[0].task).judge
-    order = numpy_generator(config.seed, "held out").permutation(len(episodes))
-    aside = max(2, round(config.held_out_share * len(order)))
-    choosing = [episodes[i] for i in order[:aside]]
-    training = episode_set([episodes[i] for i in order[aside:]])
+    choosing, others = keep_aside(episodes, config)
+    training = episode_set(others)
     model = _model(config)
     copies: tuple[Tensor, ...] = (torch.from_numpy(training.frames),)
     if config.autoencoder:
@@ -145,6 +147,21 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not fit(model, batch_loss, run, config.fit, prefix="reward", save=save):
         return None
     return metrics or {"reward/success_threshold": model.success_threshold}
+
+
+def keep_aside(
+    episodes: Sequence[Trajectory], config: JobConfig
+) -> tuple[list[Trajectory], list[Trajectory]]:
+    """(episodes to choose the threshold on, the others): a share of those of one source."""
+    order = numpy_generator(config.seed, "held out").permutation(len(episodes))
+    eligible = [
+        i for i in order if config.choose_on in ("", episodes[i].lineage.get("source", "policy"))
+    ] or list(order)
+    aside = set(eligible[: max(2, round(config.held_out_share * len(eligible)))])
+    return (
+        [episodes[i] for i in order if i in aside],
+        [episodes[i] for i in order if i not in aside],
+    )
 
 
 Judged = list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]
@@ -211,6 +228,22 @@ def blurred(directory: Path, episodes: EpisodeSet, seed: int) -> Tensor:
     return torch.cat(parts)
 
 
+def shifted(frames: Tensor, largest: int, random: np.random.Generator) -> Tensor:
+    """Move each clip [b, t, h, w, 3] by its own whole pixels; the border repeats its edge."""
+    if not largest:
+        return frames
+    height, width = frames.shape[2:4]
+    moves = random.integers(-largest, largest + 1, (len(frames), 2))
+    rows = (np.arange(height) + moves[:, :1]).clip(0, height - 1)
+    columns = (np.arange(width) + moves[:, 1:]).clip(0, width - 1)
+    return torch.stack(
+        [
+            clip[:, torch.from_numpy(r)][:, :, torch.from_numpy(c)]
+            for clip, r, c in zip(frames, rows, columns, strict=True)
+        ]
+    )
+
+
 def _model(config: JobConfig) -> VideoReward:
     if config.reward_model:
         return load_reward_model(Path(config.reward_model))
@@ -235,7 +268,7 @@ def _batch(
         blur = torch.from_numpy(random.uniform(size=len(rows)) < config.blurred_share)
         frames = torch.where(blur[:, None, None, None, None], windows.copies[1][rows], frames)
     gain = torch.from_numpy(random.uniform(0.9, 1.1, (len(rows), 1, 1, 1, 1)).astype(np.float32))
-    pixels = model.preprocess(frames) * gain
+    pixels = model.preprocess(shifted(frames, config.largest_shift, random)) * gain
     labels = torch.zeros(config.batch_size, dtype=torch.int64)
     labels[:half] = 1
     return pixels, labels

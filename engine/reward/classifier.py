@@ -24,13 +24,13 @@ class RewardConfig(Config):
     """Sizes of the classifier; the defaults judge a window in about 2 ms on one CPU thread."""
 
     image_size: int = knob(64, "Side of the frames the classifier sees, in pixels", low=8)
-    patch_size: int = knob(16, "Side of a patch in pixels", low=2)
-    tubelet_size: int = knob(2, "Frames joined in one token", low=1)
+    patch_size: int = knob(8, "Side of a patch in pixels", low=2)
+    tubelet_size: int = knob(8, "Frames joined in one token", low=1)
     num_frames: int = knob(8, "Frames in a window", low=1)
-    hidden_size: int = knob(160, "Width of the tokens", low=8)
+    hidden_size: int = knob(128, "Width of the tokens", low=8)
     num_hidden_layers: int = knob(4, "Transformer blocks", low=1)
-    num_attention_heads: int = knob(5, "Attention heads; divides the width", low=1)
-    intermediate_size: int = knob(640, "Hidden width of each block's MLP", low=8)
+    num_attention_heads: int = knob(4, "Attention heads; divides the width", low=1)
+    intermediate_size: int = knob(384, "Hidden width of each block's MLP", low=8)
     layer_norm_eps: float = knob(1e-12, "Epsilon of the blocks' layer norms", low=0.0)
     image_mean: tuple[float, ...] = knob((0.485, 0.456, 0.406), "Mean of each colour, in [0, 1]")
     image_std: tuple[float, ...] = knob((0.229, 0.224, 0.225), "Deviation of each colour", low=1e-3)
@@ -59,6 +59,8 @@ class RewardConfig(Config):
         """VideoMAE-base as released; the threshold is coffee's (method.md §1.6)."""
         return cls(
             image_size=224,
+            patch_size=16,
+            tubelet_size=2,
             hidden_size=768,
             num_hidden_layers=12,
             num_attention_heads=12,
@@ -73,6 +75,7 @@ class RewardConfig(Config):
         return cls(
             image_size=16,
             patch_size=8,
+            tubelet_size=2,
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=4,

@@ -90,7 +90,7 @@ def test_other_frames_are_resized_and_cropped_about_the_centre(reward: VideoRewa
 
 
 def test_sizes_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(ValueError, match="image_size 20 is not a multiple of patch_size 16"):
+    with pytest.raises(ValueError, match="image_size 20 is not a multiple of patch_size 8"):
         RewardConfig(image_size=20)
 
 
