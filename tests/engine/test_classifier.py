@@ -105,6 +105,8 @@ def test_released_weights_give_the_official_probabilities() -> None:
     reward = VideoReward(
         RewardConfig(
             image_size=sizes["image_size"],
+            patch_size=sizes["patch_size"],
+            tubelet_size=sizes["tubelet_size"],
             hidden_size=sizes["hidden_size"],
             num_hidden_layers=sizes["num_hidden_layers"],
             num_attention_heads=sizes["num_attention_heads"],
