@@ -57,7 +57,7 @@ if [ -e .venv/.unfinished ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1 
 fi; \
 touch .venv/.unfinished; \
 for attempt in 1 2 3; do \
-	$(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -r $(1) </dev/null; \
+	$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -r $(1) </dev/null; \
 	status=$$?; \
 	[ $$status -ne 0 ] || break; \
 done; \
