@@ -16,6 +16,8 @@ EPSILON = 1e-6
 TIME_FREQUENCIES = 128
 ROPE_BASE = 10000.0
 STEADY_ROWS = 32
+CPU_LANES = 16
+CPU_PIECE = 65536
 
 
 @dataclass(frozen=True)
@@ -166,15 +168,19 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).view(b, t, s, 3, self.heads, d // self.heads).unbind(3)
         q = _frames_last(_rotate(self.q_norm(q), turn))
         own = KeysValues(_frames_last(_rotate(self.k_norm(k), turn)), _frames_last(v))
-        keys, values = own.keys, own.values
-        if past is not None:
-            keys = torch.cat([past.keys, keys], dim=-2)
-            values = torch.cat([past.values, values], dim=-2)
+        known = [past, own] if past is not None else [own]
+        frames = sum(part.keys.shape[-2] for part in known)
+        mask = _causal(t, frames, x.device)
+        unused = -frames % CPU_LANES if x.device.type == "cpu" else 0
+        if 0 < unused < CPU_LANES // 2:
+            # Softmax over whole vector registers is many times faster than over parts of them.
+            empty = v.new_zeros(()).expand(b, s, self.heads, unused, d // self.heads)
+            known.append(KeysValues(empty, empty))
+            mask = F.pad(mask, (0, unused))
+        keys = torch.cat([part.keys for part in known], dim=-2)
+        values = torch.cat([part.values for part in known], dim=-2)
         attended = F.scaled_dot_product_attention(
-            q.flatten(0, 1),
-            keys.flatten(0, 1),
-            values.flatten(0, 1),
-            attn_mask=_causal(t, keys.shape[-2], x.device),
+            q.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), attn_mask=mask
         )  # (b s) heads t e
         features = attended.view(b, s, self.heads, t, -1).permute(0, 3, 1, 2, 4)
         return self.proj(features.reshape(b, t, s, d)), own
@@ -190,7 +196,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x d"]:
         """Apply to the last dimension."""
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.fc2(_gelu(self.fc1(x)))
 
 
 class Block(nn.Module):
@@ -259,6 +265,23 @@ class FinalLayer(nn.Module):
         """Normalise, scale and shift by the time's embedding."""
         shift, scale = (self.scale_shift_table + time[:, None]).unbind(1)
         return modulate(x, shift[:, None, None], 1.0 + scale[:, None, None])
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """Tanh-approximated GELU; without gradients on a CPU in place, piece by piece in its cache.
+
+    PyTorch's own CPU kernel takes as long as the matrix product before it.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu":
+        return F.gelu(x, approximate="tanh")
+    slope = math.sqrt(2.0 / math.pi)
+    pieces = x.view(-1).split(CPU_PIECE)
+    scratch = torch.empty_like(pieces[0])
+    for piece in pieces:
+        curve = scratch[: len(piece)]
+        torch.mul(piece, piece, out=curve).mul_(0.044715 * slope).add_(slope).mul_(piece)
+        piece.mul_(curve.tanh_().add_(1.0).mul_(0.5))
+    return x
 
 
 def _rotate(x: Tensor, turn: Tensor) -> Tensor:
