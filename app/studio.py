@@ -70,6 +70,7 @@ class Studio:
         models: Models | None = None,
         supervise: bool = True,
     ) -> None:
+        demo = demo.resolve()  # workers are told absolute paths
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo)

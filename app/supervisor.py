@@ -110,6 +110,10 @@ class Supervisor:
         self._wake.set()
         if self._loop is not None:
             self._loop.join()
+        for worker in self._workers.values():
+            if worker.process is not None and worker.process.poll() is None:
+                # Told that it is dealt with, Popen does not warn that nobody waited for it.
+                worker.process.returncode = 0
 
     def submit(self, run_id: str, job: str, config: Mapping[str, Any]) -> RunRow:
         """Queue a new run.
@@ -117,8 +121,9 @@ class Supervisor:
         Raises:
             ValueError: there is a run of that id.
         """
-        run = self._cabinet.runs.create(run_id, job, config)
-        note(self._cabinet.runs.directory(run_id), {"event": "queued"})
+        with self._lock:  # a round must not find the directory before it is known as ours
+            run = self._cabinet.runs.create(run_id, job, config)
+            note(self._cabinet.runs.directory(run_id), {"event": "queued"})
         self._wake.set()
         return run
 

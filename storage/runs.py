@@ -204,7 +204,8 @@ class RunStore:
             "ledger_offset": 0,
             "attempt": 0,
         }
-        self._database.write(lambda cursor: cursor.insert("runs", [row]))
+        conflict = "on conflict (id) do nothing"  # `discover` may have seen it first
+        self._database.write(lambda cursor: cursor.insert("runs", [row], conflict=conflict))
 
 
 def _parse(row: Row) -> RunRow:

@@ -1,0 +1,124 @@
+"""The studio over the real model classes and the real worker, in miniature."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.studio import Studio
+from engine.manifest import verify_manifest
+from storage.workspace import open_workspace
+from tests.app.real_demo import START, build_demo
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
+
+MODELS = {
+    "policy": "demo/policy",
+    "world_model": "demo/world",
+    "reward_model": "demo/reward",
+}
+RUN = MODELS | {
+    "iterations": 2,
+    "groups": 1,
+    "max_groups": 1,
+    "group_size": 2,
+    "horizon": 16,
+    "denoising_steps": 1,
+    "keep_low": 0.0,
+    "keep_high": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def open_studio(demo: Path, tmp_path: Path) -> Iterator[Callable[[], Studio]]:
+    """Opens the studio of one data directory again and again; no run outlives the test."""
+    opened: list[Studio] = []
+
+    def open_again() -> Studio:
+        while opened:
+            opened.pop().close()
+        opened.append(Studio(open_workspace(tmp_path / "data"), demo=demo))
+        return opened[-1]
+
+    yield open_again
+    studio = opened[-1] if opened else open_again()
+    for run in studio.list_runs():
+        if run["state"] not in ("done", "failed", "cancelled"):
+            studio.control_run(run["id"], "cancel")
+    until(lambda: not studio.cabinet.runs.unfinished())
+    studio.close()
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + 400.0
+    while not reached():
+        assert time.monotonic() < deadline, "the condition was never reached"
+        threading.Event().wait(0.05)
+
+
+def test_a_dream_of_the_real_models_runs_and_is_the_same_again(
+    open_studio: Callable[[], Studio],
+) -> None:
+    studio = open_studio()
+    studio.warm_up()
+    settings: dict[str, Any] = MODELS | {"start_id": START, "seed": 3, "horizon": 16}
+    dream = studio.open_dream(settings)
+    studio.control_dream(dream, "run")
+    until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
+    seen = studio.pull_dream({"dream": dream})
+    assert seen["error"] is None
+    assert len(seen["ends"]) == len(seen["probabilities"]) > 0
+    first = studio.clip(studio.save_dream(dream))
+    studio.control_dream(dream, "reset")
+    studio.control_dream(dream, "run")
+    until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
+    again = studio.pull_dream({"dream": dream})
+    assert (again["frames"], again["actions"]) == (first["frames"], first["actions"])
+    assert again["probabilities"] == first["probabilities"]
+
+
+def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
+    open_studio: Callable[[], Studio], tmp_path: Path
+) -> None:
+    studio = open_studio()
+    run = studio.start_run("optimise", RUN)
+    until(lambda: studio.run_status(run)["state"] == "running")
+    studio = open_studio()
+    until(lambda: studio.run_metrics(run)["next"] > 0)
+    directory = tmp_path / "data" / "runs" / run
+    [spawned] = [
+        line for line in (directory / "supervisor.jsonl").read_text().split("\n") if "spawn" in line
+    ]
+    worker = int(spawned.split('"pid":')[1].split(",")[0])
+    if studio.run_status(run)["state"] == "running":
+        os.killpg(worker, signal.SIGKILL)
+    until(lambda: studio.run_status(run)["state"] == "done")
+    reward = studio.run_metrics(run)["series"]["rollout/reward"]
+    assert [step for step, _ in reward] == [1, 2]
+    assert studio.run_iterations(run) == [1, 2]
+    [group] = studio.run_strip(run, 1)
+    assert len(group["members"]) == 2
+    trained = f"run/{run}/step-000002"
+    assert trained in [record["id"] for record in studio.list_checkpoints("policy")]
+    verify_manifest(directory / "checkpoints" / "step-000002")
+    assert studio.describe_together(trained, "demo/world", "demo/reward")["ok"]
+
+
+def test_a_run_that_cannot_work_fails_in_a_sentence(open_studio: Callable[[], Studio]) -> None:
+    studio = open_studio()
+    run = studio.start_run("optimise", RUN | {"reward_model": "demo/world"})
+    until(lambda: studio.run_status(run)["state"] == "failed")
+    error = studio.run_status(run)["error"]
+    assert "not a reward_model" in error
+    assert "\n" not in error
