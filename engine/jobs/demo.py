@@ -15,7 +15,7 @@ from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
 from engine.episodes import list_episodes, read_episode, write_episode
 from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES, Stage
-from engine.jobs.registry import run_job
+from engine.jobs.registry import job_config, run_job
 from engine.protocols import Run
 from engine.run_directory import RunDirectory
 from engine.tasks import get_task, pool_starts
@@ -62,7 +62,7 @@ def run_stage(stage: Stage, root: Path, parent: RunDirectory) -> dict[str, Any] 
     run = RunDirectory(directory, listener=lambda event: _forward(stage, event, parent))
     try:
         path = directory / "config.json"
-        if path.exists() and checkpoint.read_json(path) != spec:
+        if path.exists() and _spec(checkpoint.read_json(path)) != spec:
             raise ValueError(f"stage {stage.name} was run with other options; remove {directory}")
         done = run.finished_result()
         if done is not None:
@@ -78,6 +78,12 @@ def run_stage(stage: Stage, root: Path, parent: RunDirectory) -> dict[str, Any] 
         return metrics
     finally:
         run.close()
+
+
+def _spec(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored spec with the defaults of options that are newer than it."""
+    job = stored["job"]
+    return {"job": job, "config": job_config(job, stored["config"]).to_dict()}
 
 
 def _forward(stage: Stage, event: dict[str, Any], parent: RunDirectory) -> None:
