@@ -41,7 +41,7 @@ $(RUN_READY):
 
 $(TEST_READY):
 	@$(call python_packages,requirements-dev.txt)
-	@rm -f .venv/.ready-test-* && touch $@
+	@rm -f .venv/.ready-* && touch $@ $(RUN_READY)
 
 # $(1): a requirements file. One make at a time; a .venv whose installation was killed is made anew.
 # pip and not uv: a machine may hold a CPU build of torch that only pip is told about.
