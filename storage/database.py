@@ -1,4 +1,4 @@
-"""The only place that opens DuckDB: hardened, one cursor a thread, bounded writers."""
+"""The only place that opens DuckDB: hardened, no cursor in two threads, bounded writers."""
 
 import random
 import threading
@@ -87,21 +87,30 @@ class Database:
         self._exports = exports
         self._writers = threading.BoundedSemaphore(MAX_WRITERS)
         self._opening = threading.Lock()
-        self._local = threading.local()
         self._generation = 0
         self._jitter = random.Random()
-        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._idle: list[duckdb.DuckDBPyConnection] = []
         self._connection = self._open()
-        self._migrate()
+        try:
+            self._migrate()
+        except ValueError:
+            self._close()
+            raise
 
     def close(self) -> None:
         """Close the file and the cursors of every thread."""
-        self._close()
+        with self._opening:
+            self._close()
+
+    @property
+    def num_idle_cursors(self) -> int:
+        """Cursors waiting to be used again: at most as many as were ever in use at once."""
+        return len(self._idle)
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """The rows of one query, on this thread's cursor."""
-        with self._recovering():
-            return Cursor(self._cursor()).rows(sql, values)
+        """The rows of one query."""
+        with self._recovering(), self._borrowed() as connection:
+            return Cursor(connection).rows(sql, values)
 
     def write(self, change: Callable[[Cursor], Value]) -> Value:
         """Run `change` in one transaction and commit it.
@@ -128,39 +137,37 @@ class Database:
         target = self._exports / name
         if target.exists():
             raise ValueError(f"there is already a backup {name}")
-        cursor = self._cursor()
-        [[own]] = cursor.execute("select current_database()").fetchall()
-        quoted = str(target).replace("'", "''")
-        cursor.execute(f"attach '{quoted}' as backup")
-        cursor.execute(f'copy from database "{own}" to backup')
-        cursor.execute("detach backup")
+        with self._borrowed() as connection:
+            [[own]] = connection.execute("select current_database()").fetchall()
+            quoted = str(target).replace("'", "''")
+            connection.execute(f"attach '{quoted}' as backup")
+            connection.execute(f'copy from database "{own}" to backup')
+            connection.execute("detach backup")
         return target
 
     def _transaction(self, change: Callable[[Cursor], Value]) -> Value:
-        connection = self._cursor()
-        connection.begin()
-        try:
+        with self._borrowed() as connection:
+            connection.begin()
             value = change(Cursor(connection))
             connection.commit()
-        except BaseException:
-            self._rollback(connection)
-            raise
-        return value
+            return value
 
-    @staticmethod
-    def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
+    @contextmanager
+    def _borrowed(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for this thread alone. After an error it is closed, which rolls back."""
+        with self._opening:
+            generation = self._generation
+            connection = self._idle.pop() if self._idle else self._connection.cursor()
         try:
-            connection.rollback()
-        except (duckdb.TransactionException, duckdb.FatalException):
-            return  # a failed commit has already rolled back
-
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
-        if getattr(self._local, "generation", None) != self._generation:
-            self._local.cursor = self._connection.cursor()
-            self._local.generation = self._generation
-            self._cursors.append(self._local.cursor)
-        cursor: duckdb.DuckDBPyConnection = self._local.cursor
-        return cursor
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._opening:
+            if generation == self._generation:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     @contextmanager
     def _recovering(self) -> Iterator[None]:
@@ -173,14 +180,13 @@ class Database:
                 if generation == self._generation:
                     self._close()
                     self._connection = self._open()
-                    self._generation += 1
             raise
 
     def _close(self) -> None:
         # The instance lives, and keeps its lock, as long as any cursor of it is open.
-        for cursor in self._cursors:
-            cursor.close()
-        self._cursors.clear()
+        self._generation += 1
+        while self._idle:
+            self._idle.pop().close()
         self._connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:

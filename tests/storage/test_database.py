@@ -176,3 +176,43 @@ def test_export_directories_with_quotes_are_allowed(tmp_path: Path) -> None:
     database = Database(None, exports=exports)
     assert database.read("select 1 as one") == [{"one": 1}]
     database.close()
+
+
+def test_a_fatal_error_is_reported_and_the_database_opened_anew(workspace: Workspace) -> None:
+    database = Database(workspace.database, exports=workspace.exports)
+    database.write(lambda cursor: cursor.insert("metrics", [point(1)]))
+
+    def change(cursor: Cursor) -> None:
+        cursor.insert("metrics", [point(2)])
+        raise duckdb.FatalException("no space left on device")
+
+    with pytest.raises(duckdb.FatalException):
+        database.write(change)
+    assert database.read("select step from metrics") == [{"step": 1}]
+    database.write(lambda cursor: cursor.insert("metrics", [point(3)]))
+    database.close()
+    again = Database(workspace.database, exports=workspace.exports)
+    assert again.read("select step from metrics order by step") == [{"step": 1}, {"step": 3}]
+    again.close()
+
+
+def test_closing_lets_the_next_process_in(workspace: Workspace) -> None:
+    database = Database(workspace.database, exports=workspace.exports)
+    thread = threading.Thread(target=lambda: database.read("select 1"))
+    thread.start()
+    thread.join()
+    database.close()
+    script = (
+        "import sys; from pathlib import Path; from storage.database import Database\n"
+        "Database(Path(sys.argv[1]), exports=Path(sys.argv[2])).close()"
+    )
+    arguments = [sys.executable, "-c", script, workspace.database, workspace.exports]
+    subprocess.run(arguments, check=True)
+
+
+def test_threads_that_end_leave_no_cursors_behind(database: Database) -> None:
+    for _ in range(20):
+        thread = threading.Thread(target=lambda: database.read("select 1"))
+        thread.start()
+        thread.join()
+    assert database.num_idle_cursors == 1
