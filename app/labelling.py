@@ -16,7 +16,7 @@ from app.clips import episode_record
 from engine.types import Label
 from storage.cabinet import Cabinet
 from storage.labels import LabelEvent, is_guest
-from storage.trajectories import ORDERS, EpisodeFilter
+from storage.trajectories import ORDERS, EpisodeFilter, EpisodeRow
 
 FIELDS = (
     *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "failure_mode", "note"),
@@ -84,7 +84,13 @@ class Labelling:
             for event in events
             if not event.withdrawal and event.label.event_id not in replaced
         ]
-        return [self._shown(event) for event in standing[:limit]]
+        named = [event.label.episode_id for event in standing[:limit]]
+        rows = self._cabinet.trajectories.find_all(named)
+        return [
+            _shown(event, rows[event.label.episode_id])
+            for event in standing[:limit]
+            if event.label.episode_id in rows
+        ]
 
     def counts(self) -> dict[str, int]:
         """Standing labels by what they say, and how many episodes there are."""
@@ -96,24 +102,6 @@ class Labelling:
         if not self._guest:
             return actor
         return actor if is_guest(actor) else f"guest:{actor}"
-
-    def _shown(self, event: LabelEvent) -> dict[str, Any]:
-        row = self._cabinet.trajectories.find(event.label.episode_id)
-        return {
-            "event_id": event.label.event_id,
-            "episode_id": event.label.episode_id,
-            "outcome": event.label.outcome,
-            "dream_broke": event.label.dream_broke,
-            "note": event.label.note,
-            "mode": event.label.mode,
-            "actor": event.label.actor,
-            "seq": event.seq,
-            "at": event.at,
-            "task": row.task,
-            "imagined": row.imagined,
-            "model_success": row.success,
-            "probability": row.probability,
-        }
 
 
 def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
@@ -153,3 +141,21 @@ def _event_id(name: str, value: object) -> str:
 
 def _acknowledged(event: LabelEvent) -> dict[str, Any]:
     return {"saved": event.label.event_id, "seq": event.seq, "at": event.at}
+
+
+def _shown(event: LabelEvent, row: EpisodeRow) -> dict[str, Any]:
+    return {
+        "event_id": event.label.event_id,
+        "episode_id": event.label.episode_id,
+        "outcome": event.label.outcome,
+        "dream_broke": event.label.dream_broke,
+        "note": event.label.note,
+        "mode": event.label.mode,
+        "actor": event.label.actor,
+        "seq": event.seq,
+        "at": event.at,
+        "task": row.task,
+        "imagined": row.imagined,
+        "model_success": row.success,
+        "probability": row.probability,
+    }

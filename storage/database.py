@@ -25,15 +25,19 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
     "memory_limit": "1GB",
-    "threads": "2",
+    "threads": "1",
 }
 
 
 class Cursor:
     """One thread's connection inside a transaction or a read; rows come back as dicts."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, types: dict[str, dict[str, str]]
+    ) -> None:
+        """`types` gives the type of each column of each table."""
         self._connection = connection
+        self._types = types
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement and return its rows, keyed by column."""
@@ -55,14 +59,7 @@ class Cursor:
         if not rows:
             return
         columns = list(rows[0])
-        types = {
-            row["column_name"]: row["data_type"]
-            for row in self.rows(
-                "select column_name, data_type from information_schema.columns "
-                "where table_name = ?",
-                [table],
-            )
-        }
+        types = self._types[table]
         sources = ", ".join(f"unnest(?::{types[column]}[])" for column in columns)
         self._connection.execute(
             f"insert into {table} ({', '.join(columns)}) select {sources} {conflict}",
@@ -90,12 +87,17 @@ class Database:
         self._generation = 0
         self._jitter = random.Random()
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._types: dict[str, dict[str, str]] = {}
         self._connection = self._open()
         try:
             self._migrate()
         except ValueError:
             self._close()
             raise
+        for row in self.read(
+            "select table_name, column_name, data_type from information_schema.columns"
+        ):
+            self._types.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
 
     def close(self) -> None:
         """Close the file and the cursors of every thread."""
@@ -110,7 +112,7 @@ class Database:
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """The rows of one query."""
         with self._recovering(), self._borrowed() as connection:
-            return Cursor(connection).rows(sql, values)
+            return Cursor(connection, self._types).rows(sql, values)
 
     def write(self, change: Callable[[Cursor], Value]) -> Value:
         """Run `change` in one transaction and commit it.
@@ -148,7 +150,7 @@ class Database:
     def _transaction(self, change: Callable[[Cursor], Value]) -> Value:
         with self._borrowed() as connection:
             connection.begin()
-            value = change(Cursor(connection))
+            value = change(Cursor(connection, self._types))
             connection.commit()
             return value
 

@@ -138,6 +138,14 @@ class TrajectoryStore:
             raise LookupError(f"there is no episode {episode_id}")
         return _parse(rows[0])
 
+    def find_all(self, episode_ids: Sequence[str]) -> dict[str, EpisodeRow]:
+        """The index rows of those ids that there are, without labels."""
+        rows = self._database.read(
+            "select *, null as label from episodes where id in (select unnest(?::text[]))",
+            [list(episode_ids)],
+        )
+        return {row["id"]: _parse(row) for row in rows}
+
     def episodes(
         self,
         wanted: EpisodeFilter,
