@@ -102,8 +102,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     latest = run.latest_checkpoint()
-    begin = 0 if latest is None else int(checkpoint.read_state(latest, policy, optimizer)["step"])
-    metrics: dict[str, float] = {}
+    begin, metrics = 0, {}
+    if latest is not None:
+        begin = int(checkpoint.read_state(latest, policy, optimizer)["step"])
+        metrics = checkpoint.read_json(latest / "card.json")["metrics"]
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:

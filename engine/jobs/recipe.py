@@ -151,7 +151,7 @@ STAGES: tuple[Stage, ...] = (
             "policy": "{base@last}",
             "world_model": "{aligned@last}",
             "reward_model": "{reward@last}",
-            "iterations": 25,
+            "iterations": 15,
             "max_groups": 8,
             "learning_rate": 2e-4,
             "real_every": 5,
