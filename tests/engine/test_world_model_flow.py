@@ -88,6 +88,7 @@ def test_training_loss_is_that_of_the_whole_network_on_noised_context() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_one_batch_can_be_learnt_by_heart() -> None:
     transformer = trained(SMALL)
     latents, times, actions, _ = inputs(SMALL, 4, 4, 4)
