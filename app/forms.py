@@ -94,7 +94,7 @@ def _words(name: str) -> str:
 def _input(
     field: dataclasses.Field[Any], hint: Any, value: Any, choices: Choices | None
 ) -> gr.components.Component:
-    label, info = _words(field.name), field.metadata.get("help") or None
+    label, info = _words(field.name).capitalize(), field.metadata.get("help") or None
     low, high = field.metadata.get("low"), field.metadata.get("high")
     allowed = choices or [(str(choice), choice) for choice in field.metadata.get("choices") or ()]
     if allowed:

@@ -56,3 +56,16 @@ def on(
 
     defaults = {"show_progress": "hidden", "api_visibility": "private"}
     event(call, inputs, outputs, **(defaults | settings))
+
+
+def on_visit(fn: Callable[..., Any], inputs: Sequence[Any] | None, outputs: Any) -> None:
+    """Call `fn` whenever the page is opened and whenever one of its inputs changes."""
+    gr.on(
+        None,
+        fn,
+        inputs,
+        outputs,
+        show_progress="hidden",
+        api_visibility="private",
+        queue=False,
+    )

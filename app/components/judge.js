@@ -1,6 +1,6 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
 (() => {
-  const AHEAD = 6; // clips fetched before they are needed
+  const AHEAD = 10; // clips fetched before they are needed
   const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
@@ -214,7 +214,7 @@
     }
 
     ahead() {
-      const next = this.queue.slice(1, 1 + AHEAD);
+      const next = this.queue.slice(1, 7);
       const box = this.find(".upcoming");
       if (!this.item) { WMPO.fill(box, WMPO.html`<p class="empty"><b>Every clip here is judged</b><a href="imagine">Imagine an episode</a> or <a href="train">start a run</a>, and its clips come here.</p>`); return; }
       WMPO.fill(box, WMPO.html`${next.map((item) => WMPO.html`<span class="thumb" data-clip="${item.id}"></span>`)}`);

@@ -68,7 +68,13 @@
       this.slider.max = String(Math.max(0, iterations.length - 1));
       this.slider.disabled = iterations.length < 2;
       if (iterations.length && (this.following || this.iteration === null)) this.choose(iterations.at(-1));
-      else this.mark();
+      else { this.mark(); this.recheck(); }
+    }
+
+    /** Episodes of the newest iteration come in one by one: look again until none is added. */
+    async recheck() {
+      if (this.settled || this.iteration === null || this.iteration !== this.iterations.at(-1)) return;
+      await this.look(this.iteration);
     }
 
     mark() {
@@ -79,9 +85,19 @@
     async choose(iteration) {
       if (iteration === undefined || iteration === this.iteration) return;
       this.iteration = iteration;
+      this.settled = false;
+      this.members = -1;
       this.mark();
+      await this.look(iteration);
+    }
+
+    async look(iteration) {
       const answer = await WMPO.ask(this.server, "strip", { run: this.run, iteration });
-      if (answer && iteration === this.iteration) this.groups(answer.groups);
+      if (!answer || iteration !== this.iteration) return;
+      const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
+      this.settled = members === this.members && members > 0;
+      this.members = members;
+      if (!this.settled) this.groups(answer.groups);
     }
 
     earlier() { this.move(-1); }

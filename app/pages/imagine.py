@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from app.components.calls import on
+from app.components.calls import on, on_visit
 from app.components.panel import text_panel
 from app.components.player import dream_player, judge_strokes, start_picker
 from app.components.upload import read_image, thumbnail
@@ -61,10 +61,12 @@ def _models(studio: "Studio") -> list[gr.Dropdown]:
             _dropdown(studio, "reward_model", "Reward model"),
         ]
 
-        def together(*chosen: str | None) -> str:
-            return together_html(studio, *chosen)
+        line = text_panel("")
 
-        gr.HTML(together, inputs=models, apply_default_css=False)
+    def on_models(*chosen: str | None) -> str:
+        return together_html(studio, *chosen)
+
+    on_visit(on_models, models, line)
     return models
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from app.components.calls import on_visit
 from app.components.panel import text_panel
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
-QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 _ROLES = {"policy": "policy", "world_model": "world model", "reward_model": "reward model"}
 _TILES = (
     ("imagine", "Play in the dream", "A policy acts inside a video world model, frame by frame."),
@@ -40,8 +40,8 @@ def build(studio: "Studio", *, device: str) -> None:
         text_panel(hero_html())
         mode = text_panel(banner_html(banner_text(device, studio.public, "")))
         page = text_panel(overview())
-    gr.on(None, banner, None, mode, **QUIETLY)
-    gr.on(None, overview, None, page, **QUIETLY)
+    on_visit(banner, None, mode)
+    on_visit(overview, None, page)
 
 
 def banner_text(device: str, public: bool, simulator: str) -> str:

@@ -68,15 +68,19 @@ def load_fake(directory: Path) -> Any:
             raise ValueError(f"{name} is not a checkpoint of these tests")
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Path:
+def make_demo(root: Path) -> Path:
     """A demo folder: four checkpoints and two start frames, one black and one grey."""
     for name, config in CONFIGS.items():
-        make_checkpoint(tmp_path / "demo" / "checkpoints" / name, config)
+        make_checkpoint(root / "checkpoints" / name, config)
     frames = np.stack([np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 100, np.uint8)])
-    starts = Starts("coffee-push", np.array([START, START + 1]), frames)
-    save_starts(tmp_path / "demo" / "starts.npz", starts)
-    return tmp_path / "demo"
+    save_starts(root / "starts.npz", Starts("coffee-push", np.array([START, START + 1]), frames))
+    return root
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """A demo folder of its own for each test."""
+    return make_demo(tmp_path / "demo")
 
 
 @pytest.fixture

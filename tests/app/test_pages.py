@@ -1,0 +1,61 @@
+"""What pages say, without a browser."""
+
+from typing import Any
+
+from app.pages.imagine import together_html
+from app.pages.start import banner_text, card_metrics, overview_html
+from app.studio import Studio
+
+NOTHING: dict[str, Any] = {"starts": [], "checkpoints": [], "episodes": [], "runs": []}
+EPISODE = {"id": "ep-1", "imagined": True, "success": True, "end_step": 41, "task": "coffee-push"}
+
+
+def test_an_empty_studio_says_how_to_begin() -> None:
+    page = overview_html(**NOTHING)
+    assert "No checkpoints yet" in page
+    assert "Nothing has happened yet" in page
+
+
+def test_text_from_outside_cannot_become_markup() -> None:
+    episode = EPISODE | {"id": "<img src=x onerror=alert(1)>"}
+    page = overview_html(**NOTHING | {"episodes": [episode]})
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_an_episode_links_to_its_judgement() -> None:
+    page = overview_html(**NOTHING | {"episodes": [EPISODE]})
+    assert 'href="label?episode=ep-1"' in page
+    assert "✓ at 41" in page
+
+
+def test_a_card_shows_its_first_plain_numbers() -> None:
+    card = {"metrics": {"rollout/success_rate": 0.4375, "note": "good", "ok": True, "n": 12}}
+    assert card_metrics(card) == [("success rate", "0.438"), ("n", "12")]
+
+
+def test_the_banner_is_honest_about_a_space_without_simulator() -> None:
+    text = banner_text("CPU · 2 cores", public=True, simulator="install libosmesa6.")
+    assert text.startswith("CPU · 2 cores.")
+    assert "rollouts are capped" in text
+    assert "Without the simulator (install libosmesa6)" in text
+
+
+def test_the_banner_claims_a_gpu_only_where_there_is_one() -> None:
+    assert "large checkpoints" not in banner_text("CPU · 2 cores", public=False, simulator="")
+    assert "large checkpoints" in banner_text("GPU · H100", public=False, simulator="")
+
+
+def test_models_that_fit_are_confirmed(studio: Studio) -> None:
+    line = together_html(studio, "demo/base", "demo/world", "demo/reward")
+    assert "✓ compatible · 64 px · 4-D actions · K 8" in line
+
+
+def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> None:
+    line = together_html(studio, "demo/seven", "demo/world", "demo/reward")
+    assert 'role="alert"' in line
+    assert "7 numbers" in line
+
+
+def test_a_missing_model_is_asked_for(studio: Studio) -> None:
+    assert "choose all three" in together_html(studio, None, "demo/world", "demo/reward")

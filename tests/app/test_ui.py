@@ -1,0 +1,136 @@
+"""The pages as Gradio sees them: what is public, what is where, what a handler does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from app import ui
+from app.models import Models
+from app.studio import Studio
+from engine.config import Config, knob
+from storage.workspace import open_workspace
+from tests.app.conftest import START, load_fake, make_demo
+
+PUBLIC = {
+    "list_checkpoints",
+    "list_episodes",
+    "get_episode",
+    "imagine",
+    "label",
+    "start_run",
+    "run_status",
+    "stop_run",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Config):
+    """Stands for the options of a run."""
+
+    iterations: int = knob(5, "How often", low=1)
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
+    root = tmp_path_factory.mktemp("studio")
+    studio = Studio(
+        open_workspace(root / "data"),
+        demo=make_demo(root / "demo"),
+        models=Models(load_fake),
+        supervise=False,
+    )
+    yield ui.build(
+        studio,
+        preset=Options(),
+        shown=(),
+        device="CPU · 2 cores",
+        instruction="push the mug",
+        horizon=48,
+    )
+    studio.close()
+
+
+def function(blocks: gr.Blocks, name: str) -> Any:
+    return next(fn.fn for fn in blocks.fns.values() if fn.name == name)
+
+
+def test_the_public_endpoints_are_those_of_the_design(blocks: gr.Blocks) -> None:
+    public = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
+    assert public == PUBLIC
+
+
+def test_every_public_endpoint_says_what_it_does(blocks: gr.Blocks) -> None:
+    described = blocks.get_api_info()["named_endpoints"]
+    assert {f"/{name}" for name in PUBLIC} == set(described)
+    assert all(endpoint["description"] for endpoint in described.values())
+
+
+def test_there_are_four_pages(blocks: gr.Blocks) -> None:
+    assert [(path, name) for path, name, _ in blocks.pages] == [
+        ("", "Home"),
+        ("imagine", "Imagine"),
+        ("label", "Label"),
+        ("train", "Train"),
+    ]
+
+
+def test_no_page_has_more_than_120_components(blocks: gr.Blocks) -> None:
+    pages = blocks.get_config_file()["page"]
+    assert {name: len(page["components"]) for name, page in pages.items()} | {} == {
+        name: min(len(page["components"]), 120) for name, page in pages.items()
+    }
+
+
+def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
+    inputs = [
+        block
+        for block in blocks.blocks.values()
+        if isinstance(block, gr.Textbox | gr.Number | gr.Dropdown | gr.Checkbox)
+    ]
+    assert inputs
+    assert [box for box in inputs if not box.label or box.show_label is False] == []
+
+
+def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
+    judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 2
+
+
+def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:
+    found = function(blocks, "list_checkpoints")("world_model")
+    assert [record["id"] for record in found] == ["demo/world"]
+
+
+def test_an_episode_can_be_imagined_judged_and_read_through_the_api(blocks: gr.Blocks) -> None:
+    record = function(blocks, "imagine")(
+        "demo/base", "demo/world", "demo/reward", START, "get brighter", 1, 1
+    )
+    function(blocks, "label")(record["id"], "success", None, "event-0001")
+    [listed] = function(blocks, "list_episodes")({"labelled": True})
+    assert listed["label"]["outcome"] == "success"
+    clip = function(blocks, "get_episode")(record["id"])
+    assert len(clip["frames"]) == len(clip["actions"]) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("get_episode", ("nobody",), "there is no episode nobody"),
+        ("list_episodes", ({"colour": "red"},), "no filter colour"),
+        ("run_status", ("run-9",), "there is no run run-9"),
+        ("list_checkpoints", ("chef",), "role must be one of"),
+    ],
+)
+def test_a_refusal_reaches_the_client_as_its_sentence(
+    blocks: gr.Blocks, name: str, arguments: tuple[Any, ...], sentence: str
+) -> None:
+    with pytest.raises(gr.Error, match=sentence):
+        function(blocks, name)(*arguments)
+
+
+def test_a_form_out_of_range_is_refused_in_a_sentence(blocks: gr.Blocks) -> None:
+    with pytest.raises(gr.Error, match=r"iterations must be at least 1, not 0"):
+        function(blocks, "on_launch")(0)
