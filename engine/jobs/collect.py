@@ -41,6 +41,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     task = get_task(config.task)
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     known = run.episode_ids()
+    discarded = run.real_outcomes()
     outcomes: list[bool] = []
     env = make_env(task)
     actor = make_actor(config, env)
@@ -49,8 +50,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         if run.stop_requested or run.pause_requested:
             return None
         episode_id = f"{task.name}-{config.source}-{start_id}-{config.seed}"
-        if episode_id in known:
-            outcomes.append(known[episode_id])
+        if episode_id in known or start_id in discarded:
+            outcomes.append(known.get(episode_id, False))
             continue
         episode = record_episode(
             env,
@@ -64,6 +65,14 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         outcomes.append(episode.outcome.success)
         if episode.outcome.success or not config.only_successes:
             run.record(episode)
+        else:
+            run.count_real(
+                task=task.name,
+                start_id=start_id,
+                use="discarded",
+                policy=actor.policy_hash,
+                success=False,
+            )
         run.progress(done + 1, len(starts))
     successes = int(np.sum(outcomes))
     low, high = wilson_interval(successes, len(outcomes))

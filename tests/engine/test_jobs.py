@@ -55,6 +55,14 @@ def test_collected_episodes_are_whole_and_in_the_ledger(tiny: Tiny) -> None:
     assert {entry["pool"] for entry in entries} == {"demonstrations"}
 
 
+def test_a_failed_demonstration_is_not_kept_but_counted_once(tmp_path: Path) -> None:
+    options = {"episodes": 2, "only_successes": True, "noise": 40.0}
+    first = do("collect", tmp_path / "run", **options)
+    assert first is not None and first["rollout/success_rate"] == 0.0
+    assert do("collect", tmp_path / "run", **options) == first
+    assert [entry["use"] for entry in read_ledger(tmp_path / "run")] == ["discarded"] * 2
+
+
 def test_the_same_collect_gives_the_same_frames(tiny: Tiny, tmp_path: Path) -> None:
     root, _ = tiny
     do("collect", tmp_path / "again", source="play", pool="play", episodes=1)
