@@ -25,7 +25,7 @@ def summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "name": checkpoint.name,
         "hash": checkpoint.hash,
         "short": checkpoint.hash[:8],
-        "task": card.get("task") or _inner(card, "config").get("task") or "",
+        "task": _task(card),
         "summary": card.get("summary") or _figures(card),
         "card": dict(card),
     }
@@ -100,6 +100,13 @@ def _number(checkpoint: Checkpoint, config: Mapping[str, Any], name: str) -> int
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     inner = values.get(name)
     return inner if isinstance(inner, Mapping) else {}
+
+
+def _task(card: Mapping[str, Any]) -> str:
+    """The task a checkpoint was made for: named, or the only one in its data."""
+    named = card.get("task") or _inner(card, "config").get("task")
+    tasks = {str(source).split(" ", 1)[0] for source in _inner(card, "data")}
+    return str(named) if named else tasks.pop() if len(tasks) == 1 else ""
 
 
 def _figures(card: Mapping[str, Any]) -> str:

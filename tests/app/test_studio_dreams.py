@@ -1,5 +1,6 @@
 """The studio: checkpoints, starts, dreams, episodes."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.catalogue import summary
 from app.studio import Studio
 from tests.app.conftest import CHUNK, START, make_checkpoint
 
@@ -189,3 +191,20 @@ def test_a_bad_limit_is_refused(studio: Studio, limit: Any) -> None:
 def test_an_unknown_episode_is_refused(studio: Studio) -> None:
     with pytest.raises(ValueError, match="there is no episode nothing"):
         studio.clip("nothing")
+
+
+@pytest.mark.parametrize(
+    ("card", "task"),
+    [
+        ({"task": "push"}, "push"),
+        ({"config": {"task": "hammer"}}, "hammer"),
+        ({"data": {"push expert (play)": 3, "push play (play)": 2}}, "push"),
+        ({"data": {"push expert (play)": 3, "hammer play (play)": 2}}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_checkpoint_s_task_is_named_or_the_only_one_in_its_data(
+    studio: Studio, card: dict[str, Any], task: str
+) -> None:
+    checkpoint = dataclasses.replace(studio.cabinet.checkpoints.get("demo/base"), card=card)
+    assert summary(checkpoint)["task"] == task
