@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.events import api as expose
 
 from app.components.calls import sentence
 
@@ -119,7 +120,7 @@ def publish(studio: "Studio") -> None:
         stop_run,
     ):
         limit = 1 if fn is imagine else 4
-        gr.api(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
+        expose(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
 
 
 FILTERS = ("imagined", "run", "task", "iteration", "labelled", "limit", "offset")

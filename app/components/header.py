@@ -4,6 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import gradio as gr
+from gradio.components.navbar import Navbar
 
 from app.components.assets import head
 from app.components.calls import server_function
@@ -26,7 +27,7 @@ def header(studio: "Studio", *, page: str, device: str) -> None:
         f'<a href="./{path}"{" aria-current=page" if name == page else ""}>{name}</a>'
         for name, path in PAGES
     )
-    gr.Navbar(visible=False)
+    Navbar(visible=False)
     gr.HTML(
         apply_default_css=False,
         html_template=(

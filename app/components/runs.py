@@ -42,7 +42,7 @@ def follow(studio: "Studio", question: Question) -> Answer:
     Without a run, or with one that is unknown, only the list.
     """
     runs = studio.list_runs()
-    run = question.get("run")
+    run = str(question.get("run") or "")
     if run not in {record["id"] for record in runs}:
         return {"runs": runs, "status": None}
     metrics = studio.run_metrics(run, after=int(question.get("after", 0)))
