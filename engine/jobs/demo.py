@@ -98,6 +98,7 @@ def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, 
         source = latest(root / item.stage)
         card = checkpoint.read_json(source / "card.json")
         card["name"], card["stage"] = item.name, item.stage
+        card["step"] = checkpoint.read_progress(source)["step"]
         card["figures"] = {
             name: value
             for name, value in metrics.items()
