@@ -138,6 +138,10 @@ class Env(Protocol):
         """The current frame, uint8 [h, w, 3]."""
         ...
 
+    def close(self) -> None:
+        """Free what the simulator holds; the environment is not used any more."""
+        ...
+
 
 @runtime_checkable
 class Run(Protocol):

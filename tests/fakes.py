@@ -136,6 +136,9 @@ class CountingEnv:
         side = self.task.image_size
         return np.full((side, side, 3), self.steps, dtype=np.uint8)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class MemoryRun:
     """Keeps what a job says in lists; checkpoints go to a given directory."""

@@ -1,7 +1,6 @@
 """Meta-World v3 behind `Env`: fast rendering, start ids, scripted experts (design.md §4)."""
 
 import warnings
-import weakref
 
 import metaworld.policies
 import mujoco
@@ -37,8 +36,6 @@ class MetaWorldEnv:
         self._observation: npt.NDArray[np.float64] = np.zeros(0)
         self._renderer = _fast_renderer(self._env.model, task.image_size * SUPERSAMPLING)
         self._camera = _camera(task.camera)
-        # While the interpreter still stands: EGL complains if it is freed after that.
-        weakref.finalize(self, self._renderer.close)
 
     @property
     def task(self) -> Task:
@@ -79,6 +76,10 @@ class MetaWorldEnv:
         r = SUPERSAMPLING
         total = reduce(large, "(h r) (w s) c -> h w c", "sum", r=r, s=r)
         return ((total + r * r // 2) // (r * r)).astype(np.uint8)
+
+    def close(self) -> None:
+        """Free the GL context; EGL complains if that is left to the interpreter's end."""
+        self._renderer.close()
 
 
 def _fast_renderer(model: mujoco.MjModel, size: int) -> mujoco.Renderer:

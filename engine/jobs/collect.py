@@ -1,5 +1,6 @@
 """Collect real episodes: scripted experts with noise, play, or a policy (method.md §5)."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,17 @@ DEFAULT_USE = {"expert": "demonstration", "play": "play", "policy": "world model
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Collect one episode a start; a start already in the run is not played again."""
-    task = get_task(config.task)
+    with closing(make_env(get_task(config.task))) as env:
+        return collect(config, run, env)
+
+
+def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
+    """`run`, in an environment of the task."""
+    task = env.task
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     known = run.episode_ids()
     discarded = run.real_outcomes()
     outcomes: list[bool] = []
-    env = make_env(task)
     actor = make_actor(config, env)
     use = config.use or DEFAULT_USE[config.source]
     for done, start_id in enumerate(starts):

@@ -5,6 +5,7 @@ the whole can be stopped and resumed at any time.
 """
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, 
             checkpoint.export_model(source, directory, card)
     task = get_task(config.task)
     starts = [*pool_starts("rl", 0, config.num_starts)]
-    save_starts(export / "starts.npz", render_starts(make_env(task), starts))
+    with closing(make_env(task)) as env:
+        save_starts(export / "starts.npz", render_starts(env, starts))
     shutil.rmtree(export / "episodes", ignore_errors=True)
     for stage, count in SAMPLES.items():
         for path in list_episodes(root / stage / "episodes")[:count]:

@@ -1,5 +1,6 @@
 """Evaluate a policy in the simulator: success rate with its Wilson interval (method.md §4.5)."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from engine.config import Config, knob
 from engine.envs.episode import play_outcome
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
-from engine.protocols import Run
+from engine.protocols import Env, Run
 from engine.statistics import wilson_interval
 from engine.tasks import get_task, pool_starts
 
@@ -31,9 +32,14 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Play every start once; starts already played in this run are not played again."""
     if not config.policy:
         raise ValueError("evaluate needs policy=CHECKPOINT_DIRECTORY")
-    task = get_task(config.task)
+    with closing(make_env(get_task(config.task))) as env:
+        return evaluate(config, run, env)
+
+
+def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
+    """`run`, in an environment of the task."""
+    task = env.task
     starts = pool_starts(config.pool, config.first_start, config.episodes)
-    env = make_env(task)
     actor = PolicyActor.load(Path(config.policy), env, temperature=config.temperature)
     played = run.real_outcomes()
     for done, start_id in enumerate(starts):

@@ -97,6 +97,15 @@ class _Job:
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
     job = _build(config)
+    try:
+        return _optimise(job, run)
+    finally:
+        if job.env is not None:
+            job.env.close()
+
+
+def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
+    config = job.config
     policy = job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

@@ -143,5 +143,6 @@ def test_rate_of_the_simulator() -> None:
     env = make_env(get_task("coffee-push"))
     env.reset(0)
     render = _seconds(env.render, repeats=20)
+    env.close()
     print(f"\nsimulator: {1.0 / render:.0f} frames/s, each rendered at twice the size")
     assert render > 0.0
