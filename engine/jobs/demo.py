@@ -105,6 +105,9 @@ def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, 
             for name, value in metrics.items()
             if name.split("/")[0] in item.figures and not isinstance(value, list)
         }
+        card["headline"] = {
+            label: in_words(metrics, name, unit) for label, name, unit in item.headline
+        }
         with checkpoint.whole_directory(export / "checkpoints" / item.name) as directory:
             checkpoint.export_model(source, directory, card)
     task = get_task(config.task)
@@ -115,6 +118,19 @@ def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, 
     for stage, count in SAMPLES.items():
         for path in list_episodes(root / stage / "episodes")[:count]:
             write_episode(export / "episodes", read_episode(path))
+
+
+def in_words(metrics: dict[str, Any], name: str, unit: str) -> str:
+    """A result for a person: rounded, with its unit and, where it has one, its interval."""
+    scale, digits, ending = {"percent": (100, 1, " %"), "decibel": (1, 1, " dB")}.get(
+        unit, (1, 3, "")
+    )
+    text = f"{scale * metrics[name]:.{digits}f}{ending}"
+    stem = name.removesuffix("_rate")
+    if f"{stem}_low" not in metrics:
+        return text
+    low, high = (scale * metrics[f"{stem}_{end}"] for end in ("low", "high"))
+    return f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def latest(stage: Path) -> Path:

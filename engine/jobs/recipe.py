@@ -27,11 +27,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Export:
-    """A stage's last checkpoint, its shipped name, and the stages whose figures its card has."""
+    """A stage's last checkpoint under its shipped name, and what its card says of it.
+
+    `figures` names the stages whose results the card holds; `headline` the few that a visitor sees:
+    (label, result, unit), the unit `percent`, `decibel` or nothing.
+    """
 
     stage: str
     name: str
     figures: tuple[str, ...]
+    headline: tuple[tuple[str, str, str], ...]
 
 
 def _resolve(value: Any, root: Path) -> Any:
@@ -168,10 +173,40 @@ STAGES: tuple[Stage, ...] = (
 )
 
 EXPORTS: tuple[Export, ...] = (
-    Export("base", "coffee-push-base", ("base", "calibration_base", "test_base")),
-    Export("optimised", "coffee-push-wmpo", ("optimised", "test_base", "test_optimised")),
-    Export("aligned", "coffee-push-world", ("ae", "aligned", "fidelity")),
-    Export("reward", "coffee-push-reward", ("reward",)),
+    Export(
+        "base",
+        "coffee-push-base",
+        ("base", "calibration_base", "test_base"),
+        (("success on 400 test starts", "test_base/evaluate/success_rate", "percent"),),
+    ),
+    Export(
+        "optimised",
+        "coffee-push-wmpo",
+        ("optimised", "test_base", "test_optimised"),
+        (
+            ("success on 400 test starts", "test_optimised/evaluate/success_rate", "percent"),
+            ("before", "test_base/evaluate/success_rate", "percent"),
+        ),
+    ),
+    Export(
+        "aligned",
+        "coffee-push-world",
+        ("ae", "aligned", "fidelity"),
+        (
+            ("imagined against real", "fidelity/fidelity/mean_imagined_psnr", "decibel"),
+            ("repeating the start", "fidelity/fidelity/mean_repeat_psnr", "decibel"),
+            ("verdicts agree with reality", "fidelity/fidelity/balanced_accuracy", "percent"),
+        ),
+    ),
+    Export(
+        "reward",
+        "coffee-push-reward",
+        ("reward",),
+        (
+            ("F1 on 240 held-out episodes", "reward/reward/held_out_f1", ""),
+            ("accuracy", "reward/reward/held_out_accuracy", "percent"),
+        ),
+    ),
 )
 
 # Episodes shipped as samples: how many of which stage.

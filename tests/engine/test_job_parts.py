@@ -9,6 +9,7 @@ import torch
 from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
+from engine.jobs.demo import in_words
 from engine.jobs.optimise import chunk_rows
 from engine.jobs.recipe import STAGES
 from engine.jobs.train_reward import cut_windows, scores
@@ -147,3 +148,15 @@ def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None
     [stage] = [stage for stage in STAGES if stage.name == "rollouts"]
     with pytest.raises(ValueError, match="stage base has no checkpoint yet"):
         stage.config(tmp_path)
+
+
+def test_a_figure_is_told_with_its_unit_and_its_interval() -> None:
+    metrics = {
+        "a/success_rate": 0.6325,
+        "a/success_low": 0.584,
+        "a/success_high": 0.678,
+        "b": 21.94,
+    }
+    assert in_words(metrics, "a/success_rate", "percent") == "63.2 % [58.4, 67.8]"
+    assert in_words(metrics, "b", "decibel") == "21.9 dB"
+    assert in_words({"f1": 0.8977}, "f1", "") == "0.898"
