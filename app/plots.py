@@ -94,7 +94,7 @@ def _trace(trace: Trace, points: Sequence[Point], mode: str) -> dict[str, Any]:
         "x": [point[0] for point in kept],
         "y": [point[1] for point in kept],
         "line": {"color": colour, "width": 1.2 if trace.marks else 2},
-        "marker": {"color": colour, "size": 7 if trace.marks else 4},
+        "marker": {"color": colour, "size": 8 if trace.marks else 5},
         "hovertemplate": f"{trace.name} %{{y:.4~g}}<extra></extra>",
     }
 
@@ -134,8 +134,8 @@ OPTIMISE = (
         title="groups",
         traces=(
             Trace(metric="grpo/kept_groups", name="kept"),
-            Trace(metric="grpo/all_success_groups", name="all succeed", colour="ok"),
-            Trace(metric="grpo/all_fail_groups", name="all fail", colour="bad"),
+            Trace(metric="grpo/all_success_groups", name="all ✓", colour="ok"),
+            Trace(metric="grpo/all_fail_groups", name="all ✕", colour="bad"),
         ),
     ),
     Chart(

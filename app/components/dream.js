@@ -2,7 +2,11 @@
 (() => {
   const template = WMPO.html`<div class="wm dream">
     <div class="card"><div class="dream-grid">
-      <div class="screen"></div>
+      <div><div class="screen"></div>
+        <div class="row transport">
+          <button class="primary" data-do="toggle"><span>▶ Run</span> <kbd>space</kbd></button>
+          <button data-do="frame">Frame <kbd>→</kbd></button><button data-do="chunk">Chunk <kbd>e</kbd></button>
+          <button data-do="reset">Reset <kbd>r</kbd></button></div></div>
       <div class="readout">
         <div class="meter"><span class="cap">success probability</span><b class="mono value">–</b><span class="mute threshold"></span></div>
         <dl class="facts"></dl>
@@ -11,12 +15,7 @@
           <button data-do="unsure">? Unsure <kbd>u</kbd></button><button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
           <p class="mute said" role="status"></p></div>
         <div class="row keep"><button data-do="save">Save episode</button><button data-do="link">Copy link</button></div>
-      </div></div>
-      <div class="row transport">
-        <button class="primary" data-do="toggle"><span>▶ Run</span> <kbd>space</kbd></button>
-        <button data-do="frame">One frame <kbd>→</kbd></button><button data-do="chunk">One chunk <kbd>e</kbd></button>
-        <button data-do="reset">⟲ Reset <kbd>r</kbd></button><span class="grow"></span><span class="mono mute pace"></span>
-      </div></div>
+      </div></div></div>
     <div class="card"><div class="between"><h3>Success probability by window · actions</h3><span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative</span></div><div class="strip"></div></div></div>`;
 
   class Dream {
@@ -86,6 +85,7 @@
       if (answer) {
         Object.assign(this, { id: answer.dream, stale: false, opened: settings });
         WMPO.address.set("dream", answer.dream);
+        WMPO.memory.set("dream", { id: answer.dream, settings: JSON.parse(settings) });
         this.forget();
       }
       this.show();
@@ -172,7 +172,6 @@
       for (const name of ["frame", "chunk"]) this.find(`[data-do=${name}]`).disabled = Boolean(this.busy) || (done && !this.stale);
       for (const button of this.element.querySelectorAll(".readout button")) button.disabled = !this.id || this.stale || this.after < 2;
       this.find(".threshold").textContent = this.status?.threshold ? `τ ${this.status.threshold.toFixed(2)}` : "";
-      this.find(".pace").textContent = this.status?.frames_per_second ? `${WMPO.measure(this.status.frames_per_second)} frames/s imagined` : "";
       this.facts(state);
       this.cursor(this.player.cursor);
       if (!this.status?.horizon) { this.strips.show(this.blank()); return; }
@@ -187,13 +186,21 @@
       return end ? [Math.max(0, end - 8), end - 1] : null;
     }
 
+    /** What produces this dream again: kept beside it, also over a reload. */
+    origin() {
+      const { id, settings } = WMPO.memory.get("dream", {});
+      if (!this.id || id !== this.id) return [];
+      return [["start", settings.start_id < 0 ? "uploaded image" : WMPO.integer(settings.start_id)], ["seed", settings.seed], ["denoising steps", settings.denoising_steps], ["temperature", settings.temperature]];
+    }
+
     facts(state) {
       const words = { idle: "ready", stale: "settings changed", running: "imagining", paused: "paused", done: "finished", failed: "failed" };
-      const { horizon, chunk_size: chunk, outcome } = this.status ?? {};
+      const { horizon, outcome } = this.status ?? {};
       const entropy = this.entropy.at(-1);
       const rows = [["state", words[state] ?? state], ["imagined", this.after ? `${this.after - 1} of ${horizon} frames` : "–"],
+        ["pace", this.status?.frames_per_second ? `${WMPO.measure(this.status.frames_per_second)} frames/s` : "–"],
         ["verdict", outcome ? (outcome.success ? `success at frame ${outcome.end_step}` : "no window above τ") : "–"],
-        ["policy entropy", entropy === undefined ? "–" : `${WMPO.measure(entropy)} nats`], ["chunk", chunk ? `${chunk} actions` : "–"]];
+        ["policy entropy", entropy === undefined ? "–" : `${WMPO.measure(entropy)} nats`], ...this.origin()];
       WMPO.fill(this.find(".facts"), WMPO.html`${rows.map(([name, value]) => WMPO.html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
       for (const [name, pressed] of [["success", this.judgement.outcome === "success"], ["fail", this.judgement.outcome === "fail"], ["unsure", this.judgement.outcome === "unsure"], ["broke", Boolean(this.judgement.dream_broke)]]) {
         this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(pressed));

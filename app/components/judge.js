@@ -40,7 +40,8 @@
     async begin() {
       await this.refill();
       const asked = WMPO.address.get("episode");
-      if (asked) this.queue.unshift({ id: asked });
+      const record = asked && await WMPO.ask(this.server, "episode", { episode: asked });
+      if (record) this.queue = [record, ...this.queue.filter((item) => item.id !== record.id)];
       this.open();
       this.outbox.flush();
       const answer = await WMPO.ask(this.server, "rail", {}, true);
@@ -251,7 +252,7 @@
           ${entry.image ? WMPO.html`<img class="pixel" alt="" src="${entry.image}">` : WMPO.html`<span class="thumb"></span>`}
           <span class="grow"><span class="mono name">${entry.episode_id}</span><span class="mute">${when}${model}</span></span>${said}${entry.outcome ? WMPO.html`<span class="tag ${tone}">${mark}</span>` : ""}</button></li>`;
       });
-      WMPO.fill(this.find(".history"), rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">Nothing yet. Press <kbd>s</kbd> or <kbd>f</kbd>.</li>`);
+      WMPO.fill(this.find(".history"), rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">Nothing judged yet.</li>`);
       const words = { labelled: "clips judged", episodes: "clips in all", dream_broke: "dream broke" };
       const counts = Object.entries(this.counts ?? {}).filter(([, value]) => typeof value === "number");
       WMPO.fill(this.find(".counts"), WMPO.html`${counts.map(([name, value]) => WMPO.html`<dt>${words[name] ?? name.replaceAll("_", " ")}</dt><dd class="mono">${WMPO.integer(value)}</dd>`)}`);

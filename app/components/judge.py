@@ -34,6 +34,7 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         server_functions=[
             server_function("queue", queue),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
+            server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda _: rail(studio)),
         ],
     )

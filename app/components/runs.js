@@ -2,7 +2,7 @@
 (() => {
   const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
 
-  const board = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="charts"></div>
+  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="charts"></div>
     <div class="card wall"><div class="between"><h3 class="title">Imagined in this iteration</h3>
       <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button><label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled></label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button></div></div>
       <div class="groups"></div></div></div>`;
@@ -10,7 +10,7 @@
 
   class Runs {
     constructor(element, charts) {
-      WMPO.fill(element, board);
+      WMPO.fill(element, layout);
       this.element = element;
       this.find = (selector) => element.querySelector(selector);
       this.charts = new WMPO.Charts(this.find(".charts"), charts);
@@ -177,15 +177,12 @@
     image.src = source;
   };
 
-  let runs = null;
-  let waiting = null;
-  WMPO.mountRunBoard = ({ element, props }) => {
-    runs = new Runs(element, props.figures);
-    if (waiting) waiting();
-  };
+  // The panel may be there before the board, whose scripts are larger: it waits for it.
+  let found = null;
+  const board = new Promise((resolve) => { found = resolve; });
+  WMPO.mountRunBoard = ({ element, props }) => found(new Runs(element, props.figures));
   WMPO.mountRunPanel = ({ element, props, server, watch }) => {
-    const connect = () => { runs.connect(element, server); };
-    if (runs?.element.isConnected) connect(); else waiting = connect;
-    watch("value", () => { if (props.value?.run) runs.attach(props.value.run); });
+    board.then((runs) => runs.connect(element, server));
+    watch("value", () => board.then((runs) => { if (props.value?.run) runs.attach(props.value.run); }));
   };
 })();

@@ -72,7 +72,7 @@ def _models(studio: "Studio") -> list[gr.Dropdown]:
 
 def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
     records = studio.list_checkpoints(role)
-    choices = [(f"{r['id'].split('/', 1)[-1]} · {r['short']}", r["id"]) for r in records]
+    choices = [(f"{r['id'].split('/', 1)[-1]} · {r['short'][:4]}", r["id"]) for r in records]
     return gr.Dropdown(choices, value=choices[0][1] if choices else None, label=label)
 
 

@@ -103,13 +103,23 @@ def _tile(path: str, title: str, text: str, pictures: Sequence[str]) -> str:
 
 
 def _checkpoints(checkpoints: Sequence[Record]) -> str:
-    rows = "".join(_checkpoint(record) for record in checkpoints if record["role"] in _ROLES)
+    known = {role: [r for r in checkpoints if r["role"] == role] for role in _ROLES}
+    rows = "".join(
+        "".join(map(_checkpoint, records[:3])) + _more(len(records) - 3)
+        for records in known.values()
+    )
     if rows:
         return f'<ul class="rows">{rows}</ul>'
     return (
         '<p class="empty"><b>No checkpoints yet</b>'
         "<code>python -m engine demo --out DIR</code> trains the demo ones.</p>"
     )
+
+
+def _more(count: int) -> str:
+    if count <= 0:
+        return ""
+    return f'<li class="mute"><span class="role"></span>and {count} more, from runs</li>'
 
 
 def _checkpoint(record: Record) -> str:
@@ -126,7 +136,9 @@ def _checkpoint(record: Record) -> str:
 
 
 def card_metrics(card: Record, *, most: int = 4) -> list[tuple[str, str]]:
-    """The first few plain numbers of a card, named by the last part of `noun/measure`."""
+    """A card's headline; without one, its first few plain numbers, named as in `noun/measure`."""
+    if card.get("headline"):
+        return [(str(label), str(text)) for label, text in card["headline"].items()]
     numbers = [
         (name.rsplit("/", 1)[-1].replace("_", " "), f"{value:.3g}")
         for name, value in (card.get("metrics") or {}).items()

@@ -1,0 +1,189 @@
+"""One server and one browser for all journeys: the real app.py in a process of its own.
+
+The shipped demo is used where it is there; a checkout without it gets one of random weights.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from engine.types import Outcome, Trajectory
+from storage.cabinet import open_cabinet
+from storage.workspace import open_workspace
+from tests.app.real_demo import build_demo
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "storage" / "demo"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+# Without the later flags Chromium looks up hosts that a closed network refuses.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+PATIENCE = 90_000  # milliseconds; a loaded machine is slow, and nothing here waits without need
+EPISODES = 24
+
+expect.set_options(timeout=PATIENCE)
+
+
+@dataclass
+class Server:
+    """A running studio."""
+
+    address: str
+    data: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def is_open(self) -> bool:
+        """Whether it answers."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/gradio_api/healthz", timeout=5) as answer:
+                return bool(json.load(answer)["ok"])
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
+
+
+@dataclass
+class Problems:
+    """What the browser complained about."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        """Remember errors."""
+        if message.type == "error":
+            self.seen.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if any(SHIPPED.glob("checkpoints/*/manifest.json")):
+        return SHIPPED
+    return build_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def server(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("studio")
+    stock(root / "data")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "GRADIO_SERVER_PORT": str(port),
+        "WMPO_DATA_DIR": str(root / "data"),
+        "WMPO_DEMO_DIR": str(demo),
+        "OMP_NUM_THREADS": "1",
+    }
+    environment.pop("SPACE_ID", None)
+    with (root / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    server = Server(f"http://127.0.0.1:{port}", root / "data", process, root / "log.txt")
+    pause = threading.Event()
+    while not server.is_open():
+        assert process.poll() is None, server.log.read_text()
+        pause.wait(0.3)
+    yield server
+    end_runs(server.data)
+    process.terminate()
+    assert process.wait(60) == 0, server.log.read_text()
+
+
+def stock(data: Path) -> None:
+    """Put some imagined episodes into a new data directory, so that there is something to judge."""
+    cabinet = open_cabinet(open_workspace(data), demo=SHIPPED)
+    for number in range(EPISODES):
+        cabinet.trajectories.add(episode(number))
+    cabinet.close()
+
+
+def episode(number: int) -> Trajectory:
+    """Twenty-four actions of a bright square that wanders over a grey table."""
+    frames = np.full((25, 64, 64, 3), 96, np.uint8)
+    for step in range(25):
+        left = 4 + step + number
+        frames[step, 20 + number : 34 + number, left : left + 14] = (79, 70, 229)
+    probabilities = np.linspace(0.05, 0.5 + number / 40, 18).astype(np.float32)
+    return Trajectory(
+        id=f"journey-{number:02d}",
+        task="coffee-push",
+        start_id=300_000 + number,
+        instruction="push the mug under the coffee machine",
+        imagined=True,
+        outcome=Outcome(number % 2 == 0, 24),
+        frames=frames,
+        actions=np.sin(np.arange(96, dtype=np.float32) / 9).reshape(24, 4),
+        arrays={"window_ends": np.arange(8, 26), "window_probabilities": probabilities},
+        lineage={"created": 1_000.0 + number, "threshold": 0.6},
+    )
+
+
+def end_runs(data: Path) -> None:
+    """Tell whatever still runs to end: workers outlive the app on purpose."""
+    for directory in (data / "runs").iterdir():
+        (directory / "control.json").write_text(json.dumps({"control": "cancel"}))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def problems() -> Problems:
+    return Problems()
+
+
+@pytest.fixture
+def page(
+    browser: Browser, server: Server, problems: Problems, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """A new visitor; errors in the console fail the test, a failure leaves a picture."""
+    context = browser.new_context(
+        base_url=server.address, viewport={"width": 1440, "height": 900}, color_scheme="light"
+    )
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.on("console", problems.on_console)
+    page.on("pageerror", lambda error: problems.seen.append(str(error)))
+    yield page
+    if request.node.stash.get(FAILED, False):
+        page.screenshot(path=server.log.parent / f"{request.node.name}.png")
+    context.close()
+    assert problems.seen == []
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
+    return report

@@ -1,0 +1,121 @@
+"""The four pages in light and dark, on a desk and on a phone.
+
+With WMPO_SCREENSHOTS=1 the pictures of docs/ are taken anew.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import PATIENCE, Problems, Server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ["start", "imagine", "label", "train"]
+# What cannot be used without seeing it: controls that say nothing to a screen reader.
+NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
+  .filter((e) => e.checkVisibility() && e.type !== 'file' && e.type !== 'hidden')
+  .filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length
+    || e.getAttribute('aria-labelledby') || e.placeholder || e.title))
+  .map((e) => e.outerHTML.slice(0, 120))"""
+WIDTH = "document.documentElement.scrollWidth"
+
+
+def visit(page: Page, name: str) -> None:
+    """Open a page and wait until it shows what it is for."""
+    page.goto("/" if name == "start" else f"/{name}")
+    sign = {
+        "start": page.get_by_role("heading", name="Train robot policies"),
+        "imagine": page.get_by_role("radio").first,
+        "label": page.get_by_role("button", name="Pause the recording"),
+        "train": page.get_by_role("figure", name="success"),
+    }[name]
+    expect(sign).to_be_visible()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_has_a_name(page: Page, name: str) -> None:
+    visit(page, name)
+    assert page.evaluate(NAMELESS) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_scrolls_only_downwards(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, name)
+    assert page.evaluate(WIDTH) <= 390
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_small_desk_scrolls_only_downwards(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    visit(page, name)
+    assert page.evaluate(WIDTH) <= 1280
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
+    visit(page, "start")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    toggle = page.get_by_role("button", name="Theme: system. Change")
+    toggle.click()
+    expect(page.get_by_role("button", name="Theme: light. Change")).to_be_visible()
+    expect(page.locator("body")).not_to_have_class(re.compile("dark"))
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: light. Change")).to_be_visible()
+    expect(page.locator("body")).not_to_have_class(re.compile("dark"))
+
+
+def test_the_header_leads_to_every_page(page: Page) -> None:
+    visit(page, "start")
+    for name in ("Imagine", "Label", "Train", "Start"):
+        page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
+            "aria-current", "page"
+        )
+
+
+@pytest.mark.skipif("WMPO_SCREENSHOTS" not in os.environ, reason="pictures only when asked for")
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_pictures_of_the_four_pages(browser: Browser, server: Server, mode: str) -> None:
+    context = browser.new_context(
+        base_url=server.address,
+        viewport={"width": 1440, "height": 900},
+        color_scheme=mode,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE)
+    page, problems = context.new_page(), Problems()
+    page.on("console", problems.on_console)
+    ready: dict[str, Callable[[Page], None]] = {"imagine": imagined, "train": trained}
+    for name in PAGES:
+        visit(page, name)
+        ready.get(name, settled)(page)
+        page.screenshot(path=DOCS / f"{name}-{mode}.png")
+    context.close()
+    assert problems.seen == []
+
+
+def settled(page: Page) -> None:
+    """Every picture of the page is there."""
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+
+
+def imagined(page: Page) -> None:
+    """A dream has come to its end and is shown at its verdict."""
+    page.get_by_role("button", name="▶ Run").click()
+    expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
+    page.keyboard.press("End")
+
+
+def trained(page: Page) -> None:
+    """A run has come to its end."""
+    if page.get_by_text("No run yet").is_visible():
+        page.get_by_role("button", name="Start training").click()
+    expect(page.locator(".now .tag")).to_have_text(re.compile("done"), timeout=600_000)
+    expect(page.get_by_role("link", name=re.compile("advantage")).first).to_be_visible()
