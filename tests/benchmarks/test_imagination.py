@@ -41,7 +41,7 @@ def models() -> Models:
     )
 
 
-def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
+def _seconds(function: Callable[[], object], repeats: int = 2) -> float:
     function()
     begin = perf_counter()
     for _ in range(repeats):
