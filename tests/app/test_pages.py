@@ -59,3 +59,8 @@ def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> N
 
 def test_a_missing_model_is_asked_for(studio: Studio) -> None:
     assert "choose all three" in together_html(studio, None, "demo/world", "demo/reward")
+
+
+def test_a_card_with_a_headline_shows_that_and_no_training_numbers() -> None:
+    card = {"headline": {"F1": "0.898"}, "metrics": {"rollout/success_rate": 1.0}}
+    assert card_metrics(card) == [("F1", "0.898")]
