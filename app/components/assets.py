@@ -18,8 +18,10 @@ SCRIPTS = (
     "settings",
     "dream",
     "outbox",
+    "rail",
     "judge",
     "chart",
+    "wall",
     "runs",
     "header",
 )
@@ -31,7 +33,7 @@ def studio_script() -> str:
     """All scripts in one text, in the order in which they build on each other."""
     here = Path(__file__).parent
     parts = [(here / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
-    return "\n".join(parts).replace("/*KEYS*/{}", (here / "keys.json").read_text(encoding="utf-8"))
+    return "\n".join(parts).replace("/*KEYS*/ {}", (here / "keys.json").read_text(encoding="utf-8"))
 
 
 def plotly_script() -> Path:

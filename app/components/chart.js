@@ -5,12 +5,25 @@
     constructor(root, charts) {
       this.root = root;
       this.charts = charts;
-      WMPO.fill(root, WMPO.html`${charts.map((chart) => WMPO.html`<figure class="card chart" aria-label="${chart.title}"><h3>${chart.title}</h3><div class="plot" id="plot-${chart.name}"></div><figcaption class="mono mute">&nbsp;</figcaption></figure>`)}`);
-      document.addEventListener("wmpo-theme", () => { if (root.isConnected) this.draw(); });
+      WMPO.fill(
+        root,
+        WMPO.html`${charts.map(
+          (chart) => WMPO.html`<figure class="card chart" aria-label="${chart.title}">
+          <h3>${chart.title}</h3><div class="plot" id="plot-${chart.name}"></div>
+          <figcaption class="mono mute">&nbsp;</figcaption></figure>`,
+        )}`,
+      );
+      document.addEventListener("wmpo-theme", () => {
+        if (root.isConnected) this.draw();
+      });
       this.reset("none");
     }
 
-    reset(run) { this.run = run; this.series = new Map(); this.draw(); }
+    reset(run) {
+      this.run = run;
+      this.series = new Map();
+      this.draw();
+    }
 
     add(series) {
       for (const [name, points] of Object.entries(series)) {
@@ -30,8 +43,17 @@
           return { ...trace, x: points.map((point) => point[0]), y: points.map((point) => point[1]) };
         });
         const steps = Math.max(0, ...data.flatMap((trace) => trace.x));
-        const xaxis = { ...figure.layout.xaxis, ...(steps < 8 ? { dtick: 1 } : {}), ...(steps ? {} : { range: [0, 4] }) };
-        Plotly.react(place, data, { ...figure.layout, xaxis, uirevision: this.run }, { displayModeBar: false, responsive: true, scrollZoom: false });
+        const xaxis = {
+          ...figure.layout.xaxis,
+          ...(steps < 8 ? { dtick: 1 } : {}),
+          ...(steps ? {} : { range: [0, 4] }),
+        };
+        Plotly.react(
+          place,
+          data,
+          { ...figure.layout, xaxis, uirevision: this.run },
+          { displayModeBar: false, responsive: true, scrollZoom: false },
+        );
         place.dataset.points = String(Math.max(0, ...data.map((trace) => trace.x.length)));
         this.caption(place.parentElement.querySelector("figcaption"), figure.data);
       });
@@ -40,7 +62,12 @@
     caption(place, traces) {
       const parts = traces.flatMap((trace) => {
         const last = this.series.get(trace.meta)?.at(-1);
-        return last ? [WMPO.html`<span><i style="background:${trace.line?.color ?? trace.marker?.color}"></i>${trace.name} ${WMPO.measure(last[1])}</span>`] : [];
+        return last
+          ? [
+              WMPO.html`<span><i style="background:${trace.line?.color ?? trace.marker?.color}">
+                </i>${trace.name} ${WMPO.measure(last[1])}</span>`,
+            ]
+          : [];
       });
       WMPO.fill(place, parts.length ? WMPO.html`${parts}` : WMPO.html`<span>no points yet</span>`);
     }

@@ -7,13 +7,18 @@ window.WMPO = {};
 
   /** Template tag: every value is escaped unless wrapped in WMPO.raw. */
   WMPO.raw = (html) => ({ html });
-  WMPO.html = (parts, ...values) => WMPO.raw(parts.reduce((whole, part, index) => {
-    const value = values[index - 1];
-    const list = Array.isArray(value) ? value : [value];
-    return whole + list.map((v) => (v && v.html !== undefined ? v.html : WMPO.escape(v))).join("") + part;
-  }));
+  WMPO.html = (parts, ...values) =>
+    WMPO.raw(
+      parts.reduce((whole, part, index) => {
+        const value = values[index - 1];
+        const list = Array.isArray(value) ? value : [value];
+        return whole + list.map((v) => (v && v.html !== undefined ? v.html : WMPO.escape(v))).join("") + part;
+      }),
+    );
   /** Replace the children of `element`. */
-  WMPO.fill = (element, content) => { element.innerHTML = content.html; };
+  WMPO.fill = (element, content) => {
+    element.innerHTML = content.html;
+  };
 
   const number = (digits) => new Intl.NumberFormat("en", { maximumFractionDigits: digits });
   WMPO.integer = (value) => number(0).format(value);
@@ -24,7 +29,8 @@ window.WMPO = {};
     if (size !== 0 && size < 0.001) return value.toExponential(1);
     return number(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3).format(value);
   };
-  WMPO.fixed = (value, digits = 2) => (value === null || value === undefined ? "–" : Number(value).toFixed(digits));
+  WMPO.fixed = (value, digits = 2) =>
+    value === null || value === undefined ? "–" : Number(value).toFixed(digits);
   WMPO.signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + Math.abs(value).toFixed(2);
   /** Seconds in words: 40 s, 6 min, 2.5 h. */
   WMPO.duration = (seconds) => {
@@ -42,9 +48,12 @@ window.WMPO = {};
     const seconds = (Date.now() - date) / 1000;
     return Number.isNaN(seconds) ? "" : seconds < 3 ? "now" : `${WMPO.duration(seconds)} ago`;
   };
-  WMPO.uuid = () => (crypto.randomUUID ? crypto.randomUUID()
-    : "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
-      (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16)));
+  WMPO.uuid = () =>
+    crypto.randomUUID
+      ? crypto.randomUUID()
+      : "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
+          (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16),
+        );
 
   /** One sentence at the lower right; errors are announced, notes are polite. */
   WMPO.toast = (text, kind = "error") => {
@@ -92,7 +101,10 @@ window.WMPO = {};
     const beat = async () => {
       clearTimeout(timer);
       if (!element.isConnected) return;
-      if (polling) { again = true; return; }
+      if (polling) {
+        again = true;
+        return;
+      }
       polling = true;
       again = false;
       try {
@@ -103,7 +115,9 @@ window.WMPO = {};
         timer = setTimeout(beat, again ? 0 : pause * remote);
       }
     };
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) beat(); });
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) beat();
+    });
     beat();
     return beat;
   };
@@ -123,7 +137,11 @@ window.WMPO = {};
     get: (name, fallback = null) => {
       const text = localStorage.getItem(`wmpo.${name}`);
       if (text === null) return fallback;
-      try { return JSON.parse(text); } catch (error) { return fallback; }
+      try {
+        return JSON.parse(text);
+      } catch (error) {
+        return fallback;
+      }
     },
     set: (name, value) => localStorage.setItem(`wmpo.${name}`, JSON.stringify(value)),
   };

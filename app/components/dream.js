@@ -8,23 +8,37 @@
           <button data-do="frame">Frame <kbd>→</kbd></button><button data-do="chunk">Chunk <kbd>e</kbd></button>
           <button data-do="reset">Reset <kbd>r</kbd></button></div></div>
       <div class="readout">
-        <div class="meter"><span class="cap">success probability</span><b class="mono value">–</b><span class="mute threshold"></span></div>
+        <div class="meter"><span class="cap">success probability</span><b class="mono value">–</b>
+          <span class="mute threshold"></span></div>
         <dl class="facts"></dl>
         <div class="judge"><h3>Judge</h3><div class="choices">
-          <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button><button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-          <button data-do="unsure">? Unsure <kbd>u</kbd></button><button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
+          <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
+            <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
+          <button data-do="unsure">? Unsure <kbd>u</kbd></button>
+            <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
           <p class="mute said" role="status"></p></div>
-        <div class="row keep"><button data-do="save">Save episode</button><button data-do="link">Copy link</button></div>
+        <div class="row keep"><button data-do="save">Save episode</button>
+          <button data-do="link">Copy link</button></div>
       </div></div></div>
-    <div class="card"><div class="between"><h3>Success probability by window · actions</h3><span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative</span></div><div class="strip"></div></div></div>`;
+    <div class="card"><div class="between"><h3>Success probability by window · actions</h3>
+      <span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative</span></div>
+      <div class="strip"></div></div></div>`;
 
   class Dream {
     constructor(element, server, send) {
       WMPO.fill(element, template);
       Object.assign(this, { element, server, send, id: null, epoch: 0, status: null, stale: false });
       this.find = (selector) => element.querySelector(selector);
-      this.strips = new WMPO.Strips(this.find(".strip"), { onSeek: (frame) => { this.player.pause(); this.player.seek(frame); } });
-      this.player = new WMPO.Player(this.find(".screen"), { label: "Imagined frame", onCursor: (frame) => this.cursor(frame) });
+      this.strips = new WMPO.Strips(this.find(".strip"), {
+        onSeek: (frame) => {
+          this.player.pause();
+          this.player.seek(frame);
+        },
+      });
+      this.player = new WMPO.Player(this.find(".screen"), {
+        label: "Imagined frame",
+        onCursor: (frame) => this.cursor(frame),
+      });
       this.player.onEdge = () => this.frame();
       this.forget();
       element.addEventListener("click", (event) => {
@@ -32,13 +46,18 @@
         if (this[action]) this[action]();
       });
       const actions = { ...this.player.actions(), toggle: () => this.toggle(), peak: () => this.peak() };
-      for (const name of ["chunk", "reset", "success", "fail", "unsure", "broke"]) actions[name] = () => this[name]();
+      for (const name of ["chunk", "reset", "success", "fail", "unsure", "broke"])
+        actions[name] = () => this[name]();
       WMPO.keys.use(["imagine", "player"], actions);
       document.addEventListener("wmpo-settings", () => this.onSettings());
       document.addEventListener("wmpo-start", () => this.preview());
       const attached = WMPO.address.get("dream");
       if (attached) this.attach(attached);
-      this.wake = WMPO.every(element, () => (this.status?.state === "running" ? 220 : 900), () => this.pull());
+      this.wake = WMPO.every(
+        element,
+        () => (this.status?.state === "running" ? 220 : 900),
+        () => this.pull(),
+      );
     }
 
     forget() {
@@ -60,7 +79,12 @@
     /** Before a dream: the chosen start frame, if there is a picture of it. */
     preview() {
       if (this.id && !this.stale) return;
-      if (this.stale) { this.id = null; this.stale = false; WMPO.address.set("dream", null); this.forget(); }
+      if (this.stale) {
+        this.id = null;
+        this.stale = false;
+        WMPO.address.set("dream", null);
+        this.forget();
+      }
       const image = WMPO.settings.preview;
       if (image) this.player.load([image], { total: this.blank().total });
       else this.player.clear();
@@ -104,23 +128,43 @@
     }
 
     async toggle() {
-      if (this.status?.state === "done" && !this.stale) { this.player.toggle(); return; }
+      if (this.status?.state === "done" && !this.stale) {
+        this.player.toggle();
+        return;
+      }
       const running = this.status?.state === "running" && !this.stale;
       if (running) this.player.pause();
       await this.control(running ? "pause" : "run");
     }
 
-    frame() { if (this.status?.state !== "done" || this.stale) return this.control("frame"); }
-    chunk() { if (this.status?.state !== "done" || this.stale) return this.control("chunk"); }
-    reset() { return this.control("reset"); }
-    success() { return this.judge({ outcome: "success" }); }
-    fail() { return this.judge({ outcome: "fail" }); }
-    unsure() { return this.judge({ outcome: "unsure" }); }
-    broke() { return this.judge({ dream_broke: !this.judgement.dream_broke }); }
+    frame() {
+      if (this.status?.state !== "done" || this.stale) return this.control("frame");
+    }
+    chunk() {
+      if (this.status?.state !== "done" || this.stale) return this.control("chunk");
+    }
+    reset() {
+      return this.control("reset");
+    }
+    success() {
+      return this.judge({ outcome: "success" });
+    }
+    fail() {
+      return this.judge({ outcome: "fail" });
+    }
+    unsure() {
+      return this.judge({ outcome: "unsure" });
+    }
+    broke() {
+      return this.judge({ dream_broke: !this.judgement.dream_broke });
+    }
 
     peak() {
       const best = this.probabilities.indexOf(Math.max(...this.probabilities));
-      if (best >= 0) { this.player.pause(); this.player.seek(this.ends[best] - 1); }
+      if (best >= 0) {
+        this.player.pause();
+        this.player.seek(this.ends[best] - 1);
+      }
     }
 
     async pull() {
@@ -128,7 +172,10 @@
       const { id, epoch, after } = this;
       const answer = await WMPO.ask(this.server, "pull_dream", { dream: id, after }, after > 0);
       if (epoch !== this.epoch) return;
-      if (!answer) { if (after === 0) this.lost(); return; }
+      if (!answer) {
+        if (after === 0) this.lost();
+        return;
+      }
       this.take(answer, after);
     }
 
@@ -141,11 +188,17 @@
     take(answer, after) {
       this.after = answer.next;
       this.status = answer;
-      for (const name of ["ends", "probabilities", "actions", "entropy"]) this[name] = answer[name] ?? this[name];
-      Object.assign(this.player, { total: answer.horizon, chunk: answer.chunk_size, live: answer.state !== "done" });
+      for (const name of ["ends", "probabilities", "actions", "entropy"])
+        this[name] = answer[name] ?? this[name];
+      Object.assign(this.player, {
+        total: answer.horizon,
+        chunk: answer.chunk_size,
+        live: answer.state !== "done",
+      });
       if (after === 0 && answer.frames.length) this.player.frames = [];
       this.player.append(answer.frames);
-      if (after === 0 && answer.state !== "running" && answer.frames.length > 1) this.player.seek(this.player.last);
+      if (after === 0 && answer.state !== "running" && answer.frames.length > 1)
+        this.player.seek(this.player.last);
       if (answer.state === "failed" && answer.error) WMPO.toast(answer.error);
       this.show();
     }
@@ -161,24 +214,58 @@
     }
 
     show() {
-      const state = this.stale ? "stale" : this.status?.state ?? "idle";
+      const state = this.stale ? "stale" : (this.status?.state ?? "idle");
       const outcome = this.stale ? null : this.status?.outcome;
       const running = state === "running";
       const done = state === "done";
       WMPO.fill(this.player.verdict, outcome ? WMPO.verdict(outcome) : WMPO.html``);
-      this.player.note.textContent = this.busy ?? (state === "idle" ? WMPO.settings.preview ? "press space: the policy acts from here" : "press space: the simulator draws this start, then the policy acts"
-        : this.stale ? "settings changed: the next run starts a new dream" : state === "failed" ? "the dream stopped" : "");
+      this.player.note.textContent =
+        this.busy ??
+        (state === "idle"
+          ? WMPO.settings.preview
+            ? "press space: the policy acts from here"
+            : "press space: the simulator draws this start, then the policy acts"
+          : this.stale
+            ? "settings changed: the next run starts a new dream"
+            : state === "failed"
+              ? "the dream stopped"
+              : "");
       this.find("[data-do=toggle] span").textContent = running ? "❚❚ Pause" : done ? "▶ Replay" : "▶ Run";
-      for (const name of ["frame", "chunk"]) this.find(`[data-do=${name}]`).disabled = Boolean(this.busy) || (done && !this.stale);
-      for (const button of this.element.querySelectorAll(".readout button")) button.disabled = !this.id || this.stale || this.after < 2;
-      this.find(".threshold").textContent = this.status?.threshold ? `τ ${this.status.threshold.toFixed(2)}` : "";
+      for (const name of ["frame", "chunk"])
+        this.find(`[data-do=${name}]`).disabled = Boolean(this.busy) || (done && !this.stale);
+      for (const button of this.element.querySelectorAll(".readout button"))
+        button.disabled = !this.id || this.stale || this.after < 2;
+      this.find(".threshold").textContent = this.status?.threshold
+        ? `τ ${this.status.threshold.toFixed(2)}`
+        : "";
       this.facts(state);
       this.cursor(this.player.cursor);
-      if (!this.status?.horizon) { this.strips.show(this.blank()); return; }
-      this.strips.show({ total: this.status.horizon, ends: this.ends, probabilities: this.probabilities, threshold: this.status.threshold, actions: this.actions, outcome, chunk: this.status.chunk_size, window: this.window(outcome) });
+      if (!this.status?.horizon) {
+        this.strips.show(this.blank());
+        return;
+      }
+      this.strips.show({
+        total: this.status.horizon,
+        ends: this.ends,
+        probabilities: this.probabilities,
+        threshold: this.status.threshold,
+        actions: this.actions,
+        outcome,
+        chunk: this.status.chunk_size,
+        window: this.window(outcome),
+      });
     }
 
-    blank() { return { total: Number(WMPO.settings.values.horizon) || 48, ends: [], probabilities: [], threshold: null, actions: [], chunk: 8 }; }
+    blank() {
+      return {
+        total: Number(WMPO.settings.values.horizon) || 48,
+        ends: [],
+        probabilities: [],
+        threshold: null,
+        actions: [],
+        chunk: 8,
+      };
+    }
 
     window(outcome) {
       if (!outcome?.success) return null;
@@ -190,19 +277,46 @@
     origin() {
       const { id, settings } = WMPO.memory.get("dream", {});
       if (!this.id || id !== this.id) return [];
-      return [["start", settings.start_id < 0 ? "uploaded image" : WMPO.integer(settings.start_id)], ["seed", settings.seed], ["denoising steps", settings.denoising_steps], ["temperature", settings.temperature]];
+      return [
+        ["start", settings.start_id < 0 ? "uploaded image" : WMPO.integer(settings.start_id)],
+        ["seed", settings.seed],
+        ["denoising steps", settings.denoising_steps],
+        ["temperature", settings.temperature],
+      ];
     }
 
     facts(state) {
-      const words = { idle: "ready", stale: "settings changed", running: "imagining", paused: "paused", done: "finished", failed: "failed" };
+      const words = {
+        idle: "ready",
+        stale: "settings changed",
+        running: "imagining",
+        paused: "paused",
+        done: "finished",
+        failed: "failed",
+      };
       const { horizon, outcome } = this.status ?? {};
       const entropy = this.entropy.at(-1);
-      const rows = [["state", words[state] ?? state], ["imagined", this.after ? `${this.after - 1} of ${horizon} frames` : "–"],
-        ["pace", this.status?.frames_per_second ? `${WMPO.measure(this.status.frames_per_second)} frames/s` : "–"],
-        ["verdict", outcome ? (outcome.success ? `success at frame ${outcome.end_step}` : "no window above τ") : "–"],
-        ["policy entropy", entropy === undefined ? "–" : `${WMPO.measure(entropy)} nats`], ...this.origin()];
-      WMPO.fill(this.find(".facts"), WMPO.html`${rows.map(([name, value]) => WMPO.html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
-      for (const [name, pressed] of [["success", this.judgement.outcome === "success"], ["fail", this.judgement.outcome === "fail"], ["unsure", this.judgement.outcome === "unsure"], ["broke", Boolean(this.judgement.dream_broke)]]) {
+      const rows = [
+        ["state", words[state] ?? state],
+        ["imagined", this.after ? `${this.after - 1} of ${horizon} frames` : "–"],
+        [
+          "pace",
+          this.status?.frames_per_second ? `${WMPO.measure(this.status.frames_per_second)} frames/s` : "–",
+        ],
+        [
+          "verdict",
+          outcome ? (outcome.success ? `success at frame ${outcome.end_step}` : "no window above τ") : "–",
+        ],
+        ["policy entropy", entropy === undefined ? "–" : `${WMPO.measure(entropy)} nats`],
+        ...this.origin(),
+      ];
+      WMPO.showFacts(this.find(".facts"), rows);
+      for (const [name, pressed] of [
+        ["success", this.judgement.outcome === "success"],
+        ["fail", this.judgement.outcome === "fail"],
+        ["unsure", this.judgement.outcome === "unsure"],
+        ["broke", Boolean(this.judgement.dream_broke)],
+      ]) {
         this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(pressed));
       }
     }
@@ -227,7 +341,20 @@
       this.show();
       this.find(".said").textContent = "saving…";
       const best = this.probabilities.length ? Math.max(...this.probabilities) : null;
-      this.send({ strokes: [{ event_id: this.said, episode_id: episode, outcome: this.judgement.outcome ?? null, dream_broke: this.judgement.dream_broke ?? null, supersedes: previous, mode: "imagine", model_probability: best, threshold: this.status.threshold }] });
+      this.send({
+        strokes: [
+          {
+            event_id: this.said,
+            episode_id: episode,
+            outcome: this.judgement.outcome ?? null,
+            dream_broke: this.judgement.dream_broke ?? null,
+            supersedes: previous,
+            mode: "imagine",
+            model_probability: best,
+            threshold: this.status.threshold,
+          },
+        ],
+      });
     }
 
     acknowledge(answer) {
@@ -237,7 +364,10 @@
     }
 
     link() {
-      navigator.clipboard.writeText(location.href).then(() => WMPO.toast("Link copied", "note"), () => WMPO.toast(location.href, "note"));
+      navigator.clipboard.writeText(location.href).then(
+        () => WMPO.toast("Link copied", "note"),
+        () => WMPO.toast(location.href, "note"),
+      );
     }
   }
 

@@ -5,11 +5,15 @@
 
   const dock = (run) => {
     const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
-    const left = run.state === "running" && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : run.state;
+    const left =
+      run.state === "running" && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : run.state;
     const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
-    return WMPO.html`<span class="chip dock"><i class="dot ${run.state}"></i><a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
-      <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}"><i style="width:${share}%"></i></span><span class="mono">${left}</span>
-      <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button><button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
+    return WMPO.html`<span class="chip dock"><i class="dot ${run.state}"></i>
+      <a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
+      <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
+        <i style="width:${share}%"></i></span><span class="mono">${left}</span>
+      <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button>
+        <button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
   };
 
   WMPO.mountHeader = (element, server) => {
@@ -22,15 +26,28 @@
       toggle.title = `Theme: ${WMPO.theme.choice()}`;
     };
     name();
-    toggle.addEventListener("click", () => { WMPO.theme.next(); name(); });
+    toggle.addEventListener("click", () => {
+      WMPO.theme.next();
+      name();
+    });
     element.querySelector("[data-do=help]").addEventListener("click", () => WMPO.keys.help());
     let shown = "";
-    const wake = WMPO.every(element, () => (shown ? 2000 : 5000), async () => {
-      const answer = await WMPO.ask(server, "jobs", {}, true);
-      if (!answer) return;
-      const html = WMPO.html`${answer.runs.filter((run) => BUSY.includes(run.state)).slice(0, 2).map(dock)}`;
-      if (html.html !== shown) { shown = html.html; WMPO.fill(place, html); }
-    });
+    const wake = WMPO.every(
+      element,
+      () => (shown ? 2000 : 5000),
+      async () => {
+        const answer = await WMPO.ask(server, "jobs", {}, true);
+        if (!answer) return;
+        const html = WMPO.html`${answer.runs
+          .filter((run) => BUSY.includes(run.state))
+          .slice(0, 2)
+          .map(dock)}`;
+        if (html.html !== shown) {
+          shown = html.html;
+          WMPO.fill(place, html);
+        }
+      },
+    );
     place.addEventListener("click", async (event) => {
       const button = event.target.closest("[data-control]");
       if (!button) return;

@@ -1,38 +1,92 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
 (() => {
   const AHEAD = 10; // clips fetched before they are needed
-  const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
     <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
-      <div class="row"><select aria-label="Which clips" class="kind"></select><select aria-label="Order of the queue" class="order"></select><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span class="mono mute pace"></span></div></div>
+      <div class="row"><select aria-label="Which clips" class="kind"></select>
+        <select aria-label="Order of the queue" class="order"></select>
+        <button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span class="mono mute pace">
+        </span></div></div>
     <div class="board"><div class="screen"></div>
-      <div class="aside"><div class="model"></div><h3>Next up</h3><div class="upcoming"></div><dl class="facts"></dl></div></div>
+      <div class="aside"><div class="model"></div><h3>Next up</h3><div class="upcoming"></div><dl class="facts">
+        </dl></div></div>
     <div class="verdicts">
-      <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button><button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-      <button data-do="unsure">? Unsure <kbd>u</kbd></button><button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
+      <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
+        <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
+      <button data-do="unsure">? Unsure <kbd>u</kbd></button>
+        <button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
     <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
-      <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button><button class="quiet" data-do="skip">Skip <kbd>k</kbd></button><button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
+      <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
+        <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
+        <button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
     <div class="strip"></div></div>
-    <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3><dl class="facts counts"></dl></div></div>`;
+    <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
+      <dl class="facts counts"></dl></div></div>`;
 
   class Judge {
     constructor(element, props, server, send) {
       WMPO.fill(element, template);
-      Object.assign(this, { element, server, send, queue: [], clips: new Map(), seen: new Set(), done: [], history: [], full: false, flag: false, started: 0, strokes: [] });
+      Object.assign(this, {
+        element,
+        server,
+        send,
+        queue: [],
+        clips: new Map(),
+        seen: new Set(),
+        history: [],
+        full: false,
+        flag: false,
+        started: 0,
+        strokes: [],
+      });
       this.find = (selector) => element.querySelector(selector);
-      for (const [name, words] of [["kind", props.kinds], ["order", props.orders]]) {
-        WMPO.fill(this.find(`select.${name}`), WMPO.html`${words.map((word) => WMPO.html`<option value="${word}">${name === "kind" && word === "all" ? "all clips" : word}</option>`)}`);
+      for (const [name, words] of [
+        ["kind", props.kinds],
+        ["order", props.orders],
+      ]) {
+        const options = words.map((word) => WMPO.html`<option>${word}</option>`);
+        WMPO.fill(this.find(`select.${name}`), WMPO.html`${options}`);
         this.find(`select.${name}`).addEventListener("change", () => this.restart());
       }
       this.blindfold = WMPO.memory.get("blind", true);
-      this.strips = new WMPO.Strips(this.find(".strip"), { onSeek: (frame) => { this.player.pause(); this.player.seek(frame); } });
-      this.player = new WMPO.Player(this.find(".screen"), { label: "Clip frame", onCursor: (frame) => this.strips.cursor(frame) });
-      this.outbox = new WMPO.Outbox("unsent", (strokes) => this.send({ strokes }), (ack) => this.onAck(ack));
+      this.strips = new WMPO.Strips(this.find(".strip"), {
+        onSeek: (frame) => {
+          this.player.pause();
+          this.player.seek(frame);
+        },
+      });
+      this.player = new WMPO.Player(this.find(".screen"), {
+        label: "Clip frame",
+        onCursor: (frame) => this.strips.cursor(frame),
+      });
+      this.outbox = new WMPO.Outbox(
+        "unsent",
+        (strokes) => this.send({ strokes }),
+        (ack) => this.onAck(ack),
+      );
       element.addEventListener("click", (event) => this.onClick(event));
       const actions = { ...this.player.actions(), peak: () => this.peak() };
-      for (const name of ["success", "fail", "unsure", "broke", "agree", "disagree", "undo", "skip", "blind", "whole"]) actions[name] = () => this[name]();
-      for (const name of ["back", "forward", "chunkBack", "chunkForward", "first", "last"]) { const act = actions[name]; actions[name] = () => { this.player.loop = null; act(); }; }
+      for (const name of [
+        "success",
+        "fail",
+        "unsure",
+        "broke",
+        "agree",
+        "disagree",
+        "undo",
+        "skip",
+        "blind",
+        "whole",
+      ])
+        actions[name] = () => this[name]();
+      for (const name of ["back", "forward", "chunkBack", "chunkForward", "first", "last"]) {
+        const act = actions[name];
+        actions[name] = () => {
+          this.player.loop = null;
+          act();
+        };
+      }
       WMPO.keys.use(["label", "player"], actions);
       this.begin();
     }
@@ -40,7 +94,7 @@
     async begin() {
       await this.refill();
       const asked = WMPO.address.get("episode");
-      const record = asked && await WMPO.ask(this.server, "episode", { episode: asked });
+      const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
       if (record) this.queue = [record, ...this.queue.filter((item) => item.id !== record.id)];
       this.open();
       this.outbox.flush();
@@ -49,7 +103,10 @@
     }
 
     async refill() {
-      const answer = await WMPO.ask(this.server, "queue", { kind: this.find("select.kind").value, order: this.find("select.order").value });
+      const answer = await WMPO.ask(this.server, "queue", {
+        kind: this.find("select.kind").value,
+        order: this.find("select.order").value,
+      });
       if (!answer) return;
       const known = new Set([...this.queue.map((item) => item.id), ...this.seen]);
       this.queue.push(...answer.items.filter((item) => !known.has(item.id)));
@@ -65,7 +122,12 @@
     fetch(item) {
       if (!this.clips.has(item.id)) {
         const promise = WMPO.ask(this.server, "clip", { episode: item.id }, true).then((clip) => {
-          if (clip) clip.images = clip.frames.map((source) => { const image = new Image(); image.src = source; return image; });
+          if (clip)
+            clip.images = clip.frames.map((source) => {
+              const image = new Image();
+              image.src = source;
+              return image;
+            });
           return clip;
         });
         this.clips.set(item.id, promise);
@@ -74,7 +136,9 @@
       return this.clips.get(item.id);
     }
 
-    get item() { return this.queue[0]; }
+    get item() {
+      return this.queue[0];
+    }
 
     async open() {
       const { item } = this;
@@ -82,10 +146,18 @@
       this.clip = null;
       this.show();
       this.queue.slice(0, AHEAD + 1).forEach((next) => this.fetch(next));
-      if (!item) { this.player.clear(); return; }
+      if (!item) {
+        this.player.clear();
+        return;
+      }
       const clip = await this.fetch(item);
       if (item !== this.item) return;
-      if (!clip) { this.queue.shift(); WMPO.toast(`${item.id} cannot be shown; it is passed over.`); this.open(); return; }
+      if (!clip) {
+        this.queue.shift();
+        WMPO.toast(`${item.id} cannot be shown; it is passed over.`);
+        this.open();
+        return;
+      }
       this.clip = clip;
       this.started = performance.now();
       this.full = false;
@@ -101,16 +173,36 @@
     }
 
     // What the keys and buttons do.
-    success() { this.say("success"); }
-    fail() { this.say("fail"); }
-    unsure() { this.say("unsure"); }
-    agree() { if (this.clip && !this.blindfold) this.say(this.clip.success ? "success" : "fail"); }
-    disagree() { if (this.clip && !this.blindfold) this.say(this.clip.success ? "fail" : "success"); }
-    broke() { this.flag = !this.flag; this.show(); }
-    blind() { this.blindfold = !this.blindfold; WMPO.memory.set("blind", this.blindfold); this.show(); }
+    success() {
+      this.say("success");
+    }
+    fail() {
+      this.say("fail");
+    }
+    unsure() {
+      this.say("unsure");
+    }
+    agree() {
+      if (this.clip && !this.blindfold) this.say(this.clip.success ? "success" : "fail");
+    }
+    disagree() {
+      if (this.clip && !this.blindfold) this.say(this.clip.success ? "fail" : "success");
+    }
+    broke() {
+      this.flag = !this.flag;
+      this.show();
+    }
+    blind() {
+      this.blindfold = !this.blindfold;
+      WMPO.memory.set("blind", this.blindfold);
+      this.show();
+    }
     skip() {
       if (!this.item) return;
-      if (this.flag) { this.say(null); return; }
+      if (this.flag) {
+        this.say(null);
+        return;
+      }
       this.queue.push(this.queue.shift());
       this.open();
     }
@@ -124,34 +216,62 @@
     peak() {
       const { probabilities = [], ends = [] } = this.clip ?? {};
       const best = probabilities.indexOf(Math.max(...probabilities));
-      if (best >= 0) { this.player.pause(); this.player.seek(ends[best] - 1); }
+      if (best >= 0) {
+        this.player.pause();
+        this.player.seek(ends[best] - 1);
+      }
     }
 
     say(outcome) {
       const { item, clip } = this;
       if (!item || !clip) return;
       const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
-      const stroke = { event_id: WMPO.uuid(), episode_id: item.id, outcome, dream_broke: this.flag ? true : item.label ? false : null,
-        mode: this.blindfold ? "blind" : "review", model_probability: best, threshold: clip.threshold ?? null,
-        latency_ms: Math.round(performance.now() - this.started), supersedes: item.label?.event_id ?? null };
+      const stroke = {
+        event_id: WMPO.uuid(),
+        episode_id: item.id,
+        outcome,
+        dream_broke: this.flag ? true : item.label ? false : null,
+        mode: this.blindfold ? "blind" : "review",
+        model_probability: best,
+        threshold: clip.threshold ?? null,
+        latency_ms: Math.round(performance.now() - this.started),
+        supersedes: item.label?.event_id ?? null,
+      };
       this.strokes.push({ at: Date.now(), stroke, item });
       this.seen.add(item.id);
-      this.history.unshift({ ...stroke, imagined: clip.imagined, model_success: clip.success, probability: best, image: clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)], pending: true });
+      this.history.unshift({
+        ...stroke,
+        imagined: clip.imagined,
+        model_success: clip.success,
+        probability: best,
+        image: clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)],
+        pending: true,
+      });
       WMPO.address.set("episode", null);
       this.queue.shift();
       this.open();
       this.rail();
       this.outbox.add(stroke);
-      if (this.queue.length <= AHEAD) this.refill().then(() => { if (!this.clip) this.open(); else this.show(); });
+      if (this.queue.length <= AHEAD)
+        this.refill().then(() => {
+          if (!this.clip) this.open();
+          else this.show();
+        });
     }
 
     undo() {
       const last = this.strokes.pop() ?? this.fromHistory();
-      if (!last) { WMPO.toast("There is nothing to undo.", "note"); return; }
+      if (!last) {
+        WMPO.toast("There is nothing to undo.", "note");
+        return;
+      }
       this.outbox.add({ event_id: WMPO.uuid(), undo: last.stroke.event_id });
       this.history = this.history.filter((entry) => entry.event_id !== last.stroke.event_id);
       this.seen.delete(last.item.id);
-      this.queue = [{ ...last.item, label: last.item.label ?? null }, ...this.queue.filter((item) => item.id !== last.item.id)];
+      this.queue = [
+        { ...last.item, label: last.item.label ?? null },
+        ...this.queue.filter((item) => item.id !== last.item.id),
+      ];
       this.open();
       this.rail();
     }
@@ -163,7 +283,10 @@
 
     again(entry) {
       const label = { event_id: entry.event_id, outcome: entry.outcome, dream_broke: entry.dream_broke };
-      this.queue = [{ id: entry.episode_id, label }, ...this.queue.filter((item) => item.id !== entry.episode_id)];
+      this.queue = [
+        { id: entry.episode_id, label },
+        ...this.queue.filter((item) => item.id !== entry.episode_id),
+      ];
       this.open();
     }
 
@@ -175,7 +298,10 @@
     }
 
     onAck(ack) {
-      if (ack.refused) { WMPO.toast(ack.refused); return; }
+      if (ack.refused) {
+        WMPO.toast(ack.refused);
+        return;
+      }
       this.find(".saved").textContent = `saved #${WMPO.integer(ack.seq)} at ${WMPO.clock(ack.at)}`;
     }
 
@@ -184,11 +310,29 @@
         const waiting = new Set(this.outbox.waiting.map((stroke) => stroke.event_id));
         const pictures = new Map(this.history.map((entry) => [entry.event_id, entry.image]));
         const pending = this.history.filter((entry) => entry.pending && waiting.has(entry.event_id));
-        const stored = answer.history.filter((entry) => !pending.some((item) => item.event_id === entry.event_id));
-        this.history = [...pending, ...stored.map((entry) => ({ ...entry, image: pictures.get(entry.event_id) }))].slice(0, 20);
+        const stored = answer.history.filter(
+          (entry) => !pending.some((item) => item.event_id === entry.event_id),
+        );
+        this.history = [
+          ...pending,
+          ...stored.map((entry) => ({ ...entry, image: pictures.get(entry.event_id) })),
+        ].slice(0, 20);
       }
       if (answer.counts) this.counts = answer.counts;
       this.rail();
+      this.picture();
+    }
+
+    /** Pictures for the first judgements of an earlier visit. */
+    picture() {
+      const bare = this.history.slice(0, 8).find((entry) => !entry.image && !entry.lost);
+      if (!bare) return;
+      this.fetch({ id: bare.episode_id }).then((clip) => {
+        bare.image = clip?.frames[Math.max(0, (clip.end_step ?? 1) - 1)];
+        bare.lost = !clip;
+        this.rail();
+        this.picture();
+      });
     }
 
     acknowledge(answer) {
@@ -199,63 +343,50 @@
     show() {
       const { item, clip } = this;
       this.element.firstElementChild.classList.toggle("blindfold", this.blindfold);
-      this.find(".instruction").textContent = clip?.instruction ?? (item ? "" : "");
+      this.find(".instruction").textContent = clip?.instruction ?? "";
       this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
       this.find("[data-do=broke]").setAttribute("aria-pressed", String(this.flag));
       this.find("[data-do=whole]").setAttribute("aria-pressed", String(this.full));
-      for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]")) button.disabled = !item;
+      for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
+        button.disabled = !item;
       this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
       this.find(".screen").classList.toggle("nothing", !item);
-      this.ahead();
-      this.model();
-      this.facts();
+      WMPO.showUpcoming(this.find(".upcoming"), this.item ? this.queue.slice(1, 7) : null, (next) =>
+        this.fetch(next),
+      );
+      WMPO.showModel(this.find(".model"), clip, this.blindfold);
+      WMPO.showFacts(this.find(".aside .facts"), this.facts());
       const strip = this.find(".strip");
       strip.hidden = this.blindfold || !clip;
-      if (clip) this.strips.show({ total: clip.images.length - 1, ends: clip.ends ?? [], probabilities: clip.probabilities ?? [], threshold: clip.threshold, actions: clip.actions ?? [], outcome: { success: clip.success, end_step: clip.end_step }, chunk: 8, window: this.decisive() });
+      if (clip)
+        this.strips.show({
+          total: clip.images.length - 1,
+          ends: clip.ends ?? [],
+          probabilities: clip.probabilities ?? [],
+          threshold: clip.threshold,
+          actions: clip.actions ?? [],
+          outcome: { success: clip.success, end_step: clip.end_step },
+          chunk: 8,
+          window: this.decisive(),
+        });
     }
 
-    ahead() {
-      const next = this.queue.slice(1, 7);
-      const box = this.find(".upcoming");
-      if (!this.item) { WMPO.fill(box, WMPO.html`<p class="empty"><b>Every clip here is judged</b><a href="imagine">Imagine an episode</a> or <a href="train">start a run</a>, and its clips come here.</p>`); return; }
-      WMPO.fill(box, WMPO.html`${next.map((item) => WMPO.html`<span class="thumb" data-clip="${item.id}"></span>`)}`);
-      next.forEach((item) => this.fetch(item).then((clip) => {
-        const place = box.querySelector(`[data-clip="${CSS.escape(item.id)}"]`);
-        if (place && clip) WMPO.fill(place, WMPO.html`<img class="pixel" alt="" src="${clip.frames[Math.max(0, (clip.decisive?.[1] ?? clip.frames.length) - 1)]}">`);
-      }));
-    }
-
-    model() {
-      const { clip } = this;
-      const best = clip?.probabilities?.length ? Math.max(...clip.probabilities) : null;
-      const shown = !clip ? "" : this.blindfold ? WMPO.html`<span class="mute">hidden while you judge blind</span>`
-        : WMPO.html`${WMPO.verdict(clip)} <span class="mono">p ${WMPO.fixed(best)}${clip.threshold ? ` · τ ${clip.threshold.toFixed(2)}` : ""}</span>
-          <span class="row"><button data-do="agree">Right <kbd>↵</kbd></button><button data-do="disagree">Wrong <kbd>x</kbd></button></span>`;
-      WMPO.fill(this.find(".model"), WMPO.html`<h3>${clip?.imagined === false ? "Simulator says" : "Reward model says"}</h3><div class="row">${shown}</div>`);
-    }
-
+    /** What the aside says of the clip. */
     facts() {
       const { clip, item } = this;
+      if (!clip) return [];
       const window = this.decisive();
-      const rows = !clip ? [] : [["episode", item.id], ["kind", clip.imagined ? "imagined" : "real"], ["start", clip.start_id < 0 ? "uploaded image" : WMPO.integer(clip.start_id)],
-        ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`]];
-      WMPO.fill(this.find(".aside .facts"), WMPO.html`${rows.map(([name, value]) => WMPO.html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
+      return [
+        ["episode", item.id],
+        ["kind", clip.imagined ? "imagined" : "real"],
+        ["start", clip.start_id < 0 ? "uploaded image" : WMPO.integer(clip.start_id)],
+        ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
+      ];
     }
 
     rail() {
-      const rows = this.history.slice(0, 20).map((entry) => {
-        const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
-        const said = entry.dream_broke ? WMPO.html`<span class="tag warn">dream broke</span>` : "";
-        const model = entry.probability === null || entry.probability === undefined ? "" : ` · model ${entry.model_success ? "✓" : "✕"} ${WMPO.fixed(entry.probability)}`;
-        const when = entry.pending ? "saving…" : WMPO.ago(entry.at);
-        return WMPO.html`<li><button class="quiet entry" data-event="${entry.event_id}" aria-label="Judge ${entry.episode_id} again">
-          ${entry.image ? WMPO.html`<img class="pixel" alt="" src="${entry.image}">` : WMPO.html`<span class="thumb"></span>`}
-          <span class="grow"><span class="mono name">${entry.episode_id}</span><span class="mute">${when}${model}</span></span>${said}${entry.outcome ? WMPO.html`<span class="tag ${tone}">${mark}</span>` : ""}</button></li>`;
-      });
-      WMPO.fill(this.find(".history"), rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">Nothing judged yet.</li>`);
-      const words = { labelled: "clips judged", episodes: "clips in all", dream_broke: "dream broke" };
-      const counts = Object.entries(this.counts ?? {}).filter(([, value]) => typeof value === "number");
-      WMPO.fill(this.find(".counts"), WMPO.html`${counts.map(([name, value]) => WMPO.html`<dt>${words[name] ?? name.replaceAll("_", " ")}</dt><dd class="mono">${WMPO.integer(value)}</dd>`)}`);
+      WMPO.showHistory(this.find(".history"), this.history);
+      WMPO.showCounts(this.find(".counts"), this.counts ?? {});
       const recent = this.strokes.filter((stroke) => Date.now() - stroke.at < 60000).length;
       this.find(".pace").textContent = recent > 1 ? `${recent} in the last minute` : "";
     }

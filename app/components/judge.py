@@ -10,7 +10,7 @@ from app.components.panel import live_panel
 if TYPE_CHECKING:
     from app.studio import Studio
 
-KINDS = {"all": None, "imagined": True, "real": False}
+KINDS = {"all clips": None, "imagined": True, "real": False}
 
 
 def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
@@ -21,7 +21,7 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
     """
 
     def queue(question: Question) -> Answer:
-        kind = str(question.get("kind", "all"))
+        kind = str(question.get("kind", "all clips"))
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         order = str(question.get("order", orders[0]))

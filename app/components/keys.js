@@ -1,8 +1,17 @@
 // The keyboard: one map (keys.json) for all pages, silent while someone types.
 (() => {
-  const map = /*KEYS*/{};
+  const map = /*KEYS*/ {};
   const names = { " ": "Space" };
-  const shown = { Space: "space", ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "shift ←", "Shift+ArrowRight": "shift →", "Shift+Space": "shift space", Backspace: "⌫", Enter: "↵" };
+  const shown = {
+    Space: "space",
+    ArrowLeft: "←",
+    ArrowRight: "→",
+    "Shift+ArrowLeft": "shift ←",
+    "Shift+ArrowRight": "shift →",
+    "Shift+Space": "shift space",
+    Backspace: "⌫",
+    Enter: "↵",
+  };
   let actions = {};
   let groups = [];
 
@@ -31,7 +40,8 @@
     const action = find(key);
     if (!action) return;
     const target = event.composedPath()[0];
-    const pressesButton = ["Space", "Enter"].includes(key) && target.closest?.("button, a, [role=option], [role=listbox]");
+    const pressesButton =
+      ["Space", "Enter"].includes(key) && target.closest?.("button, a, [role=option], [role=listbox]");
     if (pressesButton && !target.closest(".wm-keyed")) return;
     event.preventDefault();
     if (event.repeat && !["back", "forward", "chunkBack", "chunkForward"].includes(action)) return;
@@ -40,21 +50,36 @@
 
   const help = () => {
     const open = document.querySelector(".wm-help");
-    if (open) { open.remove(); return; }
+    if (open) {
+      open.remove();
+      return;
+    }
     const overlay = document.createElement("div");
     overlay.className = "wm wm-help";
     overlay.setAttribute("role", "dialog");
     overlay.setAttribute("aria-label", "Keyboard");
-    const titles = { everywhere: "Everywhere", player: "Any video", imagine: "Imagine", label: "Label", train: "Train" };
+    const titles = {
+      everywhere: "Everywhere",
+      player: "Any video",
+      imagine: "Imagine",
+      label: "Label",
+      train: "Train",
+    };
     const taken = new Set();
     const part = (group) => {
       const rows = map[group].filter((item) => actions[item.action] && !taken.has(item.key));
       rows.forEach((item) => taken.add(item.key));
-      return rows.length ? WMPO.html`<div><h3>${titles[group]}</h3><dl>${rows.map((item) =>
-        WMPO.html`<dt><kbd>${shown[item.key] ?? item.key}</kbd></dt><dd>${item.text}</dd>`)}</dl></div>` : "";
+      return rows.length
+        ? WMPO.html`<div><h3>${titles[group]}</h3><dl>${rows.map(
+            (item) => WMPO.html`<dt><kbd>${shown[item.key] ?? item.key}</kbd></dt><dd>${item.text}</dd>`,
+          )}</dl></div>`
+        : "";
     };
-    WMPO.fill(overlay, WMPO.html`<div><div class="between"><b>Keys</b><button class="quiet" aria-label="Close">✕</button></div>
-      <div class="cols">${groups.map(part)}</div><p class="mute">Keys rest while you type in a field.</p></div>`);
+    WMPO.fill(
+      overlay,
+      WMPO.html`<div><div class="between"><b>Keys</b><button class="quiet" aria-label="Close">✕</button></div>
+      <div class="cols">${groups.map(part)}</div><p class="mute">Keys rest while you type in a field.</p></div>`,
+    );
     overlay.addEventListener("click", (event) => {
       if (event.target === overlay || event.target.closest("button")) overlay.remove();
     });

@@ -8,7 +8,9 @@
       Object.assign(this, { name, send, onAck, flying: null, timer: null });
     }
 
-    get waiting() { return WMPO.memory.get(this.name, []); }
+    get waiting() {
+      return WMPO.memory.get(this.name, []);
+    }
 
     add(stroke) {
       WMPO.memory.set(this.name, [...this.waiting, stroke]);
@@ -18,14 +20,20 @@
     flush() {
       if (this.flying || !this.waiting.length) return;
       this.flying = this.waiting.map((stroke) => stroke.event_id);
-      this.timer = setTimeout(() => { this.flying = null; this.flush(); }, PATIENCE);
+      this.timer = setTimeout(() => {
+        this.flying = null;
+        this.flush();
+      }, PATIENCE);
       this.send(this.waiting);
     }
 
     /** `acks`: one {saved, seq, at} or {event_id, refused} for each stroke the server has dealt with. */
     acknowledge(acks) {
       const dealt = new Set(acks.map((ack) => ack.saved ?? ack.event_id));
-      WMPO.memory.set(this.name, this.waiting.filter((stroke) => !dealt.has(stroke.event_id)));
+      WMPO.memory.set(
+        this.name,
+        this.waiting.filter((stroke) => !dealt.has(stroke.event_id)),
+      );
       acks.forEach((ack) => this.onAck(ack));
       if (this.flying && !this.flying.every((id) => dealt.has(id))) return;
       clearTimeout(this.timer);

@@ -31,7 +31,10 @@
       this.onEdge = null; // called instead of stepping past the last frame
       this.clear();
       this.setSpeed(1);
-      this.range.addEventListener("input", () => { this.pause(); this.seek(Number(this.range.value)); });
+      this.range.addEventListener("input", () => {
+        this.pause();
+        this.seek(Number(this.range.value));
+      });
       this.select.addEventListener("change", () => this.setSpeed(Number(this.select.value)));
       root.querySelector(".scrub").addEventListener("click", (event) => {
         const action = event.target.closest("[data-do]")?.dataset.do;
@@ -67,13 +70,20 @@
         const image = source instanceof HTMLImageElement ? source : new Image();
         if (image !== source) image.src = source;
         const index = this.frames.push(image) - 1;
-        if (!image.complete) image.addEventListener("load", () => { if (index === this.cursor) this.paint(); });
+        if (!image.complete)
+          image.addEventListener("load", () => {
+            if (index === this.cursor) this.paint();
+          });
       }
       this.refresh();
     }
 
-    get last() { return Math.max(0, this.frames.length - 1); }
-    get atEnd() { return this.cursor >= this.last; }
+    get last() {
+      return Math.max(0, this.frames.length - 1);
+    }
+    get atEnd() {
+      return this.cursor >= this.last;
+    }
 
     seek(frame) {
       this.cursor = Math.min(Math.max(0, Math.round(frame)), this.last);
@@ -96,11 +106,19 @@
       this.setSpeed(SPEEDS[Math.min(Math.max(index, 0), SPEEDS.length - 1)]);
     }
 
-    setLoop(loop) { this.loop = loop; if (loop) this.seek(loop[0]); }
+    setLoop(loop) {
+      this.loop = loop;
+      if (loop) this.seek(loop[0]);
+    }
 
-    toggle() { this.playing ? this.pause() : this.play(); }
+    toggle() {
+      this.playing ? this.pause() : this.play();
+    }
 
-    pause() { this.playing = false; this.refresh(); }
+    pause() {
+      this.playing = false;
+      this.refresh();
+    }
 
     play() {
       if (this.playing || (!this.frames.length && !this.live)) return;
@@ -130,9 +148,19 @@
     advance(frames) {
       const [first, last] = this.loop ?? [0, this.last];
       if (this.live && this.last - this.cursor > FAR_BEHIND) this.cursor = this.last - FRAMES_PER_SECOND;
-      if (this.cursor + frames <= last) { this.seek(this.cursor + frames); return; }
-      if (this.cursor < last) { this.seek(last); return; }
-      if (this.loop) { this.seek(first); this.due += 350; return; }
+      if (this.cursor + frames <= last) {
+        this.seek(this.cursor + frames);
+        return;
+      }
+      if (this.cursor < last) {
+        this.seek(last);
+        return;
+      }
+      if (this.loop) {
+        this.seek(first);
+        this.due += 350;
+        return;
+      }
       if (!this.live) this.pause();
     }
 
@@ -169,8 +197,14 @@
         forward: () => this.step(1),
         chunkBack: () => this.step(-(this.cursor % this.chunk || this.chunk)),
         chunkForward: () => this.step(this.chunk - (this.cursor % this.chunk)),
-        first: () => { this.pause(); this.seek(0); },
-        last: () => { this.pause(); this.seek(this.last); },
+        first: () => {
+          this.pause();
+          this.seek(0);
+        },
+        last: () => {
+          this.pause();
+          this.seek(this.last);
+        },
         slower: () => this.faster(-1),
         faster: () => this.faster(1),
       };
@@ -178,7 +212,8 @@
   }
 
   WMPO.Player = Player;
-  WMPO.verdict = (outcome) => (outcome.success
-    ? WMPO.html`<span class="tag ok">✓ success at ${outcome.end_step}</span>`
-    : WMPO.html`<span class="tag bad">✕ fail</span>`);
+  WMPO.verdict = (outcome) =>
+    outcome.success
+      ? WMPO.html`<span class="tag ok">✓ success at ${outcome.end_step}</span>`
+      : WMPO.html`<span class="tag bad">✕ fail</span>`;
 })();

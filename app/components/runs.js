@@ -4,9 +4,13 @@
 
   const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="charts"></div>
     <div class="card wall"><div class="between"><h3 class="title">Imagined in this iteration</h3>
-      <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button><label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled></label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button></div></div>
+      <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button>
+        <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
+        </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
+        </div></div>
       <div class="groups"></div></div></div>`;
-  const panel = WMPO.html`<div class="wm runs side"><div class="card now"></div><div class="card"><h3>Runs</h3><ul class="list"></ul></div><div class="card"><h3>Events</h3><ul class="events mono"></ul></div></div>`;
+  const panel = WMPO.html`<div class="wm runs side"><div class="card now"></div><div class="card"><h3>Runs</h3>
+    <ul class="list"></ul></div><div class="card"><h3>Events</h3><ul class="events mono"></ul></div></div>`;
 
   class Runs {
     constructor(element, charts) {
@@ -15,7 +19,10 @@
       this.find = (selector) => element.querySelector(selector);
       this.charts = new WMPO.Charts(this.find(".charts"), charts);
       this.slider = this.find("input[type=range]");
-      this.slider.addEventListener("input", () => { this.following = false; this.choose(this.iterations[Number(this.slider.value)]); });
+      this.slider.addEventListener("input", () => {
+        this.following = false;
+        this.choose(this.iterations[Number(this.slider.value)]);
+      });
       element.addEventListener("click", (event) => {
         const action = event.target.closest("button[data-do]")?.dataset.do;
         if (action) this[action]();
@@ -31,11 +38,23 @@
       document.addEventListener("wmpo-runs", () => this.wake());
       const attached = WMPO.address.get("run");
       if (attached) this.forget(attached);
-      this.wake = WMPO.every(element, () => (BUSY.includes(this.status?.state) ? 1000 : 3000), () => this.pull());
+      this.wake = WMPO.every(
+        element,
+        () => (BUSY.includes(this.status?.state) ? 1000 : 3000),
+        () => this.pull(),
+      );
     }
 
     forget(run) {
-      Object.assign(this, { run, after: 0, status: null, iterations: [], iteration: null, following: true, epoch: (this.epoch ?? 0) + 1 });
+      Object.assign(this, {
+        run,
+        after: 0,
+        status: null,
+        iterations: [],
+        iteration: null,
+        following: true,
+        epoch: (this.epoch ?? 0) + 1,
+      });
       this.charts.reset(run ?? "none");
       this.groups([]);
       WMPO.fill(this.find(".alarms"), WMPO.html``);
@@ -52,9 +71,19 @@
       const answer = await WMPO.ask(this.server, "follow", { run, after }, after > 0);
       if (!answer || epoch !== this.epoch) return;
       this.list(answer.runs);
-      if (!run && answer.runs.length) { this.attach(answer.runs[0].id); return; }
-      if (run && !answer.status) { WMPO.address.set("run", null); this.forget(null); return; }
-      if (!answer.status) { this.now(); return; }
+      if (!run && answer.runs.length) {
+        this.attach(answer.runs[0].id);
+        return;
+      }
+      if (run && !answer.status) {
+        WMPO.address.set("run", null);
+        this.forget(null);
+        return;
+      }
+      if (!answer.status) {
+        this.now();
+        return;
+      }
       this.status = answer.status;
       this.after = answer.next;
       if (Object.keys(answer.series).length) this.charts.add(answer.series);
@@ -68,7 +97,10 @@
       this.slider.max = String(Math.max(0, iterations.length - 1));
       this.slider.disabled = iterations.length < 2;
       if (iterations.length && (this.following || this.iteration === null)) this.choose(iterations.at(-1));
-      else { this.mark(); this.recheck(); }
+      else {
+        this.mark();
+        this.recheck();
+      }
     }
 
     /** Episodes of the newest iteration come in one by one: look again until none is added. */
@@ -79,7 +111,8 @@
 
     mark() {
       this.slider.value = String(Math.max(0, this.iterations.indexOf(this.iteration)));
-      this.find("output").textContent = this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
+      this.find("output").textContent =
+        this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
     }
 
     async choose(iteration) {
@@ -100,8 +133,12 @@
       if (!this.settled) this.groups(answer.groups);
     }
 
-    earlier() { this.move(-1); }
-    later() { this.move(1); }
+    earlier() {
+      this.move(-1);
+    }
+    later() {
+      this.move(1);
+    }
     move(by) {
       const index = this.iterations.indexOf(this.iteration) + by;
       if (index < 0 || index >= this.iterations.length) return;
@@ -110,44 +147,85 @@
     }
 
     groups(groups) {
-      const place = this.find(".groups");
-      if (!groups.length) { WMPO.fill(place, WMPO.html`<p class="empty"><b>No videos yet</b>Every iteration of a run leaves its imagined episodes here, with reward and advantage.</p>`); return; }
-      WMPO.fill(place, WMPO.html`${groups.map((group) => WMPO.html`<section class="${group.kept ? "" : "dropped"}">
-        <p class="row"><span class="mono">start ${WMPO.integer(group.start_id)}</span><span class="tag ${group.kept ? "ok" : ""}">${group.reason || (group.kept ? "kept" : "dropped")}</span></p>
-        <div class="members">${group.members.map((member) => WMPO.html`<a class="member" href="label?episode=${member.episode}" aria-label="Episode ${member.episode}, ${member.success ? "success" : "fail"}, advantage ${WMPO.signed(member.advantage ?? 0)}">
-          <span class="film" data-sprite="${member.sprite}"></span>
-          <span class="between"><b class="${member.success ? "ok" : "bad"}">${member.success ? "✓" : "✕"} ${WMPO.measure(member.reward)}</b><span class="mono ${member.advantage > 0 ? "ok" : member.advantage < 0 ? "bad" : "mute"}">${WMPO.signed(member.advantage ?? 0)}</span></span></a>`)}</div></section>`)}`);
-      place.querySelectorAll(".film").forEach((film) => WMPO.film(film, film.dataset.sprite));
+      WMPO.showGroups(this.find(".groups"), groups);
     }
 
     now() {
       const place = this.panel.querySelector(".now");
       const run = this.status;
-      if (!run) { WMPO.fill(place, WMPO.html`<h3>No run yet</h3><p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`); return; }
+      if (!run) {
+        WMPO.fill(
+          place,
+          WMPO.html`<h3>No run yet</h3>
+            <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
+        );
+        return;
+      }
       const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
       const paused = run.state === "paused";
       const alive = BUSY.includes(run.state) || paused;
-      WMPO.fill(place, WMPO.html`<div class="between"><b class="mono name">${run.id}</b><span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}"><i class="dot ${run.state}"></i> ${run.state}</span></div>
-        <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}"><i style="width:${share}%"></i></div>
-        <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span><span>${alive && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : ""}</span></div>
-        ${alive ? WMPO.html`<div class="row"><button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button><button data-control="stop">■ Stop and save</button></div>` : ""}
-        ${run.error ? WMPO.html`<p class="bad">${run.error}</p>` : ""}`);
+      WMPO.fill(
+        place,
+        WMPO.html`<div class="between"><b class="mono name">${run.id}</b>
+          <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
+          <i class="dot ${run.state}"></i> ${run.state}</span></div>
+        <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}">
+          <i style="width:${share}%"></i></div>
+        <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
+          <span>${alive && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : ""}</span></div>
+        ${
+          alive
+            ? WMPO.html`<div class="row">
+          <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
+          <button data-control="stop">■ Stop and save</button></div>`
+            : ""
+        }
+        ${run.error ? WMPO.html`<p class="bad">${run.error}</p>` : ""}`,
+      );
     }
 
     list(runs) {
-      const rows = runs.map((run) => WMPO.html`<li><button class="quiet" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}"><i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span><span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span></button></li>`);
-      WMPO.fill(this.panel.querySelector(".list"), rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">None yet.</li>`);
+      const rows = runs.map(
+        (run) =>
+          WMPO.html`<li>
+            <button class="quiet" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
+            <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
+            <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
+            </button></li>`,
+      );
+      WMPO.fill(
+        this.panel.querySelector(".list"),
+        rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">None yet.</li>`,
+      );
     }
 
     events(events) {
       const alarms = events.filter((event) => event.kind === "alarm");
-      WMPO.fill(this.find(".alarms"), WMPO.html`${alarms.slice(0, 2).map((alarm) => WMPO.html`<div class="banner warn" role="alert"><b class="warn">Alarm</b> ${alarm.text} · <a href="label">judge some clips</a></div>`)}`);
-      WMPO.fill(this.panel.querySelector(".events"), events.length ? WMPO.html`${events.slice(0, 12).map((event) => WMPO.html`<li><time>${WMPO.clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span></li>`)}` : WMPO.html`<li class="mute">None yet.</li>`);
+      WMPO.fill(
+        this.find(".alarms"),
+        WMPO.html`${alarms.slice(0, 2).map(
+          (alarm) => WMPO.html`<div class="banner warn" role="alert">
+          <b class="warn">Alarm</b> ${alarm.text} · <a href="label">judge some clips</a></div>`,
+        )}`,
+      );
+      WMPO.fill(
+        this.panel.querySelector(".events"),
+        events.length
+          ? WMPO.html`${events.slice(0, 12).map(
+              (event) => WMPO.html`<li>
+            <time>${WMPO.clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span>
+            </li>`,
+            )}`
+          : WMPO.html`<li class="mute">None yet.</li>`,
+      );
     }
 
     async onClick(event) {
       const chosen = event.target.closest("[data-run]");
-      if (chosen) { this.attach(chosen.dataset.run); return; }
+      if (chosen) {
+        this.attach(chosen.dataset.run);
+        return;
+      }
       const button = event.target.closest("[data-control]");
       if (!button) return;
       button.disabled = true;
@@ -156,33 +234,18 @@
     }
   }
 
-  /** A sprite (square frames side by side) that plays while the pointer or the focus is on it. */
-  WMPO.film = (element, source) => {
-    const image = new Image();
-    image.onload = () => {
-      const count = Math.max(1, Math.round(image.naturalWidth / image.naturalHeight));
-      const show = (index) => { element.style.backgroundPositionX = count > 1 ? `${(100 * index) / (count - 1)}%` : "0"; };
-      element.style.backgroundImage = `url(${source})`;
-      element.style.backgroundSize = `${count * 100}% 100%`;
-      show(count - 1);
-      let timer = null;
-      const play = () => { let index = 0; clearInterval(timer); timer = setInterval(() => { show(index); index = (index + 1) % count; }, 110); };
-      const rest = () => { clearInterval(timer); show(count - 1); };
-      const owner = element.closest("a") ?? element;
-      owner.addEventListener("pointerenter", play);
-      owner.addEventListener("focus", play);
-      owner.addEventListener("pointerleave", rest);
-      owner.addEventListener("blur", rest);
-    };
-    image.src = source;
-  };
-
   // The panel may be there before the board, whose scripts are larger: it waits for it.
   let found = null;
-  const board = new Promise((resolve) => { found = resolve; });
+  const board = new Promise((resolve) => {
+    found = resolve;
+  });
   WMPO.mountRunBoard = ({ element, props }) => found(new Runs(element, props.figures));
   WMPO.mountRunPanel = ({ element, props, server, watch }) => {
     board.then((runs) => runs.connect(element, server));
-    watch("value", () => board.then((runs) => { if (props.value?.run) runs.attach(props.value.run); }));
+    watch("value", () =>
+      board.then((runs) => {
+        if (props.value?.run) runs.attach(props.value.run);
+      }),
+    );
   };
 })();

@@ -16,15 +16,25 @@
         const x = event.clientX - root.getBoundingClientRect().left - GUTTER;
         onSeek((x / (root.clientWidth - GUTTER - 6)) * this.data.total);
       };
-      root.addEventListener("pointerdown", (event) => { root.setPointerCapture(event.pointerId); seek(event); });
-      root.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
+      root.addEventListener("pointerdown", (event) => {
+        root.setPointerCapture(event.pointerId);
+        seek(event);
+      });
+      root.addEventListener("pointermove", (event) => {
+        if (event.buttons) seek(event);
+      });
       new ResizeObserver(() => this.draw()).observe(root);
     }
 
     /** {total, ends, probabilities, threshold, actions, outcome, chunk, window} */
-    show(data) { this.data = data; this.draw(); }
+    show(data) {
+      this.data = data;
+      this.draw();
+    }
 
-    x(frame) { return GUTTER + (frame / this.data.total) * (this.root.clientWidth - GUTTER - 6); }
+    x(frame) {
+      return GUTTER + (frame / this.data.total) * (this.root.clientWidth - GUTTER - 6);
+    }
 
     cursor(frame) {
       this.at = frame;
@@ -43,22 +53,32 @@
 
     draw() {
       const width = this.root.clientWidth;
-      if (!this.data || !width) { this.root.innerHTML = ""; return; }
+      if (!this.data || !width) {
+        this.root.innerHTML = "";
+        return;
+      }
       const { total, actions, threshold } = this.data;
       const dimensions = actions[0]?.length ?? 4;
       const rows = TOP + CURVE + 10;
       const height = rows + dimensions * 12 + 20;
       const y = (probability) => TOP + CURVE * (1 - probability);
       const words = `Success probability per window and ${dimensions} action dimensions over ${total} frames`;
-      WMPO.fill(this.root, WMPO.html`<svg width="${width}" height="${height}" role="img" aria-label="${words}">
+      WMPO.fill(
+        this.root,
+        WMPO.html`<svg width="${width}" height="${height}" role="img" aria-label="${words}">
         ${this.ticks(rows + dimensions * 12)}${this.windowShade()}
         <text x="0" y="${y(1) + 8}">p 1</text><text x="0" y="${y(0)}">0</text>
         <line x1="${GUTTER}" x2="${width - 6}" y1="${y(0)}" y2="${y(0)}" class="axis"/>
-        ${threshold === null || threshold === undefined ? "" : WMPO.html`<line x1="${GUTTER}" x2="${width - 6}" y1="${y(threshold)}" y2="${y(threshold)}" class="tau"/>
-          <text x="${GUTTER + 5}" y="${y(threshold) - 4}" class="tau">τ ${threshold.toFixed(2)}</text>`}
+        ${
+          threshold === null || threshold === undefined
+            ? ""
+            : WMPO.html`<line x1="${GUTTER}" x2="${width - 6}" y1="${y(threshold)}" y2="${y(threshold)}" class="tau"/>
+          <text x="${GUTTER + 5}" y="${y(threshold) - 4}" class="tau">τ ${threshold.toFixed(2)}</text>`
+        }
         <path d="${this.curve(y)}" class="curve"/>${this.verdict()}
         ${this.actionRows(rows, dimensions)}
-        <line class="cursor" y1="0" y2="${rows + dimensions * 12}"/><text class="reading" y="10"></text></svg>`);
+        <line class="cursor" y1="0" y2="${rows + dimensions * 12}"/><text class="reading" y="10"></text></svg>`,
+      );
       this.cursor(this.at);
     }
 
@@ -68,7 +88,10 @@
       const skip = Math.ceil(count / Math.max(1, Math.floor(this.root.clientWidth / 46)));
       return Array.from({ length: count + 1 }, (_, index) => {
         const x = this.x(index * chunk);
-        const text = index % skip ? "" : WMPO.html`<text x="${x}" y="${bottom + 14}" text-anchor="middle">${index * chunk}</text>`;
+        const text =
+          index % skip
+            ? ""
+            : WMPO.html`<text x="${x}" y="${bottom + 14}" text-anchor="middle">${index * chunk}</text>`;
         return WMPO.html`<line x1="${x}" x2="${x}" y1="${TOP}" y2="${bottom}" class="tick"/>${text}`;
       });
     }
@@ -76,19 +99,26 @@
     windowShade() {
       if (!this.data.window) return "";
       const [first, last] = this.data.window;
-      return WMPO.html`<rect x="${this.x(first)}" width="${this.x(last) - this.x(first)}" y="${TOP}" height="${CURVE}" class="window"/>`;
+      const width = this.x(last) - this.x(first);
+      return WMPO.html`<rect x="${this.x(first)}" y="${TOP}" width="${width}" height="${CURVE}" class="window"/>`;
     }
 
     curve(y) {
       const { ends, probabilities } = this.data;
-      return ends.map((end, index) => `${index ? "L" : "M"}${this.x(end - 1).toFixed(1)},${y(probabilities[index]).toFixed(1)}`).join(" ");
+      return ends
+        .map(
+          (end, index) =>
+            `${index ? "L" : "M"}${this.x(end - 1).toFixed(1)},${y(probabilities[index]).toFixed(1)}`,
+        )
+        .join(" ");
     }
 
     verdict() {
       const { outcome } = this.data;
       if (!outcome?.success) return "";
       const x = this.x(outcome.end_step);
-      return WMPO.html`<line x1="${x}" x2="${x}" y1="${TOP}" y2="${TOP + CURVE}" class="hit"/><circle cx="${x}" cy="${TOP}" r="3.5" class="hit"/>`;
+      return WMPO.html`<line x1="${x}" x2="${x}" y1="${TOP}" y2="${TOP + CURVE}" class="hit"/>
+        <circle cx="${x}" cy="${TOP}" r="3.5" class="hit"/>`;
     }
 
     actionRows(top, dimensions) {
@@ -99,7 +129,10 @@
         const y = top + row * 12;
         const cells = actions.map((action, index) => {
           const value = action[row] / scale;
-          return WMPO.html`<rect x="${(this.x(index) + 0.4).toFixed(1)}" width="${Math.max(1, this.x(index + 1) - this.x(index) - 0.8).toFixed(1)}" y="${y}" height="9" rx="1.5" class="${value < 0 ? "minus" : "plus"}" opacity="${Math.abs(value).toFixed(2)}"/>`;
+          const left = this.x(index) + 0.4;
+          const width = Math.max(1, this.x(index + 1) - left - 0.4);
+          return WMPO.html`<rect x="${left.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="9" rx="1.5"
+            class="${value < 0 ? "minus" : "plus"}" opacity="${Math.abs(value).toFixed(2)}"/>`;
         });
         return WMPO.html`<text x="0" y="${y + 8}">${name}</text>${cells}`;
       });

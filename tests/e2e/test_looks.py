@@ -114,8 +114,8 @@ def imagined(page: Page) -> None:
 
 
 def trained(page: Page) -> None:
-    """A run has come to its end."""
-    if page.get_by_text("No run yet").is_visible():
-        page.get_by_role("button", name="Start training").click()
+    """A run of the form's own options has come to its end."""
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(re.compile("run="))
     expect(page.locator(".now .tag")).to_have_text(re.compile("done"), timeout=600_000)
     expect(page.get_by_role("link", name=re.compile("advantage")).first).to_be_visible()
