@@ -165,7 +165,7 @@ OPTIMISE = (
     ),
     Chart(
         name="speed",
-        title="imagined frames a second",
+        title="imagined frames/s",
         traces=(Trace(metric="rollout/frames_per_second", name="frames/s"),),
     ),
 )

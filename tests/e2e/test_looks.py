@@ -115,7 +115,9 @@ def imagined(page: Page) -> None:
 
 def trained(page: Page) -> None:
     """A run of the form's own options has come to its end."""
+    expect(page.locator(".now")).not_to_be_empty()
+    before = page.url
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_url(re.compile("run="))
+    page.wait_for_url(lambda address: "run=" in address and address != before)
     expect(page.locator(".now .tag")).to_have_text(re.compile("done"), timeout=600_000)
     expect(page.get_by_role("link", name=re.compile("advantage")).first).to_be_visible()
