@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from einops import rearrange, repeat
-from torch import Tensor
 
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.images import to_model, to_pixels
+from engine.jobs.twins import imagine_twins
 from engine.loading import load_normalization, load_reward_model, load_world_model
 from engine.metrics import psnr, repeat_first, ssim
 from engine.protocols import Run
@@ -55,6 +54,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     quality: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
     likeness: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
     verdicts: list[bool] = []
+    sampler = {"seed": config.seed, "denoising_steps": config.denoising_steps}
     for first in range(0, len(episodes), config.batch_size):
         if run.stop_requested or run.pause_requested:
             return None
@@ -62,10 +62,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         batch = [episodes[i] for i in index]
         own = [normalization.normalize(e.actions) for e in batch]
         foreign = [normalization.normalize(episodes[others[i]].actions) for i in index]
-        imagined = replay(model, batch, own, config)
+        imagined = imagine_twins(model, batch, own, **sampler)
         videos = {
             "imagined": imagined,
-            "shuffled": replay(model, batch, foreign, config),
+            "shuffled": imagine_twins(model, batch, foreign, **sampler),
             "round_trip": [round_trip(model, e, config.seed) for e in batch],
             "repeat": [repeat_first(e.frames) for e in batch],
         }
@@ -82,43 +82,6 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         metrics |= agreement(verdicts, [episode.outcome.success for episode in episodes])
     run.log(0, metrics)
     return metrics
-
-
-@torch.no_grad()
-def replay(
-    model: LatentWorldModel,
-    episodes: Sequence[Trajectory],
-    actions: Sequence[npt.NDArray[Any]],
-    config: JobConfig,
-) -> list[npt.NDArray[np.uint8]]:
-    """Imagine each episode's start under given normalised actions; videos of whole chunks.
-
-    Shorter action sequences are held at their last action; the caller compares only the frames
-    that exist in both.
-    """
-    chunks = max(-(-len(episode.actions) // model.chunk_size) for episode in episodes)
-    length = chunks * model.chunk_size
-    held = [a[np.minimum(np.arange(length), len(a) - 1)] for a in actions]
-    y = rearrange(
-        torch.from_numpy(np.stack(held)).float(), "b (n k) a -> n b k a", k=model.chunk_size
-    )
-    rows = [(episode.start_id, 0) for episode in episodes]
-    starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
-    latents = model.encode(to_model(starts), row_generators(config.seed, "encode", 0, rows=rows))
-    context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
-    video = [starts[:, None]]
-    for chunk in range(chunks):
-        generators = row_generators(config.seed, "world model", chunk, rows=rows)
-        future = model.predict(context, y[chunk], generators, config.denoising_steps)
-        context = torch.cat([context, future], dim=1)[:, -model.context_frames :]
-        video.append(_decode(model, future))
-    frames = torch.cat(video, dim=1).numpy()
-    return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]
-
-
-def _decode(model: LatentWorldModel, latents: Tensor) -> Tensor:
-    decoded = model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
-    return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
 
 
 @torch.no_grad()
