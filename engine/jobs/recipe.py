@@ -121,12 +121,7 @@ STAGES: tuple[Stage, ...] = (
             "replay_share": 0.35,
             "batch_size": 16,
             "timestep_ratio": 3.0,
-            "fit": {
-                "steps": 2750,
-                "decay_steps": 4000,
-                "learning_rate": 1e-3,
-                "average_decay": 0.998,
-            },
+            "fit": {"steps": 4000, "learning_rate": 1e-3, "average_decay": 0.998},
         },
     ),
     Stage(
@@ -156,7 +151,7 @@ STAGES: tuple[Stage, ...] = (
             "policy": "{base@last}",
             "world_model": "{aligned@last}",
             "reward_model": "{reward@last}",
-            "iterations": 15,
+            "iterations": 25,
             "max_groups": 8,
             "learning_rate": 2e-4,
             "real_every": 5,

@@ -1,7 +1,7 @@
 """Train the reward model on real episodes and choose its threshold (method.md §3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,7 @@ from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.images import to_model, to_pixels
 from engine.jobs.cards import card
-from engine.jobs.twins import imagine_twins
-from engine.loading import (
-    load_autoencoder,
-    load_normalization,
-    load_reward_model,
-    load_world_model,
-)
+from engine.loading import load_autoencoder, load_reward_model
 from engine.protocols import Run
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.judge import outcome
@@ -31,8 +25,6 @@ from engine.statistics import Confusion, wilson_interval
 from engine.tasks import get_task
 from engine.training import FitConfig, fit
 from engine.types import JudgeRules, Trajectory
-
-TWIN_BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +41,6 @@ class JobConfig(Config):
     )
     autoencoder: str = knob("", "Autoencoder that blurs half of the clips; optional")
     blurred_share: float = knob(0.5, "Share of clips that went through it", low=0.0, high=1.0)
-    world_model: str = knob(
-        "", "World model that imagines every episode under its own actions, to learn from too"
-    )
-    imagined_share: float = knob(0.4, "Share of clips that were imagined", low=0.0, high=1.0)
-    denoising_steps: int = knob(4, "Sampler evaluations per imagined chunk", low=1)
     reward_model: str = knob("", "Reward model checkpoint to start from; empty starts afresh")
     largest_shift: int = knob(3, "Clips are moved by up to this many pixels", low=0)
     late_windows: int = knob(
@@ -77,29 +64,19 @@ class Windows:
 
     Attributes:
         successes, early, failures: first frame row of each window [m], by kind.
-        copies: the flat frames and their copies: blurred by an autoencoder, imagined.
-        shares: how often each copy replaces what came before it, in the same order.
+        copies: the flat frames, and where there is one, the frames an autoencoder blurred.
     """
 
     successes: npt.NDArray[np.int64]
     early: npt.NDArray[np.int64]
     failures: npt.NDArray[np.int64]
     copies: tuple[Tensor, ...]
-    shares: tuple[float, ...]
 
 
 def cut_windows(
-    episodes: EpisodeSet,
-    copies: tuple[Tensor, ...],
-    shares: tuple[float, ...],
-    window: int,
-    *,
-    late: int,
-    gap: int,
+    episodes: EpisodeSet, copies: tuple[Tensor, ...], window: int, *, late: int, gap: int
 ) -> Windows:
     """Sort every window of every episode into success, early (before it) and failure.
-
-    An imagined window counts as what happened in reality: what the dream shows then is evidence.
 
     # paper: one positive slot (the last clip) and one random earlier negative an episode; here all
     # windows are used, balanced in the batch, and those just before the success are left out.
@@ -122,7 +99,7 @@ def cut_windows(
     successes, early, failures = (np.array(rows, dtype=np.int64) for rows in kinds)
     if not len(successes) or not len(failures):
         raise ValueError("the reward model needs both successful and failed episodes to learn from")
-    return Windows(successes, early if len(early) else failures, failures, copies, shares)
+    return Windows(successes, early if len(early) else failures, failures, copies)
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
@@ -132,12 +109,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     choosing, others = keep_aside(episodes, config)
     training = episode_set(others)
     model = _model(config)
-    copies, shares = _copies(training, config)
-    if config.world_model:
-        choosing = choosing + _twins(choosing, config)
-    windows = cut_windows(
-        training, copies, shares, model.window, late=config.late_windows, gap=config.gap
-    )
+    copies: tuple[Tensor, ...] = (torch.from_numpy(training.frames),)
+    if config.autoencoder:
+        copies += (blurred(Path(config.autoencoder), training, config.seed),)
+    windows = cut_windows(training, copies, model.window, late=config.late_windows, gap=config.gap)
     held_out = load_episodes(config.held_out_from) if config.held_out_from else []
     metrics: dict[str, Any] = {}
 
@@ -164,9 +139,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
                 }
             )
         values = {"role": "reward_model", **model.config.to_dict()}
-        parents = {
-            name: getattr(config, name) for name in ("autoencoder", "world_model", "reward_model")
-        }
+        parents = {"autoencoder": config.autoencoder, "reward_model": config.reward_model}
         document = card(config, metrics, episodes=episodes, parents=parents)
         checkpoint.write_model(directory, model, values, document)
         model.train()
@@ -271,39 +244,6 @@ def shifted(frames: Tensor, largest: int, random: np.random.Generator) -> Tensor
     )
 
 
-def _copies(
-    episodes: EpisodeSet, config: JobConfig
-) -> tuple[tuple[Tensor, ...], tuple[float, ...]]:
-    """What `Windows` holds: the flat frames and their copies, and the copies' shares."""
-    copies, shares = [torch.from_numpy(episodes.frames)], []
-    if config.autoencoder:
-        copies.append(blurred(Path(config.autoencoder), episodes, config.seed))
-        shares.append(config.blurred_share)
-    if config.world_model:
-        frames = [twin.frames for twin in _twins(episodes.episodes, config)]
-        copies.append(torch.from_numpy(np.concatenate(frames)))
-        shares.append(config.imagined_share)
-    return tuple(copies), tuple(shares)
-
-
-def _twins(episodes: Sequence[Trajectory], config: JobConfig) -> list[Trajectory]:
-    """The episodes imagined under their own actions; their outcomes are the real ones."""
-    directory = Path(config.world_model)
-    model, normalization = load_world_model(directory), load_normalization(directory)
-    twins: list[Trajectory] = []
-    for first in range(0, len(episodes), TWIN_BATCH):
-        batch = episodes[first : first + TWIN_BATCH]
-        videos = imagine_twins(
-            model,
-            batch,
-            [normalization.normalize(episode.actions) for episode in batch],
-            seed=config.seed,
-            denoising_steps=config.denoising_steps,
-        )
-        twins += [replace(e, frames=v) for e, v in zip(batch, videos, strict=True)]
-    return twins
-
-
 def _model(config: JobConfig) -> VideoReward:
     if config.reward_model:
         return load_reward_model(Path(config.reward_model))
@@ -324,9 +264,9 @@ def _batch(
     )
     rows = torch.from_numpy(first[:, None] + np.arange(model.window))
     frames = windows.copies[0][rows]
-    for copy, share in zip(windows.copies[1:], windows.shares, strict=True):
-        taken = torch.from_numpy(random.uniform(size=len(rows)) < share)
-        frames = torch.where(taken[:, None, None, None, None], copy[rows], frames)
+    if len(windows.copies) > 1:
+        blur = torch.from_numpy(random.uniform(size=len(rows)) < config.blurred_share)
+        frames = torch.where(blur[:, None, None, None, None], windows.copies[1][rows], frames)
     gain = torch.from_numpy(random.uniform(0.9, 1.1, (len(rows), 1, 1, 1, 1)).astype(np.float32))
     pixels = model.preprocess(shifted(frames, config.largest_shift, random)) * gain
     labels = torch.zeros(config.batch_size, dtype=torch.int64)

@@ -74,7 +74,7 @@ def test_windows_are_sorted_into_success_early_and_failure() -> None:
         ]
     )
     copies = (torch.from_numpy(episodes.frames),)
-    windows = cut_windows(episodes, copies, (), 8, late=2, gap=1)
+    windows = cut_windows(episodes, copies, 8, late=2, gap=1)
     # the success is first seen in the window that ends at frame 9, end 10 exclusive
     assert windows.successes.tolist() == [2, 3, 4]
     assert windows.early.tolist() == [0]
@@ -84,7 +84,7 @@ def test_windows_are_sorted_into_success_early_and_failure() -> None:
 def test_a_reward_model_needs_failures_to_learn_from() -> None:
     episodes = episode_set([_trajectory(12, success=True, end_step=9)])
     with pytest.raises(ValueError, match="both successful and failed"):
-        cut_windows(episodes, (), (), 8, late=2, gap=1)
+        cut_windows(episodes, (), 8, late=2, gap=1)
 
 
 def test_scores_count_trajectories_not_windows() -> None:

@@ -18,7 +18,7 @@ from engine.jobs.twins import imagine_twins
 from engine.loading import load_world_model
 from engine.manifest import file_sha256
 from engine.run_directory import read_ledger
-from tests.engine.tiny import REWARD, build_tiny_world, do, fit, last_checkpoint
+from tests.engine.tiny import build_tiny_world, do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -145,27 +145,6 @@ def test_a_twin_has_its_episodes_length_and_does_not_depend_on_its_batch(tiny: T
         [alone] = imagine_twins(model, [episode], [own], **sampler)
         np.testing.assert_array_equal(alone, video)
         np.testing.assert_array_equal(video[0], episode.frames[0])
-
-
-def test_a_reward_model_also_learns_from_imagined_twins(tiny: Tiny, tmp_path: Path) -> None:
-    root, models = tiny
-    options = {
-        "episodes_from": [str(root / "demos"), str(root / "play")],
-        "held_out_share": 0.3,
-        "batch_size": 4,
-        "model": REWARD,
-        "fit": fit(2),
-    }
-    do("train_reward", tmp_path / "real", **options)
-    imagined = {"world_model": models["world_model"], "imagined_share": 1.0, "denoising_steps": 1}
-    do("train_reward", tmp_path / "imagined", **options, **imagined)
-    weights = [
-        file_sha256(Path(last_checkpoint(tmp_path / name)) / "model.safetensors")
-        for name in ("real", "imagined")
-    ]
-    assert weights[0] != weights[1]
-    card = json.loads((Path(last_checkpoint(tmp_path / "imagined")) / "card.json").read_text())
-    assert set(card["lineage"]) == {"world_model"}
 
 
 _CONFUSION = ("true_success", "false_success", "false_failure", "true_failure")
