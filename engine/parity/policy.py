@@ -14,7 +14,13 @@ from torch import Tensor
 from engine.parity.items import EXACT, Item, compare, load_vectors, weights_of
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig
 from engine.policy.model import OpenVLAPolicy, token_log_probs
-from engine.policy.processor import centre_crop, lanczos_floats, lanczos_resize, normalize_twice
+from engine.policy.processor import (
+    centre_crop,
+    jpeg_round_trip,
+    lanczos_floats,
+    lanczos_resize,
+    normalize_twice,
+)
 from engine.policy.prompt import demo_tokenizer
 from engine.policy.tokens import decode_values, encode_values, first_action_id
 from engine.types import Normalization
@@ -152,10 +158,7 @@ def _tokens(policy: OpenVLAPolicy, tensors: Mapping[str, Tensor]) -> list[Item]:
 
 
 def check_image_pipeline(path: Path) -> list[Item]:
-    """Each stage from the stored result of the one before; errors in grey levels.
-
-    `after_jpeg` is exempt: JPEG decoders differ (method.md §2.4).
-    """
+    """Each stage from the stored result of the one before; errors in grey levels."""
     _, tensors = load_vectors(path)
     [resized] = [name for name in tensors if name.startswith("resized_")]
     cropped = resized.replace("resized_", "center_cropped_")
@@ -167,6 +170,7 @@ def check_image_pipeline(path: Path) -> list[Item]:
     corner = tensors["pixel_values_corner"]
     pixels = normalize_twice(tensors[cropped][None], PolicyConfig())[0]
     return [
+        _grey("after_jpeg", jpeg_round_trip(frame)[0], tensors["after_jpeg"]),
         _grey("lanczos_float_crop", ours, floats),
         _grey(resized, lanczos_resize(jpeg, size)[0], tensors[resized]),
         _grey(cropped, centre_crop(small, size)[0], tensors[cropped]),
