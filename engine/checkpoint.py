@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.manifest import verify_manifest, write_manifest
+from engine.tensor_files import Shape, open_tensors, stored_files
 
 WEIGHTS = "model.safetensors"
 STATE = "state.safetensors"
@@ -113,29 +114,79 @@ def read_config(directory: Path) -> dict[str, Any]:
     verify_manifest(directory)
     if not (directory / "config.json").is_file():
         raise ValueError(f"{directory.name} has no config.json: it is not a model's checkpoint")
-    values: dict[str, Any] = json.loads((directory / "config.json").read_text())
-    return values
+    return read_json(directory / "config.json")
 
 
-def load_weights(directory: Path, model: nn.Module) -> None:
-    """Load `model.safetensors` strictly, as float32.
+def read_role(directory: Path) -> object:
+    """What a checkpoint says it is; nothing is checked, so that only its reader has to.
+
+    Raises:
+        ValueError: not a model's checkpoint.
+    """
+    path = directory / "config.json"
+    return read_json(path).get("role") if path.is_file() else read_config(directory).get("role")
+
+
+def load_weights(
+    directory: Path,
+    model: nn.Module,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Load `model.safetensors` or its shards strictly, tensor by tensor.
+
+    The model's tensors are replaced: it may have been built on the meta device, and nothing is
+    held twice. Parameters become `dtype`, buffers keep their own.
 
     Raises:
         ValueError: an unreadable file, or names or shapes that do not fit the module (eight are
             named).
     """
-    weights = _load_tensors(directory / WEIGHTS)
-    own = model.state_dict()
-    wrong = [f"{name} is unexpected" for name in sorted(set(weights) - set(own))]
-    wrong += [f"{name} is missing" for name in sorted(set(own) - set(weights))]
+    with open_tensors(stored_files(directory, "model")) as stored:
+        own = model.state_dict()
+        check_shapes(
+            f"{directory.name} does not fit its config",
+            {name: tensor.shape for name, tensor in stored.items()},
+            {name: tuple(tensor.shape) for name, tensor in own.items()},
+        )
+        kinds = {name: tensor.dtype for name, tensor in own.items()}
+        kinds |= {name: dtype for name, _ in model.named_parameters()}
+        # A copy, so that no weight stays tied to a file that may go.
+        weights = {
+            name: tensor.load().to(device, kinds[name], copy=True)
+            for name, tensor in stored.items()
+        }
+    model.load_state_dict(weights, strict=True, assign=True)
+
+
+def check_shapes(
+    sentence: str,
+    found: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
+    *,
+    optional: Mapping[str, Shape] | None = None,
+) -> None:
+    """Account for every tensor by name and shape.
+
+    Args:
+        sentence: opens the error.
+        optional: may be absent, but has this shape.
+
+    Raises:
+        ValueError: unexpected, missing or misshapen tensors; eight are named.
+    """
+    known = {**(optional or {}), **expected}
+    wrong = [f"{name} is unexpected" for name in sorted(set(found) - set(known))]
+    wrong += [f"{name} is missing" for name in sorted(set(expected) - set(found))]
     wrong += [
-        f"{name} is {list(weights[name].shape)}, not {list(own[name].shape)}"
-        for name in sorted(set(own) & set(weights))
-        if weights[name].shape != own[name].shape
+        f"{name} is {list(found[name])}, not {list(known[name])}"
+        for name in sorted(set(known) & set(found))
+        if found[name] != known[name]
     ]
     if wrong:
-        raise ValueError(f"{directory.name} does not fit its config: {'; '.join(wrong[:8])}")
-    model.load_state_dict({name: w.to(own[name].dtype) for name, w in weights.items()}, strict=True)
+        more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+        raise ValueError(f"{sentence}: {'; '.join(wrong[:8])}{more}")
 
 
 def write_state(

@@ -1,10 +1,16 @@
-"""A checkpoint directory to the model it names, in float32 and evaluation mode."""
+"""A checkpoint directory to the model it names, in evaluation mode; float32 unless asked.
+
+Models are built on the meta device and filled tensor by tensor: loading needs the memory of the
+model once, and no time for weights that would be thrown away.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoint import load_weights, read_config
+import torch
+
+from engine.checkpoint import load_weights, read_config, read_role
 from engine.policy.files import read_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import RewardConfig, VideoReward
@@ -12,66 +18,84 @@ from engine.types import Normalization
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 
+Device = torch.device | str
+
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
 
 
-def load_policy(directory: Path) -> OpenVLAPolicy:
+def load_policy(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> OpenVLAPolicy:
     """The policy of a checkpoint.
 
     Raises:
         ValueError: incomplete, changed, of another role, or weights that do not fit.
     """
-    return read_policy(directory)
+    return read_policy(directory, dtype=dtype, device=device)
 
 
-def load_world_model(directory: Path) -> LatentWorldModel:
+def load_world_model(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> LatentWorldModel:
     """The world model of a checkpoint, its autoencoder included.
 
     Raises:
         ValueError: as `load_policy`.
     """
-    model = LatentWorldModel(WorldModelConfig.from_dict(_config(directory, "world_model")))
-    load_weights(directory, model)
+    config = WorldModelConfig.from_dict(_config(directory, "world_model"))
+    with torch.device("meta"):
+        model = LatentWorldModel(config)
+    load_weights(directory, model, dtype=dtype, device=device)
     return model.eval()
 
 
-def load_reward_model(directory: Path) -> VideoReward:
+def load_reward_model(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> VideoReward:
     """The reward model of a checkpoint.
 
     Raises:
         ValueError: as `load_policy`.
     """
-    model = VideoReward(RewardConfig.from_dict(_config(directory, "reward_model")))
-    load_weights(directory, model)
+    config = RewardConfig.from_dict(_config(directory, "reward_model"))
+    with torch.device("meta"):
+        model = VideoReward(config)
+    load_weights(directory, model, dtype=dtype, device=device)
     return model.eval()
 
 
-def load_autoencoder(directory: Path) -> Autoencoder:
+def load_autoencoder(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> Autoencoder:
     """The autoencoder of a checkpoint.
 
     Raises:
         ValueError: as `load_policy`.
     """
-    model = Autoencoder(AutoencoderConfig.from_dict(_config(directory, "autoencoder")))
-    load_weights(directory, model)
+    config = AutoencoderConfig.from_dict(_config(directory, "autoencoder"))
+    with torch.device("meta"):
+        model = Autoencoder(config)
+    load_weights(directory, model, dtype=dtype, device=device)
     return model.eval()
 
 
-def load(directory: Path) -> OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder:
+def load(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder:
     """Whatever model a checkpoint directory holds.
 
     Raises:
         ValueError: as `load_policy`, or an unknown role.
     """
-    match read_config(directory).get("role"):
+    match read_role(directory):
         case "policy":
-            return load_policy(directory)
+            return load_policy(directory, dtype=dtype, device=device)
         case "world_model":
-            return load_world_model(directory)
+            return load_world_model(directory, dtype=dtype, device=device)
         case "reward_model":
-            return load_reward_model(directory)
+            return load_reward_model(directory, dtype=dtype, device=device)
         case "autoencoder":
-            return load_autoencoder(directory)
+            return load_autoencoder(directory, dtype=dtype, device=device)
         case role:
             raise ValueError(f"{directory.name} has the role {role!r}; known: {', '.join(ROLES)}")
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from engine.checkpoint import load_weights, read_config, write_json, write_model
 from engine.policy.config import PolicyConfig
 from engine.policy.model import OpenVLAPolicy
@@ -23,8 +25,13 @@ def write_policy(
     policy.tokenizer.save(directory / "tokenizer.json")
 
 
-def read_policy(directory: Path) -> OpenVLAPolicy:
-    """The policy of a checkpoint directory, in float32 and evaluation mode.
+def read_policy(
+    directory: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> OpenVLAPolicy:
+    """The policy of a checkpoint directory, in evaluation mode.
 
     Raises:
         ValueError: the directory holds no whole policy.
@@ -40,8 +47,9 @@ def read_policy(directory: Path) -> OpenVLAPolicy:
         final_prompt_token=config.final_prompt_token,
     )
     statistics = json.loads((directory / "normalization.json").read_text())
-    policy = OpenVLAPolicy(
-        config, normalization=Normalization.from_dict(statistics), tokenizer=tokenizer
-    )
-    load_weights(directory, policy)
-    return policy.eval()
+    with torch.device("meta"):
+        policy = OpenVLAPolicy(
+            config, normalization=Normalization.from_dict(statistics), tokenizer=tokenizer
+        )
+    load_weights(directory, policy, dtype=dtype, device=device)
+    return policy.to(device).eval()

@@ -8,6 +8,7 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from engine.policy import processor
 from engine.policy.activations import SiLU, gelu
@@ -209,6 +210,9 @@ def language_model(config: LanguageConfig) -> LlamaForCausalLM:
     )
     for layer in llama.model.layers:
         layer.mlp.act_fn = SiLU()
+    # No file holds the rotary frequencies: they have values even where the weights have none yet.
+    with torch.device("cpu"):
+        llama.model.rotary_emb = LlamaRotaryEmbedding(llama.config)
     return llama
 
 
