@@ -9,8 +9,10 @@ def make_env(task: Task) -> Env:
     """Build the task's environment.
 
     Raises:
-        ValueError: rendering is impossible on this machine.
+        ValueError: the task has no simulator here, or rendering is impossible on this machine.
     """
+    if not task.env:
+        raise ValueError(f"{task.name} has no simulator here: its models only imagine")
     use_rendering()
     from engine.envs.metaworld import MetaWorldEnv  # after the GL backend is chosen
 

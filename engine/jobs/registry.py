@@ -8,6 +8,7 @@ from engine.config import Config
 from engine.protocols import Run
 
 JOBS = (
+    "adopt",
     "collect",
     "clone",
     "train_autoencoder",

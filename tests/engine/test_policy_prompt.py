@@ -20,7 +20,7 @@ def test_a_known_instruction_costs_one_token_a_word() -> None:
 
 
 def test_every_task_of_ours_is_written_in_known_words() -> None:
-    instructions = [task.instruction for task in TASKS.values()]
+    instructions = [task.instruction for task in TASKS.values() if task.env]
     lengths = [len(ids) for ids in demo_tokenizer().encode(instructions)]
     assert lengths == [3 + len(instruction.split()) for instruction in instructions]
 

@@ -1,0 +1,97 @@
+"""Adopt an officially released checkpoint: read it once into our own format (method.md §1.7)."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config, knob
+from engine.loading import ROLES
+from engine.protocols import Run
+from engine.released.autoencoder import read_autoencoder
+from engine.released.policy import read_policy
+from engine.released.reward_model import read_reward_model
+from engine.released.source import Adopted, Progress
+from engine.released.tasks import RELEASED, get_released
+from engine.released.world_model import read_world_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """What is adopted, and as what."""
+
+    role: str = knob("policy", "What the checkpoint is", choices=ROLES)
+    source: str = knob("", "The official file or folder")
+    task: str = knob("coffee", "The task it was trained for", choices=tuple(RELEASED))
+    autoencoder: str = knob(
+        "", "Diffusers folder of a world model's autoencoder; empty finds the nearest `vae`"
+    )
+    statistics_key: str = knob("", "Action statistics of a policy; empty takes the task's own")
+    success_threshold: float = knob(
+        0.0, "Probability a reward model counts as success; 0 takes the published", low=0, high=1
+    )
+
+
+class _StoppedError(Exception):
+    """Somebody asked the run to end: what was written so far goes."""
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Convert tensor by tensor; the run's only checkpoint appears whole or not at all."""
+    if not config.source:
+        raise ValueError("adopt needs source=OFFICIAL_FILE_OR_FOLDER")
+
+    def progress(done: int, total: int) -> None:
+        run.progress(done, total)
+        if run.stop_requested or run.pause_requested:
+            raise _StoppedError
+
+    try:
+        with run.checkpoint(1) as directory:
+            adopted = _read(config, directory, progress)
+    except _StoppedError:
+        return None
+    return {
+        "adopt/parameters": adopted.parameters,
+        "adopt/unused_parameters": adopted.unused_parameters,
+    }
+
+
+def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
+    source, task = Path(config.source), get_released(config.task)
+    match config.role:
+        case "policy":
+            return read_policy(
+                source,
+                directory,
+                task=task,
+                statistics_key=config.statistics_key,
+                convert=_convert,
+                progress=progress,
+            )
+        case "world_model":
+            return read_world_model(
+                source,
+                directory,
+                autoencoder=Path(config.autoencoder) if config.autoencoder else None,
+                task=config.task,
+                convert=_convert,
+                progress=progress,
+            )
+        case "reward_model":
+            return read_reward_model(
+                source,
+                directory,
+                task=task,
+                success_threshold=config.success_threshold or None,
+                convert=_convert,
+                progress=progress,
+            )
+        case _:
+            return read_autoencoder(source, directory, progress=progress)
+
+
+def _convert(path: Path, directory: Path) -> Path:
+    """A pickle to safetensors, in the gate's sandbox; imported only where there is a pickle."""
+    converted: Path = import_module("engine.gate").to_safetensors(path, directory)
+    return converted
