@@ -1,0 +1,1 @@
+"""Official checkpoints: read, written back, refused."""
