@@ -93,5 +93,5 @@ def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
 
 def _convert(path: Path, directory: Path) -> Path:
     """A pickle to safetensors, in the gate's sandbox; imported only where there is a pickle."""
-    converted: Path = import_module("engine.gate").to_safetensors(path, directory)
+    converted: Path = import_module("engine.gate.inspection").to_safetensors(path, directory)
     return converted
