@@ -10,7 +10,7 @@ from packaging.version import Version
 from torch import Tensor
 
 from engine.gate.header import LENGTH_BYTES, check_name
-from engine.gate.verdict import Kind, Limits, Reason, RefusedError, quoted
+from engine.gate.verdict import Limits, Reason, RefusedError, quoted
 
 # CVE-2026-24747: before it, even the restricted reader could corrupt memory.
 _OLDEST_TORCH = Version("2.10")
@@ -30,17 +30,18 @@ _LEFT_OUT_CHARACTERS = 2_000
 
 
 def main(arguments: list[str]) -> dict[str, Any]:
-    """Convert `[source, target, kind]`; returns how many tensors there were.
+    """Convert `[source, target]`; returns how many tensors there were.
 
     Raises:
         RefusedError: no dictionary of tensors, or tensors larger than what is stored of them.
     """
-    source, target, kind = Path(arguments[0]), Path(arguments[1]), Kind(arguments[2])
+    source, target = map(Path, arguments)
     if Version(torch.__version__) < _OLDEST_TORCH:
         raise RefusedError(
             Reason.UNREADABLE, f"needs torch {_OLDEST_TORCH} or newer to be read safely"
         )
-    tree = torch.load(source, map_location="cpu", weights_only=True, mmap=kind == Kind.TORCH_ZIP)
+    # Not memory-mapped: that way torch trusts the pickle's lengths and reads past a short record.
+    tree = torch.load(source, map_location="cpu", weights_only=True)
     tensors, left_out = _flatten(tree)
     _check_sizes(tensors, source.stat().st_size)
     with target.open("wb") as stream:

@@ -31,7 +31,7 @@ from engine.manifest import file_sha256
 
 _MB = 1_000_000
 # What a small file may cost above the imports; a hostile one is given up after these seconds.
-_BASE_MEMORY, _BASE_SECONDS = 512 * _MB, 2
+_BASE_MEMORY, _BASE_SECONDS = 512 * _MB, 1
 _BYTES_A_SECOND = 50 * _MB
 
 
@@ -60,15 +60,30 @@ def inspect(
 def to_safetensors(path: Path, workdir: Path, *, limits: Limits = Limits()) -> Path:
     """A torch file as a checked safetensors file in `workdir`; a safetensors file as it is.
 
-    Nested dictionaries become dotted names (`ema.blocks.0.weight`); what is no tensor is left out
-    and named in the metadata.
+    The new file is named after the hash of the torch file. Nested dictionaries become dotted names
+    (`ema.blocks.0.weight`); what is no tensor is left out and named in the metadata.
 
     Raises:
-        ValueError: the file is refused; `reason: sentence`.
+        ValueError: as `accepted_weights`.
     """
-    verdict, weights = examine(path, workdir, limits=limits)
+    with tempfile.TemporaryDirectory(prefix=".gate-", dir=workdir) as room:
+        verdict, weights = examine(path, Path(room), limits=limits)
+        accepted = accepted_weights(verdict, weights)
+        if accepted == path:
+            return path
+        return accepted.rename(workdir / f"{verdict.sha256}.safetensors")
+
+
+def accepted_weights(verdict: Verdict, weights: Path | None) -> Path:
+    """The weights of an accepted file.
+
+    Raises:
+        ValueError: the file is refused, `reason: sentence`, or is of a kind without weights.
+    """
+    if not verdict.accepted:
+        raise ValueError(f"{verdict.reason}: {verdict.sentence}")
     if weights is None:
-        raise ValueError(f"{verdict.reason or Reason.WRONG_KIND}: {verdict.sentence}")
+        raise ValueError(f"{verdict.path.name} holds no weights")
     return weights
 
 
@@ -135,7 +150,7 @@ def _weights(path: Path, kind: Kind, room: Path) -> Path | None:
     target = room / f"{path.stem}.safetensors"
     sandbox.run(
         "engine.gate.converter",
-        [str(path.resolve()), str(target.resolve()), kind],
+        [str(path.resolve()), str(target.resolve())],
         room=room.resolve(),
         allowance=_allowance(path, copies=3),
     )

@@ -52,7 +52,7 @@ def run(module: str, arguments: list[str], *, room: Path, allowance: Allowance) 
         RefusedError: what the child says, or how it ended.
     """
     command = [
-        sys.executable, "-I", "-c", _START, str(_PACKAGES), str(room), module,
+        sys.executable, "-I", "-c", _START, str(_PACKAGES), str(os.getpid()), str(room), module,
         json.dumps([allowance.memory_bytes, allowance.cpu_seconds, allowance.file_bytes]),
         *arguments,
     ]  # fmt: skip
@@ -78,9 +78,11 @@ def run(module: str, arguments: list[str], *, room: Path, allowance: Allowance) 
     return _answer(said)
 
 
-def enter(room: str, module: str, allowance: str, *arguments: str) -> None:
+def enter(parent: str, room: str, module: str, allowance: str, *arguments: str) -> None:
     """In the child: give up rights, import the module, set the limits, do the work, answer."""
     lacking = confine(Path(room))
+    if os.getppid() != int(parent):
+        return  # who asked was killed before this process could ask to die with it
     main = importlib.import_module(module).main
     memory_bytes, cpu_seconds, file_bytes = json.loads(allowance)
     limit(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, file_bytes=file_bytes + _ANSWER_BYTES)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from engine.gate.inspection import examine
+from engine.gate.inspection import accepted_weights, examine
 from engine.gate.verdict import Expected, Kind, Limits, Verdict
 from engine.manifest import file_sha256
 
@@ -55,11 +55,7 @@ class Store:
                 known=self.find,
                 limits=limits,
             )
-            if not verdict.accepted:
-                raise ValueError(f"{verdict.reason}: {verdict.sentence}")
-            if weights is None:
-                raise ValueError(f"{path.name} holds no weights")
-            return self._keep(weights, verdict, room)
+            return self._keep(accepted_weights(verdict, weights), verdict, room)
 
     def _keep(self, weights: Path, verdict: Verdict, room: Path) -> Path:
         if weights.parent == self.root:

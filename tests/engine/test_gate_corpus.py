@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.gate import converter
 from engine.gate.inspection import inspect
-from engine.gate.verdict import Reason
-from tests.engine import gate_corpus
+from engine.gate.verdict import Reason, RefusedError
+from tests.engine import gate_corpus, gate_pickles
 from tests.engine.gate_corpus import Corpus
 
 NOWHERE = Path("nowhere")
@@ -41,9 +42,9 @@ def test_wrong_numbers_are_refused(name: str, tmp_path: Path) -> None:
     assert refused_for(name, corpus, tmp_path) == corpus[name][1]
 
 
-@pytest.mark.parametrize("name", gate_corpus.pickles(NOWHERE))
+@pytest.mark.parametrize("name", gate_pickles.pickles(NOWHERE))
 def test_a_pickle_that_asks_for_more_is_refused(name: str, ran: Path, tmp_path: Path) -> None:
-    corpus = gate_corpus.pickles(ran)
+    corpus = gate_pickles.pickles(ran)
     assert refused_for(name, corpus, tmp_path) == corpus[name][1]
     assert not ran.exists()
 
@@ -61,8 +62,27 @@ def test_what_is_not_the_file_it_says_is_refused(name: str, tmp_path: Path) -> N
     assert refused_for(name, corpus, tmp_path) == corpus[name][1]
 
 
+@pytest.mark.parametrize("name", gate_pickles.trees())
+def test_a_tree_that_is_no_state_dict_is_refused(name: str, tmp_path: Path) -> None:
+    content, reason = gate_pickles.trees()[name]
+    assert isinstance(content, bytes)
+    (tmp_path / name).write_bytes(content)
+    # In this process: these files are ours, and what the sandbox adds is tested elsewhere.
+    with pytest.raises(RefusedError) as refusal:
+        converter.main([str(tmp_path / name), str(tmp_path / "out.safetensors")])
+    assert refusal.value.reason == reason
+    assert not (tmp_path / "out.safetensors").exists()
+
+
 @pytest.mark.slow  # each starts a process that imports torch
-@pytest.mark.parametrize("name", gate_corpus.tensors())
+@pytest.mark.parametrize("name", gate_pickles.tensors())
 def test_what_only_torch_can_tell_is_refused(name: str, tmp_path: Path) -> None:
-    corpus = gate_corpus.tensors()
+    corpus = gate_pickles.tensors()
+    assert refused_for(name, corpus, tmp_path) == corpus[name][1]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", gate_pickles.trees())
+def test_a_tree_is_refused_through_the_sandbox_too(name: str, tmp_path: Path) -> None:
+    corpus = gate_pickles.trees()
     assert refused_for(name, corpus, tmp_path) == corpus[name][1]
