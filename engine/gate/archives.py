@@ -39,8 +39,8 @@ def check_archive(stream: IO[bytes], size: int, limits: Limits) -> None:
     except RefusedError:
         raise
     # zipfile raises all of these for damaged archives.
-    except (zipfile.BadZipFile, ValueError, LookupError, OSError, NotImplementedError,
-            struct.error, OverflowError, RuntimeError) as error:  # fmt: skip
+    except (zipfile.BadZipFile, ValueError, LookupError, OSError, EOFError, OverflowError,
+            RuntimeError, struct.error) as error:  # fmt: skip
         raise RefusedError(Reason.BAD_ZIP, "is not a whole torch archive") from error
 
 
@@ -49,37 +49,29 @@ def _is_pickle(member: zipfile.ZipInfo) -> bool:
 
 
 def _check_directory_size(stream: IO[bytes], size: int) -> None:
-    """The end record must be the last bytes: two readers then see the same directory."""
-    stream.seek(max(0, size - _END.size))
-    tail = stream.read(_END.size)
-    if len(tail) < _END.size or not tail.startswith(b"PK\x05\x06"):
+    """The end records must be the last bytes: two readers then see the same directory."""
+    records = _END64.size + _END64_LOCATOR.size + _END.size
+    stream.seek(max(0, size - records))
+    tail = stream.read(records)
+    if tail[-_END.size :][:4] != b"PK\x05\x06":
         raise RefusedError(
             Reason.BAD_ZIP, "is not a whole torch archive: its directory is not at its end"
         )
-    directory_bytes = _END.unpack(tail)[5]
-    if directory_bytes == 0xFFFFFFFF:
-        directory_bytes = _directory_bytes_64(stream, size)
+    directory_bytes = _END.unpack(tail[-_END.size :])[5]
+    # A reader that finds the wider record believes it, whatever the narrow one says.
+    if tail[_END64.size :].startswith(b"PK\x06\x07"):
+        if not tail.startswith(b"PK\x06\x06"):
+            raise RefusedError(Reason.BAD_ZIP, "is not a whole torch archive")
+        directory_bytes = max(directory_bytes, _END64.unpack(tail[: _END64.size])[8])
     if directory_bytes > _MOST_DIRECTORY_BYTES:
         raise RefusedError(Reason.TOO_MANY_TENSORS, "lists more members than weights can need")
-
-
-def _directory_bytes_64(stream: IO[bytes], size: int) -> int:
-    stream.seek(max(0, size - _END.size - _END64_LOCATOR.size - _END64.size))
-    block = stream.read(_END64.size)
-    if not block.startswith(b"PK\x06\x06"):
-        raise RefusedError(
-            Reason.BAD_ZIP, "is not a whole torch archive: its directory is not at its end"
-        )
-    directory_bytes: int = _END64.unpack(block)[8]
-    return directory_bytes
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
     names = [member.filename for member in members]
     if len(names) > 2 * limits.tensors:
         raise RefusedError(Reason.TOO_MANY_TENSORS, f"lists {len(names):,} members")
-    twice = len(set(names)) < len(names)
-    if twice:
+    if len(set(names)) < len(names):
         raise RefusedError(Reason.DUPLICATE_KEY, "lists a member twice")
     for member in members:
         _check_member(member)

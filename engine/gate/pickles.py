@@ -64,7 +64,7 @@ def check_pickle(stream: io.BytesIO) -> None:
                 raise RefusedError(Reason.TOO_MANY_TENSORS, "describes more than weights can need")
     except RefusedError:
         raise
-    except (ValueError, OverflowError) as error:
+    except (ValueError, LookupError, OverflowError) as error:
         raise RefusedError(Reason.BAD_PICKLE, "holds a damaged pickle, or none at all") from error
 
 

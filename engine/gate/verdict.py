@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+_LONGEST_SENTENCE = 1_000
+
 
 class Kind(StrEnum):
     """What a file is, by its name and its first bytes."""
@@ -75,7 +77,7 @@ class Limits:
     header_bytes: int = 10_000_000
     tensors: int = 20_000
     pickle_bytes: int = 8_000_000
-    json_bytes: int = 16_000_000
+    json_bytes: int = 10_000_000
     json_depth: int = 24
     config_bytes: int = 256_000
     config_depth: int = 16
@@ -113,9 +115,10 @@ class Verdict:
 
 
 def refused(path: Path, refusal: RefusedError) -> Verdict:
-    """A refusal as a verdict; its sentence begins with the file's name."""
-    sentence = f"{shown(path.name)} {refusal.sentence}"
-    return Verdict(path=path, accepted=False, reason=refusal.reason, sentence=sentence)
+    """A refusal as a verdict; its sentence begins with the file's name and fits on one line."""
+    sentence = f"{shown(path.name)} {refusal.sentence}"[:_LONGEST_SENTENCE]
+    printable = "".join(character if character.isprintable() else "?" for character in sentence)
+    return Verdict(path=path, accepted=False, reason=refusal.reason, sentence=printable)
 
 
 def shown(path: str) -> str:

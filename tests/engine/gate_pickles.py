@@ -24,7 +24,8 @@ def pickles(ran: Path) -> Corpus:
     """Torch files refused by their opcodes and by the archive around them, without torch."""
     command = f"touch {ran}"
     system = Calls(os.system, command)
-    good = members(torch_file({"w": torch.ones(4)}))
+    saved = torch_file({"w": torch.ones(4)})
+    good = members(saved)
     data = good["archive/data.pkl"]
     bomb = archive(
         {"a/data.pkl": data, "a/data/0": bytes(10_000_000)}, compression=zipfile.ZIP_DEFLATED
@@ -121,6 +122,10 @@ def pickles(ran: Path) -> Corpus:
         "encrypted.pth": (
             whole.replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0"),
             Reason.BAD_ZIP,
+        ),
+        "directory-1-tb.pth": (
+            saved[:-58] + struct.pack("<Q", 2**40) + saved[-50:],
+            Reason.TOO_MANY_TENSORS,
         ),
         "directory-4-gb.pth": (
             whole[:-22] + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 4, 4, 2**32 - 2, 0, 0),
