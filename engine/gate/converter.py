@@ -30,33 +30,34 @@ _LEFT_OUT_CHARACTERS = 2_000
 
 
 def main(arguments: list[str]) -> dict[str, Any]:
-    """Convert `[source, target]`; returns how many tensors there were.
+    """Convert `[source, target, limits]`; returns how many tensors there were.
 
     Raises:
         RefusedError: no dictionary of tensors, or tensors larger than what is stored of them.
     """
-    source, target = map(Path, arguments)
+    source, target = map(Path, arguments[:2])
+    limits = Limits.from_text(arguments[2])
     if Version(torch.__version__) < _OLDEST_TORCH:
         raise RefusedError(
             Reason.UNREADABLE, f"needs torch {_OLDEST_TORCH} or newer to be read safely"
         )
     # Not memory-mapped: that way torch trusts the pickle's lengths and reads past a short record.
     tree = torch.load(source, map_location="cpu", weights_only=True)
-    tensors, left_out = _flatten(tree)
+    tensors, left_out = _flatten(tree, limits)
     _check_sizes(tensors, source.stat().st_size)
     with target.open("wb") as stream:
         _write(tensors, left_out, stream)
     return {"tensors": len(tensors)}
 
 
-def _flatten(tree: object) -> tuple[dict[str, Tensor], list[str]]:
+def _flatten(tree: object, limits: Limits) -> tuple[dict[str, Tensor], list[str]]:
     """Tensors by dotted name, as in `ema.blocks.0.weight`, and the names of everything else."""
     if not isinstance(tree, Mapping):
         raise RefusedError(Reason.NO_TENSORS, "holds no dictionary of tensors")
     tensors: dict[str, Tensor] = {}
     left_out: list[str] = []
     for number, (name, value) in enumerate(_leaves(tree, "", 0)):
-        if number > _MOST_VALUES or len(tensors) > Limits().tensors:
+        if number > _MOST_VALUES or len(tensors) > limits.tensors:
             raise RefusedError(Reason.TOO_MANY_TENSORS, "holds more values than weights can need")
         if not isinstance(value, Tensor):
             left_out.append(name)

@@ -103,12 +103,12 @@ def examine(
     """
     try:
         kind, sha256 = _check_file(path, expected_sha256, limits)
-        weights = known(sha256) or _weights(path, kind, room)
+        weights = known(sha256) or _weights(path, kind, room, limits)
         tensors = {}
         if weights is not None:
             tensors = _check_tensors(weights, expected, limits)
             if weights.parent == room or weights == path:
-                _check_values(weights, room)
+                _check_values(weights, room, limits)
     except RefusedError as refusal:
         return refused(path, refusal), None
     return Verdict(path=path, accepted=True, kind=kind, sha256=sha256, tensors=tensors), weights
@@ -141,7 +141,7 @@ def _check_structure(kind: Kind, path: Path, stream: IO[bytes], size: int, limit
             check_text(kind, path.name, stream, size, limits)
 
 
-def _weights(path: Path, kind: Kind, room: Path) -> Path | None:
+def _weights(path: Path, kind: Kind, room: Path, limits: Limits) -> Path | None:
     """The safetensors file of a file of weights: itself, or what the converter makes of it."""
     if kind == Kind.SAFETENSORS:
         return path
@@ -150,7 +150,7 @@ def _weights(path: Path, kind: Kind, room: Path) -> Path | None:
     target = room / f"{path.stem}.safetensors"
     sandbox.run(
         "engine.gate.converter",
-        [str(path.resolve()), str(target.resolve())],
+        [str(path.resolve()), str(target.resolve()), limits.to_text()],
         room=room.resolve(),
         allowance=_allowance(path, copies=3),
     )
@@ -168,11 +168,11 @@ def _check_tensors(
     return tensors
 
 
-def _check_values(weights: Path, room: Path) -> None:
+def _check_values(weights: Path, room: Path, limits: Limits) -> None:
     """Steps 6 and 7."""
     sandbox.run(
         "engine.gate.values",
-        [str(weights.resolve())],
+        [str(weights.resolve()), limits.to_text()],
         room=room.resolve(),
         allowance=_allowance(weights, copies=1),
     )

@@ -3,6 +3,7 @@
 import ast
 import io
 import itertools
+import math
 import re
 import tokenize
 from typing import IO, Any
@@ -132,10 +133,11 @@ def _check_node(node: ast.AST) -> None:
             return
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=ast.Constant(value=int() | float())):
             return
-        case ast.Name(id="dict"):
-            return
+        case ast.Constant(value=float() as number) if not math.isfinite(number):
+            raise RefusedError(Reason.NOT_FINITE, "holds a number beyond any float")
         case (
-            ast.Constant()
+            ast.Name(id="dict")
+            | ast.Constant()
             | ast.List()
             | ast.Tuple()
             | ast.Dict()

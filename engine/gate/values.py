@@ -24,14 +24,14 @@ _FLOATS = {
 
 
 def main(arguments: list[str]) -> dict[str, Any]:
-    """Check the values of one safetensors file: `[path]`.
+    """Check the values of one safetensors file: `[path, limits]`.
 
     Raises:
         RefusedError: the first tensor with a value that weights never have.
     """
-    [path] = arguments
+    path, limits = arguments
     with open(path, "rb") as stream:
-        entries = read_header(stream, Path(path).stat().st_size, Limits())
+        entries = read_header(stream, Path(path).stat().st_size, Limits.from_text(limits))
         _check_library(path, entries)
         for name, entry in entries.items():
             _check_values(name, entry, stream)

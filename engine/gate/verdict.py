@@ -1,5 +1,7 @@
 """What the gate says of a file: the kinds it knows, the reasons it names, the limits it keeps."""
 
+import dataclasses
+import json
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -82,6 +84,15 @@ class Limits:
     config_bytes: int = 256_000
     config_depth: int = 16
     sentencepiece_bytes: int = 16_000_000
+
+    @classmethod
+    def from_text(cls, text: str) -> "Limits":
+        """What `to_text` wrote, for the processes of the sandbox."""
+        return cls(**json.loads(text))
+
+    def to_text(self) -> str:
+        """All limits as one argument of a command."""
+        return json.dumps(dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)

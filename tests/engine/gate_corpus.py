@@ -235,6 +235,7 @@ def texts(ran: Path) -> Corpus:
         "minus_cfg.py": (b"x = " + b"-" * 100_000 + b"1\n", Reason.NOT_DATA),
         "latin_cfg.py": ("x = 'é'\n".encode("latin-1"), Reason.NOT_DATA),
         "large_cfg.py": (lambda path: sparse(path, 300_000, b"x = 1\n"), Reason.TOO_LARGE),
+        "beyond_cfg.py": (b"lr = 1e999\n", Reason.NOT_FINITE),
         "deep.json": (deep.encode(), Reason.TOO_DEEP),
         "deep-30.json": (('{"a": ' + "[" * 30 + "]" * 30 + "}").encode(), Reason.TOO_DEEP),
         "nan.json": (b'{"q01": [NaN]}', Reason.NOT_FINITE),

@@ -6,10 +6,11 @@ import pytest
 
 from engine.gate import converter
 from engine.gate.inspection import inspect
-from engine.gate.verdict import Reason, RefusedError
+from engine.gate.verdict import Limits, Reason, RefusedError
 from tests.engine import gate_corpus, gate_pickles
 from tests.engine.gate_corpus import Corpus
 
+LIMITS = Limits().to_text()
 NOWHERE = Path("nowhere")
 
 
@@ -69,7 +70,7 @@ def test_a_tree_that_is_no_state_dict_is_refused(name: str, tmp_path: Path) -> N
     (tmp_path / name).write_bytes(content)
     # In this process: these files are ours, and what the sandbox adds is tested elsewhere.
     with pytest.raises(RefusedError) as refusal:
-        converter.main([str(tmp_path / name), str(tmp_path / "out.safetensors")])
+        converter.main([str(tmp_path / name), str(tmp_path / "out.safetensors"), LIMITS])
     assert refusal.value.reason == reason
     assert not (tmp_path / "out.safetensors").exists()
 

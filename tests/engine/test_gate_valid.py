@@ -14,10 +14,11 @@ from torch import Tensor
 from engine.gate import converter
 from engine.gate.inspection import inspect, to_safetensors
 from engine.gate.values import main as check_values
-from engine.gate.verdict import Kind, Reason, Verdict
+from engine.gate.verdict import Kind, Limits, Reason, RefusedError, Verdict
 from engine.manifest import file_sha256
 from engine.seeding import generator
 
+LIMITS = Limits().to_text()
 Tensors = dict[str, Tensor]
 
 FLOATS = [
@@ -212,8 +213,8 @@ def test_the_converter_keeps_every_bit(
     value, tensors = tree()
     torch.save(value, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
     # In this process: these files are ours, and what the sandbox adds is tested below.
-    converter.main([str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors")])
-    check_values([str(tmp_path / "w.safetensors")])
+    converter.main([str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors"), LIMITS])
+    check_values([str(tmp_path / "w.safetensors"), LIMITS])
     assert_equal(tmp_path / "w.safetensors", tensors)
 
 
@@ -241,7 +242,7 @@ def test_every_torch_file_is_accepted(
 
 def test_what_is_no_tensor_is_named_in_the_metadata(tmp_path: Path) -> None:
     torch.save(nested()[0], tmp_path / "w.pth")
-    converter.main([str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors")])
+    converter.main([str(tmp_path / "w.pth"), str(tmp_path / "w.safetensors"), LIMITS])
     with safe_open(tmp_path / "w.safetensors", framework="pt") as file:
         assert file.metadata() == {
             "format": "pt",
@@ -296,3 +297,12 @@ def assert_equal(path: Path, tensors: Tensors) -> None:
 
 def bits(tensor: Tensor) -> bytes:
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def test_the_limits_of_the_caller_hold_in_the_sandbox_too(tmp_path: Path) -> None:
+    save_file({"a": normal(1), "b": normal(1)}, tmp_path / "w.safetensors")
+    few = Limits(tensors=1)
+    assert inspect(tmp_path / "w.safetensors", limits=few).reason == Reason.TOO_MANY_TENSORS
+    with pytest.raises(RefusedError) as refusal:
+        check_values([str(tmp_path / "w.safetensors"), few.to_text()])
+    assert refusal.value.reason == Reason.TOO_MANY_TENSORS
