@@ -50,7 +50,18 @@ def torch_files() -> dict[str, bytes]:
 
 def edits() -> st.SearchStrategy[list[Edit]]:
     """One to three edits: how, where (taken modulo the length), how much, and with which bytes."""
-    kinds = ["flip", "cut", "insert", "delete", "overwrite", "repeat", "splice", "word", "word"]
+    kinds = [
+        "flip",
+        "flip",
+        "overwrite",
+        "word",
+        "word",
+        "cut",
+        "insert",
+        "delete",
+        "repeat",
+        "splice",
+    ]
     anywhere = st.integers(0, 2**31)
     # Half of the edits hit the beginning, where headers and pickles are.
     place = st.one_of(st.integers(0, 400), anywhere)
