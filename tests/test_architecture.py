@@ -181,13 +181,53 @@ def test_storage_and_what_it_needs_of_the_engine_load_no_torch() -> None:
 
 
 def test_nothing_unsafe_is_loaded() -> None:
+    modules = {"pickle", "_pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
     unsafe = [
         place
         for place, node in code()
-        if (isinstance(node, ast.keyword) and node.arg in ("weights_only", "trust_remote_code"))
-        or {"pickle", "dill", "joblib", "cloudpickle"} & set(imported(node))
+        if modules & set(imported(node)) or (isinstance(node, ast.keyword) and not is_safe(node))
     ]
     assert unsafe == []
+
+
+def is_safe(keyword: ast.keyword) -> bool:
+    """Whether an argument keeps loaders from running what they load."""
+    match keyword:
+        case ast.keyword(arg="weights_only"):
+            return isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+        case ast.keyword(arg="trust_remote_code" | "allow_pickle"):
+            return isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+    return True
+
+
+def test_only_the_converter_reads_pickles() -> None:
+    readers = {
+        place.split(":")[0]
+        for place, node in code()
+        if "torch.load" in named(node) or any(name.startswith("torch.jit") for name in named(node))
+    }
+    assert readers == {"engine/gate/converter.py"}
+
+
+def named(node: ast.AST) -> list[str]:
+    """Dotted names that a node uses or imports."""
+    match node:
+        case ast.Attribute():
+            return [ast.unparse(node)]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [f"{module}.{alias.name}" for alias in node.names]
+        case ast.Import():
+            return [alias.name for alias in node.names]
+    return []
+
+
+def test_nothing_asks_for_remote_code_by_a_string_either() -> None:
+    asked = [
+        place
+        for place, node in code("app/", "engine/", "storage/", "app.py")
+        if isinstance(node, ast.Constant) and node.value in ("trust_remote_code", "weights_only")
+    ]
+    assert asked == []
 
 
 def test_sql_lives_in_storage() -> None:

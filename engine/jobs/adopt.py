@@ -1,11 +1,11 @@
 """Adopt an officially released checkpoint: read it once into our own format (method.md §1.7)."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
+from engine.gate.inspection import to_safetensors
 from engine.loading import ROLES
 from engine.protocols import Run
 from engine.released.autoencoder import read_autoencoder
@@ -66,7 +66,7 @@ def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
                 directory,
                 task=task,
                 statistics_key=config.statistics_key,
-                convert=_convert,
+                convert=to_safetensors,
                 progress=progress,
             )
         case "world_model":
@@ -75,7 +75,7 @@ def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
                 directory,
                 autoencoder=Path(config.autoencoder) if config.autoencoder else None,
                 task=config.task,
-                convert=_convert,
+                convert=to_safetensors,
                 progress=progress,
             )
         case "reward_model":
@@ -84,14 +84,8 @@ def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
                 directory,
                 task=task,
                 success_threshold=config.success_threshold or None,
-                convert=_convert,
+                convert=to_safetensors,
                 progress=progress,
             )
         case _:
             return read_autoencoder(source, directory, progress=progress)
-
-
-def _convert(path: Path, directory: Path) -> Path:
-    """A pickle to safetensors, in the gate's sandbox; imported only where there is a pickle."""
-    converted: Path = import_module("engine.gate.inspection").to_safetensors(path, directory)
-    return converted
