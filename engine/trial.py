@@ -23,6 +23,7 @@ from engine.loading import load
 from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
 from engine.seeding import generator
+from engine.tensor_files import stored_files
 from engine.world_model.autoencoder import Autoencoder
 from engine.world_model.model import LatentWorldModel
 
@@ -53,14 +54,27 @@ def check_model(directory: Path, *, limits: Limits = Limits()) -> Verdict:
 
 def _files(directory: Path) -> list[Path]:
     """The files that loading would read; the weights come last, because they take longest."""
-    if directory.is_symlink() or not (directory / WEIGHTS).is_file():
+    weights = _weights(directory)
+    others = [
+        path
+        for path in sorted(directory.rglob("*"))
+        if (path.is_symlink() or not path.is_dir()) and path.name != STATE and path not in weights
+    ]
+    return others + weights
+
+
+def _weights(directory: Path) -> list[Path]:
+    try:
+        weights = stored_files(directory, Path(WEIGHTS).stem)
+    except ValueError as error:
+        raise RefusedError(Reason.MISSING, f"cannot be loaded: {error}") from error
+    if directory.is_symlink() or not all(path.is_file() for path in weights):
         raise RefusedError(Reason.MISSING, f"is not a checkpoint directory with {WEIGHTS}")
-    files = [path for path in directory.iterdir() if path.name not in (STATE, WEIGHTS)]
-    return [*sorted(files), directory / WEIGHTS]
+    return weights
 
 
 def _run_in_sandbox(directory: Path) -> None:
-    size = (directory / WEIGHTS).stat().st_size
+    size = sum(path.stat().st_size for path in _weights(directory))
     allowance = Allowance(
         memory_bytes=2 * _GB + _BYTES_A_STORED_BYTE * size, cpu_seconds=30 + size // 10_000_000
     )

@@ -7,6 +7,7 @@ from typing import Any
 from engine.config import Config, knob
 from engine.gate.inspection import to_safetensors
 from engine.loading import ROLES
+from engine.manifest import write_manifest
 from engine.protocols import Run
 from engine.released.autoencoder import read_autoencoder
 from engine.released.policy import read_policy
@@ -14,6 +15,9 @@ from engine.released.reward_model import read_reward_model
 from engine.released.source import Adopted, Progress
 from engine.released.tasks import RELEASED, get_released
 from engine.released.world_model import read_world_model
+from engine.trial import check_model
+
+LARGEST_TRIAL_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +53,27 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     try:
         with run.checkpoint(1) as directory:
             adopted = _read(config, directory, progress)
+            _try_out(directory)
     except _StoppedError:
         return None
     return {
         "adopt/parameters": adopted.parameters,
         "adopt/unused_parameters": adopted.unused_parameters,
     }
+
+
+def _try_out(directory: Path) -> None:
+    """The gate's last step: one forward pass in the sandbox, of what a CPU can run in a minute.
+
+    Raises:
+        ValueError: the checkpoint does not work.
+    """
+    if sum(path.stat().st_size for path in directory.glob("*.safetensors")) > LARGEST_TRIAL_BYTES:
+        return
+    write_manifest(directory)
+    verdict = check_model(directory)
+    if not verdict.accepted:
+        raise ValueError(verdict.sentence)
 
 
 def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:

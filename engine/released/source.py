@@ -14,24 +14,26 @@ from typing import Any
 
 from engine.checkpoint import read_json, write_json
 from engine.config import Config
+from engine.gate.inspection import inspect
 from engine.tensor_files import StoredTensor, indexed_files, open_tensors, write_shards
 
 PICKLES = (".pt", ".pth", ".bin")
-MAX_JSON_BYTES = 64_000_000
 OFFICIAL = "official"  # folder of a checkpoint: files of the official layout that we do not use
 
 Converter = Callable[[Path, Path], Path]
-"""(pickle, empty directory) -> a safetensors file with its tensors, made in a sandbox."""
+"""(foreign file, empty directory) -> checked safetensors: itself, or what a pickle became."""
 Progress = Callable[[int, int], None]
 """(bytes written, bytes in all)."""
 
 
 def no_converter(path: Path, directory: Path) -> Path:
-    """The converter where there is none.
+    """The converter where there is none: safetensors as they are.
 
     Raises:
-        ValueError: always.
+        ValueError: a pickle.
     """
+    if path.suffix not in PICKLES:
+        return path
     raise ValueError(f"{path.name} is a pickle, and nothing here may open one: convert it first")
 
 
@@ -93,11 +95,9 @@ def open_official(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".converted-") as room:
         files = []
         for number, path in enumerate(weight_files(source)):
-            if path.suffix in PICKLES:
-                workshop = Path(room) / str(number)
-                workshop.mkdir()
-                path = convert(path, workshop)
-            files.append(path)
+            workshop = Path(room) / str(number)
+            workshop.mkdir()
+            files.append(convert(path, workshop))
         with open_tensors(files) as tensors:
             yield tensors
 
@@ -167,14 +167,23 @@ def read_object(path: Path) -> dict[str, Any]:
     """A JSON object of a foreign folder.
 
     Raises:
-        ValueError: missing, too large, or something else.
+        ValueError: missing, refused by the gate, or something else.
     """
-    if not path.is_file() or path.stat().st_size > MAX_JSON_BYTES:
-        raise ValueError(f"{path.parent.name} has no {path.name}, or one of an absurd size")
-    try:
-        values = read_json(path)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
+    check_text_file(path)
+    values: Any = read_json(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path.parent.name}/{path.name} is not an object")
     return values
+
+
+def check_text_file(path: Path) -> None:
+    """Let a foreign JSON or Python config through the gate.
+
+    Raises:
+        ValueError: it is missing or refused.
+    """
+    if not path.exists():
+        raise ValueError(f"{path.parent.name} has no {path.name}")
+    verdict = inspect(path)
+    if not verdict.accepted:
+        raise ValueError(f"{path.parent.name}: {verdict.sentence}")

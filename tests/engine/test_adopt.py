@@ -1,13 +1,16 @@
 """The job that adopts official checkpoints: progress, cancelling, nothing half done."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.events import read_events
+from engine.jobs import adopt
 from engine.jobs.registry import job_config
 from engine.loading import load
 from engine.run_directory import RunDirectory, write_control
@@ -17,10 +20,13 @@ from tests.engine.tiny import do, last_checkpoint
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    places = write_release(tmp_path_factory.mktemp("release"), "stack_three")
-    twin = places["reward_model"].with_suffix(".safetensors")
-    save_file(torch.load(places["reward_model"]), twin)
-    return places | {"reward_model": twin}
+    return write_release(tmp_path_factory.mktemp("release"), "stack_three")
+
+
+@pytest.fixture(autouse=True)
+def trial_of_small_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial starts an interpreter with all of torch: one role's shows that it happens."""
+    monkeypatch.setattr(adopt, "LARGEST_TRIAL_BYTES", 300_000)
 
 
 @pytest.mark.parametrize("role", ["policy", "world_model", "reward_model", "autoencoder"])
@@ -65,3 +71,27 @@ def test_bad_input_is_a_sentence(release: dict[str, Path], tmp_path: Path) -> No
             source=str(release["policy"]),
             statistics_key="coffee_d0_300_demos",
         )
+
+
+def test_hostile_weights_never_become_a_checkpoint(
+    release: dict[str, Path], tmp_path: Path
+) -> None:
+    marker = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.system, (f"touch {marker}",))
+
+    torch.save({"weight": Payload()}, tmp_path / "reward.pth")
+    with pytest.raises(ValueError, match="unsafe-pickle"):
+        do("adopt", tmp_path / "run", role="reward_model", source=str(tmp_path / "reward.pth"))
+    weights = load_file(release["autoencoder"] / "diffusion_pytorch_model.safetensors")
+    poisoned = tmp_path / "vae"
+    shutil.copytree(release["autoencoder"], poisoned)
+    next(iter(weights.values()))[...] = float("nan")
+    save_file(weights, poisoned / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(ValueError, match="not finite"):
+        do("adopt", tmp_path / "nan", role="autoencoder", source=str(poisoned))
+    assert not marker.exists()
+    for name in ("run", "nan"):
+        assert not list((tmp_path / name / "checkpoints").glob("step-*"))
