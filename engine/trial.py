@@ -62,7 +62,7 @@ def _files(directory: Path) -> list[Path]:
 def _run_in_sandbox(directory: Path) -> None:
     size = (directory / WEIGHTS).stat().st_size
     allowance = Allowance(
-        memory_bytes=2 * _GB + _BYTES_A_STORED_BYTE * size, cpu_seconds=30 + size // 10_000_000
+        memory_bytes=2 * _GB + _BYTES_A_STORED_BYTE * size, cpu_seconds=10 + size // 10_000_000
     )
     with tempfile.TemporaryDirectory(prefix="trial-") as room:
         sandbox.run(
