@@ -76,7 +76,7 @@ def _weights(directory: Path) -> list[Path]:
 def _run_in_sandbox(directory: Path) -> None:
     size = sum(path.stat().st_size for path in _weights(directory))
     allowance = Allowance(
-        memory_bytes=2 * _GB + _BYTES_A_STORED_BYTE * size, cpu_seconds=30 + size // 10_000_000
+        memory_bytes=2 * _GB + _BYTES_A_STORED_BYTE * size, cpu_seconds=10 + size // 10_000_000
     )
     with tempfile.TemporaryDirectory(prefix="trial-") as room:
         sandbox.run(

@@ -159,7 +159,7 @@ def large(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_killed_admission_does_no_harm(store: Store, large: Path) -> None:
-    kills(2, store, large)
+    kills(1, store, large)
     stored = store.admit(large)
     assert file_sha256(stored) == stored.stem
     assert contents(store) == sorted([".lock", stored.name, file_sha256(large)])

@@ -75,11 +75,10 @@ def test_a_checkpoint_is_accepted_through_the_sandbox(reward: Path) -> None:
     assert verdict.tensors.keys() == load_file(reward / "model.safetensors").keys()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.soak
 def test_a_config_that_asks_for_a_terabyte_is_refused(reward: Path) -> None:
     def widen(path: Path) -> None:
-        path.write_text(json.dumps({**json.loads(path.read_text()), "hidden_size": 1_000_000}))
+        path.write_text(json.dumps({**json.loads(path.read_text()), "intermediate_size": 10**12}))
 
     change(reward, "config.json", widen)
     assert check_model(reward).reason == Reason.TOO_MUCH_MEMORY
