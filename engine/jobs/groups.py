@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -39,6 +39,7 @@ class Sampling:
         return int(numpy_generator(self.seed, "iteration", iteration).integers(2**31))
 
 
+@runtime_checkable
 class Attempt(Protocol):
     """One episode of a group, as the update sees it."""
 
@@ -58,6 +59,7 @@ class Attempt(Protocol):
     def entropy(self) -> Float[Tensor, "..."]: ...
 
 
+@runtime_checkable
 class Groups(Protocol):
     """Where groups come from."""
 

@@ -118,16 +118,23 @@ class _Job:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
-    job = _build(config)
+    env = make_env(get_task(config.task)) if needs_simulator(config) else None
     try:
-        return _optimise(job, run)
+        return optimise(config, run, env)
     finally:
-        if job.env is not None:
-            job.env.close()
+        if env is not None:
+            env.close()
 
 
-def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
-    config = job.config
+def needs_simulator(config: JobConfig) -> bool:
+    """Whether something is played or rendered, so that `optimise` has to be given a simulator."""
+    rendered = not config.starts and not config.key_frames_from
+    return config.environment == "simulator" or config.real_every > 0 or rendered
+
+
+def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
+    """`run`, in an environment of the task where one is needed."""
+    job = _build(config, env)
     policy = job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -185,7 +192,7 @@ def _parents(config: JobConfig) -> dict[str, str]:
     return parents
 
 
-def _build(config: JobConfig) -> _Job:
+def _build(config: JobConfig, env: Env | None) -> _Job:
     for role, path in _parents(config).items():
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
@@ -199,16 +206,13 @@ def _build(config: JobConfig) -> _Job:
         seed=config.seed,
     )
     groups: Groups
-    env: Env | None = None
     if config.environment == "simulator":
+        assert env is not None
         start_ids = _pool(config)
-        env = make_env(task)
         groups = RealGroups(env, policy, start_ids, sampling, budget=config.real_budget)
     else:
         world_model = load_world_model(Path(config.world_model))
         reward_model = load_reward_model(Path(config.reward_model))
-        rendered = not config.starts and not config.key_frames_from
-        env = make_env(task) if config.real_every or rendered else None
         starts, start_ids = _starts(config, task, env)
         groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
     hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
@@ -243,7 +247,7 @@ def _iterate(
     job: _Job, optimizer: torch.optim.Optimizer, run: Run, iteration: int
 ) -> dict[str, float]:
     clock = monotonic()
-    attempts, rewarded = _sample_groups(job, iteration)
+    attempts, rewarded = sample_groups(job.config, job.groups, iteration)
     seconds = monotonic() - clock
     config = job.config
     starts = [attempt.start_id for attempt in attempts]
@@ -276,20 +280,21 @@ def _iterate(
     return metrics | {"time/update_seconds": monotonic() - clock}
 
 
-def _sample_groups(job: _Job, iteration: int) -> tuple[list[Attempt], Tensor]:
+def sample_groups(
+    config: JobConfig, groups: Groups, iteration: int
+) -> tuple[list[Attempt], Tensor]:
     """Sample `groups` starts at a time until enough groups are informative (paper §3.4).
 
     Returns:
         (attempts, which of them are rewarded [b]).
     """
-    config = job.config
-    order = numpy_generator(config.seed, "starts", iteration).permutation(len(job.groups))
+    order = numpy_generator(config.seed, "starts", iteration).permutation(len(groups))
     attempts: list[Attempt] = []
     rewarded = torch.zeros(0, dtype=torch.bool)
     for first in range(0, min(config.max_groups, len(order)), config.groups):
-        if _is_spent(job.groups):
+        if _is_spent(groups):
             break
-        batch = job.groups.sample(iteration, order[first : first + config.groups].tolist())
+        batch = groups.sample(iteration, order[first : first + config.groups].tolist())
         success = torch.tensor([attempt.outcome.success for attempt in batch])
         if config.shuffle_rewards:
             random = numpy_generator(config.seed, "shuffled rewards", iteration, first)

@@ -88,6 +88,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             about=config.about,
             command=command(config),
             reference=config.reference,
+            sizes=config.sizes,
             seeds=config.seeds,
             titles={arm.name: arm.title for arm in arms},
             planned=planned,

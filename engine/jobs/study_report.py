@@ -31,6 +31,7 @@ class Progress:
     about: str
     command: str
     reference: str
+    sizes: Mapping[str, Any]
     seeds: Sequence[int]
     titles: Mapping[str, str]
     planned: Sequence[Planned]
@@ -72,6 +73,7 @@ def report_blocks(study: Progress) -> list[Block]:
         _choices(study),
         Heading("How it was made"),
         Code(study.command),
+        Paragraph("Sizes: " + ", ".join(f"{k} = {v}" for k, v in study.sizes.items()) + "."),
         _stages(study),
     ]
     return blocks
