@@ -46,7 +46,14 @@ def compare(arms: Sequence[Arm], reference: str, seeds: Sequence[int]) -> list[B
     if len({len(o) for arm in arms for o in arm.outcomes.values()}) > 1:
         raise ValueError("the arms were not tested on the same starts")
     others = [arm for arm in arms if arm.name != reference]
-    blocks: list[Block] = [Heading("Success by seed"), _by_seed(arms, seeds), _chart(arms)]
+    means = {
+        arm.name: estimate(list(arm.outcomes.values()), arm.name) for arm in arms if arm.outcomes
+    }
+    blocks: list[Block] = [
+        Heading("Success by seed"),
+        _by_seed(arms, seeds, means),
+        _chart(arms, means),
+    ]
     blocks += [
         Heading(f"Difference to {found[0].title}"),
         _pooled(others, found[0]),
@@ -75,11 +82,14 @@ def estimate(values: Sequence[Outcomes | npt.NDArray[np.float64]], *key: object)
     return hierarchical_bootstrap(stacked, numpy_generator(0, "bootstrap", *key))
 
 
-def _by_seed(arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
+Means = Mapping[str, MeanEstimate]
+
+
+def _by_seed(arms: Sequence[Arm], seeds: Sequence[int], means: Means) -> Table:
     rows = []
     for arm in arms:
         cells = [_cell(arm.outcomes.get(seed)) for seed in seeds]
-        rows.append([Cell(arm.title), *cells, _mean_cell(arm)])
+        rows.append([Cell(arm.title), *cells, _mean_cell(means.get(arm.name))])
     return Table(["arm", *(f"seed {seed}" for seed in seeds), "mean"], rows)
 
 
@@ -90,20 +100,19 @@ def _cell(outcomes: Outcomes | None) -> Cell:
     return Cell(f"{_percent(outcomes.mean())} [{_percent(low)}, {_percent(high)}]")
 
 
-def _mean_cell(arm: Arm) -> Cell:
-    if not arm.outcomes:
+def _mean_cell(mean: MeanEstimate | None) -> Cell:
+    if mean is None:
         return ABSENT
-    found = estimate(list(arm.outcomes.values()), arm.name)
-    return Cell(f"{_percent(found.mean)} [{_percent(found.low)}, {_percent(found.high)}]")
+    return Cell(f"{_percent(mean.mean)} [{_percent(mean.low)}, {_percent(mean.high)}]")
 
 
-def _chart(arms: Sequence[Arm]) -> Chart:
+def _chart(arms: Sequence[Arm], means: Means) -> Chart:
     bars = []
     for arm in arms:
-        if not arm.outcomes:
+        if arm.name not in means:
             bars.append(Bar(arm.title, None))
             continue
-        found = estimate(list(arm.outcomes.values()), arm.name)
+        found = means[arm.name]
         points = [float(outcomes.mean()) for outcomes in arm.outcomes.values()]
         bars.append(Bar(arm.title, found.mean, found.low, found.high, points))
     return Chart("Success in %: mean with its 95 % interval, and each seed (rings)", bars)

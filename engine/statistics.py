@@ -77,7 +77,7 @@ def hierarchical_bootstrap(
     values: Float[np.ndarray, "seeds starts"],
     generator: np.random.Generator,
     *,
-    num_resamples: int = 10_000,
+    num_resamples: int = 4000,
     level: float = 0.95,
 ) -> MeanEstimate:
     """Percentile bootstrap of a mean over seeds and over the starts that all seeds share.
