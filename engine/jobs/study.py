@@ -131,7 +131,7 @@ def _adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> P
 def command(config: JobConfig) -> str:
     """The command that makes the study again, with what differs from its file."""
     path = Path(config.file)
-    kept = JobConfig.from_dict(json.loads(path.read_text())) if config.file else config
+    kept = JobConfig.from_dict(json.loads(path.read_text())) if path.is_file() else config
     now, then = config.to_dict(), kept.to_dict()
     words = [f"python -m engine study --config {config.file or 'STUDY.json'} --out RUN_DIR"]
     if config.root:

@@ -147,7 +147,7 @@ def test_every_stage_of_the_recipe_is_a_valid_config(tmp_path: Path) -> None:
 def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None:
     [stage] = [stage for stage in STAGES if stage.name == "rollouts"]
     with pytest.raises(ValueError, match="stage base has no checkpoint yet"):
-        stage.config(tmp_path)
+        stage.config(tmp_path.joinpath)
 
 
 def test_a_figure_is_told_with_its_unit_and_its_interval() -> None:

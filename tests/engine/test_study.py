@@ -140,6 +140,11 @@ def test_the_command_names_what_differs_from_the_file() -> None:
     assert "sizes.iterations" not in words
 
 
+def test_a_study_whose_file_is_elsewhere_still_has_a_command() -> None:
+    config = JobConfig(file="gone/study.json")
+    assert command(config) == "python -m engine study --config gone/study.json --out RUN_DIR"
+
+
 def _tiny_study(root: Path) -> dict[str, Any]:
     """Base, cloning, GRPO in the simulator and WMPO from the tiny world, with a budget of two."""
     stages = [stage.to_dict() for stage in world.STAGES]
