@@ -145,7 +145,7 @@ class Imagination:
         future = self._world_model.predict(
             self._context, actions, self._generators("world model"), self._denoising_steps
         )
-        self._context = torch.cat([self._context, future], dim=1)[:, -self._context.shape[1] :]
+        self._context = next_context(self._context, future, anchored=self._world_model.anchored)
         self._latents.append(future)
         self._frames.append(self._decode(future if self._keep_every_frame else future[:, -1:]))
         self._chunks.append(chunk)
@@ -215,6 +215,17 @@ class Imagination:
     def _decode(self, latents: Float[Tensor, "b t z y x"]) -> UInt8[Tensor, "b t h w 3"]:
         decoded = self._world_model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
         return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
+
+
+def next_context(
+    context: Float[Tensor, "b t z y x"], future: Float[Tensor, "b k z y x"], *, anchored: bool
+) -> Float[Tensor, "b t z y x"]:
+    """The context of the next chunk: the newest latents, behind the start's where anchored.
+
+    # paper: WMPO slides; the anchor is WoVR's remedy against drift.
+    """
+    newest = torch.cat([context, future], dim=1)[:, -context.shape[1] :]
+    return torch.cat([context[:, :1], newest[:, 1:]], dim=1) if anchored else newest
 
 
 def check_together(

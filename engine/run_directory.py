@@ -26,6 +26,10 @@ _STEP = re.compile(r"^step-(\d+)$")
 class RunDirectory:
     """Implements `Run` (design.md §9). One process at a time may hold a directory.
 
+    Args:
+        obeys: the directory whose control file is read instead of its own: that of the run which
+            this is a stage of.
+
     Raises:
         BlockingIOError: another process holds the run.
     """
@@ -36,8 +40,10 @@ class RunDirectory:
         *,
         keep: int = 2,
         listener: Callable[[dict[str, Any]], None] | None = None,
+        obeys: Path | None = None,
     ) -> None:
         self.directory = directory
+        self._control_directory = obeys or directory
         self.keep = keep
         self._listener = listener
         directory.mkdir(parents=True, exist_ok=True)
@@ -209,7 +215,7 @@ class RunDirectory:
     @property
     def control(self) -> str:
         """What the app asks for: run, pause, stop (save and end) or cancel (end)."""
-        return read_control(self.directory)
+        return read_control(self._control_directory)
 
     @property
     def stop_requested(self) -> bool:

@@ -24,6 +24,13 @@ def numpy_generator(seed: int, *path: object) -> np.random.Generator:
     return np.random.default_rng(_root(seed, path))
 
 
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a further episode from the same start; the first, member 0, keeps the seed."""
+    if member == 0:
+        return seed
+    return int(numpy_generator(seed, "member", member).integers(2**31))
+
+
 def row_generators(
     seed: int, *path: object, rows: Sequence[tuple[object, ...]]
 ) -> list[torch.Generator]:

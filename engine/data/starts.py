@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.protocols import Env
+from engine.seeding import numpy_generator
+from engine.types import Trajectory
+
+FIRST_KEY_FRAME = 2**32
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,13 @@ class Starts:
         task: name of the task record.
         start_ids: int64 [n].
         frames: uint8 [n, h, w, 3].
+        origins: of key frames, the episode and the frame each was taken from, `episode@frame`.
     """
 
     task: str
     start_ids: npt.NDArray[np.int64]
     frames: npt.NDArray[np.uint8]
+    origins: tuple[str, ...] = ()
 
     def frame(self, start_id: int) -> npt.NDArray[np.uint8]:
         """The first frame of a start.
@@ -43,6 +49,27 @@ def render_starts(env: Env, start_ids: Sequence[int]) -> Starts:
         env.reset(start_id)
         frames.append(env.render())
     return Starts(env.task.name, np.array(start_ids, dtype=np.int64), np.stack(frames))
+
+
+def key_frames(episodes: Sequence[Trajectory], num_starts: int, seed: int) -> Starts:
+    """Frames of stored episodes to begin from: any before the success, drawn without replacement.
+
+    Their ids are numbers of their own, beyond every pool: many frames share a start.
+
+    Raises:
+        ValueError: there are no episodes.
+    """
+    if not episodes:
+        raise ValueError("key frames need at least one stored episode")
+    places = [(e, frame) for e in episodes for frame in range(e.outcome.end_step)]
+    order = numpy_generator(seed, "key frames").permutation(len(places))[:num_starts]
+    chosen = [places[index] for index in order]
+    return Starts(
+        task=episodes[0].task,
+        start_ids=FIRST_KEY_FRAME + order.astype(np.int64),
+        frames=np.stack([episode.frames[frame] for episode, frame in chosen]),
+        origins=tuple(f"{episode.id}@{frame}" for episode, frame in chosen),
+    )
 
 
 def save_starts(path: Path, starts: Starts) -> None:

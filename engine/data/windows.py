@@ -21,11 +21,21 @@ def clip_starts(end_step: int, chunk_size: int, *, stride: int = 1) -> Int64[np.
 
 
 def clip_frames(
-    starts: Int64[np.ndarray, " b"], *, context_frames: int, chunk_size: int
+    starts: Int64[np.ndarray, " b"],
+    *,
+    context_frames: int,
+    chunk_size: int,
+    anchored: bool = False,
 ) -> Int64[np.ndarray, "b t"]:
-    """Indices of the t = c + k frames of each clip: s - c + 1 … s + k, negative ones set to 0."""
+    """Indices of the t = c + k frames of each clip: s - c + 1 … s + k, negative ones set to 0.
+
+    Anchored clips have frame 0 in the first place of their context.
+    """
     offsets = np.arange(1 - context_frames, chunk_size + 1, dtype=np.int64)
-    return np.maximum(starts[:, None] + offsets, 0)
+    frames = np.maximum(starts[:, None] + offsets, 0)
+    if anchored:
+        frames[:, 0] = 0
+    return frames
 
 
 def clip_actions(starts: Int64[np.ndarray, " b"], *, chunk_size: int) -> Int64[np.ndarray, "b k"]:

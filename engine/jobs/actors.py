@@ -9,7 +9,7 @@ import torch
 
 from engine.loading import load_policy
 from engine.manifest import checkpoint_hash
-from engine.protocols import Env, Policy
+from engine.protocols import ActionChunk, Env, Policy
 from engine.seeding import generator, numpy_generator
 
 Frame = npt.NDArray[np.uint8]
@@ -153,7 +153,7 @@ class PolicyActor:
     def begin(self, start_id: int, seed: int) -> None:
         """Forget the last episode."""
         self._key = (seed, start_id)
-        self._tokens: list[npt.NDArray[np.int64]] = []
+        self._proposed: list[ActionChunk] = []
 
     def needs_frame(self, step: int) -> bool:
         """The policy looks at the first frame of each chunk."""
@@ -175,10 +175,14 @@ class PolicyActor:
                 [generator(seed, "policy", chunk_index, start_id, 0)],
                 self._temperature,
             )
-        self._tokens.append(chunk.tokens[0].numpy())
+        self._proposed.append(chunk)
         actions = self._policy.normalization.denormalize(chunk.actions[0].double().numpy())
         return actions.astype(np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """`tokens` [chunks, l]."""
-        return {"tokens": np.stack(self._tokens)}
+        """`tokens` and `log_probs` [chunks, l], mean `entropy` [chunks]."""
+        return {
+            "tokens": torch.cat([chunk.tokens for chunk in self._proposed]).numpy(),
+            "log_probs": torch.cat([chunk.log_probs for chunk in self._proposed]).numpy(),
+            "entropy": torch.cat([chunk.entropy.mean(dim=1) for chunk in self._proposed]).numpy(),
+        }

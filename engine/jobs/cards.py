@@ -2,11 +2,12 @@
 
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.config import Config
+from engine.leaks import learnt_from, merge, to_ranges
 from engine.manifest import checkpoint_hash
 from engine.tasks import pool_of
 from engine.types import Trajectory
@@ -18,24 +19,28 @@ def card(
     *,
     episodes: Sequence[Trajectory] = (),
     parents: Mapping[str, str] | None = None,
+    start_ids: Iterable[int] = (),
 ) -> dict[str, Any]:
     """The card of a checkpoint just trained.
 
     Args:
         episodes: the real or imagined episodes it learnt from; counted by source and pool.
         parents: role of each checkpoint it was made from, and that checkpoint's directory.
+        start_ids: starts it learnt from beside those of the episodes.
     """
     counted = Counter(
         f"{t.task} {t.lineage.get('source', 'imagined' if t.imagined else 'real')} "
         f"({pool_of(t.start_id)})"
         for t in episodes
     )
-    lineage = {role: checkpoint_hash(Path(path)) for role, path in (parents or {}).items() if path}
+    directories = {role: Path(path) for role, path in (parents or {}).items() if path}
+    own = to_ranges([*start_ids, *(episode.start_id for episode in episodes)])
     return {
         "config": _portable(config.to_dict()),
         "data": dict(sorted(counted.items())),
         "metrics": dict(metrics),
-        "lineage": lineage,
+        "starts": merge(own, *(learnt_from(directory) for directory in directories.values())),
+        "lineage": {role: checkpoint_hash(path) for role, path in directories.items()},
         "code": code_version(),
     }
 

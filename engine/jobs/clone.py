@@ -142,7 +142,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     def save(directory: Path) -> None:
         metrics.update(validation(policy, held_out))
-        document = card(config, metrics, episodes=demonstrations + play)
+        parents = {"policy": config.policy}
+        document = card(config, metrics, episodes=demonstrations + play, parents=parents)
         write_policy(directory, policy, document)
 
     if not fit(policy, batch_loss, run, config.fit, prefix="policy", save=save):

@@ -12,6 +12,7 @@ from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.jobs.actors import ExpertActor, PlayActor, PolicyActor
 from engine.protocols import Env, Run
+from engine.seeding import member_seed
 from engine.statistics import wilson_interval
 from engine.tasks import get_task, pool_starts
 
@@ -25,7 +26,10 @@ class JobConfig(Config):
     policy: str = knob("", "Policy checkpoint directory (source policy)")
     pool: str = knob("demonstrations", "Pool the starts are taken from")
     first_start: int = knob(0, "Offset of the first start in the pool", low=0)
-    episodes: int = knob(16, "Episodes to collect", low=1)
+    episodes: int = knob(16, "Episodes to collect, all starts together", low=1)
+    episodes_per_start: int = knob(
+        1, "Episodes of each start; more give pairs of success and failure (DPO)", low=1
+    )
     seed: int = knob(0, "Root of randomness", low=0)
     noise: float = knob(0.2, "Largest noise of the expert's actions (uniform per episode)", low=0.0)
     temperature: float = knob(1.0, "Sampling temperature of the policy; 0 is greedy", low=0.0)
@@ -38,7 +42,7 @@ DEFAULT_USE = {"expert": "demonstration", "play": "play", "policy": "world model
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
-    """Collect one episode a start; a start already in the run is not played again."""
+    """Collect every start's episodes; an episode already in the run is not played again."""
     with closing(make_env(get_task(config.task))) as env:
         return collect(config, run, env)
 
@@ -46,17 +50,17 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     """`run`, in an environment of the task."""
     task = env.task
-    starts = pool_starts(config.pool, config.first_start, config.episodes)
+    planned = plan(config, task.name)
     known = run.episode_ids()
-    discarded = run.real_outcomes()
+    outcomes_of_starts = run.real_outcomes()
     outcomes: list[bool] = []
     actor = make_actor(config, env)
     use = config.use or DEFAULT_USE[config.source]
-    for done, start_id in enumerate(starts):
+    for done, (episode_id, start_id, seed) in enumerate(planned):
         if run.stop_requested or run.pause_requested:
             return None
-        episode_id = f"{task.name}-{config.source}-{start_id}-{config.seed}"
-        if episode_id in known or start_id in discarded:
+        was_discarded = config.only_successes and outcomes_of_starts.get(start_id) is False
+        if episode_id in known or was_discarded:
             outcomes.append(known.get(episode_id, False))
             continue
         episode = record_episode(
@@ -64,7 +68,7 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
             actor,
             episode_id=episode_id,
             start_id=start_id,
-            seed=config.seed,
+            seed=seed,
             steps_after_success=config.steps_after_success,
             lineage={"use": use, "source": config.source, "policy": actor.policy_hash},
         )
@@ -79,7 +83,7 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
                 policy=actor.policy_hash,
                 success=False,
             )
-        run.progress(done + 1, len(starts))
+        run.progress(done + 1, len(planned))
     successes = int(np.sum(outcomes))
     low, high = wilson_interval(successes, len(outcomes))
     metrics = {
@@ -90,6 +94,26 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     }
     run.log(len(outcomes), metrics)
     return metrics
+
+
+def plan(config: JobConfig, task: str) -> list[tuple[str, int, int]]:
+    """(episode id, start id, seed) of every episode; the first of a start has the config's seed.
+
+    Raises:
+        ValueError: episodes that cannot be shared out evenly, or a pool that is too small.
+    """
+    members = config.episodes_per_start
+    if config.episodes % members:
+        raise ValueError(f"{config.episodes} episodes cannot be {members} of each start")
+    if members > 1 and config.only_successes:
+        raise ValueError("only_successes keeps one episode a start: set episodes_per_start=1")
+    planned = []
+    for start_id in pool_starts(config.pool, config.first_start, config.episodes // members):
+        for member in range(members):
+            name = f"{task}-{config.source}-{start_id}-{config.seed}"
+            seed = member_seed(config.seed, member)
+            planned.append((f"{name}-{member}" if member else name, start_id, seed))
+    return planned
 
 
 def make_actor(config: JobConfig, env: Env) -> Actor:

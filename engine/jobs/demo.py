@@ -15,8 +15,8 @@ from engine.config import Config, knob
 from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
 from engine.episodes import list_episodes, read_episode, write_episode
-from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES, Stage
-from engine.jobs.registry import job_config, run_job
+from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES
+from engine.jobs.stages import last_checkpoint, run_stage
 from engine.protocols import Run
 from engine.run_directory import RunDirectory
 from engine.tasks import get_task, pool_starts
@@ -41,7 +41,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     for done, stage in enumerate(STAGES):
         if run.stop_requested or run.pause_requested:
             return None
-        found = run_stage(stage, root, run)
+        config_now = stage.config(root.joinpath)
+        found = run_stage(stage.name, stage.job, config_now, root / stage.name, run)
         if found is None:
             return None
         metrics |= {f"{stage.name}/{name}": value for name, value in found.items()}
@@ -54,49 +55,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     return metrics
 
 
-def run_stage(stage: Stage, root: Path, parent: RunDirectory) -> dict[str, Any] | None:
-    """One stage, unless it was done with the same config; None where it was stopped."""
-    directory = root / stage.name
-    directory.mkdir(parents=True, exist_ok=True)
-    values = stage.config(root)
-    spec = {"job": stage.job, "config": values}
-    run = RunDirectory(directory, listener=lambda event: _forward(stage, event, parent))
-    try:
-        path = directory / "config.json"
-        if path.exists() and _spec(checkpoint.read_json(path)) != spec:
-            raise ValueError(f"stage {stage.name} was run with other options; remove {directory}")
-        done = run.finished_result()
-        if done is not None:
-            return done
-        checkpoint.write_json(path, spec)
-        run.state("running")
-        metrics = run_job(stage.job, values, run)
-        if metrics is None:
-            run.state("paused")
-            return None
-        run.result(metrics)
-        run.state("done")
-        return metrics
-    finally:
-        run.close()
-
-
-def _spec(stored: dict[str, Any]) -> dict[str, Any]:
-    """A stored spec with the defaults of options that are newer than it."""
-    job = stored["job"]
-    return {"job": job, "config": job_config(job, stored["config"]).to_dict()}
-
-
-def _forward(stage: Stage, event: dict[str, Any], parent: RunDirectory) -> None:
-    if event["kind"] == "metric":
-        values = {f"{stage.name}/{name}": v for name, v in event["metrics"].items()}
-        parent.log(event["step"], values)
-
-
 def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, Any]) -> None:
     """Put checkpoints (half precision), start frames and sample episodes where the app looks."""
     for item in EXPORTS:
-        source = latest(root / item.stage)
+        source = last_checkpoint(root / item.stage)
         card = checkpoint.read_json(source / "card.json")
         card["name"], card["stage"] = item.name, item.stage
         card["step"] = checkpoint.read_progress(source)["step"]
@@ -131,15 +93,3 @@ def in_words(metrics: dict[str, Any], name: str, unit: str) -> str:
         return text
     low, high = (scale * metrics[f"{stem}_{end}"] for end in ("low", "high"))
     return f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def latest(stage: Path) -> Path:
-    """The last checkpoint of a stage.
-
-    Raises:
-        ValueError: it has none.
-    """
-    found = sorted((stage / "checkpoints").glob("step-*"))
-    if not found:
-        raise ValueError(f"stage {stage.name} has no checkpoint to export")
-    return found[-1]

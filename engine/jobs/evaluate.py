@@ -9,6 +9,7 @@ from engine.config import Config, knob
 from engine.envs.episode import play_outcome
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
+from engine.leaks import check_apart, learnt_from
 from engine.protocols import Env, Run
 from engine.statistics import wilson_interval
 from engine.tasks import get_task, pool_starts
@@ -40,6 +41,7 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     """`run`, in an environment of the task."""
     task = env.task
     starts = pool_starts(config.pool, config.first_start, config.episodes)
+    check_apart("the policy", learnt_from(Path(config.policy)), starts)
     actor = PolicyActor.load(Path(config.policy), env, temperature=config.temperature)
     played = run.real_outcomes()
     for done, start_id in enumerate(starts):

@@ -1,4 +1,7 @@
-"""WMPO: improve a policy by GRPO on episodes imagined in the world model (method.md §4)."""
+"""WMPO: improve a policy by GRPO on episodes imagined in the world model (method.md §4).
+
+The same in the simulator is the baseline at the same real budget: same loss, real rollouts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +11,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from engine import checkpoint, grpo
 from engine.config import Config, knob
-from engine.data.starts import Starts, load_starts, render_starts
+from engine.data.episode_set import load_episodes
+from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.envs.episode import play_outcome
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
 from engine.jobs.cards import card
+from engine.jobs.groups import (
+    Attempt,
+    Groups,
+    ImaginedGroups,
+    RealGroups,
+    Sampling,
+    chunk_rows,
+)
 from engine.loading import load_policy, load_reward_model, load_world_model
 from engine.manifest import checkpoint_hash
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
-from engine.protocols import Env, RewardModel, Run, WorldModel
-from engine.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
+from engine.protocols import Env, Run
 from engine.seeding import numpy_generator
 from engine.tasks import Task, get_task, pool_starts
 
@@ -33,11 +43,21 @@ class JobConfig(Config):
     """GRPO in imagination. `paper()` has the published numbers, the defaults suit two cores."""
 
     task: str = knob("coffee-push", "Task record")
+    environment: str = knob(
+        "imagination",
+        "Where groups are played: imagined (WMPO) or in the simulator (the baseline)",
+        choices=("imagination", "simulator"),
+    )
+    real_budget: int = knob(128, "Real episodes the simulator may play, no more and no less", low=1)
     policy: str = knob("", "Policy checkpoint to improve")
     world_model: str = knob("", "World model checkpoint")
     reward_model: str = knob("", "Reward model checkpoint")
     starts: str = knob("", "File of start frames; without one they are rendered")
+    key_frames_from: tuple[str, ...] = knob(
+        (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"
+    )
     pool: str = knob("rl", "Pool the starts are taken from")
+    first_start: int = knob(0, "Offset of the first start in the pool", low=0)
     num_starts: int = knob(128, "Different starts used", low=1)
     iterations: int = knob(20, "Imagine and update, this many times", low=1)
     groups: int = knob(8, "Informative groups per iteration", low=1)
@@ -45,7 +65,14 @@ class JobConfig(Config):
     max_groups: int = knob(16, "Groups imagined at most until enough are informative", low=1)
     keep_low: float = knob(0.1, "Groups below this success rate are dropped", low=0.0, high=1.0)
     keep_high: float = knob(0.9, "Groups above this success rate are dropped", low=0.0, high=1.0)
-    horizon: int = knob(0, "Most actions of a rollout; 0 takes the task's", low=0)
+    horizon: int = knob(
+        0,
+        "Most actions of an imagined rollout; 0: the task's; short with key frames: branches",
+        low=0,
+    )
+    shuffle_rewards: bool = knob(
+        False, "Control: rewards are dealt out at random among the rollouts of a batch"
+    )
     # paper: 30 denoising steps and temperature 1.6
     denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
     temperature: float = knob(1.0, "Of sampling and of log-probabilities", low=0.01)
@@ -83,29 +110,31 @@ class _Job:
     config: JobConfig
     task: Task
     policy: OpenVLAPolicy
-    world_model: WorldModel
-    reward_model: RewardModel
-    starts: Starts
+    groups: Groups
     hashes: dict[str, str]
+    learnt_from: Sequence[int]
     env: Env | None
-
-    @property
-    def horizon(self) -> int:
-        return self.config.horizon or self.task.horizon
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
-    job = _build(config)
+    env = make_env(get_task(config.task)) if needs_simulator(config) else None
     try:
-        return _optimise(job, run)
+        return optimise(config, run, env)
     finally:
-        if job.env is not None:
-            job.env.close()
+        if env is not None:
+            env.close()
 
 
-def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
-    config = job.config
+def needs_simulator(config: JobConfig) -> bool:
+    """Whether something is played or rendered, so that `optimise` has to be given a simulator."""
+    rendered = not config.starts and not config.key_frames_from
+    return config.environment == "simulator" or config.real_every > 0 or rendered
+
+
+def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
+    """`run`, in an environment of the task where one is needed."""
+    job = _build(config, env)
     policy = job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -113,18 +142,26 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     latest = run.latest_checkpoint()
     begin, metrics = 0, {}
     if latest is not None:
-        begin = int(checkpoint.read_state(latest, policy, optimizer)["step"])
+        progress = checkpoint.read_state(latest, policy, optimizer)
+        begin = int(progress["step"])
         metrics = checkpoint.read_json(latest / "card.json")["metrics"]
+        if isinstance(job.groups, RealGroups):
+            job.groups.spent = int(progress["real_episodes"])
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:
-            checkpoint.write_state(directory, policy, optimizer, progress={"step": iteration})
-            document = card(config, metrics, parents=_parents(config))
+            progress = {"step": iteration}
+            if isinstance(job.groups, RealGroups):
+                progress["real_episodes"] = job.groups.spent
+            checkpoint.write_state(directory, policy, optimizer, progress=progress)
+            document = card(config, metrics, parents=_parents(config), start_ids=job.learnt_from)
             write_policy(directory, policy, document)
 
     if latest is None:
         save(0)
     for iteration in range(begin, config.iterations):
+        if _is_spent(job.groups):
+            break
         if run.stop_requested or run.pause_requested:
             save(iteration)
             return None
@@ -133,9 +170,14 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
             metrics |= _diagnose(job, run, iteration)
         run.log(iteration + 1, metrics)
         run.progress(iteration + 1, config.iterations)
-        if _due(iteration + 1, config.checkpoint_every) or iteration + 1 == config.iterations:
+        last = iteration + 1 == config.iterations or _is_spent(job.groups)
+        if _due(iteration + 1, config.checkpoint_every) or last:
             save(iteration + 1)
     return dict(metrics)
+
+
+def _is_spent(groups: Groups) -> bool:
+    return isinstance(groups, RealGroups) and groups.spent >= groups.budget
 
 
 def _due(iteration: int, every: int) -> bool:
@@ -143,168 +185,173 @@ def _due(iteration: int, every: int) -> bool:
 
 
 def _parents(config: JobConfig) -> dict[str, str]:
-    return {
-        "policy": config.policy,
-        "world_model": config.world_model,
-        "reward_model": config.reward_model,
-    }
+    """Role and directory of every checkpoint that is needed."""
+    parents = {"policy": config.policy}
+    if config.environment == "imagination":
+        parents |= {"world_model": config.world_model, "reward_model": config.reward_model}
+    return parents
 
 
-def _build(config: JobConfig) -> _Job:
+def _build(config: JobConfig, env: Env | None) -> _Job:
     for role, path in _parents(config).items():
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
     task = get_task(config.task)
     policy = load_policy(Path(config.policy))
-    world_model = load_world_model(Path(config.world_model))
-    reward_model = load_reward_model(Path(config.reward_model))
-    check_together(policy, world_model, reward_model, task)
-    env = make_env(task) if config.real_every or not config.starts else None
-    if config.starts:
+    sampling = Sampling(
+        group_size=config.group_size,
+        horizon=config.horizon or task.horizon,
+        temperature=config.temperature,
+        denoising_steps=config.denoising_steps,
+        seed=config.seed,
+    )
+    groups: Groups
+    if config.environment == "simulator":
+        assert env is not None
+        start_ids = _pool(config)
+        groups = RealGroups(env, policy, start_ids, sampling, budget=config.real_budget)
+    else:
+        world_model = load_world_model(Path(config.world_model))
+        reward_model = load_reward_model(Path(config.reward_model))
+        starts, start_ids = _starts(config, task, env)
+        groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
+    return _Job(config, task, policy, groups, hashes, start_ids, env)
+
+
+def _pool(config: JobConfig) -> list[int]:
+    return list(pool_starts(config.pool, config.first_start, config.num_starts))
+
+
+def _starts(config: JobConfig, task: Task, env: Env | None) -> tuple[Starts, list[int]]:
+    """(frames that dreams begin from, ids of the real starts they come from)."""
+    if config.key_frames_from:
+        episodes = load_episodes(config.key_frames_from)
+        starts = key_frames(episodes, config.num_starts, config.seed)
+        start_ids = sorted({episode.start_id for episode in episodes})
+    elif config.starts:
         starts = load_starts(Path(config.starts))
-        if starts.task != task.name:
-            raise ValueError(f"the starts are of {starts.task}, not of {task.name}")
+        start_ids = starts.start_ids.tolist()
     else:
         assert env is not None
-        starts = render_starts(env, list(pool_starts(config.pool, 0, config.num_starts)))
+        start_ids = _pool(config)
+        starts = render_starts(env, start_ids)
+    if starts.task != task.name:
+        raise ValueError(f"the starts are of {starts.task}, not of {task.name}")
     if not len(starts.start_ids):
         raise ValueError("there are no starts to imagine from")
-    hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
-    return _Job(config, task, policy, world_model, reward_model, starts, hashes, env)
+    return starts, start_ids
 
 
 def _iterate(
     job: _Job, optimizer: torch.optim.Optimizer, run: Run, iteration: int
 ) -> dict[str, float]:
     clock = monotonic()
-    rollouts = _imagine_groups(job, run, iteration)
-    imagine_seconds = monotonic() - clock
-    success = torch.tensor([rollout.outcome.success for rollout in rollouts])
-    groups = [rollout.start_id for rollout in rollouts]
+    attempts, rewarded = sample_groups(job.config, job.groups, iteration)
+    seconds = monotonic() - clock
     config = job.config
-    fates = grpo.group_fates(success, groups, low=config.keep_low, high=config.keep_high)
-    returns = grpo.success_returns(success)
-    advantages = grpo.group_advantages(returns, groups)
-    _record(job, run, iteration, rollouts, advantages, fates)
-    kept = [i for i, group in enumerate(groups) if fates[group] == "kept"]
+    starts = [attempt.start_id for attempt in attempts]
+    fates = grpo.group_fates(rewarded, starts, low=config.keep_low, high=config.keep_high)
+    returns = grpo.success_returns(rewarded)
+    advantages = grpo.group_advantages(returns, starts)
+    _record(job, run, iteration, attempts, returns, advantages, fates)
+    kept = [i for i, start in enumerate(starts) if fates[start] == "kept"]
     kept = kept[: config.groups * config.group_size]
-    frames = sum(len(rollout.normalized_actions) for rollout in rollouts)
+    verb = job.groups.verb
+    actions = sum(len(a.policy_frames) for a in attempts) * job.policy.chunk_size
     metrics = {
-        "rollout/success_rate": success.float().mean().item(),
+        "rollout/success_rate": float(np.mean([a.outcome.success for a in attempts])),
         "rollout/reward": returns.mean().item(),
-        "rollout/end_step": float(np.mean([rollout.outcome.end_step for rollout in rollouts])),
-        "rollout/entropy": float(np.mean([r.entropy.mean().item() for r in rollouts])),
+        "rollout/end_step": float(np.mean([a.outcome.end_step for a in attempts])),
+        "rollout/entropy": float(np.mean([a.entropy.mean().item() for a in attempts])),
         "grpo/kept_groups": float(sum(fate == "kept" for fate in fates.values())),
         "grpo/all_fail_groups": float(sum(f == "too_few_successes" for f in fates.values())),
         "grpo/all_success_groups": float(sum(f == "too_many_successes" for f in fates.values())),
-        "time/imagine_seconds": imagine_seconds,
-        "rollout/frames_per_second": frames / imagine_seconds,
+        f"time/{verb}_seconds": seconds,
+        "rollout/frames_per_second": actions / seconds,
     }
+    if isinstance(job.groups, RealGroups):
+        metrics["real/episodes_spent"] = float(job.groups.spent)
     if not kept:
         run.alarm(f"iteration {iteration}: every group was dropped, nothing was learnt")
         return metrics
     clock = monotonic()
-    metrics |= _update(job, optimizer, [rollouts[i] for i in kept], advantages[kept], iteration)
+    metrics |= _update(job, optimizer, [attempts[i] for i in kept], advantages[kept], iteration)
     return metrics | {"time/update_seconds": monotonic() - clock}
 
 
-def _imagine_groups(job: _Job, run: Run, iteration: int) -> list[Rollout]:
-    """Imagine groups, `groups` starts at a time, until enough are informative (paper §3.4)."""
-    config = job.config
-    order = numpy_generator(config.seed, "starts", iteration).permutation(len(job.starts.start_ids))
-    rollouts: list[Rollout] = []
+def sample_groups(
+    config: JobConfig, groups: Groups, iteration: int
+) -> tuple[list[Attempt], Tensor]:
+    """Sample `groups` starts at a time until enough groups are informative (paper §3.4).
+
+    Returns:
+        (attempts, which of them are rewarded [b]).
+    """
+    order = numpy_generator(config.seed, "starts", iteration).permutation(len(groups))
+    attempts: list[Attempt] = []
+    rewarded = torch.zeros(0, dtype=torch.bool)
     for first in range(0, min(config.max_groups, len(order)), config.groups):
-        chosen = order[first : first + config.groups]
-        rollouts += _imagine_batch(job, run, iteration, chosen.tolist())
-        success = torch.tensor([rollout.outcome.success for rollout in rollouts])
-        groups = [rollout.start_id for rollout in rollouts]
-        fates = grpo.group_fates(success, groups, low=config.keep_low, high=config.keep_high)
+        if _is_spent(groups):
+            break
+        batch = groups.sample(iteration, order[first : first + config.groups].tolist())
+        success = torch.tensor([attempt.outcome.success for attempt in batch])
+        if config.shuffle_rewards:
+            random = numpy_generator(config.seed, "shuffled rewards", iteration, first)
+            success = success[torch.from_numpy(random.permutation(len(success)))]
+        attempts += batch
+        rewarded = torch.cat([rewarded, success])
+        starts = [attempt.start_id for attempt in attempts]
+        fates = grpo.group_fates(rewarded, starts, low=config.keep_low, high=config.keep_high)
         if sum(fate == "kept" for fate in fates.values()) >= config.groups:
             break
-    return rollouts
-
-
-def _imagine_batch(job: _Job, run: Run, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
-    config = job.config
-    start_ids = [int(job.starts.start_ids[index]) for index in chosen]
-    frames, rows = group_starts(
-        torch.from_numpy(job.starts.frames[list(chosen)]), start_ids, config.group_size
-    )
-    return imagine(
-        job.world_model,
-        job.policy,
-        job.reward_model,
-        frames,
-        [job.task.instruction] * len(rows),
-        rows=rows,
-        horizon=job.horizon,
-        seed=_iteration_seed(config, iteration),
-        temperature=config.temperature,
-        denoising_steps=config.denoising_steps,
-        rules=job.task.judge,
-    )
-
-
-def _iteration_seed(config: JobConfig, iteration: int) -> int:
-    """A seed of its own for each iteration, so that the same start is dreamt anew."""
-    return int(numpy_generator(config.seed, "iteration", iteration).integers(2**31))
+    return attempts, rewarded
 
 
 def _record(
     job: _Job,
     run: Run,
     iteration: int,
-    rollouts: Sequence[Rollout],
+    attempts: Sequence[Attempt],
+    returns: Tensor,
     advantages: Tensor,
     fates: dict[Any, str],
 ) -> None:
-    """Store the videos of some groups: kept ones first, they are what is learnt from."""
-    config = job.config
-    groups = sorted(fates, key=lambda group: fates[group] != "kept")[: config.record_groups]
-    for rollout, advantage in zip(rollouts, advantages.tolist(), strict=True):
-        if rollout.start_id not in groups:
-            continue
-        seed = _iteration_seed(config, iteration)
-        episode = to_trajectory(
-            rollout,
-            job.task,
-            job.task.instruction,
-            job.policy.normalization,
-            id=f"iteration-{iteration + 1:04d}-{rollout.start_id}-{rollout.member}",
-            lineage={
+    """Store episodes: every real one, for the ledger; of imagined groups some, kept ones first."""
+    groups = list(fates)
+    if not isinstance(job.groups, RealGroups):
+        by_fate = sorted(fates, key=lambda group: fates[group] != "kept")
+        groups = by_fate[: job.config.record_groups]
+    for attempt, reward, advantage in zip(
+        attempts, returns.tolist(), advantages.tolist(), strict=True
+    ):
+        if attempt.start_id in groups:
+            lineage = {
                 "iteration": iteration + 1,
-                "group": rollout.start_id,
-                "member": rollout.member,
-                "reward": grpo.SUCCESS_REWARD * rollout.outcome.success,
+                "group": attempt.start_id,
+                "member": attempt.member,
+                "reward": reward,
                 "advantage": advantage,
-                "fate": fates[rollout.start_id],
+                "fate": fates[attempt.start_id],
                 **job.hashes,
-                "threshold": job.reward_model.success_threshold,
-            },
-            replay={
-                "seed": seed,
-                "temperature": config.temperature,
-                "denoising_steps": config.denoising_steps,
-                "horizon": job.horizon,
-            },
-        )
-        run.record(episode)
+            }
+            run.record(job.groups.trajectory(attempt, iteration, lineage))
 
 
 def _update(
     job: _Job,
     optimizer: torch.optim.Optimizer,
-    rollouts: Sequence[Rollout],
+    attempts: Sequence[Attempt],
     advantages: Tensor,
     iteration: int,
 ) -> dict[str, float]:
     """`mini_batches` clipped updates over the kept trajectories (method.md §4.2)."""
     config, policy = job.config, job.policy
-    order = numpy_generator(config.seed, "mini-batches", iteration).permutation(len(rollouts))
+    order = numpy_generator(config.seed, "mini-batches", iteration).permutation(len(attempts))
     parameters = [p for p in policy.parameters() if p.requires_grad]
     totals: list[dict[str, float]] = []
     for part in np.array_split(order, min(config.mini_batches, len(order))):
-        batch = [rollouts[index] for index in part]
+        batch = [attempts[index] for index in part]
         rows = chunk_rows(batch, advantages[torch.from_numpy(part)], policy.action_dim)
         optimizer.zero_grad(set_to_none=True)
         metrics = grpo.accumulate_gradient(
@@ -325,41 +372,6 @@ def _update(
         optimizer.step()
         totals.append(metrics | {"grpo/gradient_norm": norm.item()})
     return {name: float(np.mean([t[name] for t in totals])) for name in totals[0]}
-
-
-@dataclass(frozen=True)
-class ChunkRows:
-    """Chunks of a mini-batch of trajectories, one row each.
-
-    Attributes:
-        images: uint8 [rows, h, w, 3]: the frame the policy saw.
-        tokens, old_log_probs, advantages, weights: [rows, l]; a weight is 0 beyond the end step.
-    """
-
-    images: Tensor
-    tokens: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    weights: Tensor
-
-
-def chunk_rows(rollouts: Sequence[Rollout], advantages: Tensor, action_dim: int) -> ChunkRows:
-    """Lay the chunks of trajectories out as rows, with each token's share in the loss."""
-    weights, spread = [], []
-    for rollout, advantage in zip(rollouts, advantages, strict=True):
-        chunks, length = rollout.tokens.shape
-        end = torch.tensor([rollout.outcome.end_step])
-        mask = grpo.token_mask(end, num_tokens=chunks * length, action_dim=action_dim)
-        share = grpo.token_weights(mask) / len(rollouts)
-        weights.append(rearrange(share, "1 (n l) -> n l", n=chunks))
-        spread.append(torch.full((chunks, length), float(advantage)))
-    return ChunkRows(
-        images=torch.cat([rollout.policy_frames for rollout in rollouts]),
-        tokens=torch.cat([rollout.tokens for rollout in rollouts]),
-        old_log_probs=torch.cat([rollout.log_probs for rollout in rollouts]),
-        advantages=torch.cat(spread),
-        weights=torch.cat(weights).float(),
-    )
 
 
 def _diagnose(job: _Job, run: Run, iteration: int) -> dict[str, float]:

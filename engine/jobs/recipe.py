@@ -1,28 +1,8 @@
 """The recipe of the shipped demo, as data: which jobs, in which order, with which options."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from engine.jobs.registry import job_config
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One job of the recipe.
-
-    `options` names what differs from the job's defaults; `{name}` in a string stands for the
-    directory of a stage, `{name@last}` for its last checkpoint.
-    """
-
-    name: str
-    job: str
-    options: Mapping[str, Any]
-
-    def config(self, root: Path) -> dict[str, Any]:
-        """The job's whole config for stages that lie in `root`."""
-        return job_config(self.job, _resolve(self.options, root)).to_dict()
+from engine.jobs.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -39,52 +19,35 @@ class Export:
     headline: tuple[tuple[str, str, str], ...]
 
 
-def _resolve(value: Any, root: Path) -> Any:
-    if isinstance(value, str) and value.startswith("{"):
-        name, _, last = value.strip("{}").partition("@")
-        directory = root / name
-        if not last:
-            return str(directory)
-        found = sorted((directory / "checkpoints").glob("step-*"))
-        if not found:
-            raise ValueError(f"stage {name} has no checkpoint yet")
-        return str(found[-1])
-    if isinstance(value, Mapping):
-        return {key: _resolve(item, root) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_resolve(item, root) for item in value]
-    return value
-
-
 STAGES: tuple[Stage, ...] = (
     Stage(
-        "demos",
-        "collect",
-        {"source": "expert", "episodes": 300, "noise": 0.3, "only_successes": True},
+        name="demos",
+        job="collect",
+        options={"source": "expert", "episodes": 300, "noise": 0.3, "only_successes": True},
     ),
-    Stage("play", "collect", {"source": "play", "pool": "play", "episodes": 700}),
+    Stage(name="play", job="collect", options={"source": "play", "pool": "play", "episodes": 700}),
     Stage(
-        "ae",
-        "train_autoencoder",
-        {
+        name="ae",
+        job="train_autoencoder",
+        options={
             "episodes_from": ["{demos}", "{play}"],
             "limit": 400,
             "fit": {"steps": 2500, "learning_rate": 1e-3},
         },
     ),
     Stage(
-        "base",
-        "clone",
-        {
+        name="base",
+        job="clone",
+        options={
             "episodes_from": ["{demos}"],
             "smoothing": 3.0,
             "fit": {"steps": 1000, "decay_steps": 3000, "weight_decay": 0.0},
         },
     ),
     Stage(
-        "wm",
-        "train_world_model",
-        {
+        name="wm",
+        job="train_world_model",
+        options={
             "episodes_from": ["{demos}", "{play}"],
             "normalization_from": ["{demos}"],
             "autoencoder": "{ae@last}",
@@ -94,14 +57,14 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "rollouts",
-        "collect",
-        {"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 512},
+        name="rollouts",
+        job="collect",
+        options={"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 512},
     ),
     Stage(
-        "held_out",
-        "collect",
-        {
+        name="held_out",
+        job="collect",
+        options={
             "source": "policy",
             "policy": "{base@last}",
             "pool": "calibration",
@@ -111,9 +74,9 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "aligned",
-        "train_world_model",
-        {
+        name="aligned",
+        job="train_world_model",
+        options={
             "world_model": "{wm@last}",
             "episodes_from": ["{rollouts}"],
             "replay_from": ["{demos}"],
@@ -125,9 +88,9 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "reward",
-        "train_reward",
-        {
+        name="reward",
+        job="train_reward",
+        options={
             "episodes_from": ["{rollouts}", "{demos}"],
             "batch_size": 48,
             "held_out_from": ["{held_out}"],
@@ -135,9 +98,9 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "fidelity",
-        "fidelity",
-        {
+        name="fidelity",
+        job="fidelity",
+        options={
             "world_model": "{aligned@last}",
             "reward_model": "{reward@last}",
             "episodes_from": ["{held_out}"],
@@ -145,9 +108,9 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "optimised",
-        "optimise",
-        {
+        name="optimised",
+        job="optimise",
+        options={
             "policy": "{base@last}",
             "world_model": "{aligned@last}",
             "reward_model": "{reward@last}",
@@ -159,12 +122,16 @@ STAGES: tuple[Stage, ...] = (
         },
     ),
     Stage(
-        "calibration_base",
-        "evaluate",
-        {"policy": "{base@last}", "pool": "calibration", "episodes": 100},
+        name="calibration_base",
+        job="evaluate",
+        options={"policy": "{base@last}", "pool": "calibration", "episodes": 100},
     ),
-    Stage("test_base", "evaluate", {"policy": "{base@last}", "episodes": 400}),
-    Stage("test_optimised", "evaluate", {"policy": "{optimised@last}", "episodes": 400}),
+    Stage(name="test_base", job="evaluate", options={"policy": "{base@last}", "episodes": 400}),
+    Stage(
+        name="test_optimised",
+        job="evaluate",
+        options={"policy": "{optimised@last}", "episodes": 400},
+    ),
 )
 
 EXPORTS: tuple[Export, ...] = (

@@ -15,9 +15,12 @@ JOBS = (
     "train_world_model",
     "train_reward",
     "optimise",
+    "prefer",
+    "choose",
     "evaluate",
     "fidelity",
     "demo",
+    "study",
 )
 
 

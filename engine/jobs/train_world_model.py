@@ -52,6 +52,12 @@ class JobConfig(Config):
     predict_changes: bool = knob(
         True, "Predict scaled changes from the last context latent instead of latents"
     )
+    anchored: bool = knob(
+        False, "Variant: the first context frame is the episode's, in training and in dreams"
+    )
+    context_noise: bool = knob(
+        True, "Noise the context as far as the transformer says; off is a variant (no noise)"
+    )
     timestep_ratio: float = knob(
         0.0, "Times are moved towards noise by this ratio; 0 keeps the model's own", low=0.0
     )
@@ -109,7 +115,10 @@ def cut_clips(model: LatentWorldModel, episodes: EpisodeSet, normalization: Norm
     for index in range(len(episodes)):
         starts = clip_starts(int(episodes.lengths[index]), model.chunk_size)
         frames = clip_frames(
-            starts, context_frames=model.context_frames, chunk_size=model.chunk_size
+            starts,
+            context_frames=model.context_frames,
+            chunk_size=model.chunk_size,
+            anchored=model.anchored,
         )
         frame_rows.append(episodes.first_frame[index] + frames)
         action_rows.append(first_action[index] + clip_actions(starts, chunk_size=model.chunk_size))
@@ -131,6 +140,8 @@ def encode_moments(autoencoder: Autoencoder, frames: Tensor) -> tuple[Tensor, Te
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train the transformer; the autoencoder stays as it is and is stored beside it."""
     model = _model(config)
+    if config.anchored:
+        model.config = model.config.replace(anchored=True)
     own = load_episodes(config.episodes_from)
     replay = load_episodes(config.replay_from) if config.replay_from else []
     statistics = action_statistics(
@@ -151,16 +162,15 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         model.config = model.config.replace(change_scale=scale)
     if config.timestep_ratio:
         model.config = model.config.replace(timestep_ratio=config.timestep_ratio)
-    size = model.config.image_size
     metrics: dict[str, Any] = {}
 
     def batch_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(config.seed, "world model batch", step)
         latents, actions = _mixed_batch(sources, config, random)
-        return _loss(model, latents, actions, random, size), {}
+        return _loss(model, latents, actions, random, noisy_context=config.context_noise), {}
 
     def save(directory: Path) -> None:
-        metrics["world_model/held_out_loss"] = validation_loss(model, held_out, config.seed)
+        metrics["world_model/held_out_loss"] = validation_loss(model, held_out, config)
         run.log(run_step(directory), dict(metrics))
         write_world_model(
             directory,
@@ -176,7 +186,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     if not fit(model.transformer, batch_loss, run, config.fit, prefix="world_model", save=save):
         return None
-    return {"world_model/held_out_loss": validation_loss(model, held_out, config.seed)}
+    return {"world_model/held_out_loss": validation_loss(model, held_out, config)}
 
 
 def write_world_model(
@@ -235,7 +245,8 @@ def _loss(
     latents: Tensor,
     actions: Tensor,
     random: np.random.Generator,
-    size: int,
+    *,
+    noisy_context: bool,
 ) -> Tensor:
     noise = torch.from_numpy(random.standard_normal(latents.shape, dtype=np.float32))
     normal = torch.from_numpy(random.standard_normal(len(latents), dtype=np.float32))
@@ -243,7 +254,18 @@ def _loss(
     if model.config.timestep_ratio:
         timesteps = shift_timesteps(timesteps, model.config.timestep_ratio)
     targets = to_targets(latents, model.context_frames, model.config.change_scale)
-    return training_loss(model.transformer, targets, actions, noise, timesteps, size, size).mean()
+    size = model.config.image_size
+    losses = training_loss(
+        model.transformer,
+        targets,
+        actions,
+        noise,
+        timesteps,
+        size,
+        size,
+        noisy_context=noisy_context,
+    )
+    return losses.mean()
 
 
 def to_targets(latents: Tensor, context_frames: int, change_scale: float) -> Tensor:
@@ -268,13 +290,13 @@ def measure_changes(clips: Clips, context_frames: int) -> float:
 
 
 @torch.no_grad()
-def validation_loss(model: LatentWorldModel, clips: Clips, seed: int) -> float:
+def validation_loss(model: LatentWorldModel, clips: Clips, config: JobConfig) -> float:
     """Mean training loss over at most 128 held-out clips with fixed noise and times."""
-    random = numpy_generator(seed, "validation")
+    random = numpy_generator(config.seed, "validation")
     chosen = random.permutation(len(clips.frame_rows))[:128]
-    size = model.config.image_size
     losses = []
     for part in np.array_split(chosen, max(1, len(chosen) // 32)):
         latents, actions = clips.batch(part, random)
-        losses.append(_loss(model, latents, actions, random, size).item())
+        loss = _loss(model, latents, actions, random, noisy_context=config.context_noise)
+        losses.append(loss.item())
     return float(np.mean(losses))

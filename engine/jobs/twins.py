@@ -10,6 +10,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 
 from engine.images import to_model, to_pixels
+from engine.imagination import next_context
 from engine.seeding import row_generators
 from engine.types import Trajectory
 from engine.world_model.model import LatentWorldModel
@@ -46,7 +47,7 @@ def imagine_twins(
     for chunk in range(chunks):
         generators = row_generators(seed, "world model", chunk, rows=rows)
         future = model.predict(context, y[chunk], generators, denoising_steps)
-        context = torch.cat([context, future], dim=1)[:, -model.context_frames :]
+        context = next_context(context, future, anchored=model.anchored)
         video.append(_decode(model, future))
     frames = torch.cat(video, dim=1).numpy()
     return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]

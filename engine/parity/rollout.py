@@ -30,6 +30,8 @@ class ToyWorldModel:
     """A `WorldModel` of a rollout file: the real transformer, the file's linear autoencoder, and
     its stored noise, a chunk at a time."""
 
+    anchored = False
+
     def __init__(self, scalars: dict[str, Any], tensors: dict[str, Tensor], stdit: STDiT) -> None:
         self.transformer = stdit
         self.tensors = tensors

@@ -149,6 +149,8 @@ def training_loss(
     timesteps: Float[Tensor, " b"],
     height: int,
     width: int,
+    *,
+    noisy_context: bool = True,
 ) -> Float[Tensor, " b"]:
     """Loss of each clip: the last k frames are denoised, those before are context.
 
@@ -160,10 +162,13 @@ def training_loss(
         noise: one draw for the whole clip, context frames too.
         timesteps: in [0, 1000], already transformed.
         height, width: size of the image in pixels.
+        noisy_context: off leaves the context clean, as it is in a rollout.
     """
     n = latents.shape[2] - actions.shape[1]
-    given = timesteps.new_full(timesteps.shape, transformer.config.context_timestep)
-    context = add_noise(latents[:, :, :n], noise[:, :, :n], given)
+    context = latents[:, :, :n]
+    if noisy_context:
+        given = timesteps.new_full(timesteps.shape, transformer.config.context_timestep)
+        context = add_noise(context, noise[:, :, :n], given)
     noisy = add_noise(latents[:, :, n:], noise[:, :, n:], timesteps)
     cache = transformer.context(context, height, width)
     velocity = transformer.denoise(cache, noisy, timesteps, transformer.embed_actions(actions))

@@ -38,6 +38,9 @@ class WorldModelConfig(Config):
         "this; 0 predicts the latents themselves, as the released checkpoints",
         low=0.0,
     )
+    anchored: bool = knob(
+        False, "The first context latent stays the start's, so that it is never forgotten"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,6 +98,11 @@ class LatentWorldModel(nn.Module):
     def context_frames(self) -> int:
         """Latents `predict` needs."""
         return self.config.transformer.context_frames
+
+    @property
+    def anchored(self) -> bool:
+        """Whether the first of the context latents is always the start's."""
+        return self.config.anchored
 
     @property
     def chunk_size(self) -> int:

@@ -4,7 +4,19 @@ from jaxtyping import install_import_hook
 
 install_import_hook("engine", "beartype.beartype")
 
+from pathlib import Path
+
+import pytest
 import torch
+
+from tests.engine.tiny import build_tiny_world
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """(the directory of the tiny world's runs, its checkpoints by role), made once."""
+    root = tmp_path_factory.mktemp("tiny")
+    return root, build_tiny_world(root)

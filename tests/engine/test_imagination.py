@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.imagination import Imagination, check_together
+from engine.imagination import Imagination, check_together, next_context
 from engine.protocols import Env, LabelStore, Policy, RewardModel, Run, TrajectoryStore, WorldModel
 from engine.tasks import Task
 from engine.types import JudgeRules, Outcome
@@ -73,6 +73,28 @@ def test_latents_are_carried_unrounded_into_the_next_chunk() -> None:
         dream.step()
     # Twenty steps of 0.001 are 2.55 grey levels; carried rounded they would never leave 100.
     assert dream.frames()[0, -1, 0, 0, 0].item() == 102
+
+
+def test_the_context_slides_unless_the_world_is_anchored() -> None:
+    context = torch.arange(3.0).reshape(1, 3, 1, 1, 1)
+    future = torch.tensor([8.0, 9.0]).reshape(1, 2, 1, 1, 1)
+    assert next_context(context, future, anchored=False).flatten().tolist() == [2.0, 8.0, 9.0]
+    assert next_context(context, future, anchored=True).flatten().tolist() == [0.0, 8.0, 9.0]
+
+
+class FirstLatentWorld(AddingWorldModel):
+    """The future is a quarter darker than the first context latent, which it thus tells."""
+
+    def predict(self, latents, actions, generators, denoising_steps):  # type: ignore[no-untyped-def]
+        return latents[:, :1].repeat(1, self.chunk_size, 1, 1, 1) - 0.25
+
+
+@pytest.mark.parametrize(("anchored", "last"), [(False, 36), (True, 68)])
+def test_only_an_anchored_world_remembers_its_first_frame(anchored: bool, last: int) -> None:
+    dream = _dream(world_model=FirstLatentWorld(anchored=anchored))
+    for _ in range(3):
+        dream.step()
+    assert dream.frames()[0, -1, 0, 0, 0].item() == last
 
 
 def test_the_policy_is_asked_once_a_chunk() -> None:

@@ -10,7 +10,7 @@ from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo import in_words
-from engine.jobs.optimise import chunk_rows
+from engine.jobs.groups import chunk_rows
 from engine.jobs.recipe import STAGES
 from engine.jobs.train_reward import cut_windows, scores
 from engine.jobs.train_world_model import to_targets
@@ -140,14 +140,14 @@ def test_starts_survive_the_file_and_unknown_ones_are_named(tmp_path: Path) -> N
 def test_every_stage_of_the_recipe_is_a_valid_config(tmp_path: Path) -> None:
     for stage in STAGES:
         (tmp_path / stage.name / "checkpoints" / "step-000001").mkdir(parents=True)
-    configs = [stage.config(tmp_path) for stage in STAGES]
+    configs = [stage.config(tmp_path.joinpath) for stage in STAGES]
     assert all(configs)
 
 
 def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None:
     [stage] = [stage for stage in STAGES if stage.name == "rollouts"]
     with pytest.raises(ValueError, match="stage base has no checkpoint yet"):
-        stage.config(tmp_path)
+        stage.config(tmp_path.joinpath)
 
 
 def test_a_figure_is_told_with_its_unit_and_its_interval() -> None:

@@ -18,17 +18,11 @@ from engine.jobs.twins import imagine_twins
 from engine.loading import load_world_model
 from engine.manifest import file_sha256
 from engine.run_directory import read_ledger
-from tests.engine.tiny import build_tiny_world, do, fit, last_checkpoint
+from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 Tiny = tuple[Path, dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    root = tmp_path_factory.mktemp("tiny")
-    return root, build_tiny_world(root)
 
 
 def _optimise_options(models: dict[str, str], **changes: Any) -> dict[str, Any]:

@@ -60,3 +60,11 @@ def test_clips_equal_the_official_ones() -> None:
         tensors["clips.action"].numpy(),
         atol=1e-5,
     )
+
+
+def test_an_anchored_clip_begins_with_the_first_frame() -> None:
+    starts = np.array([0, 5])
+    slid = clip_frames(starts, context_frames=3, chunk_size=2)
+    anchored = clip_frames(starts, context_frames=3, chunk_size=2, anchored=True)
+    assert slid.tolist() == [[0, 0, 0, 1, 2], [3, 4, 5, 6, 7]]
+    assert anchored.tolist() == [[0, 0, 0, 1, 2], [0, 4, 5, 6, 7]]

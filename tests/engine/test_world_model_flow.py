@@ -87,6 +87,20 @@ def test_training_loss_is_that_of_the_whole_network_on_noised_context() -> None:
     )
 
 
+@torch.no_grad()
+def test_without_context_noise_the_context_is_clean_as_in_a_rollout() -> None:
+    transformer = trained(SMALL)
+    latents, times, actions, mask = inputs(SMALL, 2, 6, 6)
+    noise = torch.randn(latents.shape, generator=generator(9))
+    noisy = add_noise(latents, noise, times)
+    noisy[:, :, :4] = latents[:, :, :4]
+    velocity = transformer(noisy, times, actions, mask, 64, 64)[:, :, 4:]
+    torch.testing.assert_close(
+        training_loss(transformer, latents, actions, noise, times, 64, 64, noisy_context=False),
+        (velocity - (latents - noise)[:, :, 4:]).square().mean((1, 2, 3, 4)),
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_one_batch_can_be_learnt_by_heart() -> None:

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from engine.checkpoint import write_json
 from engine.jobs.registry import job_config, run_job
+from engine.jobs.stages import Stage, resolve
+from engine.jobs.stages import last_checkpoint as last
 from engine.run_directory import RunDirectory
 
 TRUNK = {"width": 16, "depth": 2, "num_heads": 2, "mlp_dim": 32, "patch_size": 16}
@@ -28,17 +31,22 @@ REWARD = {
 
 
 def do(job: str, directory: Path, **options: Any) -> dict[str, Any] | None:
-    """Run a job in this process; its metrics."""
+    """Run a job in this process and leave what a worker leaves; its metrics."""
     run = RunDirectory(directory)
     try:
-        return run_job(job, job_config(job, options).to_dict(), run)
+        config = job_config(job, options).to_dict()
+        write_json(directory / "config.json", {"job": job, "config": config})
+        metrics = run_job(job, config, run)
+        if metrics is not None:
+            run.result(metrics)
+        return metrics
     finally:
         run.close()
 
 
 def last_checkpoint(directory: Path) -> str:
     """The newest checkpoint of a run directory."""
-    return str(sorted((directory / "checkpoints").glob("step-*"))[-1])
+    return str(last(directory))
 
 
 def fit(steps: int) -> dict[str, Any]:
@@ -46,48 +54,66 @@ def fit(steps: int) -> dict[str, Any]:
     return {"steps": steps, "warmup_steps": 1, "log_every": 2, "checkpoint_every": 100}
 
 
+BOTH = ["{demos}", "{play}"]
+STAGES = (
+    Stage(
+        name="demos",
+        job="collect",
+        options={"episodes": 4, "only_successes": True, "noise": 0.1},
+    ),
+    Stage(name="play", job="collect", options={"source": "play", "pool": "play", "episodes": 4}),
+    Stage(
+        name="ae",
+        job="train_autoencoder",
+        options={
+            "episodes_from": BOTH,
+            "held_out": 1,
+            "batch_size": 4,
+            "model": AUTOENCODER,
+            "fit": fit(4),
+        },
+    ),
+    Stage(
+        name="wm",
+        job="train_world_model",
+        options={
+            "episodes_from": BOTH,
+            "held_out": 1,
+            "batch_size": 4,
+            "autoencoder": "{ae@last}",
+            "transformer": TRANSFORMER,
+            "fit": fit(4),
+        },
+    ),
+    Stage(
+        name="policy",
+        job="clone",
+        options={
+            "episodes_from": ["{demos}"],
+            "held_out": 1,
+            "batch_size": 4,
+            "model": POLICY,
+            "fit": fit(4),
+        },
+    ),
+    Stage(
+        name="reward",
+        job="train_reward",
+        options={
+            "episodes_from": BOTH,
+            "held_out_share": 0.3,
+            "batch_size": 4,
+            "autoencoder": "{ae@last}",
+            "model": REWARD,
+            "fit": fit(4),
+        },
+    ),
+)
+
+
 def build_tiny_world(root: Path) -> dict[str, str]:
     """Collect, clone and train everything in miniature; checkpoint directories by role."""
-    do("collect", root / "demos", episodes=4, only_successes=True, noise=0.1)
-    do("collect", root / "play", source="play", pool="play", episodes=4)
-    both = [str(root / "demos"), str(root / "play")]
-    do(
-        "train_autoencoder",
-        root / "ae",
-        episodes_from=both,
-        held_out=1,
-        batch_size=4,
-        model=AUTOENCODER,
-        fit=fit(4),
-    )
-    do(
-        "train_world_model",
-        root / "wm",
-        episodes_from=both,
-        held_out=1,
-        batch_size=4,
-        autoencoder=last_checkpoint(root / "ae"),
-        transformer=TRANSFORMER,
-        fit=fit(4),
-    )
-    do(
-        "clone",
-        root / "policy",
-        episodes_from=both[:1],
-        held_out=1,
-        batch_size=4,
-        model=POLICY,
-        fit=fit(4),
-    )
-    do(
-        "train_reward",
-        root / "reward",
-        episodes_from=both,
-        held_out_share=0.3,
-        batch_size=4,
-        autoencoder=last_checkpoint(root / "ae"),
-        model=REWARD,
-        fit=fit(4),
-    )
+    for stage in STAGES:
+        do(stage.job, root / stage.name, **resolve(stage.options, root.joinpath))
     roles = {"policy": "policy", "world_model": "wm", "reward_model": "reward"}
     return {role: last_checkpoint(root / name) for role, name in roles.items()}

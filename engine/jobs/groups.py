@@ -1,0 +1,280 @@
+"""Groups of episodes from the same start, for GRPO: imagined, or played in the simulator."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from engine import grpo
+from engine.data.starts import Starts
+from engine.envs.episode import record_episode
+from engine.jobs.actors import PolicyActor
+from engine.policy.model import OpenVLAPolicy
+from engine.protocols import Env, RewardModel, WorldModel
+from engine.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
+from engine.seeding import member_seed, numpy_generator
+from engine.tasks import Task
+from engine.types import Outcome, Trajectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the episodes of a group are drawn.
+
+    `horizon` is the most actions of an imagined episode; the simulator plays the task's.
+    """
+
+    group_size: int
+    horizon: int
+    temperature: float
+    denoising_steps: int
+    seed: int
+
+    def iteration_seed(self, iteration: int) -> int:
+        """A seed of its own for each iteration, so that the same start is played anew."""
+        return int(numpy_generator(self.seed, "iteration", iteration).integers(2**31))
+
+
+@runtime_checkable
+class Attempt(Protocol):
+    """One episode of a group, as the update sees it."""
+
+    @property
+    def start_id(self) -> int: ...
+    @property
+    def member(self) -> int: ...
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def policy_frames(self) -> UInt8[Tensor, "chunks h w 3"]: ...
+    @property
+    def tokens(self) -> Int64[Tensor, "chunks l"]: ...
+    @property
+    def log_probs(self) -> Float[Tensor, "chunks l"]: ...
+    @property
+    def entropy(self) -> Float[Tensor, "..."]: ...
+
+
+@runtime_checkable
+class Groups(Protocol):
+    """Where groups come from."""
+
+    verb: str
+
+    def __len__(self) -> int:
+        """Starts to choose from."""
+        ...
+
+    def sample(self, iteration: int, chosen: Sequence[int]) -> Sequence[Attempt]:
+        """`group_size` attempts from each chosen start (indices), in order."""
+        ...
+
+    def trajectory(self, attempt: Any, iteration: int, lineage: Mapping[str, Any]) -> Trajectory:
+        """The attempt as it is stored."""
+        ...
+
+
+class ImaginedGroups:
+    """Groups dreamt in the world model and judged by the reward model (method.md §4.3)."""
+
+    verb = "imagine"
+
+    def __init__(
+        self,
+        task: Task,
+        policy: OpenVLAPolicy,
+        world_model: WorldModel,
+        reward_model: RewardModel,
+        starts: Starts,
+        sampling: Sampling,
+    ) -> None:
+        check_together(policy, world_model, reward_model, task)
+        self._task, self._policy, self._sampling = task, policy, sampling
+        self._world_model, self._reward_model = world_model, reward_model
+        self._starts = starts
+        self._origins = dict(zip(starts.start_ids.tolist(), starts.origins, strict=False))
+
+    def __len__(self) -> int:
+        """Starts to choose from."""
+        return len(self._starts.start_ids)
+
+    def sample(self, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
+        """Imagine all rows of all groups in one batch."""
+        sampling = self._sampling
+        frames, rows = group_starts(
+            torch.from_numpy(self._starts.frames[list(chosen)]),
+            [int(self._starts.start_ids[index]) for index in chosen],
+            sampling.group_size,
+        )
+        return imagine(
+            self._world_model,
+            self._policy,
+            self._reward_model,
+            frames,
+            [self._task.instruction] * len(rows),
+            rows=rows,
+            horizon=sampling.horizon,
+            seed=sampling.iteration_seed(iteration),
+            temperature=sampling.temperature,
+            denoising_steps=sampling.denoising_steps,
+            rules=self._task.judge,
+        )
+
+    def trajectory(
+        self, attempt: Rollout, iteration: int, lineage: Mapping[str, Any]
+    ) -> Trajectory:
+        """The rollout with what is needed to dream it again."""
+        known = {"threshold": self._reward_model.success_threshold}
+        if attempt.start_id in self._origins:
+            known["key_frame"] = self._origins[attempt.start_id]
+        sampling = self._sampling
+        return to_trajectory(
+            attempt,
+            self._task,
+            self._task.instruction,
+            self._policy.normalization,
+            id=_episode_id(iteration, attempt),
+            lineage={**lineage, **known},
+            replay={
+                "seed": sampling.iteration_seed(iteration),
+                "temperature": sampling.temperature,
+                "denoising_steps": sampling.denoising_steps,
+                "horizon": sampling.horizon,
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealAttempt:
+    """An episode played in the simulator."""
+
+    member: int
+    episode: Trajectory
+    policy_frames: UInt8[Tensor, "chunks h w 3"]
+    tokens: Int64[Tensor, "chunks l"]
+    log_probs: Float[Tensor, "chunks l"]
+    entropy: Float[Tensor, " chunks"]
+
+    @property
+    def start_id(self) -> int:
+        """The start it was played from."""
+        return self.episode.start_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """As the simulator judged it."""
+        return self.episode.outcome
+
+
+class RealGroups:
+    """Groups played in the simulator until the budget of real episodes is spent.
+
+    The last group is as large as the budget allows. `spent` is what a resumed run restores; an
+    interrupted iteration is played again to the same episodes, which the ledger counts once.
+    """
+
+    verb = "play"
+
+    def __init__(
+        self,
+        env: Env,
+        policy: OpenVLAPolicy,
+        start_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        budget: int,
+    ) -> None:
+        self.spent, self.budget = 0, budget
+        self._env, self._policy, self._sampling = env, policy, sampling
+        self._start_ids = list(start_ids)
+
+    def __len__(self) -> int:
+        """Starts to choose from."""
+        return len(self._start_ids)
+
+    def sample(self, iteration: int, chosen: Sequence[int]) -> list[RealAttempt]:
+        """Play the groups one episode after the other; fewer, or none, at the budget's end."""
+        rows = [
+            (self._start_ids[index], member)
+            for index in chosen
+            for member in range(self._sampling.group_size)
+        ][: self.budget - self.spent]
+        self.spent += len(rows)
+        return [self._play(iteration, *row) for row in rows]
+
+    def _play(self, iteration: int, start_id: int, member: int) -> RealAttempt:
+        actor = PolicyActor(
+            self._policy, self._env.task.instruction, temperature=self._sampling.temperature
+        )
+        episode = record_episode(
+            self._env,
+            actor,
+            episode_id=f"played-{iteration}-{start_id}-{member}",
+            start_id=start_id,
+            seed=member_seed(self._sampling.iteration_seed(iteration), member),
+            steps_after_success=0,
+            lineage={"use": "policy", "source": "policy", "policy": f"iteration {iteration}"},
+        )
+        arrays = {name: torch.from_numpy(array) for name, array in episode.arrays.items()}
+        looked_at = range(0, len(episode.actions), self._policy.chunk_size)
+        return RealAttempt(
+            member=member,
+            episode=episode,
+            policy_frames=torch.from_numpy(episode.frames[list(looked_at)]),
+            tokens=arrays["tokens"],
+            log_probs=arrays["log_probs"],
+            entropy=arrays["entropy"],
+        )
+
+    def trajectory(
+        self, attempt: RealAttempt, iteration: int, lineage: Mapping[str, Any]
+    ) -> Trajectory:
+        """The episode with its place in the run."""
+        return replace(
+            attempt.episode,
+            id=_episode_id(iteration, attempt),
+            lineage={**attempt.episode.lineage, **lineage},
+        )
+
+
+@dataclass(frozen=True)
+class ChunkRows:
+    """Chunks of a mini-batch of trajectories, one row each.
+
+    Attributes:
+        images: uint8 [rows, h, w, 3]: the frame the policy saw.
+        tokens, old_log_probs, advantages, weights: [rows, l]; a weight is 0 beyond the end step.
+    """
+
+    images: Tensor
+    tokens: Tensor
+    old_log_probs: Tensor
+    advantages: Tensor
+    weights: Tensor
+
+
+def chunk_rows(attempts: Sequence[Attempt], advantages: Tensor, action_dim: int) -> ChunkRows:
+    """Lay the chunks of trajectories out as rows, with each token's share in the loss."""
+    weights, spread = [], []
+    for attempt, advantage in zip(attempts, advantages, strict=True):
+        chunks, length = attempt.tokens.shape
+        end = torch.tensor([attempt.outcome.end_step])
+        mask = grpo.token_mask(end, num_tokens=chunks * length, action_dim=action_dim)
+        share = grpo.token_weights(mask) / len(attempts)
+        weights.append(rearrange(share, "1 (n l) -> n l", n=chunks))
+        spread.append(torch.full((chunks, length), float(advantage)))
+    return ChunkRows(
+        images=torch.cat([attempt.policy_frames for attempt in attempts]),
+        tokens=torch.cat([attempt.tokens for attempt in attempts]),
+        old_log_probs=torch.cat([attempt.log_probs for attempt in attempts]),
+        advantages=torch.cat(spread),
+        weights=torch.cat(weights).float(),
+    )
+
+
+def _episode_id(iteration: int, attempt: Attempt) -> str:
+    return f"iteration-{iteration + 1:04d}-{attempt.start_id}-{attempt.member}"

@@ -1,0 +1,132 @@
+"""Stages: jobs that build on each other, each in a run directory of its own, done once.
+
+A finished stage is adopted when its config is what would be run now; that is all that makes a
+recipe or a study resumable.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import checkpoint
+from engine.config import Config, knob
+from engine.events import read_events
+from engine.jobs.registry import job_config, run_job
+from engine.run_directory import RunDirectory
+
+Locate = Callable[[str], Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Config):
+    """One job of a recipe or a study.
+
+    `options` names what differs from the job's defaults; `{name}` in a string stands for the
+    directory of a stage, `{name@last}` for its last checkpoint.
+    """
+
+    name: str = knob(help="Its name, and its directory's")
+    job: str = knob(help="Which job it is")
+    options: dict[str, Any] = knob(help="What differs from the job's defaults", factory=dict)
+
+    def config(self, locate: Locate) -> dict[str, Any]:
+        """The job's whole config for stages that lie where `locate` says.
+
+        Raises:
+            ValueError: unknown options, or a stage whose checkpoint is not there yet.
+        """
+        return job_config(self.job, resolve(self.options, locate)).to_dict()
+
+
+def references(value: Any) -> Iterator[str]:
+    """Names of the stages that options mention."""
+    if isinstance(value, str) and value.startswith("{"):
+        yield value.strip("{}").partition("@")[0]
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from references(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from references(item)
+
+
+def resolve(value: Any, locate: Locate) -> Any:
+    """Options with their references replaced by directories."""
+    if isinstance(value, str) and value.startswith("{"):
+        name, _, last = value.strip("{}").partition("@")
+        directory = locate(name)
+        return str(last_checkpoint(directory) if last else directory)
+    if isinstance(value, Mapping):
+        return {key: resolve(item, locate) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolve(item, locate) for item in value]
+    return value
+
+
+def last_checkpoint(directory: Path) -> Path:
+    """The last checkpoint of a stage.
+
+    Raises:
+        ValueError: it has none.
+    """
+    found = sorted((directory / "checkpoints").glob("step-*"))
+    if not found:
+        raise ValueError(f"stage {directory.name} has no checkpoint yet")
+    return found[-1]
+
+
+def finished_result(directory: Path) -> dict[str, Any] | None:
+    """What the run in a directory returned, without touching the directory; None if unfinished."""
+    path = directory / "events.jsonl"
+    if not path.is_file():
+        return None
+    results = [event["metrics"] for _, event in read_events(path) if event["kind"] == "result"]
+    return results[-1] if results else None
+
+
+def is_same(directory: Path, job: str, config: Mapping[str, Any]) -> bool:
+    """Whether a directory holds a run of this job with this config."""
+    path = directory / "config.json"
+    if not path.is_file():
+        return False
+    stored = checkpoint.read_json(path)
+    if stored["job"] != job:
+        return False
+    # Options newer than the stored run count as their defaults.
+    return job_config(job, stored["config"]).to_dict() == config
+
+
+def run_stage(
+    name: str, job: str, config: Mapping[str, Any], directory: Path, parent: RunDirectory
+) -> dict[str, Any] | None:
+    """Run a stage, unless it is done; None where the parent was asked to stop or to pause.
+
+    Raises:
+        ValueError: the directory holds a run with other options.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if (directory / "config.json").exists() and not is_same(directory, job, config):
+        raise ValueError(f"stage {name} was run with other options; remove {directory}")
+
+    def forward(event: dict[str, Any]) -> None:
+        if event["kind"] == "metric":
+            values = {f"{name}/{metric}": v for metric, v in event["metrics"].items()}
+            parent.log(event["step"], values)
+
+    run = RunDirectory(directory, listener=forward, obeys=parent.directory)
+    try:
+        done = run.finished_result()
+        if done is not None:
+            return done
+        checkpoint.write_json(directory / "config.json", {"job": job, "config": dict(config)})
+        run.state("running")
+        metrics = run_job(job, config, run)
+        if metrics is None:
+            run.state("paused")
+            return None
+        run.result(metrics)
+        run.state("done")
+        return metrics
+    finally:
+        run.close()

@@ -1,0 +1,85 @@
+"""How attempts become rewarded groups, with attempts written down by hand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.jobs.collect import JobConfig as CollectConfig
+from engine.jobs.collect import plan
+from engine.jobs.optimise import JobConfig, sample_groups
+from engine.types import Outcome, Trajectory
+
+
+@dataclass(frozen=True)
+class Written:
+    """An attempt that is only its outcome."""
+
+    start_id: int
+    member: int
+    outcome: Outcome
+    policy_frames: Tensor = field(default_factory=lambda: torch.zeros(1, 2, 2, 3).byte())
+    tokens: Tensor = field(default_factory=lambda: torch.zeros(1, 4).long())
+    log_probs: Tensor = field(default_factory=lambda: torch.zeros(1, 4))
+    entropy: Tensor = field(default_factory=lambda: torch.zeros(1))
+
+
+class WrittenGroups:
+    """Ten starts of four attempts, of which the first succeeds."""
+
+    verb = "write"
+
+    def __len__(self) -> int:
+        return 10
+
+    def sample(self, iteration: int, chosen: Sequence[int]) -> list[Written]:
+        return [Written(s, m, Outcome(m == 0, 8)) for s in chosen for m in range(4)]
+
+    def trajectory(self, attempt: Any, iteration: int, lineage: Mapping[str, Any]) -> Trajectory:
+        raise AssertionError("nothing is recorded here")
+
+
+def _rewarded(**changes: Any) -> list[list[bool]]:
+    config = JobConfig(groups=5, max_groups=10, group_size=4, **changes)
+    return [sample_groups(config, WrittenGroups(), i)[1].tolist() for i in range(3)]
+
+
+def test_rewards_are_successes_unless_they_are_shuffled() -> None:
+    assert _rewarded() == [[True, False, False, False] * 5] * 3
+
+
+def test_shuffled_rewards_are_dealt_out_anew_within_each_batch_and_repeat_with_the_seed() -> None:
+    first = _rewarded(shuffle_rewards=True)
+    assert first == _rewarded(shuffle_rewards=True) != _rewarded(shuffle_rewards=True, seed=1)
+    assert [sum(batch[:20]) for batch in first] == [5, 5, 5]
+    assert first[0][:20] != first[1][:20]
+
+
+def test_a_shuffled_batch_is_what_decides_whether_more_groups_are_needed() -> None:
+    # Shuffled successes pile up in some groups and leave others without any.
+    assert {len(batch) for batch in _rewarded(shuffle_rewards=True)} == {40}
+
+
+def test_episodes_are_planned_start_by_start_and_the_first_keeps_the_seed() -> None:
+    planned = plan(CollectConfig(pool="budget", episodes=4, episodes_per_start=2, seed=7), "push")
+    names, starts, seeds = zip(*planned, strict=True)
+    assert names[:2] == ("push-expert-200000-7", "push-expert-200000-7-1")
+    assert starts == (200_000, 200_000, 200_001, 200_001)
+    assert seeds[0] == 7 and len(set(seeds)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"episodes": 5}, "5 episodes cannot be 2 of each start"),
+        ({"episodes": 4, "only_successes": True}, "set episodes_per_start=1"),
+    ],
+)
+def test_episodes_that_cannot_be_shared_out_are_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        plan(CollectConfig(pool="budget", episodes_per_start=2, **changes), "push")

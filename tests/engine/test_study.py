@@ -1,0 +1,255 @@
+"""A study in miniature: laid out, adopted, killed, resumed, reported."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.jobs.recipe import STAGES as RECIPE
+from engine.jobs.registry import job_config
+from engine.jobs.study import JobConfig, command, run
+from engine.jobs.study_plan import Planned, check_leaks, plan_study
+from engine.manifest import file_sha256
+from engine.run_directory import RunDirectory, read_ledger, write_control
+from tests.engine import tiny as world
+
+STUDY = Path(__file__).parents[2] / "docs" / "study.json"
+
+Tiny = tuple[Path, dict[str, str]]
+
+
+def _plan(config: JobConfig) -> list[Planned]:
+    return plan_study(
+        shared=config.shared,
+        per_seed=config.per_seed,
+        seeds=config.seeds,
+        sizes=config.sizes,
+        arms={arm.name: arm.policy for arm in config.chosen_arms()},
+        test=config.test,
+    )
+
+
+def _small(**changes: Any) -> JobConfig:
+    """Two arms on one collected start pool; nothing is run."""
+    values: dict[str, Any] = {
+        "seeds": [3, 4],
+        "sizes": {"P": 6},
+        "shared": [{"name": "base", "job": "clone", "options": {"episodes_from": ["elsewhere"]}}],
+        "per_seed": [
+            {
+                "name": "own",
+                "job": "collect",
+                "options": {"episodes": "$P", "first_start": "$seed*P", "pool": "budget"},
+            },
+            {"name": "bc", "job": "clone", "options": {"episodes_from": ["{own}"]}},
+        ],
+        "arms": [
+            {"name": "base", "title": "base", "policy": "{base@last}"},
+            {"name": "bc", "title": "BC", "policy": "{bc@last}"},
+        ],
+        "test": {"episodes": 5},
+    }
+    return JobConfig.from_dict({**values, **changes})
+
+
+def test_seeds_get_stages_of_their_own_and_each_policy_is_tested_at_once() -> None:
+    planned = _plan(_small())
+    assert [stage.name for stage in planned] == [
+        *("base", "test_base"),
+        *("own-3", "bc-3", "test_bc-3"),
+        *("own-4", "bc-4", "test_bc-4"),
+    ]
+    [own] = [stage for stage in planned if stage.name == "own-4"]
+    assert (own.config["episodes"], own.config["first_start"]) == (6, 24)
+    [bc] = [stage for stage in planned if stage.name == "bc-4"]
+    assert bc.needs == {"own-4"}
+
+
+def test_stages_that_no_chosen_arm_needs_are_left_out() -> None:
+    names = [stage.name for stage in _plan(_small(only=["base"]))]
+    assert names == ["base", "test_base"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"only": ["nobody"]}, "the study has no arm nobody"),
+        ({"sizes": {}}, r"\$P is not known; sizes are seed"),
+        ({"test": {"episode": 5}}, "JobConfig has no option episode"),
+        ({"shared": []}, "arm base names a stage that the study does not have"),
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused_before_anything_runs(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        _plan(_small(**changes))
+
+
+def test_a_stage_before_what_it_needs_is_refused() -> None:
+    swapped = list(reversed(_small().to_dict()["per_seed"]))
+    with pytest.raises(ValueError, match="stage bc-3 needs own-3, which comes later"):
+        _plan(_small(per_seed=swapped))
+
+
+def test_overlapping_pools_of_training_and_test_refuse_to_run(tmp_path: Path) -> None:
+    leaking = _small(test={"episodes": 5, "pool": "budget", "first_start": 20})
+    sentence = "test_bc-3: stage own-3 learnt from 4 of the 5 starts it would be tested on"
+    with pytest.raises(ValueError, match=sentence):
+        check_leaks(_plan(leaking))
+    directory = RunDirectory(tmp_path / "run")
+    with pytest.raises(ValueError, match=sentence):
+        run(leaking, directory)
+    directory.close()
+    assert not (tmp_path / "run" / "stages").exists()
+
+
+def test_the_shipped_study_is_whole_and_shares_the_stages_of_the_recipe() -> None:
+    config = JobConfig.from_dict(json.loads(STUDY.read_text()))
+    everything = _plan(config.replace(only=tuple(arm.name for arm in config.arms)))
+    check_leaks(everything)
+    tests = [stage for stage in everything if stage.arm]
+    assert len(tests) == 1 + 3 * (len(config.arms) - 1)
+    assert {stage.config["episodes"] for stage in tests} == {400}
+    ours = {stage.name: stage for stage in config.shared}
+    theirs = {stage.name: stage for stage in RECIPE}
+    for name in ("demos", "play", "ae", "base", "wm"):
+        assert job_config(ours[name].job, ours[name].options) == job_config(
+            theirs[name].job, theirs[name].options
+        )
+
+
+def test_every_arm_of_the_shipped_study_spends_the_same_budget() -> None:
+    config = JobConfig.from_dict(json.loads(STUDY.read_text()))
+    by_name = {stage.name: stage for stage in _plan(config)}
+    assert by_name["rollouts-1"].config["episodes"] == 128
+    assert by_name["rollouts_of_pairs-1"].config["episodes"] == 128
+    assert by_name["grpo_simulator-1"].config["real_budget"] == 128
+    assert by_name["wmpo-1"].config["real_every"] == 0
+
+
+def test_the_command_names_what_differs_from_the_file() -> None:
+    values = json.loads(STUDY.read_text())
+    values["sizes"]["P"] = 64
+    values |= {"root": "/somewhere/else", "seeds": [0], "file": str(STUDY)}
+    words = command(JobConfig.from_dict(values))
+    assert "--set sizes.P=64" in words
+    assert "--set 'seeds=[0]'" in words
+    assert "somewhere" not in words
+    assert "sizes.iterations" not in words
+
+
+def test_a_study_whose_file_is_elsewhere_still_has_a_command() -> None:
+    config = JobConfig(file="gone/study.json")
+    assert command(config) == "python -m engine study --config gone/study.json --out RUN_DIR"
+
+
+def _tiny_study(root: Path) -> dict[str, Any]:
+    """Base, cloning, GRPO in the simulator and WMPO from the tiny world, with a budget of two."""
+    stages = [stage.to_dict() for stage in world.STAGES]
+    imagination = {
+        "policy": "{policy@last}",
+        "world_model": "{wm@last}",
+        "reward_model": "{reward@last}",
+        "seed": "$seed",
+        "iterations": 2,
+        "num_starts": 2,
+        "groups": 1,
+        "max_groups": 1,
+        "group_size": 2,
+        "horizon": 8,
+        "denoising_steps": 1,
+        "keep_low": 0.0,
+        "keep_high": 1.0,
+    }
+    simulator = {
+        "policy": "{policy@last}",
+        "environment": "simulator",
+        "pool": "budget",
+        "num_starts": 1,
+        "real_budget": "$P",
+        "group_size": 2,
+        "seed": "$seed",
+    }
+    return {
+        "root": str(root),
+        "seeds": [0],
+        "sizes": {"P": 2},
+        "shared": stages,
+        "per_seed": [
+            {"name": "simulator", "job": "optimise", "options": simulator},
+            {"name": "wmpo", "job": "optimise", "options": imagination},
+        ],
+        "arms": [
+            {"name": "base", "title": "base", "policy": "{policy@last}"},
+            {"name": "simulator", "title": "GRPO", "policy": "{simulator@last}"},
+            {"name": "wmpo", "title": "WMPO", "policy": "{wmpo@last}"},
+        ],
+        "test": {"episodes": 2},
+    }
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def _run(directory: Path, options: dict[str, Any], *, kill_at: str = "") -> dict[str, Any] | None:
+    def listener(event: dict[str, Any]) -> None:
+        if kill_at and any(name.startswith(kill_at) for name in event.get("metrics", {})):
+            raise Killed
+
+    run_directory = RunDirectory(directory, listener=listener)
+    try:
+        return run(JobConfig.from_dict(options), run_directory)
+    finally:
+        run_directory.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_study_adopts_is_killed_resumes_and_reports(tiny: Tiny, tmp_path: Path) -> None:
+    root, _ = tiny
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    options = _tiny_study(root)
+    with pytest.raises(Killed):
+        _run(tmp_path / "cut", options, kill_at="wmpo-0/rollout")
+    report = (tmp_path / "cut" / "report.md").read_text()
+    assert "2 of 3 tests are done" in report
+    assert "| WMPO | not run |" in report
+    played = (tmp_path / "cut" / "stages" / "simulator-0" / "ledger.jsonl").read_bytes()
+
+    results = _run(tmp_path / "cut", options)
+    assert results is not None and set(results) == {
+        "test_base/success_rate",
+        "test_simulator-0/success_rate",
+        "test_wmpo-0/success_rate",
+    }
+    # What was adopted was only read, what was done was not done again, and the kill left no trace.
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+    done = {path.name for path in (tmp_path / "cut" / "stages").iterdir()}
+    assert done == {"simulator-0", "wmpo-0", "test_base", "test_simulator-0", "test_wmpo-0"}
+    assert (tmp_path / "cut/stages/simulator-0/ledger.jsonl").read_bytes() == played
+    assert len(read_ledger(tmp_path / "cut" / "stages" / "simulator-0")) == 2
+    report = (tmp_path / "cut" / "report.md").read_text()
+    assert "3 of 3 tests are done" in report
+    assert "| GRPO | 4 | 0 | 2 | 2 | 2 |" in report
+    assert (tmp_path / "cut" / "report.html").read_text().startswith("<!doctype html>")
+
+    _run(tmp_path / "whole", {**options, "only": ["wmpo"]})
+    assert _weights(tmp_path / "whole") == _weights(tmp_path / "cut")
+
+
+def _weights(directory: Path) -> str:
+    last = Path(world.last_checkpoint(directory / "stages" / "wmpo-0"))
+    return file_sha256(last / "model.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_study_told_to_stop_stops_inside_a_stage(tiny: Tiny, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    write_control(directory, "stop")
+    assert _run(directory, _tiny_study(tiny[0])) is None
+    assert not (directory / "stages").exists()
