@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import huggingface_hub
 import numpy as np
 import pytest
+from huggingface_hub.utils._http import default_client_factory
 
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
 from storage.workspace import Workspace, open_workspace
+from tests.storage.source_server import SourceServer
 
 
 @pytest.fixture
@@ -26,8 +30,20 @@ def database(workspace: Workspace) -> Iterator[Database]:
 
 
 @pytest.fixture
-def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Cabinet:
-    return open_cabinet(workspace, demo=tmp_path / "demo", database=database)
+def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Iterator[Cabinet]:
+    cabinet = open_cabinet(workspace, demo=tmp_path / "demo", database=database)
+    yield cabinet
+    cabinet.downloads.close()
+
+
+@pytest.fixture
+def server() -> Iterator[SourceServer]:
+    """Sources on loopback; the Hub's library, offline in all other tests, may ask them."""
+    server = SourceServer()
+    huggingface_hub.set_client_factory(lambda: httpx2.Client(follow_redirects=True, timeout=10))
+    yield server
+    huggingface_hub.set_client_factory(default_client_factory)
+    server.end()
 
 
 @pytest.fixture
