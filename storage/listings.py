@@ -56,7 +56,7 @@ def listing(revision: str, files: Sequence[RemoteFile]) -> Listing:
     Raises:
         ValueError: a path that could leave the download, two that collide, or too many files.
     """
-    seen = [file for file in files if not any(name[:1] == "." for name in file.path.split("/"))]
+    seen = [file for file in files if not _is_hidden(file.path)]
     if not seen:
         raise ValueError("the source holds no files")
     if len(seen) > MAX_FILES:
@@ -73,6 +73,10 @@ def listing(revision: str, files: Sequence[RemoteFile]) -> Listing:
         declared = [(file.path, file.bytes, file.sha256, file.etag) for file in ordered]
         revision = hashlib.sha256(json.dumps(declared).encode()).hexdigest()[:40]
     return Listing(revision, ordered)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(name[:1] == "." and name.strip(".") for name in path.split("/"))
 
 
 def list_folder(directory: Path) -> Listing:

@@ -40,7 +40,9 @@ def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Iterato
 def server() -> Iterator[SourceServer]:
     """Sources on loopback; the Hub's library, offline in all other tests, may ask them."""
     server = SourceServer()
-    huggingface_hub.set_client_factory(lambda: httpx2.Client(follow_redirects=True, timeout=10))
+    huggingface_hub.set_client_factory(
+        lambda: httpx2.Client(follow_redirects=True, timeout=10, verify=False, trust_env=False)
+    )
     yield server
     huggingface_hub.set_client_factory(default_client_factory)
     server.end()

@@ -30,6 +30,7 @@ class Fault:
         no_ranges: answer 200 with the whole file, whatever range is asked for.
         redirect: send the client there.
         pause_seconds: wait before every `block` bytes.
+        hold_at: after so many bytes of the body, set `held` and send no more.
     """
 
     times: int = 1_000_000
@@ -40,6 +41,8 @@ class Fault:
     redirect: str = ""
     pause_seconds: float = 0.0
     block: int = 65_536
+    hold_at: int | None = None
+    held: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -160,6 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, b"")
 
     def _noted(self) -> tuple[str, dict[str, list[str]]]:
+        if self.server.ended.is_set():
+            raise ConnectionAbortedError
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.append((self.command, unquote(parts.path), headers))
@@ -248,10 +253,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", span)
         self.end_headers()
         sent = content if fault.drop_after is None else content[: fault.drop_after]
+        sent = sent if fault.hold_at is None else sent[: fault.hold_at]
         for start in range(0, len(sent), fault.block):
             if fault.pause_seconds and self.server.ended.wait(fault.pause_seconds):
                 break
             self.wfile.write(sent[start : start + fault.block])
+        if fault.hold_at is not None:
+            fault.held.set()
+            self.server.ended.wait()
         if len(sent) < len(content):
             self.close_connection = True
 
