@@ -115,7 +115,7 @@ class Studio:
 
     @in_a_sentence
     def list_checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
-        """Models that can be chosen: {id, role, name, hash, short, task, summary, card}."""
+        """Models that can be chosen: {id, role, name, hash, short, task, summary, card, …}."""
         return [summary(checkpoint) for checkpoint in self.cabinet.checkpoints.all(role)]
 
     @in_a_sentence

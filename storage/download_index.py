@@ -99,8 +99,15 @@ class DownloadIndex:
     def complete_plans(self) -> list[DownloadPlan]:
         """Plans of the complete downloads, the newest first."""
         keys = [row["key"] for row in self.rows() if row["state"] == "complete"]
-        plans = [self.plan(key) for key in keys if self.room(key).directory.is_dir()]
+        plans = [self.plan(key) for key in keys if self.room(key).exists()]
         return [plan for plan in plans if self.room(plan.key).is_complete(plan)]
+
+    def fetched_bytes(self, row: Row) -> int:
+        """Bytes of a download that are here; none when somebody deleted its room."""
+        if row["state"] == "complete":
+            return int(row["bytes"])
+        room = self.room(row["key"])
+        return room.fetched_bytes(room.plan()) if room.exists() else 0
 
     def whole_files(self) -> dict[str, Path]:
         """{SHA-256: path} of the files of complete downloads."""

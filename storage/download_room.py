@@ -22,6 +22,10 @@ class Room:
 
     directory: Path
 
+    def exists(self) -> bool:
+        """Whether a download was begun here."""
+        return (self.directory / PLAN).is_file()
+
     def begin(self, plan: DownloadPlan) -> None:
         """Make the room, unless it is there; of an earlier attempt nothing is lost."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -43,16 +47,16 @@ class Room:
         """Where a whole file lies."""
         return self.files(plan) / file.path
 
-    def part(self, plan: DownloadPlan, file: RemoteFile) -> Path:
-        """Where a file lies while it is fetched."""
-        return self.directory / "parts" / f"{plan.files.index(file):05d}.part"
+    def part(self, number: int) -> Path:
+        """Where the file of a place in the plan lies while it is fetched."""
+        return self.directory / "parts" / f"{number:05d}.part"
 
     def fetched_bytes(self, plan: DownloadPlan) -> int:
         """Bytes that are here already, whole or half."""
         places = [
             (file.bytes, path)
-            for file in plan.files
-            for path in (self.target(plan, file), self.part(plan, file))
+            for number, file in enumerate(plan.files)
+            for path in (self.target(plan, file), self.part(number))
         ]
         return sum(min(size, path.stat().st_size) for size, path in places if path.is_file())
 

@@ -45,8 +45,8 @@ class Work:
         """
         (self.room.directory / "parts").mkdir(exist_ok=True)
         hashes: dict[str, str] = {}
-        for file in self.plan.files:
-            hashes[file.path] = self._kept(file) or self._fetched(file)
+        for number, file in enumerate(self.plan.files):
+            hashes[file.path] = self._kept(file) or self._fetched(file, self.room.part(number))
             self.progress.file_done(file.bytes)
         self.room.finish(self.plan, hashes)
 
@@ -63,8 +63,9 @@ class Work:
         target.unlink()
         return ""
 
-    def _fetched(self, file: RemoteFile) -> str:
-        target, part = self.room.target(self.plan, file), self.room.part(self.plan, file)
+    def _fetched(self, file: RemoteFile, part: Path) -> str:
+        """SHA-256 of a file that was brought to its place just now."""
+        target = self.room.target(self.plan, file)
         known = self.whole.get(file.sha256)
         if known is not None and known.is_file() and not part.exists():
             try:

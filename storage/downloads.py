@@ -19,12 +19,12 @@ from storage.database import Database
 from storage.download_index import DownloadIndex
 from storage.download_work import Work
 from storage.fetch import StoppedError
-from storage.hub import COMMIT, list_hub
+from storage.hub import COMMIT, list_hub, login_headers
 from storage.listings import Listing, RemoteFile, list_bucket, list_folder, list_https
 from storage.official import DEFAULT_PARTS
 from storage.plans import RESERVE_BYTES, DownloadPlan, make_plan, parts_of, space_sentence
 from storage.progress import Progress
-from storage.sources import Rules, Source, host_and_port, parse_source
+from storage.sources import Rules, Source, parse_source
 from storage.web import Web, scrub
 
 logger = logging.getLogger(__name__)
@@ -216,9 +216,7 @@ class Downloads:
             left = job.progress.seconds_left
             rate, done = job.progress.rate, job.progress.done
             return Download(**{**row, **live}, done=done, rate=rate, seconds_left=left)
-        complete = row["state"] == "complete"
-        done = row["bytes"] if complete else row["bytes"] - self.needed_bytes(self._index.plan(key))
-        return Download(**row, done=done)
+        return Download(**row, done=self._index.fetched_bytes(row))
 
     def all(self) -> list[Download]:
         """Every download, the one that changed last first."""
@@ -317,13 +315,12 @@ class Downloads:
         job.state, job.error, job.changed = state, error, time.time()
 
     def _login(self, file: RemoteFile) -> dict[str, str]:
-        token = self._token() if host_and_port(file.url) == host_and_port(self._rules.hub) else None
-        return {"authorization": f"Bearer {token}"} if token else {}
+        return login_headers(file.url, self._rules, self._token())
 
     def _listing(self, source: Source) -> Listing:
         match source.kind:
             case "hf":
-                return list_hub(source, self._rules, self._token())
+                return list_hub(source, self._web, self._rules, self._token())
             case "https":
                 return list_https(source, self._web)
             case _:

@@ -15,9 +15,10 @@ from storage.sources import Rules, Source, check_path, file_url
 from storage.web import Web
 
 MAX_FILES = 5_000
+_MAX_ENTRIES = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}|")
 _MAX_MANIFEST = 1_000_000
-_MAX_PAGE = 8_000_000
+_MAX_PAGE, _MAX_PAGES = 8_000_000, 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,9 @@ def list_folder(directory: Path) -> Listing:
     if not directory.is_dir():
         raise ValueError(f"there is no folder {directory}")
     files = []
-    for path in directory.rglob("*"):
+    for number, path in enumerate(directory.rglob("*")):
+        if number > _MAX_ENTRIES:
+            raise ValueError(f"{directory} holds more than {_MAX_ENTRIES} entries")
         if path.is_file():
             name, found = path.relative_to(directory).as_posix(), path.stat()
             files.append(RemoteFile(path=name, bytes=found.st_size, etag=str(found.st_mtime_ns)))
@@ -128,17 +131,19 @@ def list_bucket(source: Source, web: Web, rules: Rules) -> Listing:
     endpoint = (rules.s3 if source.kind == "s3" else rules.gs).format(bucket=source.place)
     files: list[RemoteFile] = []
     token = ""
-    while len(files) <= MAX_FILES:
+    for _ in range(_MAX_PAGES):
         query = {"list-type": "2", "max-keys": "1000", "prefix": source.path}
         if token:
             query["continuation-token"] = token
-        status, body = web.read(f"{endpoint}/?{urlencode(query)}", at_most=_MAX_PAGE)
-        if status != 200:
-            raise ValueError(f"{source} answers {status}: not a public bucket")
-        page, token = _bucket_page(body, endpoint)
+        answer = web.read(f"{endpoint}/?{urlencode(query)}", at_most=_MAX_PAGE)
+        if answer.status != 200:
+            raise ValueError(f"{source} answers {answer.status}: not a public bucket")
+        page, token = _bucket_page(answer.body, endpoint)
         files += page
         if not token:
             break
+    else:
+        raise ValueError(f"{source} holds more files than a checkpoint may have")
     inside = [
         dataclasses.replace(file, path=name)
         for file in files
@@ -203,15 +208,15 @@ def _declared(files: Sequence[RemoteFile], web: Web) -> list[RemoteFile]:
 
 def _read_manifest(url: str, web: Web) -> tuple[dict[str, tuple[int, str]], RemoteFile]:
     """{name: (bytes, sha256)} of a manifest of our format, and the manifest itself as a file."""
-    status, body = web.read(url, at_most=_MAX_MANIFEST)
-    if status != 200:
-        raise ValueError(f"there is no {MANIFEST} to say what the folder holds ({status})")
+    page = web.read(url, at_most=_MAX_MANIFEST)
+    if page.status != 200:
+        raise ValueError(f"there is no {MANIFEST} to say what the folder holds ({page.status})")
     try:
         entries = {
             check_path(str(entry["name"])): (int(entry["bytes"]), str(entry["sha256"]))
-            for entry in json.loads(body)["files"]
+            for entry in json.loads(page.body)["files"]
         }
     except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"the source's {MANIFEST} is damaged: {error}") from error
-    digest = hashlib.sha256(body).hexdigest()
-    return entries, RemoteFile(path=MANIFEST, bytes=len(body), url=url, sha256=digest)
+    digest = hashlib.sha256(page.body).hexdigest()
+    return entries, RemoteFile(path=MANIFEST, bytes=len(page.body), url=url, sha256=digest)

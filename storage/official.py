@@ -1,4 +1,4 @@
-"""Which files of the officially released WMPO repository belong to which task (method.md §1.7)."""
+"""Which files of the released repository belong to which task (fangqi/WMPO; method.md §1.7)."""
 
 import dataclasses
 import re
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from storage.listings import RemoteFile
 
-REPOSITORY = "fangqi/WMPO"
 TASKS = ("coffee", "square", "stack_three", "three_piece_assembly", "aloha")
 
 # What a task may need, and where it lies. The plain roles are the default choice: the base policy

@@ -47,10 +47,7 @@ def push(directory: Path, target: str, *, rules: Rules, token: str | None) -> st
                 raise ValueError("a checkpoint is pushed to a whole repository: OWNER/REPOSITORY")
             if not token:
                 raise ValueError("pushing to the Hub needs a login: set HF_TOKEN")
-            try:
-                commit = publish(files, source.place, rules=rules, token=token)
-            except ConnectionError as error:
-                raise ValueError(str(error)) from error
+            commit = publish(files, source.place, rules=rules, token=token)
             return f"hf://{source.place}@{commit}"
         case "s3" | "gs":
             try:

@@ -88,6 +88,15 @@ class Reply:
         return int(text) if text.isdecimal() else None
 
 
+@dataclass(frozen=True)
+class Page:
+    """A small answer, read whole; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Web:
     """A pool of connections to public hosts, and to those the rules name.
 
@@ -128,10 +137,8 @@ class Web:
                 url = quote(urljoin(url, reply.headers["location"]), safe=_URL_SIGNS)
         raise ValueError(f"{first} redirects more than {MAX_REDIRECTS} times")
 
-    def read(
-        self, url: str, *, at_most: int, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        """Status and body of a small answer.
+    def read(self, url: str, *, at_most: int, headers: Mapping[str, str] | None = None) -> Page:
+        """A small answer as a whole.
 
         Raises:
             ValueError: as `get`, or the body is larger than `at_most` bytes.
@@ -143,7 +150,7 @@ class Web:
                 body += block
                 if len(body) > at_most:
                     raise ValueError(f"{host_and_port(url)} sent more than {at_most} bytes")
-            return reply.status, body
+            return Page(reply.status, reply.headers, body)
 
     @contextmanager
     def _answer(self, url: str, headers: Mapping[str, str]) -> Iterator[Reply]:

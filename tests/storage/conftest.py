@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
-import huggingface_hub
 import numpy as np
 import pytest
-from huggingface_hub.utils._http import default_client_factory
 
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
+from storage.downloads import Downloads
 from storage.workspace import Workspace, open_workspace
 from tests.storage.source_server import SourceServer
+
+Opener = Callable[..., Downloads]
 
 
 @pytest.fixture
@@ -38,14 +38,30 @@ def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Iterato
 
 @pytest.fixture
 def server() -> Iterator[SourceServer]:
-    """Sources on loopback; the Hub's library, offline in all other tests, may ask them."""
+    """Sources on loopback."""
     server = SourceServer()
-    huggingface_hub.set_client_factory(
-        lambda: httpx2.Client(follow_redirects=True, timeout=10, verify=False, trust_env=False)
-    )
     yield server
-    huggingface_hub.set_client_factory(default_client_factory)
     server.end()
+
+
+@pytest.fixture
+def opener(database: Database, workspace: Workspace, server: SourceServer) -> Iterator[Opener]:
+    """Opens the downloads of one data directory, with arguments of a test's own."""
+    opened: list[Downloads] = []
+
+    def opener(**changes: object) -> Downloads:
+        values = {"rules": server.rules, "token": lambda: None, "wait_seconds": 0.0}
+        opened.append(Downloads(database, workspace.downloads, **(values | changes)))
+        return opened[-1]
+
+    yield opener
+    for downloads in opened:
+        downloads.close()
+
+
+@pytest.fixture
+def downloads(opener: Opener) -> Downloads:
+    return opener()
 
 
 @pytest.fixture

@@ -128,11 +128,12 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             wanted = json.loads(body)
             name = f"{wanted.get('organization') or 'me'}/{wanted['name']}"
+            answer = json.dumps({"url": f"{self.server.url}/{name}", "name": name}).encode()
             if name in self.server.repositories:
-                return self._send(409, b"{}")
+                return self._send(409, answer)
             self.server.repositories[name] = Repository()
             self.server.repositories[name].commit({})
-            return self._send_json({"url": f"{self.server.url}/{name}", "name": name})
+            return self._send(200, answer)
         if path == "/api/validate-yaml":
             return self._send_json({"errors": [], "warnings": []})
         if path.endswith("/info/lfs/objects/batch"):
@@ -211,7 +212,11 @@ class _Handler(BaseHTTPRequestHandler):
                 {"id": "/".join(parts[2:4]), "sha": commit, "siblings": siblings}
             )
         recursive = query.get("recursive", ["false"])[0].lower() == "true"
-        return self._send_json(_tree(files, parts[6] if len(parts) > 6 else "", recursive))
+        entries = _tree(files, parts[6] if len(parts) > 6 else "", recursive)
+        begin = int(query.get("cursor", ["0"])[0])
+        link = f'<{self.server.url}{path}?recursive={recursive}&cursor={begin + 3}>; rel="next"'
+        more = {"Link": link} if entries[begin + 3 :] else {}
+        return self._send(200, json.dumps(entries[begin : begin + 3]).encode(), more)
 
     def _send_bucket(self, path: str, prefix: str, query: Mapping[str, list[str]]) -> None:
         """Two objects a page, so that every listing of a checkpoint has to follow pages."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.manifest import write_manifest
-from storage.hub import list_hub
+from storage.hub import list_hub, login_headers
 from storage.listings import (
     MAX_FILES,
     Listing,
@@ -17,7 +17,7 @@ from storage.listings import (
     listing,
     path_below,
 )
-from storage.sources import parse_source
+from storage.sources import DEFAULT_RULES, parse_source
 from storage.web import Web
 from tests.storage.source_server import Fault, Repository, SourceServer
 
@@ -30,7 +30,7 @@ def sha256(content: bytes) -> str:
 
 
 def hub(server: SourceServer, text: str) -> Listing:
-    return list_hub(parse_source(text, server.rules), server.rules, None)
+    return list_hub(parse_source(text, server.rules), Web(server.rules), server.rules, None)
 
 
 def sizes(found: Listing) -> dict[str, int]:
@@ -106,7 +106,7 @@ def test_of_the_released_layout_only_the_checkpoints_are_listed(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("me/other", "there is no me/other on the Hub"),
+        ("me/other", "me/other is not on the Hub"),
         ("me/model@v9", "no such revision"),
         ("hf://me/model@main/nothing", "nothing at nothing"),
     ],
@@ -118,9 +118,49 @@ def test_what_the_hub_does_not_have_is_said(
         hub(server, text)
 
 
+def test_a_long_listing_is_followed_page_by_page(
+    server: SourceServer, repository: Repository
+) -> None:
+    repository.commit({f"{number}.bin": b"x" for number in range(8)})
+    assert len(hub(server, "me/model").files) == 8
+
+
+@pytest.mark.parametrize(
+    ("route", "answer"),
+    [
+        ("revision/main", b"{"),
+        ("revision/main", b"[" * 100_000),
+        ("revision/main", b"[]"),
+        ("revision/main", b'{"sha": "../../etc"}'),
+        ("tree/{commit}", b'{"error": "no"}'),
+        ("tree/{commit}", b'[["file"]]'),
+        ("tree/{commit}", b'[{"type": "file", "path": "a"}]'),
+        ("tree/{commit}", b'[{"type": "file", "path": "a", "size": "x", "oid": ""}]'),
+        ("tree/{commit}", b'[{"type": "file", "path": "../a", "size": 1, "oid": ""}]'),
+        ("tree/{commit}", b'[{"type": "file", "path": "a", "size": -1, "oid": ""}]'),
+        ("tree/{commit}", b'[{"type": "file", "path": "a", "size": 1, "lfs": 3}]'),
+    ],
+)
+def test_a_hostile_hub_is_refused(
+    server: SourceServer, repository: Repository, route: str, answer: bytes
+) -> None:
+    route = route.format(commit=repository.branches["main"])
+    server.files[f"/api/models/me/model/{route}"] = answer
+    with pytest.raises(ValueError, match=r"damaged|makes no sense|names no commit|not a path"):
+        hub(server, "me/model")
+
+
+def test_a_login_is_for_the_hub_alone() -> None:
+    hub_file, other = "https://huggingface.co/a/b", "https://huggingface.co.example.org/a/b"
+    bearer = {"authorization": "Bearer hf_x"}
+    assert login_headers(hub_file, DEFAULT_RULES, "hf_x") == bearer
+    assert login_headers(hub_file, DEFAULT_RULES, None) == {}
+    assert login_headers(other, DEFAULT_RULES, "hf_x") == {}
+
+
 def test_a_hub_that_is_gone_is_trouble_that_may_pass(server: SourceServer) -> None:
     server.end()
-    with pytest.raises(ConnectionError, match="the Hub did not answer"):
+    with pytest.raises(ConnectionError, match="did not answer"):
         hub(server, "me/model")
 
 

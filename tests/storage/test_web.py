@@ -67,13 +67,13 @@ def test_a_name_without_an_address_is_trouble_that_may_pass() -> None:
 
 def test_a_trusted_host_answers(server: SourceServer) -> None:
     server.files["/a"] = b"abc"
-    assert Web(server.rules).read(f"{server.url}/a", at_most=10) == (200, b"abc")
+    assert Web(server.rules).read(f"{server.url}/a", at_most=10).body == b"abc"
 
 
 def test_a_redirect_within_trusted_hosts_is_followed(server: SourceServer) -> None:
     server.files |= {"/a": b"old", "/b": b"new"}
     server.faults["/a"] = Fault(redirect="/b")
-    assert Web(server.rules).read(f"{server.url}/a", at_most=10) == (200, b"new")
+    assert Web(server.rules).read(f"{server.url}/a", at_most=10).body == b"new"
 
 
 @pytest.mark.parametrize(
