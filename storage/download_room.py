@@ -80,7 +80,9 @@ class Room:
 
     def is_complete(self, plan: DownloadPlan) -> bool:
         """Whether the download was finished and every file still has its size."""
-        if self.hashes().keys() != {file.path for file in plan.files}:
-            return False
+        return self.hashes().keys() == {file.path for file in plan.files} and self.holds(plan)
+
+    def holds(self, plan: DownloadPlan) -> bool:
+        """Whether every file is in its place, with its size."""
         targets = [(file.bytes, self.target(plan, file)) for file in plan.files]
         return all(path.is_file() and path.stat().st_size == size for size, path in targets)

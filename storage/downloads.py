@@ -4,7 +4,6 @@ The files of a room (`storage.download_room`) are the truth and the database is 
 is complete is still foreign: its folder goes to the gate, never straight to a loader.
 """
 
-import errno
 import logging
 import shutil
 import threading
@@ -176,7 +175,7 @@ class Downloads:
 
         Raises:
             LookupError: no plan and no download has this key.
-            ValueError: the disk is too small.
+            ValueError: the disk is too small, or a registered folder has changed.
         """
         with self._lock:
             if self._closing:
@@ -188,6 +187,9 @@ class Downloads:
             plan = planned or self._index.plan(key)
             if not room.is_complete(plan) and (shortage := self.shortage(plan)):
                 raise ValueError(shortage)
+            # Nothing is ever fetched into a registered folder: its files are somebody's own.
+            if plan.directory and not room.holds(plan):
+                raise ValueError(f"{plan.source} has changed since the plan was made")
             room.begin(plan)
             if plan.directory:
                 room.finish(plan, {})
@@ -353,8 +355,6 @@ def _log_defect(future: futures.Future[None]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full: free some space and start the download again"
     if isinstance(error, OSError) and error.strerror:
         return f"the disk refuses: {error.strerror}"
     return scrub(str(error))

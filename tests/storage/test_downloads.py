@@ -2,12 +2,12 @@
 
 import hashlib
 import json
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
 
-from engine.manifest import write_manifest
 from storage.database import Database
 from storage.downloads import Downloads
 from storage.official import TASKS
@@ -272,6 +272,20 @@ def test_a_shared_file_that_was_damaged_is_fetched(
     assert contents(downloads.folder(second))["model.safetensors"] == WEIGHTS
 
 
+def test_a_disk_that_takes_no_more_ends_a_download_that_can_go_on(
+    downloads: Downloads, model: Repository
+) -> None:
+    key = downloads.plan("me/model").key
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    downloads.start(key)
+    status = downloads.wait(key)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (status.state, status.error) == ("failed", "the disk refuses: File too large")
+    downloads.start(key)
+    assert downloads.wait(key).state == "complete"
+
+
 def test_two_downloads_run_at_once_and_more_wait(
     opener: Opener, server: SourceServer, model: Repository
 ) -> None:
@@ -330,61 +344,3 @@ def test_a_download_whose_files_vanished_is_not_complete(opener: Opener, model: 
     assert second.status(key).state == "interrupted"
     second.start(key)
     assert second.wait(key).state == "complete"
-
-
-# Other sources.
-
-
-@pytest.mark.parametrize("source", ["{url}/a/", "s3://bucket/a/", "gs://bucket/a/"])
-def test_web_folders_and_buckets_are_fetched(
-    downloads: Downloads, server: SourceServer, tmp_path: Path, source: str
-) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for name, content in FILES.items():
-        (folder / name).write_bytes(content)
-    write_manifest(folder)
-    published = contents(folder)
-    for place in ("/a/", "/bucket/a/"):
-        server.files |= {f"{place}{name}": content for name, content in published.items()}
-    key = complete(downloads, source.format(url=server.url))
-    assert contents(downloads.folder(key)) == published
-
-
-def test_a_registered_folder_is_used_where_it_is(opener: Opener, tmp_path: Path) -> None:
-    folder = tmp_path / "released"
-    for path, content in OFFICIAL.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    downloads = opener()
-    source = downloads.register_folder("mine", folder)
-    plan = downloads.plan(source, task="square")
-    assert (len(plan.files), downloads.needed_bytes(plan)) == (4, 0)
-    assert downloads.start(plan.key).state == "complete"
-    later = opener()
-    assert later.folder(plan.key) == folder
-    assert later.parts(plan.key)["policy"] == folder / "checkpoint_files/SFT_models/square"
-    later.remove(plan.key)
-    assert len(contents(folder)) == len(OFFICIAL)
-
-
-def test_a_registered_folder_that_changed_has_another_plan(
-    downloads: Downloads, tmp_path: Path
-) -> None:
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "a.pth").write_bytes(b"one")
-    source = downloads.register_folder("mine", folder)
-    before = downloads.plan(source)
-    downloads.start(before.key)
-    (folder / "a.pth").write_bytes(b"longer")
-    assert downloads.plan(source).key != before.key
-    with pytest.raises(ValueError, match="is not complete"):
-        downloads.folder(before.key)
-
-
-def test_an_unregistered_folder_is_refused(downloads: Downloads, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no folder is registered as 'mine'; registered: none"):
-        downloads.plan("folder:mine")
-    with pytest.raises(ValueError, match="there is no folder"):
-        downloads.register_folder("mine", tmp_path / "nowhere")
