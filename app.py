@@ -3,7 +3,8 @@
 Read from the environment: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (default: loopback, the first
 free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/studio),
 WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
-them), WMPO_LOG (level of the log) and, on a Space, SPACE_ID (public mode: caps, a guest pool).
+them), WMPO_LOG (level of the log), HF_ENDPOINT and WMPO_SOURCE_HOSTS (mirrors to fetch checkpoints
+from) and, on a Space, SPACE_ID (public mode: caps, a guest pool).
 """
 
 import logging
@@ -21,6 +22,7 @@ from app.studio import Studio
 from engine.device import choose_device, limit_threads
 from engine.jobs.registry import job_config
 from engine.tasks import get_task
+from storage.sources import rules_from
 from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parent / "storage" / "demo"
@@ -57,6 +59,7 @@ def main() -> None:
             workspace,
             demo=Path(os.environ.get("WMPO_DEMO_DIR") or DEMO),
             public="SPACE_ID" in os.environ,
+            rules=rules_from(os.environ),
         )
     except ValueError as error:
         sys.exit(f"The studio cannot start: {error}")

@@ -28,6 +28,8 @@ def summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "task": _task(card),
         "summary": card.get("summary") or _figures(card),
         "card": dict(card),
+        "source": checkpoint.source,
+        "revision": checkpoint.revision,
     }
 
 

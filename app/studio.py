@@ -16,12 +16,14 @@ from app.dreams import Dreams
 from app.labelling import Labelling
 from app.launcher import Launcher
 from app.models import Models
+from app.sources import Sources
 from app.starts import Starts
 from app.supervisor import Supervisor
 from engine.envs.gl import MISSING, rendering_backend
 from engine.tasks import Task
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
+from storage.sources import DEFAULT_RULES, Rules
 from storage.trajectories import EpisodeFilter
 from storage.workspace import Workspace
 
@@ -59,6 +61,7 @@ class Studio:
         demo: `storage/demo`, with shipped checkpoints, start frames and sample episodes.
         public: on a Space: caps, labels into the guest pool, no paths.
         supervise: start the supervisor's rounds; tests that drive them themselves do not.
+        rules: where foreign checkpoints may come from.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class Studio:
         public: bool = False,
         models: Models | None = None,
         supervise: bool = True,
+        rules: Rules = DEFAULT_RULES,
     ) -> None:
         demo = demo.resolve()  # workers are told absolute paths
         self.public = public
         self.data_directory = workspace.root
-        self.cabinet = open_cabinet(workspace, demo=demo)
+        self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
+        self._sources = Sources(self.cabinet, rules=rules, public=public)
         self._dreams = Dreams(models)
         self._starts = Starts(demo / "starts.npz")
         self._clips = Clips(self.cabinet)
@@ -110,7 +115,7 @@ class Studio:
 
     @in_a_sentence
     def list_checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
-        """Models that can be chosen: {id, role, name, hash, short, task, summary, card}."""
+        """Models that can be chosen: {id, role, name, hash, short, task, summary, card, …}."""
         return [summary(checkpoint) for checkpoint in self.cabinet.checkpoints.all(role)]
 
     @in_a_sentence
@@ -125,6 +130,37 @@ class Studio:
         if self.public:
             raise ValueError("a public studio takes no paths: choose from the catalogue")
         return summary(self.cabinet.checkpoints.register(name, Path(directory)))
+
+    # Checkpoints from elsewhere
+
+    @in_a_sentence
+    def register_folder(self, name: str, directory: str) -> str:
+        """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
+        return self._sources.register_folder(str(name), str(directory))
+
+    @in_a_sentence
+    def plan_download(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{source, task, parts} -> {key, source, revision, files, bytes, needed, fits, text}."""
+        return self._sources.plan(query)
+
+    @in_a_sentence
+    def start_download(self, key: str) -> dict[str, Any]:
+        """Begin or go on with a planned download; {key, state, done, bytes, rate, …}."""
+        return self._sources.start(str(key))
+
+    def downloads(self) -> list[dict[str, Any]]:
+        """Every download as it stands, the one that changed last first."""
+        return self._sources.all()
+
+    @in_a_sentence
+    def cancel_download(self, key: str) -> dict[str, Any]:
+        """Ask a download to end; what it fetched is kept for the next start."""
+        return self._sources.cancel(str(key))
+
+    @in_a_sentence
+    def push_checkpoint(self, checkpoint_id: str, target: str) -> str:
+        """Publish a checkpoint to the Hub, a folder or a bucket; where it can be pulled from."""
+        return self._sources.push(str(checkpoint_id), target)
 
     # Starts
 

@@ -51,7 +51,7 @@ def verify_manifest(directory: Path) -> None:
             (str(entry["name"]), entry["bytes"], entry["sha256"])
             for entry in json.loads(path.read_text())["files"]
         ]
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{directory.name}/{MANIFEST} is damaged: {error!r}") from error
     for name, size, sha256 in entries:
         file = directory / name

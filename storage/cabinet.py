@@ -9,9 +9,12 @@ import duckdb
 
 from storage.checkpoints import Catalogue
 from storage.database import Database
+from storage.downloads import Downloads
+from storage.hub import login
 from storage.ingest import Ingest
 from storage.labels import LabelStore
 from storage.runs import RunStore
+from storage.sources import DEFAULT_RULES, Rules
 from storage.trajectories import TrajectoryStore
 from storage.workspace import Workspace
 
@@ -29,13 +32,21 @@ class Cabinet:
     runs: RunStore
     ingest: Ingest
     checkpoints: Catalogue
+    downloads: Downloads
 
     def close(self) -> None:
-        """Close the database; nothing else is held open."""
+        """Interrupt the downloads and close the database; nothing else is held open."""
+        self.downloads.close()
         self.database.close()
 
 
-def open_cabinet(workspace: Workspace, *, demo: Path, database: Database | None = None) -> Cabinet:
+def open_cabinet(
+    workspace: Workspace,
+    *,
+    demo: Path,
+    database: Database | None = None,
+    rules: Rules = DEFAULT_RULES,
+) -> Cabinet:
     """Open the stores and rebuild whatever the database lacks from the files beside it.
 
     A database that cannot be opened is moved to `quarantine/` and made anew: labels come back
@@ -44,6 +55,7 @@ def open_cabinet(workspace: Workspace, *, demo: Path, database: Database | None 
     Args:
         demo: `storage/demo`, with shipped checkpoints and sample episodes.
         database: one that is open already, in place of the directory's own.
+        rules: where foreign checkpoints may come from.
 
     Raises:
         ValueError: another studio uses the directory, or a newer one wrote it.
@@ -58,7 +70,10 @@ def open_cabinet(workspace: Workspace, *, demo: Path, database: Database | None 
         labels=LabelStore(database, workspace.label_twin),
         runs=runs,
         ingest=Ingest(database, workspace.runs, trajectories),
-        checkpoints=Catalogue(database, demo=demo, runs=workspace.runs),
+        checkpoints=Catalogue(
+            database, demo=demo, runs=workspace.runs, adopted=workspace.checkpoints
+        ),
+        downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

@@ -1,7 +1,6 @@
-"""The catalogue of checkpoints: shipped ones, those of runs, and registered directories."""
+"""The catalogue of checkpoints: shipped, of runs, registered directories, and adopted ones."""
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from storage.adopted import AdoptedCheckpoints, checked_name, origin
 from storage.database import Cursor, Database
 
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +19,11 @@ class Checkpoint:
     """A model that can be chosen.
 
     Attributes:
-        id: name in the catalogue: `demo/NAME`, `run/RUN/NAME` or `local/NAME`.
+        id: name in the catalogue: `demo/NAME`, `run/RUN/NAME`, `local/NAME` or `hub/NAME`.
         role: one of `ROLES`.
         hash: identity of its weights and config (`engine.manifest.checkpoint_hash`).
         config, card: its `config.json` and `card.json`.
+        source, revision: where an adopted one came from; empty for the others.
     """
 
     id: str
@@ -33,6 +33,8 @@ class Checkpoint:
     hash: str
     config: Mapping[str, Any]
     card: Mapping[str, Any]
+    source: str = ""
+    revision: str = ""
 
 
 class Catalogue:
@@ -41,12 +43,14 @@ class Catalogue:
     Args:
         demo: `storage/demo`, with shipped checkpoints under `checkpoints/`.
         runs: holds the run directories.
+        adopted: holds the checkpoints that came from elsewhere.
     """
 
-    def __init__(self, database: Database, *, demo: Path, runs: Path) -> None:
+    def __init__(self, database: Database, *, demo: Path, runs: Path, adopted: Path) -> None:
         self._database = database
         self._demo = demo
         self._runs = runs
+        self._adopted = AdoptedCheckpoints(database, adopted)
         self._known: dict[Path, tuple[int, Checkpoint | None]] = {}
 
     def all(self, role: str | None = None) -> list[Checkpoint]:
@@ -94,8 +98,7 @@ class Catalogue:
         Raises:
             ValueError: a bad or taken name, or not a whole checkpoint with a role.
         """
-        if not _NAME.match(name):
-            raise ValueError(f"{name!r} is not a checkpoint name: letters, digits, '.', '-', '_'")
+        checked_name(name)
         directory = directory.expanduser().resolve()
         if not directory.is_dir():
             raise ValueError(f"there is no checkpoint directory {directory}")
@@ -116,6 +119,42 @@ class Catalogue:
         self._database.write(change)
         return checkpoint
 
+    def adopt(self, name: str, folder: Path, *, source: str, revision: str) -> Checkpoint:
+        """Copy a checkpoint in our format that came from elsewhere, bit for bit; `hub/NAME`.
+
+        The folder must have passed the gate: nothing here looks into its weights.
+
+        Raises:
+            ValueError: a bad or taken name, or not a whole checkpoint with a role.
+        """
+        checked_name(name)
+        verify_manifest(folder)
+        if _read(f"hub/{name}", folder) is None:
+            raise ValueError(f"{folder.name} has no config.json with a role: not a checkpoint")
+        self._adopted.add(name, folder, source=source, revision=revision)
+        return self.get(f"hub/{name}")
+
+    def remove(self, checkpoint_id: str) -> None:
+        """Delete an adopted checkpoint, or forget a registered directory, whose files stay.
+
+        Raises:
+            LookupError: no such checkpoint.
+            ValueError: it was shipped, or belongs to a run.
+        """
+        kind, _, name = checkpoint_id.partition("/")
+        if kind not in ("hub", "local"):
+            raise ValueError(f"{checkpoint_id} is not removed: it was shipped or belongs to a run")
+        if checkpoint_id not in dict(self._places()):
+            raise LookupError(f"there is no checkpoint {checkpoint_id}")
+        if kind == "hub":
+            self._adopted.remove(name)
+            return
+
+        def change(cursor: Cursor) -> None:
+            cursor.rows("delete from registered_checkpoints where name = ?", [name])
+
+        self._database.write(change)
+
     def _places(self) -> Iterator[tuple[str, Path]]:
         for path in sorted((self._demo / "checkpoints").glob(f"*/{MANIFEST}")):
             yield f"demo/{path.parent.name}", path.parent
@@ -125,6 +164,8 @@ class Catalogue:
             "select name, directory from registered_checkpoints order by name"
         ):
             yield f"local/{row['name']}", Path(row["directory"])
+        for name, directory in self._adopted.places():
+            yield f"hub/{name}", directory
 
     def _describe(self, checkpoint_id: str, directory: Path) -> Checkpoint | None:
         """The checkpoint of a directory, read again only when its manifest changed."""
@@ -140,11 +181,12 @@ class Catalogue:
 
 
 def _read(checkpoint_id: str, directory: Path) -> Checkpoint | None:
-    config = json.loads((directory / "config.json").read_text())
+    config = _json(directory / "config.json")
     card_path = directory / "card.json"
-    card = json.loads(card_path.read_text()) if card_path.is_file() else {}
+    card = _json(card_path) if card_path.is_file() else {}
     if config.get("role") not in ROLES:
         return None
+    source, revision = origin(directory)
     return Checkpoint(
         id=checkpoint_id,
         role=config["role"],
@@ -153,4 +195,21 @@ def _read(checkpoint_id: str, directory: Path) -> Checkpoint | None:
         hash=checkpoint_hash(directory),
         config=config,
         card=card,
+        source=source,
+        revision=revision,
     )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, which may be foreign.
+
+    Raises:
+        ValueError: it holds no object.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deeply") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return values

@@ -123,4 +123,34 @@ create table registered_checkpoints (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# What was fetched from elsewhere. The files are the truth: each table is rebuilt from them.
+_DOWNLOADS = """
+create table downloads (
+    key text primary key,
+    source text not null,
+    revision text not null,
+    task text not null,
+    files integer not null,
+    bytes bigint not null,
+    state text not null check (
+        state in ('queued', 'running', 'complete', 'cancelled', 'failed', 'interrupted')),
+    error text not null,
+    changed double not null
+);
+
+create table registered_folders (
+    name text primary key,
+    directory text not null,
+    created double not null
+);
+
+create table adopted_checkpoints (
+    name text primary key,
+    source text not null,
+    revision text not null,
+    hash text not null,
+    created double not null
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS)

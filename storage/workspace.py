@@ -38,6 +38,16 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def checkpoints(self) -> Path:
+        """Checkpoints in our format that came from elsewhere; those of a run lie with the run."""
+        return self.root / "checkpoints"
+
+    @property
+    def downloads(self) -> Path:
+        """What was fetched from elsewhere: foreign files, one room per download."""
+        return self.root / "downloads"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
@@ -69,7 +79,8 @@ def open_workspace(root: Path) -> Workspace:
         )
     workspace = Workspace(root)
     try:
-        for room in (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine):
+        rooms = (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine)
+        for room in (*rooms, workspace.checkpoints, workspace.downloads):
             room.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"the data directory {root} cannot be used: {error.strerror}") from error

@@ -10,7 +10,11 @@ import pytest
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
+from storage.downloads import Downloads
 from storage.workspace import Workspace, open_workspace
+from tests.storage.source_server import SourceServer
+
+Opener = Callable[..., Downloads]
 
 
 @pytest.fixture
@@ -26,8 +30,38 @@ def database(workspace: Workspace) -> Iterator[Database]:
 
 
 @pytest.fixture
-def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Cabinet:
-    return open_cabinet(workspace, demo=tmp_path / "demo", database=database)
+def cabinet(workspace: Workspace, database: Database, tmp_path: Path) -> Iterator[Cabinet]:
+    cabinet = open_cabinet(workspace, demo=tmp_path / "demo", database=database)
+    yield cabinet
+    cabinet.downloads.close()
+
+
+@pytest.fixture
+def server() -> Iterator[SourceServer]:
+    """Sources on loopback."""
+    server = SourceServer()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def opener(database: Database, workspace: Workspace, server: SourceServer) -> Iterator[Opener]:
+    """Opens the downloads of one data directory, with arguments of a test's own."""
+    opened: list[Downloads] = []
+
+    def opener(**changes: object) -> Downloads:
+        values = {"rules": server.rules, "token": lambda: None, "wait_seconds": 0.0}
+        opened.append(Downloads(database, workspace.downloads, **(values | changes)))
+        return opened[-1]
+
+    yield opener
+    for downloads in opened:
+        downloads.close()
+
+
+@pytest.fixture
+def downloads(opener: Opener) -> Downloads:
+    return opener()
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""The studio: checkpoints from elsewhere."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.studio import Studio
+from engine.manifest import verify_manifest
+from storage.publishing import pull
+from tests.app.conftest import CONFIGS, make_checkpoint
+from tests.storage.source_server import Fault, SourceServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SourceServer]:
+    """A web server with a policy in our format at `/model/`."""
+    server = SourceServer()
+    folder = make_checkpoint(tmp_path / "published", CONFIGS["base"])
+    server.files = {f"/model/{path.name}": path.read_bytes() for path in folder.iterdir()}
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def studio(make_studio: Callable[..., Studio], server: SourceServer) -> Studio:
+    return make_studio(rules=server.rules)
+
+
+def fetched(studio: Studio, source: str) -> dict[str, Any]:
+    """The one download of a studio, once it has ended."""
+    key = studio.plan_download({"source": source})["key"]
+    studio.start_download(key)
+    studio.cabinet.downloads.wait(key)
+    [download] = studio.downloads()
+    return download
+
+
+def test_a_plan_shows_every_file_before_anything_is_fetched(
+    studio: Studio, server: SourceServer
+) -> None:
+    plan = studio.plan_download({"source": f" {server.url}/model/ "})
+    sizes = {file["path"]: file["bytes"] for file in plan["files"]}
+    assert sizes.keys() == {"model.safetensors", "config.json", "card.json", "manifest.json"}
+    assert plan["bytes"] == plan["needed"] == sum(sizes.values())
+    assert plan["fits"] is True
+    assert plan["text"].startswith("4 files, ")
+    assert studio.downloads() == []
+    assert json.loads(json.dumps(plan)) == plan
+
+
+def test_a_download_is_followed_to_its_end(studio: Studio, server: SourceServer) -> None:
+    download = fetched(studio, f"{server.url}/model/")
+    assert (download["state"], download["error"]) == ("complete", "")
+    assert download["done"] == download["bytes"]
+    assert json.loads(json.dumps(download)) == download
+
+
+def test_a_download_that_fails_says_why(studio: Studio, server: SourceServer) -> None:
+    swapped = server.files["/model/model.safetensors"][::-1]
+    server.faults["/model/model.safetensors"] = Fault(content=swapped)
+    download = fetched(studio, f"{server.url}/model/")
+    assert download["state"] == "failed"
+    assert download["error"] == "model.safetensors is not the file that its source declares"
+
+
+def test_a_running_download_can_be_cancelled(studio: Studio, server: SourceServer) -> None:
+    server.faults["/model/model.safetensors"] = Fault(pause_seconds=0.05, block=1)
+    key = studio.plan_download({"source": f"{server.url}/model/"})["key"]
+    assert studio.start_download(key)["state"] in ("queued", "running")
+    studio.cancel_download(key)
+    assert studio.cabinet.downloads.wait(key).state == "cancelled"
+
+
+def test_a_checkpoint_that_was_pulled_can_be_chosen(studio: Studio, server: SourceServer) -> None:
+    cabinet = studio.cabinet
+    pull(
+        f"{server.url}/model/",
+        "mine",
+        downloads=cabinet.downloads,
+        catalogue=cabinet.checkpoints,
+        check=verify_manifest,
+    )
+    [record] = [r for r in studio.list_checkpoints("policy") if r["id"] == "hub/mine"]
+    assert record["source"] == f"{server.url}/model/"
+    assert studio.describe_together("hub/mine", "demo/world", "demo/reward")["ok"] is True
+
+
+def test_a_registered_folder_is_a_source(studio: Studio, tmp_path: Path) -> None:
+    source = studio.register_folder("mine", str(tmp_path / "published"))
+    plan = studio.plan_download({"source": source})
+    assert (plan["source"], plan["needed"]) == ("folder:mine", 0)
+
+
+def test_a_checkpoint_is_pushed_to_a_folder(studio: Studio, tmp_path: Path) -> None:
+    place = Path(studio.push_checkpoint("demo/base", str(tmp_path / "shelf")))
+    assert "library_name: wmpo-studio" in (place / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (None, "an object with named values"),
+        ({}, "source is missing"),
+        ({"source": 3}, "source must be text"),
+        ({"source": "me/model", "path": "/"}, "path is not known here"),
+        ({"source": "me/model", "parts": "policy"}, "parts must be a list"),
+        ({"source": "me/model", "parts": [1]}, "parts must be a list"),
+        ({"source": "file:///etc/passwd"}, "is not a source"),
+        ({"source": "https://169.254.169.254/latest/"}, "not a public host name"),
+        ({"source": "folder:none"}, "no folder is registered"),
+    ],
+)
+def test_a_bad_query_is_a_sentence(studio: Studio, query: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        studio.plan_download(query)
+
+
+def test_unknown_names_are_sentences(studio: Studio, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no download 'a-0'"):
+        studio.start_download("a-0")
+    with pytest.raises(ValueError, match=r"there is no download '\.\./a'"):
+        studio.cancel_download("../a")
+    with pytest.raises(ValueError, match="there is no checkpoint demo/none"):
+        studio.push_checkpoint("demo/none", str(tmp_path / "shelf"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda studio: studio.plan_download({"source": "fangqi/WMPO", "task": "coffee"}),
+        lambda studio: studio.start_download("a-0"),
+        lambda studio: studio.cancel_download("a-0"),
+        lambda studio: studio.downloads(),
+        lambda studio: studio.push_checkpoint("demo/base", "me/model"),
+        lambda studio: studio.register_folder("mine", "/"),
+    ],
+)
+def test_a_public_studio_refuses_every_source(
+    make_studio: Callable[..., Studio], call: Callable[[Studio], object]
+) -> None:
+    with pytest.raises(ValueError, match="a public studio fetches and publishes nothing"):
+        call(make_studio(public=True))
