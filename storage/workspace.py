@@ -38,6 +38,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def starts(self) -> Path:
+        """First frames of dreams that are not shipped: rendered, uploaded, or of episodes."""
+        return self.root / "starts"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
