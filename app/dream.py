@@ -75,6 +75,16 @@ class Dream:
         assert place.seen is not None
         self.reel.append(self._epoch, place.seen)
 
+    def foresee(self) -> None:
+        """Imagine what the policy will do next before anybody asks, so that it then shows at once.
+
+        Not where a person steers: they would wait for a chunk that nobody will see.
+        """
+        imaginer, here = self._awake(), self._here()
+        draw = self._next_draw(here)
+        if not here.final and not draw.overrides and here.id == self._seen().id:
+            self._ahead.update(place.id for place in imaginer.grow([here], [draw]))
+
     def play(self, draw: Draw) -> None:
         """One more chunk by a given draw, as a replay does; `select` shows it."""
         [place] = self._awake().grow([self._here()], [draw])
@@ -125,7 +135,7 @@ class Dream:
         Raises:
             ValueError: the dream ends here.
         """
-        imaginer, here = self._awake(), self._trimmed()
+        imaginer, here = self._awake(), self._seen()
         if here.final:
             raise ValueError(END)
         draw = self._next_draw(here)
@@ -260,12 +270,12 @@ class Dream:
 
     def _trimmed(self) -> Place:
         """`_seen`, with what was imagined ahead of the viewers thrown away."""
-        tree, seen = self._awake().tree, self._seen()
-        ahead = tree.path(self._tip)[seen.node.depth + 1 :]
+        seen = self._seen()
         self.reel.trim()
         self._tip = seen.id
-        if ahead and ahead[0].id in self._ahead - self.reel.seen_nodes:
-            tree.drop(ahead[0].id)
+        for node in self._ahead - self.reel.seen_nodes:
+            self._awake().tree.drop(node)
+        self._ahead.clear()
         return seen
 
     def _draw_after(self, place: Place) -> Draw:

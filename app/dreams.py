@@ -14,6 +14,7 @@ import torch
 from app.dream import END, Dream
 from app.dream_settings import DreamSettings
 from app.models import Models
+from engine.tree import Draw
 from engine.types import Trajectory
 from storage.checkpoints import Checkpoint
 
@@ -88,6 +89,20 @@ class Dreams:
         self._submit(dream_id, dream, dream.wake)
         return dream_id
 
+    def replay(self, settings: DreamSettings, draws: Sequence[Draw]) -> str:
+        """A dream that has gone the way of some draws and is paused there; its id.
+
+        Raises:
+            ValueError: as `open`, or models that do not fit.
+        """
+        dream_id = self.open(settings)
+        dream = self.get(dream_id)
+        for draw in draws:
+            dream.reel.touch()
+            self.call(dream.play, draw)
+        self.call(dream.select)
+        return dream_id
+
     def control(self, dream_id: str, action: str) -> dict[str, Any]:
         """Do one of `app.reel.ACTIONS`; what viewers may see then, without frames.
 
@@ -127,7 +142,10 @@ class Dreams:
         dream.reel.control(action, burst=True)
         self._go_on(dream_id, dream)
         dream.reel.wait_burst(seconds)
-        return self.pull(dream_id, after, epoch)
+        seen = self.pull(dream_id, after, epoch)
+        if seen["state"] == "paused" and action in ("frame", "chunk", "pause"):
+            self._submit(dream_id, dream, dream.foresee)
+        return seen
 
     def pull(self, dream_id: str, after: int, epoch: int | None = None) -> dict[str, Any]:
         """What viewers may see, with the frames from number `after` on; never waits.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.catalogue import together
 from app.checks import (
@@ -17,11 +18,13 @@ from app.checks import (
 from app.dream import VARIATIONS
 from app.dream_settings import DreamSettings
 from app.dreams import Dreams
+from app.permalinks import frames_hash, read_draws, read_origin, read_token, token
 from app.starts import Starts
-from engine.replay import Origin
+from engine.replay import Origin, start_hash
 from engine.tasks import Task, get_task
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
+from storage.checkpoints import Checkpoint
 
 REQUIRED = ("policy", "world_model", "reward_model")
 OPTIONAL = (
@@ -147,6 +150,49 @@ class Imagining:
         number = None if node is None else check_integer("node", node, 0, 2**31)
         return self._dreams.call(dream.trajectory, number)
 
+    def permalink(self, query: object) -> dict[str, Any]:
+        """{dream, node?} or {episode} -> {token}, from which `replay` imagines it again."""
+        values = check_names(query, allowed=("dream", "node", "episode"))
+        if ("episode" in values) == ("dream" in values):
+            raise ValueError("a link needs a dream or an episode")
+        if "episode" in values:
+            episode = self._cabinet.trajectories.get(str(values["episode"]))
+        else:
+            episode = self.trajectory(query)
+        link = token(episode)
+        if self._starts.by_hash(start_hash(episode.frames[0])) is None:
+            self._starts.keep(episode.frames[0])
+        return {"token": link}
+
+    def replay(self, query: object) -> dict[str, Any]:
+        """{token} -> {dream, node, exact}: the dream, imagined again and paused at its end."""
+        record = read_token(check_names(query, allowed=("token",), required=("token",))["token"])
+        chosen = [self._by_hash(role, record[role]) for role in REQUIRED]
+        chunk_size = together(*chosen).chunk_size
+        task = get_task(str(record["task"]))
+        origin = read_origin(record.get("origin"))
+        settings = DreamSettings(
+            policy=chosen[0],
+            world_model=chosen[1],
+            reward_model=chosen[2],
+            task=task,
+            start=self._recorded_start(record, task, origin),
+            start_id=check_integer("start_id", record["start_id"], -(2**53), 2**31),
+            member=check_integer("member", record["member"], 0, 2**31),
+            horizon=_whole_chunks(record["horizon"], task, chunk_size),
+            chunk_size=chunk_size,
+            origin=origin,
+            **{name: self._knob(name, record, task) for name in CHANGES},
+        )
+        draws = read_draws(
+            settings.draw, record["draws"], chunk_size=chunk_size, action_dim=task.action_dim
+        )
+        check_integer("the number of chunks", len(draws), 1, settings.horizon // chunk_size)
+        dream_id = self._dreams.replay(settings, draws)
+        again = frames_hash(self.trajectory({"dream": dream_id}))
+        node = self._dreams.get(dream_id).reel.pull(0)["node"]
+        return {"dream": dream_id, "node": node, "exact": again == record.get("frames")}
+
     def settings(self, settings: object) -> DreamSettings:
         """Settings of a new dream, with the task's where some are missing."""
         values = check_names(settings, allowed=(*REQUIRED, *OPTIONAL), required=REQUIRED)
@@ -185,7 +231,46 @@ class Imagining:
             case _:
                 return check_number("temperature", values.get("temperature", 1.0), 0.0, 5.0)
 
-    def _start(self, values: Mapping[str, Any]) -> tuple[Task, int, np.ndarray, Origin | None]:
+    def _by_hash(self, role: str, digest: object) -> Checkpoint:
+        words = role.replace("_", " ")
+        if digest is None:
+            raise ValueError(f"the {words} of this dream was not kept as a checkpoint")
+        try:
+            return self._cabinet.checkpoints.by_hash(str(digest))
+        except LookupError as error:
+            raise ValueError(
+                f"the {words} of this dream, checkpoint {str(digest)[:8]}, is not in this studio: "
+                "register it first"
+            ) from error
+
+    def _recorded_start(
+        self, record: Mapping[str, Any], task: Task, origin: Origin | None
+    ) -> npt.NDArray[np.uint8]:
+        """The very frame that a replay record names by its hash."""
+        digest = str(record["start_sha256"])
+        kept = self._starts.by_hash(digest)
+        if kept is not None:
+            return kept
+        if origin is not None:
+            try:
+                frame = self._cabinet.trajectories.get(origin.episode).frames[origin.frame]
+            except (LookupError, ValueError) as error:
+                raise ValueError(
+                    f"this dream starts from a frame of {origin.episode}, which is not here"
+                ) from error
+        else:
+            start_id = check_integer("start_id", record["start_id"], -(2**53), 2**31)
+            frame = self._starts.frame(task, start_id)
+        if start_hash(frame) != digest:
+            raise ValueError(
+                "the start frame of this dream looks different here, so it would not come out the "
+                "same"
+            )
+        return frame
+
+    def _start(
+        self, values: Mapping[str, Any]
+    ) -> tuple[Task, int, npt.NDArray[np.uint8], Origin | None]:
         """(task, start id, first frame, origin) of the settings of a new dream."""
         if values.get("from") is None:
             if "start_id" not in values:

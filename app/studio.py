@@ -217,6 +217,16 @@ class Studio:
         return self.cabinet.trajectories.add(self._imagining.trajectory(query))
 
     @in_a_sentence
+    def permalink(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{dream, node?} or {episode} -> {token}: all that `replay` needs, for an address."""
+        return self._imagining.permalink(query)
+
+    @in_a_sentence
+    def replay(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{token} -> {dream, node, exact}: imagined again, and whether every pixel is the same."""
+        return self._imagining.replay(query)
+
+    @in_a_sentence
     def imagine(
         self,
         policy: str,

@@ -112,10 +112,10 @@ class Tree:
         return path[::-1]
 
     def drop(self, place_id: int) -> None:
-        """Forget a place and everything below it; the start stays."""
+        """Forget a place, if it is still there, and everything below it; the start stays."""
         with self._lock:
-            place = self._places[place_id]
-            if place.parent is None or place.node.draw is None:
+            place = self._places.get(place_id)
+            if place is None or place.parent is None or place.node.draw is None:
                 return
             del self._children[place.parent][place.node.draw]
             doomed = [place_id]

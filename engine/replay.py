@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.imagination import Row
+from engine.imagination import Rollout, Row
+from engine.tasks import Task
 from engine.tree import Draw
 
 FIELDS = ("instruction", "seed", "temperature", "denoising_steps")
@@ -57,6 +58,38 @@ def replay_record(
         "micro_batches": dict(micro_batches),
         "draws": [draw.changes(base) for draw in draws],
     }
+
+
+def rollout_record(
+    rollout: Rollout,
+    *,
+    hashes: Mapping[str, str | None],
+    task: Task,
+    seed: int,
+    temperature: float,
+    denoising_steps: int,
+    horizon: int,
+    threshold: float,
+    micro_batches: Mapping[str, Any],
+) -> dict[str, Any]:
+    """`replay_record` of an episode of `engine.rollout.imagine`: one draw for all its chunks."""
+    draw = Draw(
+        instruction=task.instruction,
+        seed=seed,
+        temperature=temperature,
+        denoising_steps=denoising_steps,
+    )
+    return replay_record(
+        hashes=hashes,
+        task=task.name,
+        start=rollout.frames[0].numpy(),
+        row=(rollout.start_id, rollout.member),
+        base=draw,
+        draws=[draw] * len(rollout.tokens),
+        horizon=horizon,
+        threshold=threshold,
+        micro_batches=micro_batches,
+    )
 
 
 def replay_draws(record: Mapping[str, Any]) -> list[Draw]:

@@ -23,6 +23,7 @@ from engine.manifest import checkpoint_hash
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, RewardModel, Run, WorldModel
+from engine.replay import rollout_record
 from engine.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
 from engine.seeding import numpy_generator
 from engine.tasks import Task, get_task, pool_starts
@@ -87,7 +88,9 @@ class _Job:
     reward_model: RewardModel
     starts: Starts
     hashes: dict[str, str]
+    micro_batches: dict[str, Any]
     env: Env | None
+    weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
 
     @property
     def horizon(self) -> int:
@@ -115,12 +118,15 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     if latest is not None:
         begin = int(checkpoint.read_state(latest, policy, optimizer)["step"])
         metrics = checkpoint.read_json(latest / "card.json")["metrics"]
+    job.weights = job.hashes["policy"] if latest is None else checkpoint_hash(latest)
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:
             checkpoint.write_state(directory, policy, optimizer, progress={"step": iteration})
             document = card(config, metrics, parents=_parents(config))
             write_policy(directory, policy, document)
+        if iteration and (kept := run.latest_checkpoint()) is not None:
+            job.weights = checkpoint_hash(kept)
 
     if latest is None:
         save(0)
@@ -170,7 +176,11 @@ def _build(config: JobConfig) -> _Job:
     if not len(starts.start_ids):
         raise ValueError("there are no starts to imagine from")
     hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
-    return _Job(config, task, policy, world_model, reward_model, starts, hashes, env)
+    micro_batches = {
+        "autoencoder": world_model.config.autoencoder.micro_batch,
+        "reward_model": reward_model.config.micro_batch,
+    }
+    return _Job(config, task, policy, world_model, reward_model, starts, hashes, micro_batches, env)
 
 
 def _iterate(
@@ -204,6 +214,7 @@ def _iterate(
         run.alarm(f"iteration {iteration}: every group was dropped, nothing was learnt")
         return metrics
     clock = monotonic()
+    job.weights = None
     metrics |= _update(job, optimizer, [rollouts[i] for i in kept], advantages[kept], iteration)
     return metrics | {"time/update_seconds": monotonic() - clock}
 
@@ -264,7 +275,6 @@ def _record(
     for rollout, advantage in zip(rollouts, advantages.tolist(), strict=True):
         if rollout.start_id not in groups:
             continue
-        seed = _iteration_seed(config, iteration)
         episode = to_trajectory(
             rollout,
             job.task,
@@ -281,14 +291,23 @@ def _record(
                 **job.hashes,
                 "threshold": job.reward_model.success_threshold,
             },
-            replay={
-                "seed": seed,
-                "temperature": config.temperature,
-                "denoising_steps": config.denoising_steps,
-                "horizon": job.horizon,
-            },
+            replay=_replay(job, rollout, iteration),
         )
         run.record(episode)
+
+
+def _replay(job: _Job, rollout: Rollout, iteration: int) -> dict[str, Any]:
+    return rollout_record(
+        rollout,
+        hashes=job.hashes | {"policy": job.weights},
+        task=job.task,
+        seed=_iteration_seed(job.config, iteration),
+        temperature=job.config.temperature,
+        denoising_steps=job.config.denoising_steps,
+        horizon=job.horizon,
+        threshold=job.reward_model.success_threshold,
+        micro_batches=job.micro_batches,
+    )
 
 
 def _update(

@@ -58,6 +58,21 @@ def test_a_run_brings_a_chunk_and_goes_on(studio: Studio, settings: dict[str, An
     assert act(studio, dream, "pause", after=9)["state"] == "paused"
 
 
+def test_the_next_chunk_is_foreseen_but_hidden_until_it_is_asked_for(
+    noisy: Studio, settings: dict[str, Any]
+) -> None:
+    dream = noisy.open_dream(settings)
+    act(noisy, dream)
+    noisy.propose_dream({"dream": dream})  # waits for its turn on the imagination thread
+    assert list(tree(noisy, dream)) == [0, 1]
+    seen = act(noisy, dream)
+    assert (seen["nodes"], list(tree(noisy, dream))) == ([1, 2], [0, 1, 2])
+    noisy.set_dream({"dream": dream, "seed": 99})
+    noisy.propose_dream({"dream": dream})
+    assert act(noisy, dream)["nodes"][:2] == [1, 2]
+    assert len(tree(noisy, dream)) == 4
+
+
 def test_at_the_end_an_action_says_so(studio: Studio, settings: dict[str, Any]) -> None:
     dream = studio.open_dream(settings)
     act(studio, dream)

@@ -5,6 +5,7 @@ Numbers are printed; nothing asserts a time.
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -31,12 +32,20 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     studio.close()
 
 
-def _chunks(studio: Studio, dream: str) -> Iterator[float]:
-    """Milliseconds from each action to its answer, until the dream ends."""
+def _chunks(
+    studio: Studio, dream: str, *, steered: bool = False, pause: float = 0.5
+) -> Iterator[float]:
+    """Milliseconds from each action to its answer, some seconds apart, until the dream ends."""
     seen: dict[str, Any] = {"next": 1, "state": "paused"}
     while seen["state"] == "paused":
+        Event().wait(pause)
+        query = {"dream": dream, "after": seen["next"]}
         began = perf_counter()
-        seen = studio.act_dream({"dream": dream, "action": "chunk", "after": seen["next"]})
+        if steered:
+            person = {"mode": "human", "actions": {"x": 0.5}, "step": True}
+            seen = studio.steer_dream(query | person)
+        else:
+            seen = studio.act_dream(query | {"action": "chunk"})
         yield 1e3 * (perf_counter() - began)
         assert len(seen["frames"]) == seen["chunk_size"]
 
@@ -56,11 +65,16 @@ def test_an_action_to_its_chunk(studio: Studio) -> None:
     first = dream(0)
     studio.act_dream({"dream": first, "action": "chunk"})
     print(f"\nfirst chunk of all, models loaded on the way: {perf_counter() - began:.1f} s")
-    alone = [value for start in range(1, 11) for value in _chunks(studio, dream(start))]
-    _report("action to chunk, one dream", alone)
+    for name, options in {
+        "a step of the policy, half a second after the last": {},
+        "a step of the policy, at once after the last": {"pause": 0.0},
+        "a step of a person": {"steered": True},
+    }.items():
+        times = [t for n in range(1, 6) for t in _chunks(studio, dream(n), **options)]
+        _report(name, times)
     for start in (11, 12):
         studio.act_dream({"dream": dream(start), "action": "run"})
-    _report("action to chunk, two other dreams asked to run", list(_chunks(studio, dream(13))))
+    _report("a step of the policy beside two dreams that run", list(_chunks(studio, dream(13))))
 
 
 def test_eight_futures(studio: Studio) -> None:
