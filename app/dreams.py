@@ -9,13 +9,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from app.dream import END, Dream
 from app.dream_settings import DreamSettings
 from app.models import Models
+from engine.reward.judge import outcome
 from engine.tree import Draw
-from engine.types import Trajectory
+from engine.types import JudgeRules, Outcome, Trajectory
 from storage.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -74,6 +77,25 @@ class Dreams:
     def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         """Run something on the imagination thread and wait for its value."""
         return self._thread.submit(function, *arguments).result()
+
+    def judge(
+        self, reward_model: Checkpoint, frames: npt.NDArray[np.uint8], rules: JudgeRules
+    ) -> tuple[list[int], list[float], Outcome]:
+        """(window ends, probabilities, verdict) of a whole video [t, h, w, 3].
+
+        Raises:
+            ValueError: the reward model reads other windows than the rules ask for.
+        """
+
+        def look() -> tuple[list[int], list[float], Outcome]:
+            model = self._models.get(reward_model)
+            video = torch.from_numpy(np.ascontiguousarray(frames))[None]
+            ends, probabilities = model.probabilities(video, rules)
+            arrays = ends.numpy(), probabilities[0].numpy()
+            found = outcome(*arrays, model.success_threshold, rules, len(frames))
+            return ends.tolist(), probabilities[0].tolist(), found
+
+        return self.call(look)
 
     def open(self, settings: DreamSettings) -> str:
         """A new dream, paused at its start frame; its id.

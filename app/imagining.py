@@ -46,11 +46,20 @@ class Imagining:
         self._max_steps = PUBLIC_DENOISING_STEPS if public else MAX_DENOISING_STEPS
 
     def open(self, settings: object) -> str:
-        """A new dream; its id."""
+        """A live rollout, paused at its start; its id.
+
+        Settings: policy, world_model, reward_model (checkpoint ids), start_id or
+        from {episode, frame?}, and instruction, seed, denoising_steps, temperature, horizon, which
+        are the task's where they are missing.
+        """
         return self._dreams.open(self.settings(settings))
 
     def pull(self, query: object) -> dict[str, Any]:
-        """What viewers of {dream, after?, epoch?} may see, or the whole path to a `node`."""
+        """{dream, after?, epoch?, node?} -> what to show; never waits.
+
+        `frames` begin at number `first`: at `after`, or at 0 where the dream jumped elsewhere since
+        the viewer's `epoch`. With `node` it is the path to that node, without going there.
+        """
         values = check_names(
             query, allowed=("dream", "after", "epoch", "node"), required=("dream",)
         )
@@ -64,7 +73,10 @@ class Imagining:
         return {"dream": dream_id} | path.pull(after) | dream.readout()
 
     def act(self, query: object) -> dict[str, Any]:
-        """{dream, action, after?, epoch?} -> what `pull` gives once the action shows."""
+        """{dream, action, after?, epoch?} -> what `pull` gives, the next chunk in it.
+
+        run, pause, frame, chunk, reset, or undo: forget the last chunk and what came after it.
+        """
         values = check_names(
             query,
             allowed=("dream", "action", "after", "epoch"),
@@ -82,14 +94,22 @@ class Imagining:
         return {"dream": values["dream"]} | dream.readout()
 
     def propose(self, query: object) -> dict[str, Any]:
-        """{dream} -> the policy's next chunk before it is executed."""
+        """{dream} -> the policy's next chunk before it is executed, and what would be executed.
+
+        {node, dims, actions [k][a] raw, normalized, entropy, entropies [k][a], executed,
+        overridden, low [a], high [a]}, low and high being the raw numbers that can be reached.
+        """
         values = check_names(query, allowed=("dream",), required=("dream",))
         dream = self._dreams.get(str(values["dream"]))
         dream.reel.touch()
         return {"dream": values["dream"]} | self._dreams.call(dream.propose)
 
     def steer(self, query: object) -> dict[str, Any]:
-        """{dream, mode, actions?, hold?, gripper?, step?, after?, epoch?}; see `Steering`."""
+        """{dream, mode, actions?, hold?, gripper?, step?, after?, epoch?} -> who drives now.
+
+        `app.steering.Steering.steered` says what the numbers mean. With `step` the chunk is
+        executed, and the answer is that of `act`.
+        """
         values = check_names(
             query,
             allowed=(*("dream", "mode", "actions", "hold", "gripper", "step", "after", "epoch"),),
@@ -102,7 +122,11 @@ class Imagining:
         return {"dream": values["dream"]} | dream.readout()
 
     def branch(self, query: object) -> dict[str, Any]:
-        """{dream, node, vary, dimension?, amount?, count?} -> {branches, leaves}."""
+        """{dream, node, vary, dimension?, amount?, count?} -> {branches, leaves}, node numbers.
+
+        `count` futures that differ from the node's own by the policy's noise (policy), the world
+        model's (world), or a raw amount in one dimension (nudge), imagined to their ends.
+        """
         values = check_names(
             query,
             allowed=("dream", "node", "vary", "dimension", "amount", "count"),
@@ -135,7 +159,7 @@ class Imagining:
         return self.pull({"dream": dream_id})
 
     def tree(self, query: object) -> dict[str, Any]:
-        """{dream} -> {current, nodes}; node 0 is the start."""
+        """{dream} -> {current, nodes: `app.tree.Place.record`}; node 0 is the start."""
         values = check_names(query, allowed=("dream",), required=("dream",))
         dream = self._dreams.get(str(values["dream"]))
         current = dream.reel.pull(0)["node"]

@@ -19,6 +19,7 @@ from app.models import Models
 from app.simulator import Simulator
 from app.starts import Starts
 from app.supervisor import Supervisor
+from app.twins import Twins
 from engine.envs.gl import rendering_backend
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
@@ -74,6 +75,18 @@ class Studio:
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
         self._imagining = Imagining(self.cabinet, self._dreams, self._starts, public=public)
+        self.open_dream = in_a_sentence(self._imagining.open)
+        self.pull_dream = in_a_sentence(self._imagining.pull)
+        self.act_dream = in_a_sentence(self._imagining.act)
+        self.set_dream = in_a_sentence(self._imagining.change)
+        self.propose_dream = in_a_sentence(self._imagining.propose)
+        self.steer_dream = in_a_sentence(self._imagining.steer)
+        self.branch_dream = in_a_sentence(self._imagining.branch)
+        self.select_dream = in_a_sentence(self._imagining.select)
+        self.dream_tree = in_a_sentence(self._imagining.tree)
+        self.permalink = in_a_sentence(self._imagining.permalink)
+        self.replay = in_a_sentence(self._imagining.replay)
+        self._twins = Twins(self.cabinet, self._dreams, self._simulator)
         self._clips = Clips(self.cabinet)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
@@ -152,62 +165,12 @@ class Studio:
         """Empty, or a sentence if an uploaded image is unlike what the models have seen."""
         return self._starts.warning(check_integer("start_id", start_id, -(2**53), 2**31))
 
-    # Dreams
-
-    @in_a_sentence
-    def open_dream(self, settings: dict[str, Any]) -> str:
-        """A live rollout, paused at its start; its id. Settings: policy, world_model,
-        reward_model, start_id or from {episode, frame}, and what else fixes it."""
-        return self._imagining.open(settings)
+    # Dreams: those that are one question and one answer are bound in the constructor.
 
     @in_a_sentence
     def control_dream(self, dream_id: str, action: str) -> dict[str, Any]:
         """run, pause, frame, chunk or reset; what `pull_dream` gives then, without frames."""
         return self._dreams.control(str(dream_id), str(action))
-
-    @in_a_sentence
-    def pull_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, after?, epoch?, node?} -> what to show, frames from `first` on; never waits."""
-        return self._imagining.pull(query)
-
-    @in_a_sentence
-    def act_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, action, after?, epoch?} -> as `pull_dream`, once the next chunk is there.
-
-        Actions: run, pause, frame, chunk, reset, undo."""
-        return self._imagining.act(query)
-
-    @in_a_sentence
-    def set_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, instruction?, temperature?, denoising_steps?, seed?} from the next chunk on."""
-        return self._imagining.change(query)
-
-    @in_a_sentence
-    def propose_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream} -> the policy's next chunk before it is executed, and what would be."""
-        return self._imagining.propose(query)
-
-    @in_a_sentence
-    def steer_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, mode, actions?, hold?, gripper?, step?, after?} -> who drives now; with `step`
-        the chunk is executed and the answer is that of `act_dream`."""
-        return self._imagining.steer(query)
-
-    @in_a_sentence
-    def branch_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, node, vary, dimension?, amount?, count?} -> {branches, leaves}: futures that
-        differ by the policy's noise, the world's, or a nudge, imagined to their ends."""
-        return self._imagining.branch(query)
-
-    @in_a_sentence
-    def select_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, node} -> go on from there; as `pull_dream` from the first frame."""
-        return self._imagining.select(query)
-
-    @in_a_sentence
-    def dream_tree(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream} -> {current, nodes: [{id, parent, chunk, driver, verdict, probability, …}]}."""
-        return self._imagining.tree(query)
 
     @in_a_sentence
     def save_dream(self, query: str | dict[str, Any]) -> str:
@@ -217,14 +180,22 @@ class Studio:
         return self.cabinet.trajectories.add(self._imagining.trajectory(query))
 
     @in_a_sentence
-    def permalink(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, node?} or {episode} -> {token}: all that `replay` needs, for an address."""
-        return self._imagining.permalink(query)
+    def twin_dream(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{dream, node?} -> the same actions in the simulator: {twin: episode id, psnr, ssim,
+        baseline_psnr, onset, imagined, real, judged_real}."""
+        return self._twins.of(self._imagining.trajectory(query))
 
     @in_a_sentence
-    def replay(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{token} -> {dream, node, exact}: imagined again, and whether every pixel is the same."""
-        return self._imagining.replay(query)
+    def twin_episode(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{episode_id} -> as `twin_dream`, for a stored imagined episode."""
+        values = check_names(query, allowed=("episode_id",), required=("episode_id",))
+        return self._twins.of(self.cabinet.trajectories.get(str(values["episode_id"])))
+
+    @in_a_sentence
+    def twin_matrix(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{run} of fidelity -> {cells, agreement, calibration…}, real against imagined success."""
+        values = check_names(query, allowed=("run",), required=("run",))
+        return self._twins.matrix(str(values["run"]))
 
     @in_a_sentence
     def imagine(

@@ -43,6 +43,11 @@ class Workspace:
         return self.root / "starts"
 
     @property
+    def twins(self) -> Path:
+        """The ledger of real episodes that were played beside dreams."""
+        return self.root / "twins"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
