@@ -12,6 +12,7 @@ from app.catalogue import describe_together, summary
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
+from app.exports import Exports
 from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
@@ -87,6 +88,9 @@ class Studio:
         self.permalink = in_a_sentence(self._imagining.permalink)
         self.replay = in_a_sentence(self._imagining.replay)
         self._twins = Twins(self.cabinet, self._dreams, self._simulator)
+        self._exports = Exports(self.cabinet, public=public)
+        self.export_episode = in_a_sentence(self._exports.export)
+        self.import_episode = in_a_sentence(self._exports.import_episode)
         self._clips = Clips(self.cabinet)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)

@@ -1,5 +1,6 @@
 """Live rollouts on the imagination thread, with models whose dreams are known."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,7 @@ def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -
 
     def checkpoint(name: str) -> Checkpoint:
         directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
         return Checkpoint(
             id=name, role="policy", name=name, directory=directory, hash=name, config={}, card={}
         )
@@ -292,3 +294,14 @@ def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -
     for name in ("a", "b", "a", "c", "b"):
         assert models.get(checkpoint(name)) == name
     assert loaded == ["a", "b", "c", "b"]
+
+
+def test_a_checkpoint_that_is_gone_ends_the_dream_in_a_sentence(
+    dreams: Dreams, make_settings: Callable[..., DreamSettings]
+) -> None:
+    settings = make_settings()
+    shutil.rmtree(settings.policy.directory)
+    dream = dreams.open(settings)
+    settle(dreams)
+    error = "the checkpoint demo/base is not on the disk any more"
+    assert dreams.pull(dream, 0)["error"] == error

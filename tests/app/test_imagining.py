@@ -341,3 +341,12 @@ def test_what_was_imagined_ahead_is_thrown_away_when_a_person_steers(
     )
     assert steered["actions"][8][0] == pytest.approx(0.5)
     assert list(tree(noisy, dream)) == [0, *steered["nodes"]]
+
+
+def test_the_hundred_and_first_session_is_told_to_come_back(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    opened = [studio.open_dream(settings) for _ in range(100)]
+    with pytest.raises(ValueError, match=r"^100 dreams are being watched here already"):
+        studio.open_dream(settings)
+    assert act(studio, opened[0])["next"] == 9
