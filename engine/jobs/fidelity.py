@@ -83,7 +83,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
                 likeness[kind].append(ssim(clip[1:depth], episode.frames[1:depth]))
         if judge is not None:
             for i, clip in zip(index, imagined, strict=True):
-                pair = judged_pair(judge, clip, sources[i], config)
+                pair = judged_pair(judge, clip, sources[i], i, config)
                 verdicts.append(pair.outcome.success)
                 if i < config.record_pairs:
                     run.record(pair)
@@ -108,6 +108,7 @@ def judged_pair(
     judge: VideoReward,
     video: npt.NDArray[np.uint8],
     source: tuple[str, Trajectory],
+    number: int,
     config: JobConfig,
 ) -> Trajectory:
     """An imagined video as an episode of its own, with the verdict of the reward model.
@@ -115,6 +116,7 @@ def judged_pair(
     Args:
         source: the real episode, and the name of the run directory it is from; both are named in
             the lineage, so that the studio can show the two side by side.
+        number: of the pair, for its id.
     """
     origin, real = source
     rules = get_task(real.task).judge
@@ -122,7 +124,7 @@ def judged_pair(
     values = probabilities[0].numpy()
     found = outcome(ends.numpy(), values, judge.success_threshold, rules, len(video))
     return Trajectory(
-        id=f"pair-{real.id}"[:128],
+        id=f"pair-{number:04d}-{real.id}"[:128],
         task=real.task,
         start_id=real.start_id,
         instruction=real.instruction,
