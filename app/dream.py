@@ -81,9 +81,10 @@ class Dream:
         Not where a person steers: they would wait for a chunk that nobody will see.
         """
         imaginer, here = self._awake(), self._here()
-        draw = self._next_draw(here)
-        if not here.final and not draw.overrides and here.id == self._seen().id:
-            self._ahead.update(place.id for place in imaginer.grow([here], [draw]))
+        if self._steering.mode == "human" or here.final or here.id != self._seen().id:
+            return
+        [place] = imaginer.grow([here], [self._next_draw(here)])
+        self._ahead.add(place.id)
 
     def play(self, draw: Draw) -> None:
         """One more chunk by a given draw, as a replay does; `select` shows it."""

@@ -51,7 +51,10 @@ class Imaginer:
         return self._dreamer.threshold
 
     def propose(self, place: Place, draw: Draw) -> ActionChunk:
-        """What the policy would do next at a place, a batch of one."""
+        """What the policy would do next at a place, a batch of one; asked once, then known."""
+        known = self.tree.child(place.id, draw.changed({"overrides": ()}))
+        if known is not None and known.node.chunk is not None:
+            return known.node.chunk
         return self._dreamer.propose([place.node], [draw])
 
     def grow(

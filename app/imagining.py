@@ -212,6 +212,8 @@ class Imagining:
             settings.draw, record["draws"], chunk_size=chunk_size, action_dim=task.action_dim
         )
         check_integer("the number of chunks", len(draws), 1, settings.horizon // chunk_size)
+        for draw in draws:
+            check_integer("denoising_steps", draw.denoising_steps, 1, self._max_steps)
         dream_id = self._dreams.replay(settings, draws)
         again = frames_hash(self.trajectory({"dream": dream_id}))
         node = self._dreams.get(dream_id).reel.pull(0)["node"]

@@ -73,6 +73,27 @@ def test_the_next_chunk_is_foreseen_but_hidden_until_it_is_asked_for(
     assert len(tree(noisy, dream)) == 4
 
 
+def test_nothing_is_foreseen_where_a_person_drives(
+    make_studio: Callable[..., Studio], settings: dict[str, Any]
+) -> None:
+    worlds: list[AddingWorldModel] = []
+
+    def load(directory: Any) -> Any:
+        model = load_noisy(directory)
+        if isinstance(model, AddingWorldModel):
+            worlds.append(model)
+        return model
+
+    studio = make_studio(models=Models(load))
+    dream = studio.open_dream(settings)
+    act(studio, dream)
+    studio.propose_dream({"dream": dream})  # waits for its turn on the imagination thread
+    assert worlds[0].decoded_frames == 2 * CHUNK
+    studio.steer_dream({"dream": dream, "mode": "human", "actions": {"x": 0.1}, "step": True})
+    studio.propose_dream({"dream": dream})
+    assert worlds[0].decoded_frames == 3 * CHUNK
+
+
 def test_at_the_end_an_action_says_so(studio: Studio, settings: dict[str, Any]) -> None:
     dream = studio.open_dream(settings)
     act(studio, dream)

@@ -161,6 +161,18 @@ def test_a_link_that_was_tampered_with_is_refused_in_a_sentence(
         studio.replay({"token": packed(record | change)})
 
 
+def test_a_public_studio_replays_within_its_caps(
+    make_studio: Callable[..., Studio], settings: dict[str, Any]
+) -> None:
+    studio = make_studio(models=Models(load_noisy), public=True)
+    dream = studio.open_dream(settings)
+    studio.act_dream({"dream": dream, "action": "chunk"})
+    record = read_token(studio.permalink({"dream": dream})["token"])
+    greedy = record | {"draws": [{"denoising_steps": 50}]}
+    with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 50"):
+        studio.replay({"token": packed(greedy)})
+
+
 def test_another_result_is_admitted(
     open_noisy: Callable[[], Studio], settings: dict[str, Any]
 ) -> None:
