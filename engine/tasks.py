@@ -69,6 +69,7 @@ def _released(name: str, instruction: str, horizon: int) -> Task:
         instruction=instruction,
         env="",
         action_dim=7,
+        dimensions=("x", "y", "z", "roll", "pitch", "yaw", "gripper"),
         image_size=256,
         action_repeat=1,
         horizon=horizon,
@@ -96,6 +97,7 @@ TASKS: dict[str, Task] = {
         # Absolute joint angles of a real arm: no box is known.
         replace(
             _released("aloha", "Insert the square into the stick", 224),
+            dimensions=(),
             action_low=-math.inf,
             action_high=math.inf,
         ),
