@@ -1,84 +1,32 @@
-"""One dream: settings that fix it, the models that imagine it, the reel that shows it."""
+"""One dream: a tree of chunks, a place in it, and the reel that shows the way there."""
 
-import hashlib
-import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
+from app.dream_settings import DreamSettings
+from app.imaginer import Imaginer
 from app.media import encode
 from app.models import Models
-from app.reel import Reel, SeenChunk
-from engine.reward.judge import GrowingJudge
-from engine.rollout import Imagination, Rollout, check_together, to_trajectory
-from engine.tasks import Task
-from engine.types import Outcome, Trajectory
-from storage.checkpoints import Checkpoint
+from app.reel import Reel
+from app.steering import Steering
+from app.tree import Place
+from engine.replay import FIELDS
+from engine.tree import Draw
+from engine.types import Trajectory
 
-
-@dataclass(frozen=True, kw_only=True)
-class DreamSettings:
-    """What fixes a dream, bit for bit (design.md §5).
-
-    Attributes:
-        start: first frame, uint8 [h, w, 3].
-        horizon: most actions; a multiple of `chunk_size`, the actions the policy decides at once.
-    """
-
-    policy: Checkpoint
-    world_model: Checkpoint
-    reward_model: Checkpoint
-    task: Task
-    start: npt.NDArray[np.uint8]
-    start_id: int
-    instruction: str
-    seed: int
-    denoising_steps: int
-    temperature: float
-    horizon: int
-    chunk_size: int
-
-    def replay(self) -> dict[str, Any]:
-        """The record from which the dream can be imagined again."""
-        autoencoder = self.world_model.config.get("autoencoder", {})
-        return {
-            "policy": self.policy.hash,
-            "world_model": self.world_model.hash,
-            "reward_model": self.reward_model.hash,
-            "start_id": self.start_id,
-            "start_sha256": hashlib.sha256(self.start.tobytes()).hexdigest(),
-            "member": 0,
-            "instruction": self.instruction,
-            "seed": self.seed,
-            "denoising_steps": self.denoising_steps,
-            "temperature": self.temperature,
-            "horizon": self.horizon,
-            "micro_batches": {
-                "autoencoder": autoencoder.get("micro_batch"),
-                "reward_model": self.reward_model.config.get("micro_batch"),
-            },
-            "overrides": [],
-        }
-
-
-@dataclass(frozen=True)
-class _Alive:
-    """The parts that imagine one epoch."""
-
-    epoch: int
-    imagination: Imagination
-    judge: GrowingJudge
+VARIATIONS = ("policy", "world", "nudge")
+END = "this dream ends here: rewind, branch from an earlier node, or reset it"
 
 
 class Dream:
-    """A rollout that a policy imagines chunk by chunk while people watch frame by frame.
+    """What a policy and a person imagine chunk by chunk while people watch frame by frame.
 
-    Its methods run on the imagination thread only; `reel` may be used from any thread.
+    Its methods run on the imagination thread only; `reel`, `path`, `records` and `readout` may be
+    used from any thread.
     """
 
     def __init__(
@@ -89,15 +37,18 @@ class Dream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.reel = Reel(
-            encode(settings.start),
-            horizon=settings.horizon,
-            chunk_size=settings.chunk_size,
-            threshold=settings.reward_model.config.get("success_threshold"),
-            clock=clock,
-        )
+        self._start = encode(settings.start)
+        self._clock = clock
+        self.reel = self._new_reel()
         self._models = models
-        self._alive: _Alive | None = None
+        self._imaginer: Imaginer | None = None
+        self._epoch = self.reel.epoch
+        self._tip = 0
+        self._ahead: set[int] = set()  # chunks imagined before anybody saw them
+        self._draw = settings.draw
+        self._steering = Steering()
+
+    # Moving on
 
     def wake(self) -> None:
         """Load the models and encode the start, so that the first chunk comes sooner.
@@ -105,119 +56,244 @@ class Dream:
         Raises:
             ValueError: models that do not fit each other, the start or the task's judge.
         """
-        self._awake(self.reel.epoch)
+        self._awake()
 
     def advance(self) -> None:
-        """Imagine, judge and encode the next chunk; the first time, wake the models.
+        """Imagine, judge and encode the next chunk, or show the one that the same draw gave
+        before; the first time, wake the models.
 
         Raises:
-            ValueError: as `wake`.
+            ValueError: as `wake`, or the tree is full.
         """
-        began = time.monotonic()
-        epoch = self.reel.epoch
-        alive = self._awake(epoch)
-        imagination, judge = alive.imagination, alive.judge
-        known = imagination.num_frames
-        if known > self.settings.horizon:
+        imaginer, here = self._awake(), self._here()
+        if here.final:
             return
-        chunk = imagination.step()
-        judge.look(imagination.rows, imagination.num_frames, imagination.frames)
-        ends, probabilities, outcome = judge.verdict(self._row)
-        frames = [encode(frame) for frame in imagination.frames(known)[0].cpu().numpy()]
-        seen = SeenChunk(
-            frames=frames,
-            ends=ends.tolist(),
-            probabilities=[round(value, 4) for value in probabilities.tolist()],
-            actions=self._raw(chunk.actions[0].cpu().numpy()).round(4).tolist(),
-            entropy=chunk.entropy.mean().item(),
-            outcome=outcome,
-            pace=len(frames) / (time.monotonic() - began),
-        )
-        self.reel.append(epoch, seen)
+        [place] = imaginer.grow([here], [self._next_draw(here)])
+        self._steering = self._steering.spent()
+        self._tip = place.id
+        self._ahead.add(place.id)
+        assert place.seen is not None
+        self.reel.append(self._epoch, place.seen)
 
-    def trajectory(self) -> Trajectory:
-        """The chunks that viewers have seen at least a frame of, as an episode.
+    def foresee(self) -> None:
+        """Imagine what the policy will do next before anybody asks, so that it then shows at once.
+
+        Not where a person steers: they would wait for a chunk that nobody will see.
+        """
+        imaginer, here = self._awake(), self._here()
+        if self._steering.mode == "human" or here.final or here.id != self._seen().id:
+            return
+        [place] = imaginer.grow([here], [self._next_draw(here)])
+        self._ahead.add(place.id)
+
+    def play(self, draw: Draw) -> None:
+        """One more chunk by a given draw, as a replay does; `select` shows it."""
+        [place] = self._awake().grow([self._here()], [draw])
+        self._tip = place.id
+
+    # Moving elsewhere
+
+    def select(self, node: int | None = None) -> None:
+        """Make a node (by default the last one played) the place to go on from; paused there.
+
+        Raises:
+            LookupError: no such node.
+        """
+        tree = self._awake().tree
+        path = tree.path(self._tip if node is None else node)
+        self._tip = path[-1].id
+        self._epoch = self.reel.load([place.seen for place in path if place.seen is not None])
+
+    def undo(self) -> None:
+        """Go back by one chunk and forget it, with all that was imagined after it.
+
+        Raises:
+            ValueError: there is nothing to undo.
+        """
+        here = self._trimmed()
+        if here.parent is None:
+            raise ValueError("this is the start of the dream: there is nothing to undo")
+        self.select(here.parent)
+        self._awake().tree.drop(here.id)
+
+    # Changing what comes next
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Other instruction, temperature, denoising steps or seed from the next chunk on."""
+        self._trimmed()
+        self._draw = self._draw.changed(changes)
+
+    def steer(self, values: Mapping[str, Any]) -> None:
+        """`app.steering.Steering.steered`, from the next chunk on."""
+        task, chunk_size = self.settings.task, self.settings.chunk_size
+        steering = self._steering.steered(values, task, chunk_size)
+        self._trimmed()
+        self._steering = steering
+
+    def propose(self) -> dict[str, Any]:
+        """What the policy would do next, and what would be executed; nothing moves.
+
+        Raises:
+            ValueError: the dream ends here.
+        """
+        imaginer, here = self._awake(), self._seen()
+        if here.final:
+            raise ValueError(END)
+        draw = self._next_draw(here)
+        chunk = imaginer.propose(here, draw)
+        proposed = chunk.actions[0].cpu().numpy()
+        numbers = np.full_like(proposed, np.nan)
+        if draw.overrides:
+            numbers[:] = np.array(draw.overrides, dtype=np.float32)  # None becomes NaN
+        executed = np.where(np.isnan(numbers), proposed, numbers)
+        unit = np.ones_like(proposed[0])
+        return {
+            "node": here.id,
+            "dims": list(self.settings.task.dimension_names),
+            "actions": imaginer.raw(proposed).round(4).tolist(),
+            "normalized": proposed.round(4).tolist(),
+            "entropy": round(chunk.entropy.mean().item(), 4),
+            "entropies": chunk.entropy.cpu().numpy().reshape(proposed.shape).round(4).tolist(),
+            "executed": imaginer.raw(executed).round(4).tolist(),
+            "overridden": (~np.isnan(numbers)).tolist(),
+            "low": imaginer.raw(-unit).round(4).tolist(),
+            "high": imaginer.raw(unit).round(4).tolist(),
+        }
+
+    # Branching
+
+    def begin_branch(
+        self, node: int, vary: str, *, dimension: int, amount: float, count: int
+    ) -> list[int]:
+        """The first chunk of `count` futures of a node, imagined in one batch; their numbers.
+
+        A varied noise stays with a branch to its end; the other noise is its twin's. Several
+        nudges are spread evenly from -amount to amount.
+
+        Raises:
+            ValueError: the dream ends at the node, or nothing would vary.
+            LookupError: no such node.
+        """
+        imaginer = self._awake()
+        self._trimmed()
+        place = imaginer.tree.get(node)
+        if place.final:
+            raise ValueError(f"node {node} is the end of its branch: choose an earlier one")
+        if vary == "policy" and self._draw.temperature == 0.0:
+            raise ValueError(
+                "at temperature 0 the policy does not draw: raise it to vary its noise"
+            )
+        draw = self._draw_after(place)
+        if vary == "nudge":
+            amounts = np.linspace(-amount, amount, count).tolist() if count > 1 else [amount]
+            draws = imaginer.nudged(place, draw, dimension, amounts)
+        else:
+            name = {"policy": "policy_noise", "world": "world_noise"}[vary]
+            fresh = imaginer.tree.new_noises(count)
+            draws = [draw.changed({name: noise}) for noise in fresh]
+        return [found.id for found in imaginer.grow([place] * len(draws), draws, vary=vary)]
+
+    def extend_branches(self, nodes: Sequence[int]) -> list[int]:
+        """One more chunk for each branch that has not ended, in one batch; the new leaves."""
+        imaginer = self._awake()
+        places = [imaginer.tree.get(node) for node in nodes]
+        going = [place for place in places if not place.final]
+        if not going:
+            return list(nodes)
+        grown = iter(imaginer.grow(going, [self._draw_after(place) for place in going]))
+        return [place.id if place.final else next(grown).id for place in places]
+
+    # Keeping and looking
+
+    def trajectory(self, node: int | None = None) -> Trajectory:
+        """The path to a node, by default that of the chunks that viewers have seen, as an episode.
 
         Its id is a hash of the replay record: the same dream saved twice is one episode.
 
         Raises:
             ValueError: nothing was imagined yet.
+            LookupError: no such node.
         """
-        epoch, chunks = self.reel.seen_chunks
-        if chunks == 0 or self._alive is None or self._alive.epoch != epoch:
+        imaginer = self._awake()
+        place = self._seen() if node is None else imaginer.tree.get(node)
+        if place.parent is None:
             raise ValueError("nothing was imagined yet: run the dream before saving it")
-        imagination, judge = self._alive.imagination, self._alive.judge
-        rollout = _first_chunks(imagination.rollout(0, *judge.verdict(self._row)), chunks)
-        replay = self.settings.replay() | {"threshold": self._threshold}
-        digest = hashlib.sha256(json.dumps(replay, sort_keys=True).encode()).hexdigest()
-        lineage = {name: replay[name] for name in ("policy", "world_model", "reward_model")}
-        return to_trajectory(
-            rollout,
-            self.settings.task,
-            self.settings.instruction,
-            self._models.get(self.settings.policy).normalization,
-            id=f"dream-{digest[:12]}-{len(rollout.normalized_actions)}",
-            lineage=lineage | {"source": "dream", "created": time.time()},
-            replay=replay,
+        return imaginer.trajectory(place)
+
+    def path(self, node: int) -> Reel:
+        """The path to a node, all of it seen, without going there.
+
+        Raises:
+            LookupError: no such node.
+        """
+        if self._imaginer is None:
+            raise LookupError(f"this dream has no node {node}")
+        path = self._imaginer.tree.path(node)
+        reel = self._new_reel()
+        reel.set_threshold(self._imaginer.threshold)
+        reel.load([place.seen for place in path if place.seen is not None])
+        return reel
+
+    def records(self) -> list[dict[str, Any]]:
+        """The tree, without chunks that nobody has seen yet."""
+        if self._imaginer is None:
+            return []
+        hidden = self._ahead - self.reel.seen_nodes
+        return self._imaginer.tree.records(chunk_size=self.settings.chunk_size, hidden=hidden)
+
+    def readout(self) -> dict[str, Any]:
+        """Who drives, and with which settings the next chunk will be drawn."""
+        draw = asdict(self._draw)
+        return {
+            "dims": list(self.settings.task.dimension_names),
+            "settings": {name: draw[name] for name in FIELDS},
+            "steering": self._steering.record(self.settings.task),
+        }
+
+    def _awake(self) -> Imaginer:
+        if self._imaginer is None:
+            self._imaginer = Imaginer(self.settings, self._models)
+            self.reel.set_threshold(self._imaginer.threshold)
+        return self._imaginer
+
+    def _here(self) -> Place:
+        """The last place imagined on the way; the start after a reset."""
+        epoch = self.reel.epoch
+        if epoch != self._epoch:
+            self._tip, self._epoch = 0, epoch
+        return self._awake().tree.get(self._tip)
+
+    def _seen(self) -> Place:
+        """The last place on the way of which viewers have seen something."""
+        path = self._awake().tree.path(self._here().id)
+        epoch, chunks = self.reel.seen_chunks
+        return path[min(chunks, len(path) - 1) if epoch == self._epoch else 0]
+
+    def _trimmed(self) -> Place:
+        """`_seen`, with what was imagined ahead of the viewers thrown away."""
+        seen = self._seen()
+        self.reel.trim()
+        self._tip = seen.id
+        for node in self._ahead - self.reel.seen_nodes:
+            self._awake().tree.drop(node)
+        self._ahead.clear()
+        return seen
+
+    def _draw_after(self, place: Place) -> Draw:
+        """What the policy alone would do after a place: noises go on as they were."""
+        before = place.node.draw
+        if before is None:
+            return self._draw
+        return replace(self._draw, policy_noise=before.policy_noise, world_noise=before.world_noise)
+
+    def _next_draw(self, place: Place) -> Draw:
+        return self._awake().steered(self._draw_after(place), self._steering)
+
+    def _new_reel(self) -> Reel:
+        return Reel(
+            self._start,
+            horizon=self.settings.horizon,
+            chunk_size=self.settings.chunk_size,
+            threshold=self.settings.reward_model.config.get("success_threshold"),
+            clock=self._clock,
         )
-
-    @property
-    def _row(self) -> tuple[int, int]:
-        return (self.settings.start_id, 0)
-
-    @property
-    def _threshold(self) -> float:
-        threshold: float = self._models.get(self.settings.reward_model).success_threshold
-        return threshold
-
-    def _awake(self, epoch: int) -> _Alive:
-        if self._alive is not None and self._alive.epoch == epoch:
-            return self._alive
-        settings = self.settings
-        policy = self._models.get(settings.policy)
-        world_model = self._models.get(settings.world_model)
-        reward_model = self._models.get(settings.reward_model)
-        check_together(policy, world_model, reward_model)
-        self.reel.set_threshold(self._threshold)
-        judge = GrowingJudge(reward_model, settings.task.judge, self._threshold, settings.horizon)
-        imagination = Imagination(
-            world_model,
-            policy,
-            torch.from_numpy(settings.start.copy())[None],
-            [settings.instruction],
-            rows=[self._row],
-            seed=settings.seed,
-            temperature=settings.temperature,
-            denoising_steps=settings.denoising_steps,
-            keep_every_frame=True,
-        )
-        self._alive = _Alive(epoch, imagination, judge)
-        return self._alive
-
-    def _raw(self, normalized: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        normalization = self._models.get(self.settings.policy).normalization
-        task = self.settings.task
-        raw: npt.NDArray[np.float32] = normalization.denormalize(normalized)
-        return raw.clip(task.action_low, task.action_high)
-
-
-def _first_chunks(rollout: Rollout, chunks: int) -> Rollout:
-    """The rollout as it was after some of its chunks."""
-    chunk_size = len(rollout.normalized_actions) // len(rollout.tokens)
-    actions = chunks * chunk_size
-    windows = int((rollout.window_ends <= actions + 1).sum())
-    found = rollout.outcome
-    success = found.success and found.end_step <= actions
-    return replace(
-        rollout,
-        frames=rollout.frames[: actions + 1],
-        tokens=rollout.tokens[:chunks],
-        normalized_actions=rollout.normalized_actions[:actions],
-        overridden=rollout.overridden[:actions],
-        log_probs=rollout.log_probs[:chunks],
-        entropy=rollout.entropy[:chunks],
-        latents=rollout.latents[: actions + 1],
-        window_ends=rollout.window_ends[:windows],
-        window_probabilities=rollout.window_probabilities[:windows],
-        outcome=Outcome(success, found.end_step if success else actions),
-    )

@@ -6,18 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from app.dream import Dream, DreamSettings
+from app.dream import END, Dream
+from app.dream_settings import DreamSettings
 from app.models import Models
-from engine.types import Trajectory
+from engine.reward.judge import outcome
+from engine.tree import Draw
+from engine.types import JudgeRules, Outcome, Trajectory
 from storage.checkpoints import Checkpoint
 
 logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
+
+ACT_SECONDS = 20.0
+BRANCH_SECONDS = 60.0
 
 
 class Dreams:
@@ -27,7 +36,8 @@ class Dreams:
     dreams take turns chunk by chunk. Nobody computes for a dream that nobody looks at.
 
     Args:
-        capacity: most dreams at once; the one unseen for longest makes room.
+        capacity: most dreams at once; when there are so many, one that nobody looked at for
+            `spare_seconds` makes room, and where there is none, a new one is refused.
         idle_seconds: a dream unseen for so long is forgotten.
     """
 
@@ -35,12 +45,14 @@ class Dreams:
         self,
         models: Models | None = None,
         *,
-        capacity: int = 16,
+        capacity: int = 100,
+        spare_seconds: float = 60.0,
         idle_seconds: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._models = models or Models()
         self._capacity = capacity
+        self._spare_seconds = spare_seconds
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -66,14 +78,51 @@ class Dreams:
         """Run something on the imagination thread and wait for its value."""
         return self._thread.submit(function, *arguments).result()
 
+    def judge(
+        self, reward_model: Checkpoint, frames: npt.NDArray[np.uint8], rules: JudgeRules
+    ) -> tuple[list[int], list[float], Outcome]:
+        """(window ends, probabilities, verdict) of a whole video [t, h, w, 3].
+
+        Raises:
+            ValueError: the reward model reads other windows than the rules ask for.
+        """
+
+        def look() -> tuple[list[int], list[float], Outcome]:
+            model = self._models.get(reward_model)
+            video = torch.from_numpy(np.ascontiguousarray(frames))[None]
+            ends, probabilities = model.probabilities(video, rules)
+            arrays = ends.numpy(), probabilities[0].numpy()
+            found = outcome(*arrays, model.success_threshold, rules, len(frames))
+            return ends.tolist(), probabilities[0].tolist(), found
+
+        return self.call(look)
+
     def open(self, settings: DreamSettings) -> str:
-        """A new dream, paused at its start frame; its id."""
+        """A new dream, paused at its start frame; its id.
+
+        Raises:
+            ValueError: there are too many that somebody looks at.
+        """
         dream_id = secrets.token_urlsafe(12)
         dream = Dream(settings, self._models, clock=self._clock)
         with self._lock:
             self._forget_unseen()
             self._dreams[dream_id] = dream
         self._submit(dream_id, dream, dream.wake)
+        return dream_id
+
+    def replay(self, settings: DreamSettings, draws: Sequence[Draw]) -> str:
+        """A dream that has gone the way of some draws and is paused there; its id.
+
+        Raises:
+            ValueError: as `open`, or models that do not fit.
+        """
+        dream_id = self.open(settings)
+        dream = self.get(dream_id)
+        for draw in draws:
+            dream.reel.touch()
+            self.call(dream.play, draw)
+        self.call(dream.select)
         return dream_id
 
     def control(self, dream_id: str, action: str) -> dict[str, Any]:
@@ -88,16 +137,81 @@ class Dreams:
         self._go_on(dream_id, dream)
         return {name: value for name, value in dream.reel.pull(0).items() if name != "frames"}
 
-    def pull(self, dream_id: str, after: int) -> dict[str, Any]:
+    def act(
+        self,
+        dream_id: str,
+        action: str,
+        after: int,
+        epoch: int | None = None,
+        *,
+        seconds: float = ACT_SECONDS,
+    ) -> dict[str, Any]:
+        """`control`, or undo the last chunk; the answer brings the frames that follow.
+
+        Args:
+            seconds: longest wait for the next chunk; later it comes by `pull`.
+
+        Raises:
+            ValueError: another action, or nothing can follow.
+            LookupError: no such dream.
+        """
+        dream = self.get(dream_id)
+        if action == "undo":
+            self.call(dream.undo)
+            return self.pull(dream_id, after, epoch)
+        if action in ("run", "frame", "chunk") and dream.reel.ended:
+            raise ValueError(END)
+        dream.reel.control(action, burst=True)
+        self._go_on(dream_id, dream)
+        dream.reel.wait_burst(seconds)
+        seen = self.pull(dream_id, after, epoch)
+        if seen["state"] == "paused" and action in ("frame", "chunk", "pause"):
+            self._submit(dream_id, dream, dream.foresee)
+        return seen
+
+    def pull(self, dream_id: str, after: int, epoch: int | None = None) -> dict[str, Any]:
         """What viewers may see, with the frames from number `after` on; never waits.
 
         Raises:
             LookupError: no such dream.
         """
         dream = self.get(dream_id)
-        seen = dream.reel.pull(after)
+        seen = dream.reel.pull(after, epoch)
         self._go_on(dream_id, dream)
-        return seen
+        return seen | dream.readout()
+
+    def branch(
+        self,
+        dream_id: str,
+        node: int,
+        vary: str,
+        *,
+        dimension: int,
+        amount: float,
+        count: int,
+        seconds: float = BRANCH_SECONDS,
+    ) -> tuple[list[int], list[int]]:
+        """Futures of a node, imagined together to their ends; (first nodes, leaves).
+
+        Other dreams take their turns between the chunks. After some seconds the leaves are where
+        the futures are by then.
+
+        Raises:
+            ValueError: as `Dream.begin_branch`.
+            LookupError: no such dream or node.
+        """
+        dream = self.get(dream_id)
+        dream.reel.control("pause")
+        begin = partial(dream.begin_branch, dimension=dimension, amount=amount, count=count)
+        first = leaves = self.call(begin, node, vary)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            dream.reel.touch()
+            longer = self.call(dream.extend_branches, leaves)
+            if longer == leaves:
+                break
+            leaves = longer
+        return first, leaves
 
     def complete(self, dream_id: str, *, seconds: float) -> None:
         """Imagine a dream to its end and wait for it.
@@ -164,12 +278,22 @@ class Dreams:
         dream.reel.fail(epoch, sentence)
 
     def _forget_unseen(self) -> None:
-        horizon = self._clock() - self._idle_seconds
-        by_age = sorted(self._dreams, key=lambda dream_id: self._dreams[dream_id].reel.last_seen)
-        surplus = len(by_age) - self._capacity + 1
-        for position, dream_id in enumerate(by_age):
-            if position < surplus or self._dreams[dream_id].reel.last_seen < horizon:
+        """Make room for one more dream.
+
+        Raises:
+            ValueError: every dream there is was looked at a moment ago.
+        """
+        now = self._clock()
+        seen = {dream_id: dream.reel.last_seen for dream_id, dream in self._dreams.items()}
+        for dream_id in sorted(seen, key=seen.__getitem__):
+            full = len(self._dreams) >= self._capacity
+            if seen[dream_id] < now - (self._spare_seconds if full else self._idle_seconds):
                 del self._dreams[dream_id]
+        if len(self._dreams) >= self._capacity:
+            raise ValueError(
+                f"{self._capacity} dreams are being watched here already, which is as many as "
+                "this studio takes: try again in a minute"
+            )
 
 
 def _log_failure(future: "Future[Any]") -> None:

@@ -30,9 +30,11 @@ class Models:
         """The model of a checkpoint.
 
         Raises:
-            ValueError: the checkpoint is incomplete, changed, or does not fit its config.
+            ValueError: the checkpoint is gone, incomplete, changed, or does not fit its config.
         """
         if checkpoint.hash not in self._models:
+            if not checkpoint.directory.is_dir():
+                raise ValueError(f"the checkpoint {checkpoint.id} is not on the disk any more")
             self._models[checkpoint.hash] = self._load(checkpoint.directory)
             while len(self._models) > self._capacity:
                 self._models.popitem(last=False)

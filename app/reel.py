@@ -1,5 +1,6 @@
 """What viewers see of a dream: chunks come in at once, frames are released one by one."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,10 @@ class SeenChunk:
         entropy: mean entropy of the policy's tokens in this chunk, in nats.
         outcome: verdict on the dream so far.
         pace: frames imagined per second.
+        node: its place in the dream's tree.
+        driver: who chose the actions: policy, human, shared or nudge.
+        overridden: [k, a], which numbers of the actions a person chose.
+        drift: of each frame, how far its latent is from the start's (root mean square).
     """
 
     frames: Sequence[str]
@@ -32,22 +37,23 @@ class SeenChunk:
     entropy: float
     outcome: Outcome
     pace: float
+    node: int = 0
+    driver: str = "policy"
+    overridden: Sequence[Sequence[bool]] = ()
+    drift: Sequence[float] = ()
 
 
 @dataclass
 class _Take:
-    """The state since the last reset."""
+    """What is known since the last jump to another place; `burst` frames show without pacing."""
 
     frames: list[str]
+    chunks: list[SeenChunk] = field(default_factory=list)
+    burst: int = 0
     shown: int = 1
     goal: int = 1
     final: int | None = None
     next_due: float = 0.0
-    ends: Sequence[int] = ()
-    probabilities: Sequence[float] = ()
-    actions: list[Sequence[float]] = field(default_factory=list)
-    entropy: list[float] = field(default_factory=list)
-    outcome: Outcome | None = None
     state: str = "paused"
     error: str | None = None
     hurried: bool = False
@@ -56,8 +62,9 @@ class _Take:
 class Reel:
     """Frames of one dream, shared by all its viewers; safe to use from any thread.
 
-    A reset starts a new epoch: a chunk imagined for an older one is dropped. The dream ends at
-    its horizon, or after the chunk in which it succeeds (as `engine.rollout.imagine` does).
+    A jump to another place (a reset, a rewind) starts a new epoch: a chunk imagined for an older
+    one is dropped, and viewers fetch everything anew. A dream ends at its horizon, or after the
+    chunk in which it succeeds (as `engine.rollout.imagine` does).
 
     Args:
         start: the encoded first frame.
@@ -84,11 +91,12 @@ class Reel:
         self._epoch = 0
         self._pace: float | None = None
         self._take = _Take([start])
+        self._seen_nodes: set[int] = set()
         self.last_seen = clock()
 
     @property
     def epoch(self) -> int:
-        """How many resets there were."""
+        """How many jumps to another place there were."""
         with self._changed:
             return self._epoch
 
@@ -98,6 +106,20 @@ class Reel:
         with self._changed:
             self._reveal()
             return self._epoch, -(-(self._take.shown - 1) // self._chunk_size)
+
+    @property
+    def seen_nodes(self) -> frozenset[int]:
+        """The chunks, by node, of which viewers have seen at least a frame, in any epoch."""
+        with self._changed:
+            self._reveal()
+            return frozenset(self._seen_nodes)
+
+    @property
+    def ended(self) -> bool:
+        """Whether viewers are at the end of a finished dream."""
+        with self._changed:
+            self._reveal()
+            return self._take.state == "done"
 
     @property
     def wants_chunk(self) -> bool:
@@ -110,8 +132,11 @@ class Reel:
             missing = len(take.frames) < take.goal
             return missing and (take.hurried or len(take.frames) - take.shown < self._chunk_size)
 
-    def control(self, action: str) -> None:
+    def control(self, action: str, *, burst: bool = False) -> None:
         """run, pause, frame (one more), chunk (to its end) or reset (to the start frame).
+
+        Args:
+            burst: show the rest of the next chunk at once; whoever asked paces it on the screen.
 
         Raises:
             ValueError: another action.
@@ -123,9 +148,7 @@ class Reel:
             self._reveal()
             take = self._take
             if action == "reset":
-                self._epoch += 1
-                self._take = _Take([self._start])
-                self._changed.notify_all()
+                self._jump([])
             elif take.state not in ("done", "failed"):
                 seen = take.shown - 1
                 goals = {
@@ -136,6 +159,7 @@ class Reel:
                 }
                 take.goal = min(goals[action], self._horizon) + 1
                 take.state = "paused" if action == "pause" else "running"
+                take.burst = min(take.goal, goals["chunk"] + 1) if burst else 0
                 take.next_due = max(take.next_due, self.last_seen)
                 self._changed.notify_all()
 
@@ -151,6 +175,39 @@ class Reel:
             self._changed.wait_for(lambda: self._take.state != "running", seconds)
             return self._take.state
 
+    def touch(self) -> None:
+        """Somebody cares for this dream, though nobody looks at it just now."""
+        with self._changed:
+            self.last_seen = self._clock()
+
+    def wait_burst(self, seconds: float) -> bool:
+        """Wait until the frames of a burst are out or nothing runs; False if it took longer."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: (
+                    self._take.state != "running"
+                    or self._take.shown >= min(self._take.burst, self._take.final or math.inf)
+                ),
+                seconds,
+            )
+
+    def load(self, chunks: Sequence[SeenChunk]) -> int:
+        """Jump to the end of a path of chunks, all of it seen, and pause there; the new epoch."""
+        with self._changed:
+            self._jump(chunks)
+            return self._epoch
+
+    def trim(self) -> tuple[int, int]:
+        """Forget chunks of which nothing was seen; (epoch, chunks left)."""
+        with self._changed:
+            self._reveal()
+            take = self._take
+            seen = -(-(take.shown - 1) // self._chunk_size)
+            del take.chunks[seen:], take.frames[1 + seen * self._chunk_size :]
+            if take.final is not None and take.final > len(take.frames):
+                take.final = None
+            return self._epoch, seen
+
     def set_threshold(self, threshold: float) -> None:
         """The probability that counts as success, once the reward model is loaded."""
         with self._changed:
@@ -164,15 +221,10 @@ class Reel:
             take = self._take
             if take.shown == len(take.frames):
                 take.next_due = max(take.next_due, self._clock())
-            take.frames += chunk.frames
-            take.ends, take.probabilities = chunk.ends, chunk.probabilities
-            take.actions += chunk.actions
-            take.entropy.append(chunk.entropy)
-            take.outcome = chunk.outcome
             self._pace = chunk.pace
-            if chunk.outcome.success or len(take.frames) > self._horizon:
-                take.final = len(take.frames)
+            self._take_in(chunk)
             self._reveal()
+            self._changed.notify_all()
 
     def fail(self, epoch: int, sentence: str) -> None:
         """End the dream with the reason, unless it was reset since."""
@@ -181,21 +233,36 @@ class Reel:
                 self._take.state, self._take.error = "failed", sentence
                 self._changed.notify_all()
 
-    def pull(self, after: int) -> dict[str, Any]:
-        """What viewers may see, with the frames from number `after` on; never waits."""
+    def pull(self, after: int, epoch: int | None = None) -> dict[str, Any]:
+        """What viewers may see; never waits.
+
+        Args:
+            after: frames the viewer has: later ones are sent. Whoever has those of another epoch
+                is sent everything.
+        """
         with self._changed:
             self.last_seen = self._clock()
             self._reveal()
             take = self._take
-            windows = sum(end <= take.shown for end in take.ends)
-            chunks = -(-(take.shown - 1) // self._chunk_size)
+            first = after if epoch in (None, self._epoch) and after <= take.shown else 0
+            seen = take.chunks[: -(-(take.shown - 1) // self._chunk_size)]
+            newest = take.chunks[-1] if take.chunks else None
+            windows = sum(end <= take.shown for end in newest.ends) if newest else 0
+            steps = take.shown - 1
             return {
+                "epoch": self._epoch,
+                "first": first,
                 "next": take.shown,
-                "frames": take.frames[after : take.shown],
-                "ends": list(take.ends[:windows]),
-                "probabilities": list(take.probabilities[:windows]),
-                "actions": take.actions[: take.shown - 1],
-                "entropy": take.entropy[:chunks],
+                "frames": take.frames[first : take.shown],
+                "ends": list(newest.ends[:windows]) if newest else [],
+                "probabilities": list(newest.probabilities[:windows]) if newest else [],
+                "actions": [step for chunk in seen for step in chunk.actions][:steps],
+                "overridden": [step for chunk in seen for step in chunk.overridden][:steps],
+                "entropy": [chunk.entropy for chunk in seen],
+                "drift": [0.0, *(value for chunk in seen for value in chunk.drift)][: take.shown],
+                "node": seen[-1].node if seen else 0,
+                "nodes": [chunk.node for chunk in seen],
+                "drivers": [chunk.driver for chunk in seen],
                 "threshold": self._threshold,
                 "outcome": self._seen_outcome(),
                 "state": take.state,
@@ -204,6 +271,24 @@ class Reel:
                 "horizon": self._horizon,
                 "chunk_size": self._chunk_size,
             }
+
+    def _jump(self, chunks: Sequence[SeenChunk]) -> None:
+        self._epoch += 1
+        self._take = _Take([self._start])
+        for chunk in chunks:
+            self._take_in(chunk)
+        take = self._take
+        take.shown = take.goal = len(take.frames)
+        take.state = "done" if take.final is not None else "paused"
+        self._seen_nodes.update(chunk.node for chunk in chunks)
+        self._changed.notify_all()
+
+    def _take_in(self, chunk: SeenChunk) -> None:
+        take = self._take
+        take.chunks.append(chunk)
+        take.frames += chunk.frames
+        if chunk.outcome.success or len(take.frames) > self._horizon:
+            take.final = len(take.frames)
 
     def _reveal(self) -> None:
         """Release the frames that are due, and settle the state they lead to."""
@@ -214,9 +299,14 @@ class Reel:
         limit = min(take.goal, len(take.frames))
         if take.hurried:
             take.shown = limit
+        elif take.shown < (burst := min(take.burst, limit)):
+            take.next_due = now + (burst - take.shown) * self._period
+            take.shown = burst
         while take.shown < limit and take.next_due <= now:
             take.shown += 1
             take.next_due += self._period
+        seen = take.chunks[: -(-(take.shown - 1) // self._chunk_size)]
+        self._seen_nodes.update(chunk.node for chunk in seen)
         if take.final is not None and take.shown == take.final:
             take.state = "done"
         elif take.shown == take.goal:
@@ -226,9 +316,10 @@ class Reel:
 
     def _seen_outcome(self) -> dict[str, Any] | None:
         take = self._take
-        if take.outcome is None:
+        if not take.chunks:
             return None
-        seen = take.outcome.success and take.shown > take.outcome.end_step
+        outcome = take.chunks[-1].outcome
+        seen = outcome.success and take.shown > outcome.end_step
         if not seen and take.state != "done":
             return None
-        return {"success": take.outcome.success, "end_step": take.outcome.end_step}
+        return {"success": outcome.success, "end_step": outcome.end_step}

@@ -1,35 +1,25 @@
-"""First frames of dreams: shipped ones, uploaded images, and what the simulator renders."""
+"""First frames of dreams: shipped, rendered by the simulator, uploaded, or taken from episodes."""
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Callable
-from importlib import import_module
+import functools
+import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from app.media import encode, fit
+from app.simulator import Simulator
 from engine.data.starts import load_starts
-from engine.tasks import Task, get_task
+from engine.replay import start_hash
+from engine.tasks import POOLS, Task, get_task
 
 Frame = npt.NDArray[np.uint8]
 
 SMALLEST, LARGEST = 16, 4096  # sides of an uploaded image, in pixels
-KEPT = 256  # uploads and rendered frames remembered
-
-
-def render_start(task: Task, start_id: int) -> Frame:
-    """The first frame of a start, uint8 [h, w, 3], from the simulator.
-
-    Raises:
-        ValueError: rendering is impossible on this machine.
-    """
-    environment = import_module("engine.envs.factory").make_env(task)
-    environment.reset(start_id)
-    frame: Frame = environment.render()
-    return frame
+PICTURES = "pictures"  # where frames that no start id of the task gives are kept, by their hash
 
 
 class Starts:
@@ -37,27 +27,19 @@ class Starts:
 
     Args:
         shipped: a file as `engine.data.starts.save_starts` writes it; none are listed without it.
-        render: makes the first frame of a start that is neither shipped nor uploaded.
+        kept: a directory for frames made here: rendered ones by task and start id, others by hash.
     """
 
-    def __init__(
-        self, shipped: Path, *, render: Callable[[Task, int], Frame] = render_start
-    ) -> None:
+    def __init__(self, shipped: Path, kept: Path, simulator: Simulator) -> None:
         self._task, self._frames = get_task("coffee-push"), {}
         if shipped.is_file():
             starts = load_starts(shipped)
             self._task = get_task(starts.task)
             self._frames = dict(zip(starts.start_ids.tolist(), starts.frames, strict=True))
-        self._render = render
-        self._made: OrderedDict[int, Frame] = OrderedDict()
-        self._listed = [
-            {
-                "start_id": start_id,
-                "label": f"start {start_id:,}",
-                "image": encode(frame, format="png"),
-            }
-            for start_id, frame in self._frames.items()
-        ]
+        self._kept = kept
+        self._simulator = simulator
+        self._rendering = threading.Lock()
+        self._listed = [_listed(start_id, frame) for start_id, frame in self._frames.items()]
 
     @property
     def task(self) -> Task:
@@ -68,6 +50,32 @@ class Starts:
         """The shipped starts: {start_id, label, image}, image a PNG data URI."""
         return list(self._listed)
 
+    def pool(self, pool: str, *, offset: int, limit: int) -> dict[str, Any]:
+        """A page of a pool: {pool, total, offset, starts, missing}.
+
+        Without the simulator only starts that are shipped or were rendered before are there, and
+        `missing` says so in a sentence.
+
+        Raises:
+            ValueError: there is no such pool.
+        """
+        if pool not in POOLS:
+            raise ValueError(f"pool must be one of {', '.join(POOLS)}, not {pool!r}")
+        ids = POOLS[pool]
+        missing = self._simulator.missing
+        if missing:
+            known = [start_id for start_id in self._known_ids() if start_id in ids]
+            page, total = known[offset : offset + limit], len(known)
+        else:
+            page, total = list(ids[offset : offset + limit]), len(ids)
+        return {
+            "pool": pool,
+            "total": total,
+            "offset": offset,
+            "starts": [_listed(start_id, self.frame(self._task, start_id)) for start_id in page],
+            "missing": missing,
+        }
+
     def add_upload(self, image: object) -> int:
         """Keep the middle square of an image at the task's size; its (negative) start id.
 
@@ -76,37 +84,118 @@ class Starts:
         Raises:
             ValueError: not an image, or one too small or too large.
         """
-        side = self._task.image_size
-        frame = fit(_as_frame(image), side)
-        digest = hashlib.sha256(frame.tobytes()).digest()
-        start_id = -1 - int.from_bytes(digest[:6], "big")  # exact as a number in JavaScript
-        self._remember(start_id, frame)
-        return start_id
+        return self.keep(fit(_as_frame(image), self._task.image_size))
 
-    def known(self, start_id: int) -> Frame | None:
+    def keep(self, frame: Frame) -> int:
+        """Keep any frame as a start, for good; its (negative) start id."""
+        digest = start_hash(frame)
+        _write_png(self._kept / PICTURES / f"{digest}.png", frame)
+        return -1 - int(digest[:12], 16)  # exact as a number in JavaScript
+
+    def warning(self, start_id: int) -> str:
+        """Empty, or a sentence if a kept picture is unlike every shipped start.
+
+        It is unlike them if its root mean square distance to the nearest is more than twice the
+        largest that any of them has to its own nearest.
+        """
+        frame = self.known(self._task, start_id)
+        if start_id >= 0 or frame is None or len(self._frames) < 2:
+            return ""
+        usual = self._usual_distance
+        others = np.stack(list(self._frames.values())).astype(np.float32)
+        if others.shape[1:] != frame.shape:
+            return ""
+        distance = float(_distances(others, frame).min())
+        if distance <= 2 * usual:
+            return ""
+        return (
+            f"this picture is {distance:.0f} grey levels away from the nearest shipped start, and "
+            f"those are within {usual:.0f} of each other: the models have seen nothing like it"
+        )
+
+    def known(self, task: Task, start_id: int) -> Frame | None:
         """The frame of a start that needs no simulator, uint8 [h, w, 3]."""
-        return self._frames.get(start_id, self._made.get(start_id))
+        if start_id < 0:
+            found = sorted((self._kept / PICTURES).glob(f"{-1 - start_id:012x}*.png"))
+            return _read_png(found[0]) if found else None
+        if task == self._task and start_id in self._frames:
+            return self._frames[start_id]
+        path = self._rendered(task, start_id)
+        return _read_png(path) if path.is_file() else None
 
     def frame(self, task: Task, start_id: int) -> Frame:
-        """The first frame of a start; rendered where need be, which belongs on one thread.
+        """The first frame of a start, rendered where need be.
 
         Raises:
             ValueError: an upload that is gone, or no simulator on this machine.
         """
-        known = self.known(start_id)
+        known = self.known(task, start_id)
         if known is not None:
             return known
         if start_id < 0:
             raise ValueError("the uploaded image is gone: upload it again")
-        frame = self._render(task, start_id)
-        self._remember(start_id, frame)
+        if self._simulator.missing:
+            raise ValueError(
+                f"start {start_id} is not among the shipped ones, and {self._simulator.missing}"
+            )
+        with self._rendering:
+            frame = self._simulator.frame(task, start_id)
+            _write_png(self._rendered(task, start_id), frame)
         return frame
 
-    def _remember(self, start_id: int, frame: Frame) -> None:
-        self._made[start_id] = frame
-        self._made.move_to_end(start_id)
-        while len(self._made) > KEPT:
-            self._made.popitem(last=False)
+    def by_hash(self, digest: str) -> Frame | None:
+        """The frame of a hash (`engine.replay.start_hash`) among those that are kept or shipped."""
+        path = self._kept / PICTURES / f"{digest}.png"
+        if path.is_file():
+            return _read_png(path)
+        return next((f for f in self._frames.values() if start_hash(f) == digest), None)
+
+    def _rendered(self, task: Task, start_id: int) -> Path:
+        return self._kept / task.name / f"{start_id}.png"
+
+    def _known_ids(self) -> list[int]:
+        rendered = [int(path.stem) for path in (self._kept / self._task.name).glob("*.png")]
+        return sorted({*self._frames, *rendered})
+
+    @functools.cached_property
+    def _usual_distance(self) -> float:
+        """The largest distance of a shipped start to the nearest other one."""
+        frames = np.stack(list(self._frames.values())).astype(np.float32)
+        nearest = [
+            np.delete(_distances(frames, frame), number).min()
+            for number, frame in enumerate(frames)
+        ]
+        return float(max(nearest))
+
+
+def _distances(frames: npt.NDArray[np.float32], frame: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Root mean square distance of each frame [n, h, w, 3] to one, in grey levels."""
+    result: npt.NDArray[np.float32] = np.sqrt(np.square(frames - frame).mean(axis=(1, 2, 3)))
+    return result
+
+
+def _listed(start_id: int, frame: Frame) -> dict[str, Any]:
+    return {
+        "start_id": start_id,
+        "label": f"start {start_id:,}",
+        "image": encode(frame, format="png"),
+    }
+
+
+def _read_png(path: Path) -> Frame:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _write_png(path: Path, frame: Frame) -> None:
+    """Write a frame exactly; a file appears whole or not at all."""
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as directory:
+        partial = Path(directory) / path.name
+        Image.fromarray(frame).save(partial, "PNG")
+        partial.replace(path)
 
 
 def _as_frame(image: object) -> Frame:

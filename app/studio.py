@@ -8,19 +8,21 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from app.catalogue import describe_together, summary, together
-from app.checks import check_integer, check_names, check_number, check_text
+from app.catalogue import describe_together, summary
+from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
-from app.dream import DreamSettings
 from app.dreams import Dreams
+from app.exports import Exports
+from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
 from app.models import Models
+from app.simulator import Simulator
 from app.sources import Sources
 from app.starts import Starts
 from app.supervisor import Supervisor
-from engine.envs.gl import MISSING, rendering_backend
-from engine.tasks import Task
+from app.twins import Twins
+from engine.envs.gl import rendering_backend
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
 from storage.sources import DEFAULT_RULES, Rules
@@ -30,11 +32,6 @@ from storage.workspace import Workspace
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-SETTINGS = (
-    *("policy", "world_model", "reward_model", "start_id", "instruction", "seed"),
-    *("denoising_steps", "temperature", "horizon"),
-)
-MAX_DENOISING_STEPS, PUBLIC_DENOISING_STEPS = 50, 8
 IMAGINE_SECONDS = 300.0
 
 
@@ -71,6 +68,7 @@ class Studio:
         demo: Path,
         public: bool = False,
         models: Models | None = None,
+        simulator: Simulator | None = None,
         supervise: bool = True,
         rules: Rules = DEFAULT_RULES,
     ) -> None:
@@ -80,7 +78,24 @@ class Studio:
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
         self._sources = Sources(self.cabinet, rules=rules, public=public)
         self._dreams = Dreams(models)
-        self._starts = Starts(demo / "starts.npz")
+        self._simulator = simulator or Simulator()
+        self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
+        self._imagining = Imagining(self.cabinet, self._dreams, self._starts, public=public)
+        self.open_dream = in_a_sentence(self._imagining.open)
+        self.pull_dream = in_a_sentence(self._imagining.pull)
+        self.act_dream = in_a_sentence(self._imagining.act)
+        self.set_dream = in_a_sentence(self._imagining.change)
+        self.propose_dream = in_a_sentence(self._imagining.propose)
+        self.steer_dream = in_a_sentence(self._imagining.steer)
+        self.branch_dream = in_a_sentence(self._imagining.branch)
+        self.select_dream = in_a_sentence(self._imagining.select)
+        self.dream_tree = in_a_sentence(self._imagining.tree)
+        self.permalink = in_a_sentence(self._imagining.permalink)
+        self.replay = in_a_sentence(self._imagining.replay)
+        self._twins = Twins(self.cabinet, self._dreams, self._simulator)
+        self._exports = Exports(self.cabinet, public=public)
+        self.export_episode = in_a_sentence(self._exports.export)
+        self.import_episode = in_a_sentence(self._exports.import_episode)
         self._clips = Clips(self.cabinet)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
@@ -97,6 +112,7 @@ class Studio:
     def close(self) -> None:
         """End the threads and close the database; runs go on in their own processes."""
         self._dreams.close()
+        self._simulator.close()
         self.supervisor.close()
         self.cabinet.close()
 
@@ -174,14 +190,22 @@ class Studio:
 
     def simulator_status(self) -> str:
         """Empty when the simulator can render, else one sentence naming what to install."""
-        return "" if rendering_backend() else MISSING
-
-    # Dreams
+        return self._simulator.missing
 
     @in_a_sentence
-    def open_dream(self, settings: dict[str, Any]) -> str:
-        """A live rollout, paused at its start frame; its id. Settings are those of `SETTINGS`."""
-        return self._dreams.open(self._dream_settings(settings))
+    def starts(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{pool, offset?, limit?} -> {pool, total, offset, starts: [{start_id, label, image}],
+        missing}, rendered as they are asked for."""
+        values = check_names(query, allowed=("pool", "offset", "limit"), required=("pool",))
+        offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
+        limit = check_integer("limit", values.get("limit", 24), 1, 64)
+        return self._starts.pool(str(values["pool"]), offset=offset, limit=limit)
+
+    def start_warning(self, start_id: int) -> str:
+        """Empty, or a sentence if an uploaded image is unlike what the models have seen."""
+        return self._starts.warning(check_integer("start_id", start_id, -(2**53), 2**31))
+
+    # Dreams: those that are one question and one answer are bound in the constructor.
 
     @in_a_sentence
     def control_dream(self, dream_id: str, action: str) -> dict[str, Any]:
@@ -189,16 +213,29 @@ class Studio:
         return self._dreams.control(str(dream_id), str(action))
 
     @in_a_sentence
-    def pull_dream(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{dream, after} -> everything to show, frames from number `after` on; never waits."""
-        values = check_names(query, allowed=("dream", "after"), required=("dream",))
-        after = check_integer("after", values.get("after", 0), 0, 2**31)
-        return {"dream": values["dream"]} | self._dreams.pull(str(values["dream"]), after)
+    def save_dream(self, query: str | dict[str, Any]) -> str:
+        """Keep the path to {dream, node?} (a bare id: what was seen) as an episode; its id.
+
+        The same path twice gives the same id."""
+        return self.cabinet.trajectories.add(self._imagining.trajectory(query))
 
     @in_a_sentence
-    def save_dream(self, dream_id: str) -> str:
-        """Keep what was seen of a dream as an episode; its id. Twice gives the same id."""
-        return self.cabinet.trajectories.add(self._dreams.trajectory(str(dream_id)))
+    def twin_dream(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{dream, node?} -> the same actions in the simulator: {twin: episode id, psnr, ssim,
+        baseline_psnr, onset, imagined, real, judged_real}."""
+        return self._twins.of(self._imagining.trajectory(query))
+
+    @in_a_sentence
+    def twin_episode(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{episode_id} -> as `twin_dream`, for a stored imagined episode."""
+        values = check_names(query, allowed=("episode_id",), required=("episode_id",))
+        return self._twins.of(self.cabinet.trajectories.get(str(values["episode_id"])))
+
+    @in_a_sentence
+    def twin_matrix(self, query: dict[str, Any]) -> dict[str, Any]:
+        """{run} of fidelity -> {cells, agreement, calibration…}, real against imagined success."""
+        values = check_names(query, allowed=("run",), required=("run",))
+        return self._twins.matrix(str(values["run"]))
 
     @in_a_sentence
     def imagine(
@@ -212,18 +249,16 @@ class Studio:
         denoising_steps: int,
     ) -> dict[str, Any]:
         """Imagine an episode to its end and store it; its record."""
-        dream_id = self._dreams.open(
-            self._dream_settings(
-                {
-                    "policy": policy,
-                    "world_model": world_model,
-                    "reward_model": reward_model,
-                    "start_id": start_id,
-                    "instruction": instruction,
-                    "seed": seed,
-                    "denoising_steps": denoising_steps,
-                }
-            )
+        dream_id = self._imagining.open(
+            {
+                "policy": policy,
+                "world_model": world_model,
+                "reward_model": reward_model,
+                "start_id": start_id,
+                "instruction": instruction,
+                "seed": seed,
+                "denoising_steps": denoising_steps,
+            }
         )
         self._dreams.complete(dream_id, seconds=IMAGINE_SECONDS)
         return self.get_episode(self.save_dream(dream_id))
@@ -348,45 +383,3 @@ class Studio:
     ) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
         get = self.cabinet.checkpoints.get
         return get(policy), get(world_model), get(reward_model)
-
-    def _dream_settings(self, settings: object) -> DreamSettings:
-        values = check_names(settings, allowed=SETTINGS, required=SETTINGS[:4])
-        chosen = self._chosen(values["policy"], values["world_model"], values["reward_model"])
-        task, chunk_size = self._starts.task, together(*chosen).chunk_size
-        start_id = check_integer("start_id", values["start_id"], -(2**53), 2**31)
-        steps = PUBLIC_DENOISING_STEPS if self.public else MAX_DENOISING_STEPS
-        return DreamSettings(
-            policy=chosen[0],
-            world_model=chosen[1],
-            reward_model=chosen[2],
-            task=task,
-            start=self._start_frame(task, start_id),
-            start_id=start_id,
-            instruction=check_text("instruction", values.get("instruction") or "", 200)
-            or task.instruction,
-            seed=check_integer("seed", values.get("seed", 0), 0, 2**53),
-            denoising_steps=check_integer(
-                "denoising_steps", values.get("denoising_steps", 4), 1, steps
-            ),
-            temperature=check_number("temperature", values.get("temperature", 1.0), 0.0, 5.0),
-            horizon=_whole_chunks(values.get("horizon"), task, chunk_size),
-            chunk_size=chunk_size,
-        )
-
-    def _start_frame(self, task: Task, start_id: int) -> np.ndarray:
-        known = self._starts.known(start_id)
-        if known is not None:
-            return known
-        if start_id >= 0 and self.simulator_status():
-            raise ValueError(
-                f"start {start_id} is not among the shipped ones, and {self.simulator_status()}"
-            )
-        return self._dreams.call(self._starts.frame, task, start_id)
-
-
-def _whole_chunks(horizon: object, task: Task, chunk_size: int) -> int:
-    most = task.horizon // chunk_size * chunk_size
-    value = most if horizon is None else check_integer("horizon", horizon, 1, most)
-    if value % chunk_size:
-        raise ValueError(f"horizon {value} is not a multiple of the chunk size {chunk_size}")
-    return value

@@ -141,13 +141,15 @@ class Imagination:
             The chunk as the policy proposed it.
         """
         chunk = self.propose() if chunk is None else chunk
-        actions, overridden = _override(chunk.actions, overrides)
+        actions, overridden = override(chunk.actions, overrides)
         future = self._world_model.predict(
             self._context, actions, self._generators("world model"), self._denoising_steps
         )
         self._context = next_context(self._context, future, anchored=self._world_model.anchored)
         self._latents.append(future)
-        self._frames.append(self._decode(future if self._keep_every_frame else future[:, -1:]))
+        self._frames.append(
+            decode_frames(self._world_model, future if self._keep_every_frame else future[:, -1:])
+        )
         self._chunks.append(chunk)
         self._actions.append(actions)
         self._overridden.append(overridden)
@@ -172,9 +174,9 @@ class Imagination:
         self._context = self._context[keep]
         for history in (self._latents, self._frames, self._actions, self._overridden):
             history[:] = [part[keep] for part in history]
-        self._chunks = [_select(chunk, keep) for chunk in self._chunks]
+        self._chunks = [select(chunk, keep) for chunk in self._chunks]
         if self._proposal is not None:
-            self._proposal = _select(self._proposal, keep)
+            self._proposal = select(self._proposal, keep)
 
     def rollout(
         self, position: int, ends: Tensor, probabilities: Tensor, outcome: Outcome
@@ -210,11 +212,9 @@ class Imagination:
         for index in range(first_part, len(self._frames)):
             latents, frames = self._latents[index], self._frames[index]
             if frames.shape[1] < latents.shape[1]:
-                self._frames[index] = torch.cat([self._decode(latents[:, :-1]), frames], dim=1)
-
-    def _decode(self, latents: Float[Tensor, "b t z y x"]) -> UInt8[Tensor, "b t h w 3"]:
-        decoded = self._world_model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
-        return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
+                self._frames[index] = torch.cat(
+                    [decode_frames(self._world_model, latents[:, :-1]), frames], dim=1
+                )
 
 
 def next_context(
@@ -269,6 +269,14 @@ def check_together(
         )
 
 
+def decode_frames(
+    world_model: WorldModel, latents: Float[Tensor, "b t z y x"]
+) -> UInt8[Tensor, "b t h w 3"]:
+    """Latents of several videos as pixels."""
+    decoded = world_model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
+    return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
+
+
 def _check_rows(starts: Tensor, instructions: Sequence[str], rows: Sequence[Row]) -> None:
     if not len(starts) == len(instructions) == len(rows) > 0:
         raise ValueError(
@@ -279,8 +287,14 @@ def _check_rows(starts: Tensor, instructions: Sequence[str], rows: Sequence[Row]
         raise ValueError("every row needs its own (start id, member): it keys the row's randomness")
 
 
-def _override(actions: Tensor, overrides: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(actions with a person's numbers in place, which ones those are)."""
+def override(
+    actions: Float[Tensor, "b k a"], overrides: Float[Tensor, "..."] | None
+) -> tuple[Float[Tensor, "b k a"], Bool[Tensor, "b k a"]]:
+    """(actions with a person's numbers in place, which ones those are).
+
+    Raises:
+        ValueError: overrides of another shape.
+    """
     if overrides is None:
         return actions, torch.zeros_like(actions, dtype=torch.bool)
     if overrides.shape != actions.shape:
@@ -293,7 +307,8 @@ def _override(actions: Tensor, overrides: Tensor | None) -> tuple[Tensor, Tensor
     return torch.where(replaced, overrides.clamp(-1.0, 1.0), actions), replaced
 
 
-def _select(chunk: ActionChunk, rows: Sequence[int]) -> ActionChunk:
+def select(chunk: ActionChunk, rows: Sequence[int]) -> ActionChunk:
+    """Some rows of a batch of chunks."""
     return ActionChunk(
         tokens=chunk.tokens[rows],
         actions=chunk.actions[rows],

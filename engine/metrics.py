@@ -90,6 +90,31 @@ def metric_by_depth(
     return depth_means(values, lengths)
 
 
+APART_FLOOR_DB, APART_CEILING_DB, APART_FRAMES = 20.0, 30.0, 4
+
+
+def divergence_onset(
+    quality: Float[np.ndarray, " t"], baseline: Float[np.ndarray, " t"]
+) -> int | None:
+    """The frame at which an imagined video parts from its real twin; None if it does not.
+
+    It is the first of `APART_FRAMES` consecutive frames (or of all that are left) whose PSNR is
+    below that of repeating the start. The limit is at least 20 dB, because a dream that far off is
+    of no use however much moved, and at most 30 dB, about what an autoencoder alone reaches: a
+    scene that stands still is not held against a dream.
+
+    Args:
+        quality: PSNR of each imagined frame to the real one, in dB; frame 0 is the start.
+        baseline: PSNR of the start to each real frame.
+    """
+    apart = quality < baseline.clip(APART_FLOOR_DB, APART_CEILING_DB)
+    apart[:1] = False
+    for frame in np.flatnonzero(apart):
+        if apart[frame : frame + APART_FRAMES].all():
+            return int(frame)
+    return None
+
+
 def repeat_first(frames: UInt8[np.ndarray, "t h w c"]) -> UInt8[np.ndarray, "t h w c"]:
     """The baseline that imagines nothing: the last context frame (the start) at every depth."""
     return np.repeat(frames[:1], len(frames), axis=0)

@@ -150,17 +150,14 @@ class RunDirectory:
         episode: str | None = None,
     ) -> None:
         """Enter a real episode into the ledger; `episode` is its id where its frames are kept."""
-        self._append_line(
-            {
-                "episode": episode,
-                "task": task,
-                "start_id": start_id,
-                "pool": pool_of(start_id),
-                "use": use,
-                "run": self.directory.name,
-                "policy": policy,
-                "success": success,
-            }
+        count_real(
+            self.directory,
+            task=task,
+            start_id=start_id,
+            use=use,
+            policy=policy,
+            success=success,
+            episode=episode,
         )
 
     def _append_ledger(self, episode: Trajectory) -> None:
@@ -177,10 +174,6 @@ class RunDirectory:
     def real_outcomes(self) -> dict[int, bool]:
         """Start ids of the run's real episodes with their success, from the ledger."""
         return {entry["start_id"]: entry["success"] for entry in read_ledger(self.directory)}
-
-    def _append_line(self, entry: dict[str, Any]) -> None:
-        with self._ledger_path.open("a") as stream:
-            stream.write(json.dumps(entry) + "\n")
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
@@ -259,6 +252,31 @@ def _hold(path: Path) -> TextIO:
             time.sleep(pauses.pop())
         else:
             return lock
+
+
+def count_real(
+    directory: Path,
+    *,
+    task: str,
+    start_id: int,
+    use: str,
+    policy: str | None,
+    success: bool,
+    episode: str | None,
+) -> None:
+    """Append a real rollout to a directory's ledger."""
+    entry = {
+        "episode": episode,
+        "task": task,
+        "start_id": start_id,
+        "pool": pool_of(start_id),
+        "use": use,
+        "run": directory.name,
+        "policy": policy,
+        "success": success,
+    }
+    with (directory / "ledger.jsonl").open("a") as stream:
+        stream.write(json.dumps(entry) + "\n")
 
 
 def read_ledger(directory: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ class Task:
         name: its name everywhere (records, checkpoints, URLs).
         instruction: default language command.
         env: the simulator's own name for it; empty where none is at hand.
-        action_dim: numbers in one action.
+        action_dim: numbers in one action; `dimensions` names them, in order.
         action_low, action_high: the environment's box, the same for each dimension.
         image_size: side of a frame in pixels.
         action_repeat: simulator steps one action is held for.
@@ -37,6 +37,7 @@ class Task:
     instruction: str
     env: str
     action_dim: int = 4
+    dimensions: tuple[str, ...] = ("x", "y", "z", "gripper")
     action_low: float = -1.0
     action_high: float = 1.0
     image_size: int = 64
@@ -44,6 +45,13 @@ class Task:
     horizon: int = 64
     camera: Camera = field(default_factory=Camera)
     judge: JudgeRules = field(default_factory=JudgeRules)
+
+    @property
+    def dimension_names(self) -> tuple[str, ...]:
+        """`dimensions`, or numbered names where the record does not name them all."""
+        if len(self.dimensions) == self.action_dim:
+            return self.dimensions
+        return tuple(f"a{index}" for index in range(self.action_dim))
 
 
 def _metaworld(name: str, instruction: str, horizon: int = 64) -> Task:
@@ -61,6 +69,7 @@ def _released(name: str, instruction: str, horizon: int) -> Task:
         instruction=instruction,
         env="",
         action_dim=7,
+        dimensions=("x", "y", "z", "roll", "pitch", "yaw", "gripper"),
         image_size=256,
         action_repeat=1,
         horizon=horizon,
@@ -88,6 +97,7 @@ TASKS: dict[str, Task] = {
         # Absolute joint angles of a real arm: no box is known.
         replace(
             _released("aloha", "Insert the square into the stick", 224),
+            dimensions=(),
             action_low=-math.inf,
             action_high=math.inf,
         ),

@@ -48,6 +48,16 @@ class Workspace:
         return self.root / "downloads"
 
     @property
+    def starts(self) -> Path:
+        """First frames of dreams that are not shipped: rendered, uploaded, or of episodes."""
+        return self.root / "starts"
+
+    @property
+    def twins(self) -> Path:
+        """The ledger of real episodes that were played beside dreams."""
+        return self.root / "twins"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"

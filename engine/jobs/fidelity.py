@@ -14,6 +14,7 @@ from engine.data.episode_set import load_episodes
 from engine.images import to_model, to_pixels
 from engine.jobs.twins import imagine_twins
 from engine.loading import load_normalization, load_reward_model, load_world_model
+from engine.manifest import checkpoint_hash
 from engine.metrics import psnr, repeat_first, ssim
 from engine.protocols import Run
 from engine.reward.classifier import VideoReward
@@ -34,6 +35,7 @@ class JobConfig(Config):
     episodes_from: tuple[str, ...] = knob((), "Run directories of held-out real episodes")
     episodes: int = knob(100, "Episodes compared", low=2)
     denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
+    record_pairs: int = knob(200, "Judged pairs whose imagined video is stored", low=0)
     batch_size: int = knob(16, "Episodes imagined at once", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
 
@@ -48,7 +50,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     model = load_world_model(Path(config.world_model))
     normalization = load_normalization(Path(config.world_model))
     judge = load_reward_model(Path(config.reward_model)) if config.reward_model else None
-    episodes = load_episodes(config.episodes_from)[: config.episodes]
+    sources = [
+        (Path(name).name, episode)
+        for name in config.episodes_from
+        for episode in load_episodes([name])
+    ][: config.episodes]
+    episodes = [episode for _, episode in sources]
     others = numpy_generator(config.seed, "shuffle").permutation(len(episodes))
     others = np.where(others == np.arange(len(episodes)), (others + 1) % len(episodes), others)
     quality: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
@@ -75,7 +82,11 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
                 quality[kind].append(psnr(clip[1:depth], episode.frames[1:depth]))
                 likeness[kind].append(ssim(clip[1:depth], episode.frames[1:depth]))
         if judge is not None:
-            verdicts += [verdict(judge, clip, batch[0].task) for clip in imagined]
+            for i, clip in zip(index, imagined, strict=True):
+                pair = judged_pair(judge, clip, sources[i], i, config)
+                verdicts.append(pair.outcome.success)
+                if i < config.record_pairs:
+                    run.record(pair)
         run.progress(index[-1] + 1, len(episodes))
     metrics = by_depth(run, quality, likeness)
     if judge is not None:
@@ -93,14 +104,45 @@ def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> npt.N
     return to_pixels(model.decode(latents)).numpy()
 
 
-def verdict(judge: VideoReward, video: npt.NDArray[np.uint8], task: str) -> bool:
-    """Whether the reward model sees a success in a video."""
-    rules = get_task(task).judge
+def judged_pair(
+    judge: VideoReward,
+    video: npt.NDArray[np.uint8],
+    source: tuple[str, Trajectory],
+    number: int,
+    config: JobConfig,
+) -> Trajectory:
+    """An imagined video as an episode of its own, with the verdict of the reward model.
+
+    Args:
+        source: the real episode, and the name of the run directory it is from; both are named in
+            the lineage, so that the studio can show the two side by side.
+        number: of the pair, for its id.
+    """
+    origin, real = source
+    rules = get_task(real.task).judge
     ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
-    found = outcome(
-        ends.numpy(), probabilities[0].numpy(), judge.success_threshold, rules, len(video)
+    values = probabilities[0].numpy()
+    found = outcome(ends.numpy(), values, judge.success_threshold, rules, len(video))
+    return Trajectory(
+        id=f"pair-{number:04d}-{real.id}"[:128],
+        task=real.task,
+        start_id=real.start_id,
+        instruction=real.instruction,
+        imagined=True,
+        outcome=found,
+        frames=video,
+        actions=real.actions[: len(video) - 1],
+        arrays={"window_ends": ends.numpy(), "window_probabilities": values},
+        lineage={
+            "source": "fidelity",
+            "real": real.id,
+            "real_run": origin,
+            "real_success": real.outcome.success,
+            "world_model": checkpoint_hash(Path(config.world_model)),
+            "reward_model": checkpoint_hash(Path(config.reward_model)),
+            "threshold": judge.success_threshold,
+        },
     )
-    return found.success
 
 
 def by_depth(

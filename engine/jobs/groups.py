@@ -14,11 +14,14 @@ from engine.data.starts import Starts
 from engine.envs.episode import record_episode
 from engine.jobs.actors import PolicyActor
 from engine.policy.model import OpenVLAPolicy
-from engine.protocols import Env, RewardModel, WorldModel
+from engine.protocols import Env
+from engine.replay import Origin, rollout_record
+from engine.reward.classifier import VideoReward
 from engine.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
 from engine.seeding import member_seed, numpy_generator
 from engine.tasks import Task
 from engine.types import Outcome, Trajectory
+from engine.world_model.model import LatentWorldModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,14 @@ class Groups(Protocol):
         """`group_size` attempts from each chosen start (indices), in order."""
         ...
 
-    def trajectory(self, attempt: Any, iteration: int, lineage: Mapping[str, Any]) -> Trajectory:
-        """The attempt as it is stored."""
+    def trajectory(
+        self,
+        attempt: Any,
+        iteration: int,
+        lineage: Mapping[str, Any],
+        hashes: Mapping[str, str | None],
+    ) -> Trajectory:
+        """The attempt as it is stored; `hashes` are of the checkpoints that acted, by role."""
         ...
 
 
@@ -87,14 +96,18 @@ class ImaginedGroups:
         self,
         task: Task,
         policy: OpenVLAPolicy,
-        world_model: WorldModel,
-        reward_model: RewardModel,
+        world_model: LatentWorldModel,
+        reward_model: VideoReward,
         starts: Starts,
         sampling: Sampling,
     ) -> None:
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
         self._world_model, self._reward_model = world_model, reward_model
+        self._micro_batches = {
+            "autoencoder": world_model.config.autoencoder.micro_batch,
+            "reward_model": reward_model.config.micro_batch,
+        }
         self._starts = starts
         self._origins = dict(zip(starts.start_ids.tolist(), starts.origins, strict=False))
 
@@ -125,13 +138,20 @@ class ImaginedGroups:
         )
 
     def trajectory(
-        self, attempt: Rollout, iteration: int, lineage: Mapping[str, Any]
+        self,
+        attempt: Rollout,
+        iteration: int,
+        lineage: Mapping[str, Any],
+        hashes: Mapping[str, str | None],
     ) -> Trajectory:
         """The rollout with what is needed to dream it again."""
-        known = {"threshold": self._reward_model.success_threshold}
+        sampling, threshold = self._sampling, self._reward_model.success_threshold
+        known: dict[str, Any] = {"threshold": threshold}
+        origin = None
         if attempt.start_id in self._origins:
             known["key_frame"] = self._origins[attempt.start_id]
-        sampling = self._sampling
+            episode, _, frame = known["key_frame"].rpartition("@")
+            origin = Origin(episode, int(frame))
         return to_trajectory(
             attempt,
             self._task,
@@ -139,12 +159,18 @@ class ImaginedGroups:
             self._policy.normalization,
             id=_episode_id(iteration, attempt),
             lineage={**lineage, **known},
-            replay={
-                "seed": sampling.iteration_seed(iteration),
-                "temperature": sampling.temperature,
-                "denoising_steps": sampling.denoising_steps,
-                "horizon": sampling.horizon,
-            },
+            replay=rollout_record(
+                attempt,
+                hashes=hashes,
+                task=self._task,
+                seed=sampling.iteration_seed(iteration),
+                temperature=sampling.temperature,
+                denoising_steps=sampling.denoising_steps,
+                horizon=sampling.horizon,
+                threshold=threshold,
+                micro_batches=self._micro_batches,
+                origin=origin,
+            ),
         )
 
 
@@ -231,7 +257,11 @@ class RealGroups:
         )
 
     def trajectory(
-        self, attempt: RealAttempt, iteration: int, lineage: Mapping[str, Any]
+        self,
+        attempt: RealAttempt,
+        iteration: int,
+        lineage: Mapping[str, Any],
+        hashes: Mapping[str, str | None],
     ) -> Trajectory:
         """The episode with its place in the run."""
         return replace(

@@ -114,6 +114,7 @@ class _Job:
     hashes: dict[str, str]
     learnt_from: Sequence[int]
     env: Env | None
+    weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
@@ -147,6 +148,7 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
         metrics = checkpoint.read_json(latest / "card.json")["metrics"]
         if isinstance(job.groups, RealGroups):
             job.groups.spent = int(progress["real_episodes"])
+    job.weights = job.hashes["policy"] if latest is None else checkpoint_hash(latest)
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:
@@ -156,6 +158,8 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
             checkpoint.write_state(directory, policy, optimizer, progress=progress)
             document = card(config, metrics, parents=_parents(config), start_ids=job.learnt_from)
             write_policy(directory, policy, document)
+        if iteration and (kept := run.latest_checkpoint()) is not None:
+            job.weights = checkpoint_hash(kept)
 
     if latest is None:
         save(0)
@@ -276,6 +280,7 @@ def _iterate(
         run.alarm(f"iteration {iteration}: every group was dropped, nothing was learnt")
         return metrics
     clock = monotonic()
+    job.weights = None
     metrics |= _update(job, optimizer, [attempts[i] for i in kept], advantages[kept], iteration)
     return metrics | {"time/update_seconds": monotonic() - clock}
 
@@ -335,7 +340,8 @@ def _record(
                 "fate": fates[attempt.start_id],
                 **job.hashes,
             }
-            run.record(job.groups.trajectory(attempt, iteration, lineage))
+            hashes = job.hashes | {"policy": job.weights}
+            run.record(job.groups.trajectory(attempt, iteration, lineage, hashes))
 
 
 def _update(

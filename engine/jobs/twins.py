@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from einops import rearrange, repeat
-from torch import Tensor
 
-from engine.images import to_model, to_pixels
-from engine.imagination import next_context
+from engine.images import to_model
+from engine.imagination import decode_frames, next_context
 from engine.seeding import row_generators
 from engine.types import Trajectory
 from engine.world_model.model import LatentWorldModel
@@ -48,11 +47,6 @@ def imagine_twins(
         generators = row_generators(seed, "world model", chunk, rows=rows)
         future = model.predict(context, y[chunk], generators, denoising_steps)
         context = next_context(context, future, anchored=model.anchored)
-        video.append(_decode(model, future))
+        video.append(decode_frames(model, future))
     frames = torch.cat(video, dim=1).numpy()
     return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]
-
-
-def _decode(model: LatentWorldModel, latents: Tensor) -> Tensor:
-    decoded = model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
-    return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])

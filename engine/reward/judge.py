@@ -67,6 +67,44 @@ def outcome(
     return Outcome(True, int(ends[np.argmax(hits)]) - 1)
 
 
+def check_rules(reward_model: RewardModel, rules: JudgeRules, horizon: int) -> None:
+    """Refuse to judge where no judgement could be right.
+
+    Raises:
+        ValueError: rules under which no video of the horizon can succeed, or of another window
+            than the reward model reads.
+    """
+    check_judgeable(horizon + 1, rules)
+    if rules.window != reward_model.window:
+        raise ValueError(
+            f"the judge asks for windows of {rules.window} frames, but the reward model reads "
+            f"windows of {reward_model.window}"
+        )
+
+
+def judge_later_windows(
+    reward_model: RewardModel,
+    rules: JudgeRules,
+    num_frames: int,
+    judged_frames: int,
+    frames_from: Callable[[int], Tensor],
+) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
+    """(ends, probabilities) of the windows of growing videos that were not judged yet.
+
+    Args:
+        num_frames: frames each video has now.
+        judged_frames: frames each had when it was judged last.
+        frames_from: index -> their frames from there on, uint8 [b, t, h, w, 3].
+    """
+    ends = later_window_ends(num_frames, judged_frames, rules)
+    if len(ends) == 0:
+        rows = len(frames_from(num_frames - 1))
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(rows, 0)
+    tail = frames_from(int(ends[0]) - rules.window)
+    _, probabilities = reward_model.probabilities(tail, replace(rules, first_end=rules.window))
+    return torch.from_numpy(ends), probabilities.float().cpu()
+
+
 class GrowingJudge:
     """Judges videos while they grow: each window once, whatever rows leave in between.
 
@@ -78,12 +116,7 @@ class GrowingJudge:
     def __init__(
         self, reward_model: RewardModel, rules: JudgeRules, threshold: float, horizon: int
     ) -> None:
-        check_judgeable(horizon + 1, rules)
-        if rules.window != reward_model.window:
-            raise ValueError(
-                f"the judge asks for windows of {rules.window} frames, but the reward model reads "
-                f"windows of {reward_model.window}"
-            )
+        check_rules(reward_model, rules, horizon)
         self._reward_model, self._rules = reward_model, rules
         self._threshold, self._horizon = threshold, horizon
         self._judged_frames = 0
@@ -100,13 +133,10 @@ class GrowingJudge:
             num_frames: frames each of them has now.
             frames_from: index -> their frames from there on, uint8 [b, t, h, w, 3].
         """
-        ends = later_window_ends(num_frames, self._judged_frames, self._rules)
+        ends, probabilities = judge_later_windows(
+            self._reward_model, self._rules, num_frames, self._judged_frames, frames_from
+        )
         self._judged_frames = num_frames
-        if len(ends) == 0:
-            return
-        tail = frames_from(int(ends[0]) - self._rules.window)
-        rules = replace(self._rules, first_end=self._rules.window)
-        _, probabilities = self._reward_model.probabilities(tail, rules)
         self._ends += ends.tolist()
         for row, values in zip(rows, probabilities.tolist(), strict=True):
             self._probabilities.setdefault(row, []).extend(values)

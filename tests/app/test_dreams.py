@@ -1,5 +1,6 @@
 """Live rollouts on the imagination thread, with models whose dreams are known."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.dream import DreamSettings
+from app.dream_settings import DreamSettings
 from app.dreams import Dreams
 from app.models import Models
 from engine.manifest import checkpoint_hash
@@ -33,7 +34,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dreams(clock: Clock) -> Iterator[Dreams]:
-    dreams = Dreams(Models(load_fake), capacity=3, idle_seconds=60.0, clock=clock)
+    dreams = Dreams(
+        Models(load_fake), capacity=3, spare_seconds=5.0, idle_seconds=60.0, clock=clock
+    )
     yield dreams
     dreams.close()
 
@@ -246,12 +249,21 @@ def test_a_full_registry_forgets_the_dream_unseen_for_longest(
     for seed in range(3):
         clock.now += 1.0
         opened.append(dreams.open(make_settings(seed=seed)))
-    clock.now += 1.0
+    clock.now += 10.0
     dreams.pull(opened[0], 0)
     dreams.open(make_settings(seed=9))
     assert dreams.pull(opened[0], 0)["state"] == "paused"
     with pytest.raises(LookupError, match="this dream is over"):
         dreams.pull(opened[1], 0)
+
+
+def test_a_registry_full_of_watched_dreams_refuses_another_in_a_sentence(
+    dreams: Dreams, make_settings: Callable[..., DreamSettings]
+) -> None:
+    opened = [dreams.open(make_settings(seed=seed)) for seed in range(3)]
+    with pytest.raises(ValueError, match="3 dreams are being watched here already"):
+        dreams.open(make_settings(seed=9))
+    assert all(dreams.pull(dream, 0)["next"] == 1 for dream in opened)
 
 
 def test_an_unseen_dream_is_forgotten_in_time(
@@ -273,6 +285,7 @@ def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -
 
     def checkpoint(name: str) -> Checkpoint:
         directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
         return Checkpoint(
             id=name, role="policy", name=name, directory=directory, hash=name, config={}, card={}
         )
@@ -281,3 +294,14 @@ def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -
     for name in ("a", "b", "a", "c", "b"):
         assert models.get(checkpoint(name)) == name
     assert loaded == ["a", "b", "c", "b"]
+
+
+def test_a_checkpoint_that_is_gone_ends_the_dream_in_a_sentence(
+    dreams: Dreams, make_settings: Callable[..., DreamSettings]
+) -> None:
+    settings = make_settings()
+    shutil.rmtree(settings.policy.directory)
+    dream = dreams.open(settings)
+    settle(dreams)
+    error = "the checkpoint demo/base is not on the disk any more"
+    assert dreams.pull(dream, 0)["error"] == error

@@ -1,23 +1,39 @@
 """First frames of dreams."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.simulator import Simulator
 from app.starts import Starts
-from engine.tasks import Task, get_task
+from engine.data.starts import Starts as ShippedStarts
+from engine.data.starts import save_starts
+from engine.tasks import POOLS, get_task
 from tests.app.conftest import START
+from tests.fakes import CountingEnv
 
 TASK = get_task("coffee-push")
 
 
-@pytest.fixture
-def starts(demo: Path) -> Starts:
-    def render(task: Task, start_id: int) -> np.ndarray:
-        return np.full((task.image_size, task.image_size, 3), start_id % 256, np.uint8)
+class StartEnv(CountingEnv):
+    """Every start looks like its number."""
 
-    return Starts(demo / "starts.npz", render=render)
+    def render(self) -> np.ndarray:
+        return np.full((64, 64, 3), self.start_id % 256, np.uint8)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    simulator = Simulator(StartEnv)
+    yield simulator
+    simulator.close()
+
+
+@pytest.fixture
+def starts(demo: Path, tmp_path: Path, simulator: Simulator) -> Starts:
+    return Starts(demo / "starts.npz", tmp_path / "kept", simulator)
 
 
 def test_shipped_starts_are_listed_with_their_picture(starts: Starts) -> None:
@@ -26,8 +42,8 @@ def test_shipped_starts_are_listed_with_their_picture(starts: Starts) -> None:
     assert second["image"].startswith("data:image/png;base64,")
 
 
-def test_without_a_file_there_are_none(tmp_path: Path) -> None:
-    starts = Starts(tmp_path / "starts.npz")
+def test_without_a_file_there_are_none(tmp_path: Path, simulator: Simulator) -> None:
+    starts = Starts(tmp_path / "starts.npz", tmp_path / "kept", simulator)
     assert starts.shipped() == []
     assert starts.task.name == "coffee-push"
 
@@ -37,9 +53,9 @@ def test_a_shipped_start_needs_no_simulator(starts: Starts) -> None:
 
 
 def test_another_start_is_rendered_and_remembered(starts: Starts) -> None:
-    assert starts.known(7) is None
+    assert starts.known(TASK, 7) is None
     assert (starts.frame(TASK, 7) == 7).all()
-    assert starts.known(7) is not None
+    assert starts.known(TASK, 7) is not None
 
 
 def test_an_upload_becomes_a_negative_start_of_the_task_s_size(starts: Starts) -> None:
@@ -85,3 +101,38 @@ def test_an_image_too_small_or_too_large_is_refused(starts: Starts, shape: tuple
 def test_an_upload_that_is_gone_is_told_so(starts: Starts) -> None:
     with pytest.raises(ValueError, match="upload it again"):
         starts.frame(TASK, -5)
+
+
+def test_uploads_and_rendered_starts_outlive_the_studio(
+    demo: Path, tmp_path: Path, starts: Starts, simulator: Simulator
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    start_id = starts.keep(picture)
+    starts.frame(TASK, 9)
+    again = Starts(demo / "starts.npz", tmp_path / "kept", simulator)
+    np.testing.assert_array_equal(again.frame(TASK, start_id), picture)
+    assert again.known(TASK, 9) is not None
+    assert again.known(get_task("push"), 9) is None
+
+
+def test_a_page_of_a_pool_is_rendered_as_it_is_asked_for(starts: Starts) -> None:
+    page = starts.pool("test", offset=390, limit=24)
+    assert (page["total"], len(page["starts"]), page["missing"]) == (400, 10, "")
+    assert page["starts"][0]["start_id"] == POOLS["test"].start + 390
+    assert starts.known(TASK, POOLS["test"].start + 389) is None
+
+
+def test_an_unknown_pool_is_refused(starts: Starts) -> None:
+    with pytest.raises(ValueError, match="pool must be one of demonstrations"):
+        starts.pool("best", offset=0, limit=1)
+
+
+def test_a_picture_unlike_every_start_is_warned_about(tmp_path: Path, simulator: Simulator) -> None:
+    greys = np.arange(0, 50, 5, dtype=np.uint8)
+    frames = np.zeros((10, 64, 64, 3), np.uint8) + greys[:, None, None, None]
+    save_starts(tmp_path / "greys.npz", ShippedStarts("coffee-push", np.arange(10), frames))
+    starts = Starts(tmp_path / "greys.npz", tmp_path / "kept", simulator)
+    assert starts.warning(starts.keep(np.full((64, 64, 3), 54, np.uint8))) == ""
+    sentence = starts.warning(starts.keep(np.full((64, 64, 3), 145, np.uint8)))
+    assert sentence.startswith("this picture is 100 grey levels away from the nearest")
+    assert "within 5 of each other" in sentence

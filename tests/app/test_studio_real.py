@@ -109,6 +109,10 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     assert studio.run_iterations(run) == [1, 2]
     [group] = studio.run_strip(run, 1)
     assert len(group["members"]) == 2
+    for iteration in studio.run_iterations(run):  # the policy of each, bit for bit
+        episodes = [m["episode"] for g in studio.run_strip(run, iteration) for m in g["members"]]
+        for episode in episodes:
+            assert studio.replay(studio.permalink({"episode": episode}))["exact"]
     trained = f"run/{run}/step-000002"
     assert trained in [record["id"] for record in studio.list_checkpoints("policy")]
     verify_manifest(directory / "checkpoints" / "step-000002")

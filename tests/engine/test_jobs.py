@@ -125,6 +125,12 @@ def test_fidelity_reports_every_kind_at_every_depth(tiny: Tiny, tmp_path: Path) 
     assert sum(matrix) == 3
     depths = [e for _, e in read_events(tmp_path / "run" / "events.jsonl") if e["kind"] == "metric"]
     assert depths[0]["metrics"]["fidelity/repeat_psnr"] > 0.0
+    pairs = [read_episode(path) for path in list_episodes(tmp_path / "run" / "episodes")]
+    real = {read_episode(path).id for path in list_episodes(root / "demos" / "episodes")}
+    assert len(pairs) == 3
+    assert all(pair.imagined and pair.lineage["real_run"] == "demos" for pair in pairs)
+    assert {pair.lineage["real"] for pair in pairs} <= real
+    assert sum(pair.outcome.success for pair in pairs) == matrix[0] + matrix[1]
 
 
 def test_a_twin_has_its_episodes_length_and_does_not_depend_on_its_batch(tiny: Tiny) -> None:

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from engine.metrics import PERFECT_DB, depth_means, metric_by_depth, psnr, repeat_first, ssim
+from engine.metrics import (
+    PERFECT_DB,
+    depth_means,
+    divergence_onset,
+    metric_by_depth,
+    psnr,
+    repeat_first,
+    ssim,
+)
 from engine.seeding import numpy_generator
 
 
@@ -63,3 +71,20 @@ def test_the_baseline_repeats_the_start() -> None:
     repeated = repeat_first(frames)
     assert repeated.shape == frames.shape
     assert (repeated == frames[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("quality", "baseline", "onset"),
+    [
+        ([100, 19, 19, 19, 19], [100, 15, 15, 15, 15], 1),  # below the floor
+        ([100, 28, 24, 24, 24, 24], [100, 27, 25, 25, 25, 25], 2),  # worse than standing still
+        ([100, 33, 33, 33, 33], [100, 45, 45, 45, 45], None),  # all that an autoencoder can do
+        ([100, 19, 25, 19, 19, 25], [100, 15, 15, 15, 15, 15], None),  # never four in a row
+        ([100, 25, 25, 19, 19], [100, 15, 15, 15, 15], 3),  # to the end
+        ([100], [100], None),
+    ],
+)
+def test_a_dream_parts_from_reality_where_it_stays_worse_than_standing_still(
+    quality: list[float], baseline: list[float], onset: int | None
+) -> None:
+    assert divergence_onset(np.array(quality, float), np.array(baseline, float)) == onset

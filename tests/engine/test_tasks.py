@@ -59,3 +59,10 @@ def test_starts_come_from_their_pool_or_not_at_all(pool: str, first: int, episod
 def test_an_unknown_pool_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown pool 'holdout'; known pools: demonstrations"):
         pool_starts("holdout", 0, 1)
+
+
+def test_every_dimension_of_an_action_has_a_name() -> None:
+    assert get_task("coffee-push").dimension_names == ("x", "y", "z", "gripper")
+    assert get_task("square").dimension_names[-2:] == ("yaw", "gripper")
+    assert get_task("aloha").dimension_names[0] == "a0"
+    assert all(len(task.dimension_names) == task.action_dim for task in TASKS.values())

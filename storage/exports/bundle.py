@@ -1,0 +1,73 @@
+"""An episode directory as one file, `NAME.wmpo.zip`, for exact exchange between studios."""
+
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from engine.episodes import read_episode, write_episode
+from engine.manifest import MANIFEST, verify_manifest, write_manifest
+from engine.types import Trajectory
+
+FILES = ("episode.npz", "episode.json", MANIFEST)
+LARGEST = 256 * 2**20  # bytes of all arrays together
+MOST_FRAMES = 4_096
+FOREIGN = "that is no episode exported from a studio (.wmpo.zip)"
+
+
+def pack(trajectory: Trajectory) -> bytes:
+    """The episode with the hashes of its files."""
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as root:
+        directory = write_episode(Path(root), trajectory)
+        write_manifest(directory)
+        with zipfile.ZipFile(buffer, "w") as archive:  # the arrays are compressed already
+            for name in FILES:
+                archive.write(directory / name, name)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, *, largest: int = LARGEST) -> Trajectory:
+    """The episode of what `pack` made.
+
+    Args:
+        largest: most bytes that it may unpack to.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    with tempfile.TemporaryDirectory() as root:
+        directory = Path(root)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if sorted(archive.namelist()) != sorted(FILES):
+                    raise ValueError(FOREIGN)
+                _check_size(archive, largest)
+                archive.extractall(directory)
+            with zipfile.ZipFile(directory / "episode.npz") as arrays:
+                _check_size(arrays, largest)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+            raise ValueError(FOREIGN) from error
+        try:
+            verify_manifest(directory)
+            trajectory = read_episode(directory)
+        except ValueError as error:
+            raise ValueError("this exported episode is damaged: export it again") from error
+    _check_plausible(trajectory)
+    return trajectory
+
+
+def _check_size(archive: zipfile.ZipFile, largest: int) -> None:
+    if sum(member.file_size for member in archive.infolist()) > largest:
+        raise ValueError(f"this episode unpacks to more than {largest // 2**20} MB")
+
+
+def _check_plausible(trajectory: Trajectory) -> None:
+    if len(trajectory.frames) > MOST_FRAMES:
+        raise ValueError(f"an episode may have {MOST_FRAMES} frames, not {len(trajectory.frames)}")
+    if trajectory.actions.dtype != np.float32 or not np.isfinite(trajectory.actions).all():
+        raise ValueError("the actions of this episode are not finite float32 numbers")
+    if not 0 <= trajectory.outcome.end_step <= len(trajectory.actions):
+        raise ValueError("the end step of this episode is not one of its steps")

@@ -1,0 +1,232 @@
+"""Links that hold a whole dream, and dreams that come back from them."""
+
+import base64
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.models import Models
+from app.permalinks import read_token, token
+from app.studio import Studio
+from engine.types import Trajectory
+from storage.workspace import open_workspace
+from tests.app.real_demo import START as REAL_START
+from tests.app.real_demo import build_demo
+from tests.app.test_imagining import load_noisy
+
+
+@pytest.fixture
+def open_noisy(make_studio: Callable[..., Studio]) -> Callable[[], Studio]:
+    return lambda: make_studio(models=Models(load_noisy))
+
+
+def adventure(studio: Studio, settings: dict[str, Any]) -> str:
+    """A dream with everything in it: changed settings, a branch, a person's hand; its id."""
+    dream = studio.open_dream(settings)
+    step = {"dream": dream, "action": "chunk"}
+    studio.act_dream(step)
+    found = studio.branch_dream({"dream": dream, "node": 1, "vary": "world", "count": 2})
+    studio.select_dream({"dream": dream, "node": found["branches"][1]})
+    studio.set_dream({"dream": dream, "seed": 11, "temperature": 0.7, "instruction": "stop"})
+    studio.steer_dream({"dream": dream, "mode": "human", "actions": {"y": -0.3}})
+    studio.act_dream(step)
+    studio.steer_dream({"dream": dream, "mode": "policy"})
+    studio.act_dream(step)
+    return dream
+
+
+def packed(record: Any) -> str:
+    data = zlib.compress(json.dumps(record).encode())
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def test_a_dream_with_everything_in_it_comes_back_bit_for_bit(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any]
+) -> None:
+    studio = open_noisy()
+    dream = adventure(studio, settings)
+    link = studio.permalink({"dream": dream})["token"]
+    seen = studio.pull_dream({"dream": dream})
+    assert len(link) < 1_000
+    fresh = open_noisy()
+    found = fresh.replay({"token": link})
+    assert found["exact"]
+    again = fresh.pull_dream({"dream": found["dream"]})
+    for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
+        assert again[name] == seen[name], name
+    assert fresh.permalink({"dream": found["dream"]})["token"] == link
+    assert fresh.branch_dream({"dream": found["dream"], "node": 1, "vary": "policy"})["leaves"]
+
+
+def test_a_stored_episode_and_its_dream_share_one_link(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any]
+) -> None:
+    studio = open_noisy()
+    dream = adventure(studio, settings)
+    link = studio.permalink({"episode": studio.save_dream({"dream": dream})})
+    assert link == studio.permalink({"dream": dream})
+
+
+def test_a_dream_from_an_upload_or_a_frame_comes_back_too(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any]
+) -> None:
+    studio = open_noisy()
+    picture = np.random.default_rng(0).integers(0, 200, (64, 64, 3), dtype=np.uint8)
+    first = adventure(studio, settings | {"start_id": studio.add_upload(picture)})
+    episode = studio.save_dream(first)
+    del settings["start_id"]
+    second = adventure(studio, settings | {"from": {"episode": episode, "frame": 3}})
+    links = [studio.permalink({"dream": dream})["token"] for dream in (first, second)]
+    fresh = open_noisy()
+    assert all(fresh.replay({"token": link})["exact"] for link in links)
+
+
+def test_a_missing_checkpoint_is_named(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any], demo: Path
+) -> None:
+    studio = open_noisy()
+    link = studio.permalink({"dream": adventure(studio, settings)})["token"]
+    short = studio.list_checkpoints("world_model")[0]["short"]
+    shutil.rmtree(demo / "checkpoints" / "world")
+    with pytest.raises(
+        ValueError, match=f"the world model of this dream, checkpoint {short}, is not in this"
+    ):
+        open_noisy().replay({"token": link})
+
+
+def test_a_start_that_is_gone_is_told_so(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any], workspace: Any
+) -> None:
+    studio = open_noisy()
+    start_id = studio.add_upload(np.full((64, 64, 3), 7, np.uint8))
+    link = studio.permalink({"dream": adventure(studio, settings | {"start_id": start_id})})
+    shutil.rmtree(workspace.starts)
+    with pytest.raises(ValueError, match="the uploaded image is gone: upload it again"):
+        studio.replay(link)
+
+
+def test_episodes_that_cannot_be_imagined_again_say_why(
+    make_trajectory: Callable[..., Trajectory],
+) -> None:
+    with pytest.raises(ValueError, match="real-1 is a real episode"):
+        token(make_trajectory("real-1", imagined=False))
+    with pytest.raises(ValueError, match="was stored without its policy, world_model"):
+        token(make_trajectory())
+
+
+@pytest.mark.parametrize(
+    "text", [None, 7, "", "é", "abc", "x" * 40_000, packed([1]), packed({"policy": "x"})]
+)
+def test_what_is_no_link_is_refused_in_a_sentence(text: Any) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        read_token(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"policy": None}, "the policy of this dream was not kept as a checkpoint"),
+        ({"task": "fly"}, "unknown task 'fly'"),
+        ({"horizon": 4_800}, "horizon must be from 1 to 48"),
+        ({"draws": []}, "the number of chunks must be from 1 to 6, not 0"),
+        ({"draws": [{}] * 7}, "the number of chunks must be from 1 to 6, not 7"),
+        ({"draws": [{"magic": 1}]}, "magic is not known here"),
+        ({"draws": [{"overrides": [[0.0]]}]}, "overrides must be 8 steps of 4 numbers"),
+        ({"draws": [{"overrides": [[9.0] * 4] * 8}]}, "an override must be from -1 to 1"),
+        ({"draws": "all"}, "this link is damaged"),
+        ({"seed": -1}, "seed must be from 0"),
+        ({"start_sha256": "00"}, "the start frame of this dream looks different here"),
+    ],
+)
+def test_a_link_that_was_tampered_with_is_refused_in_a_sentence(
+    open_noisy: Callable[[], Studio],
+    settings: dict[str, Any],
+    change: dict[str, Any],
+    sentence: str,
+) -> None:
+    studio = open_noisy()
+    dream = studio.open_dream(settings)
+    studio.act_dream({"dream": dream, "action": "chunk"})
+    record = read_token(studio.permalink({"dream": dream})["token"])
+    with pytest.raises(ValueError, match=sentence):
+        studio.replay({"token": packed(record | change)})
+
+
+def test_a_public_studio_replays_within_its_caps(
+    make_studio: Callable[..., Studio], settings: dict[str, Any]
+) -> None:
+    studio = make_studio(models=Models(load_noisy), public=True)
+    dream = studio.open_dream(settings)
+    studio.act_dream({"dream": dream, "action": "chunk"})
+    record = read_token(studio.permalink({"dream": dream})["token"])
+    greedy = record | {"draws": [{"denoising_steps": 50}]}
+    with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 50"):
+        studio.replay({"token": packed(greedy)})
+
+
+def test_another_result_is_admitted(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any]
+) -> None:
+    studio = open_noisy()
+    dream = studio.open_dream(settings)
+    studio.act_dream({"dream": dream, "action": "chunk"})
+    record = read_token(studio.permalink({"dream": dream})["token"])
+    found = studio.replay({"token": packed(record | {"seed": record["seed"] + 1})})
+    assert not found["exact"]
+
+
+def test_a_link_survives_an_episode_that_was_renamed(
+    open_noisy: Callable[[], Studio], settings: dict[str, Any]
+) -> None:
+    studio = open_noisy()
+    dream = adventure(studio, settings)
+    episode = studio.cabinet.trajectories.get(studio.save_dream({"dream": dream}))
+    assert token(dataclasses.replace(episode, id="other")) == token(episode)
+
+
+REPLAY = """
+import json, sys
+from pathlib import Path
+from app.studio import Studio
+from storage.workspace import open_workspace
+studio = Studio(open_workspace(Path(sys.argv[1])), demo=Path(sys.argv[2]), supervise=False)
+found = studio.replay({"token": sys.argv[3]})
+print(json.dumps(studio.pull_dream({"dream": found["dream"]}) | {"exact": found["exact"]}))
+studio.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_real_models_replay_bit_for_bit_in_a_fresh_process(tmp_path: Path) -> None:
+    demo = build_demo(tmp_path / "demo")
+    studio = Studio(open_workspace(tmp_path / "here"), demo=demo, supervise=False)
+    dream = adventure(
+        studio,
+        {
+            "policy": "demo/policy",
+            "world_model": "demo/world",
+            "reward_model": "demo/reward",
+            "start_id": REAL_START,
+            "seed": 5,
+            "horizon": 32,
+        },
+    )
+    link = studio.permalink({"dream": dream})["token"]
+    seen = studio.pull_dream({"dream": dream})
+    studio.close()
+    command = [sys.executable, "-c", REPLAY, str(tmp_path / "there"), str(demo), link]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    again = json.loads(output.splitlines()[-1])
+    assert again["exact"]
+    for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
+        assert again[name] == seen[name], name

@@ -1,0 +1,191 @@
+"""Dreams beside their real twins: with a simulator known by hand, and with the real one."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.simulator import Simulator
+from app.studio import Studio
+from engine.envs.gl import MISSING, rendering_backend
+from engine.run_directory import read_ledger
+from engine.tasks import Task
+from engine.types import Outcome, Trajectory
+from storage.workspace import Workspace, open_workspace
+from tests.app.conftest import START
+from tests.fakes import CountingEnv
+
+
+class Brightening(CountingEnv):
+    """What the fake dream shows: 31.875 grey levels more a step; achieved in step 20."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task, succeed_at=20)
+
+    def render(self) -> np.ndarray:
+        return np.full((64, 64, 3), min(255, round(31.875 * self.steps)), np.uint8)
+
+
+class Nowhere(Simulator):
+    """A machine that cannot render."""
+
+    @property
+    def missing(self) -> str:
+        return MISSING
+
+
+@pytest.fixture
+def studio(make_studio: Callable[..., Studio]) -> Studio:
+    return make_studio(simulator=Simulator(Brightening))
+
+
+def dreamt(studio: Studio, settings: dict[str, Any], chunks: int = 2) -> str:
+    dream = studio.open_dream(settings)
+    for _ in range(chunks):
+        studio.act_dream({"dream": dream, "action": "chunk"})
+    return dream
+
+
+def test_a_dream_is_laid_beside_reality_frame_by_frame(
+    studio: Studio, settings: dict[str, Any], workspace: Workspace
+) -> None:
+    dream = dreamt(studio, settings)
+    found = studio.twin_dream({"dream": dream})
+    # After two actions reality shows 64 of 255, the dream 31.
+    assert found["psnr"][0] == 100.0
+    assert found["psnr"][2] == pytest.approx(20 * np.log10(255 / 33), abs=0.01)
+    assert found["same_start"] and found["onset"] == 2
+    assert (found["imagined"], found["real"]) == (
+        {"success": True, "end_step": 14},
+        {"success": False, "end_step": 16},
+    )
+    assert found["judged_real"]["success"]
+    clip = studio.clip(found["twin"])
+    assert (len(clip["frames"]), clip["imagined"], clip["success"]) == (17, False, False)
+    assert clip["actions"] == studio.pull_dream({"dream": dream})["actions"]
+    [entry] = read_ledger(workspace.twins)
+    assert (entry["use"], entry["start_id"], entry["episode"]) == ("twin", START, found["twin"])
+
+
+def test_a_twin_is_played_and_counted_once(
+    studio: Studio, settings: dict[str, Any], workspace: Workspace
+) -> None:
+    episode = studio.save_dream(dreamt(studio, settings))
+    first, second = (studio.twin_episode({"episode_id": episode}) for _ in range(2))
+    assert first == second
+    assert len(read_ledger(workspace.twins)) == 1
+
+
+def test_a_dream_from_the_middle_of_a_real_episode_has_a_twin_too(
+    studio: Studio, settings: dict[str, Any], make_trajectory: Callable[..., Trajectory]
+) -> None:
+    frames = np.stack(
+        [np.full((64, 64, 3), min(255, round(31.875 * n)), np.uint8) for n in range(9)]
+    )
+    real = make_trajectory(
+        "real-1",
+        imagined=False,
+        outcome=Outcome(False, 8),
+        frames=frames,
+        actions=np.full((8, 4), 0.5, np.float32),
+        arrays={},
+    )
+    studio.cabinet.trajectories.add(real)
+    del settings["start_id"]
+    dream = dreamt(studio, settings | {"from": {"episode": "real-1", "frame": 3}}, chunks=1)
+    found = studio.twin_dream({"dream": dream})
+    twin = studio.cabinet.trajectories.get(found["twin"])
+    assert (found["first_frame"], len(twin.actions), found["same_start"]) == (3, 11, True)
+    assert twin.actions[:3].tolist() == [[0.5] * 4] * 3
+
+
+def test_what_has_no_twin_says_why(
+    studio: Studio,
+    settings: dict[str, Any],
+    make_studio: Callable[..., Studio],
+    make_trajectory: Callable[..., Trajectory],
+) -> None:
+    upload = studio.add_upload(np.full((64, 64, 3), 9, np.uint8))
+    with pytest.raises(ValueError, match="starts from a picture, not from a state"):
+        studio.twin_dream({"dream": dreamt(studio, settings | {"start_id": upload}, chunks=1)})
+    with pytest.raises(ValueError, match="nothing was imagined yet"):
+        studio.twin_dream({"dream": studio.open_dream(settings)})
+    studio.cabinet.trajectories.add(make_trajectory("real-2", imagined=False))
+    with pytest.raises(ValueError, match="real-2 is a real episode itself"):
+        studio.twin_episode({"episode_id": "real-2"})
+    blind = make_studio(simulator=Nowhere())
+    with pytest.raises(ValueError, match="rendering is impossible here"):
+        blind.twin_dream({"dream": dreamt(blind, settings, chunks=1)})
+
+
+def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
+    studio: Studio, make_trajectory: Callable[..., Trajectory]
+) -> None:
+    verdicts = [(True, True, 0.95), (True, True, 0.91), (True, False, 0.45), (False, False, 0.05)]
+    studio.cabinet.trajectories.add(make_trajectory("real-0", imagined=False))
+    for number, (real, imagined, probability) in enumerate(verdicts):
+        studio.cabinet.trajectories.add(
+            make_trajectory(
+                f"pair-{number}",
+                outcome=Outcome(imagined, 12),
+                arrays={
+                    "window_ends": np.array([8]),
+                    "window_probabilities": np.array([probability], np.float32),
+                },
+                lineage={
+                    "source": "fidelity",
+                    "run": "fidelity-1",
+                    "real": f"real-{number}",
+                    "real_run": "held-out",
+                    "real_success": real,
+                    "threshold": 0.5,
+                    "created": 1_000.0,
+                },
+            )
+        )
+    found = studio.twin_matrix({"run": "fidelity-1"})
+    sizes = {name: len(cell) for name, cell in found["cells"].items()}
+    assert sizes == {
+        "true_success": 2,
+        "false_success": 0,
+        "false_failure": 1,
+        "true_failure": 1,
+    }
+    assert found["cells"]["true_success"][0] == {
+        "imagined": "pair-0",
+        "real": "real-0",
+        "probability": 0.95,
+    }
+    assert found["cells"]["true_failure"][0]["real"] is None
+    assert (found["agreement"], found["threshold"]) == (0.75, 0.5)
+    last = found["calibration"][9]
+    assert (last["count"], last["real_rate"]) == (2, 1.0)
+    assert last["mean_probability"] == pytest.approx(0.93)
+    assert found["calibration"][4]["real_successes"] == 1
+    with pytest.raises(ValueError, match="other has no pairs of real and imagined"):
+        studio.twin_matrix({"run": "other"})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_real_episode_s_actions_lead_to_its_own_frames_again(tmp_path: Path) -> None:
+    if rendering_backend() is None:
+        pytest.fail(MISSING)
+    demo = tmp_path / "demo"
+    shutil.copytree("storage/demo/episodes", demo / "episodes")
+    studio = Studio(open_workspace(tmp_path / "data"), demo=demo, supervise=False)
+    real = studio.cabinet.trajectories.get("coffee-push-policy-400000-0")
+    task = studio._starts.task
+    frames, end_step = studio._simulator.play(task, real.start_id, real.actions)
+    np.testing.assert_array_equal(frames, real.frames)
+    assert (end_step is not None) == real.outcome.success
+    imagined = studio.list_episodes(imagined=True, limit=1)[0]
+    found = studio.twin_episode({"episode_id": imagined["id"]})
+    assert found["same_start"] and len(found["psnr"]) == imagined["num_actions"] + 1
+    assert min(found["psnr"][1:]) > 10.0
+    page = studio.starts({"pool": "test", "offset": 0, "limit": 2})
+    assert [start["start_id"] for start in page["starts"]] == [1_000_000, 1_000_001]
+    studio.close()

@@ -1,0 +1,160 @@
+"""A dream that branches, with models predictable by hand."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine.replay import Origin, replay_draws, replay_record, start_hash
+from engine.rollout import imagine
+from engine.tree import Draw, Dreamer, Node
+from engine.types import JudgeRules, Outcome
+from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
+
+RULES = JudgeRules(window=2, first_end=2)
+DRAW = Draw(instruction="go", seed=3, temperature=1.0, denoising_steps=2)
+START = torch.full((4, 4, 3), 100, dtype=torch.uint8)
+
+
+def _dreamer(*, spread: float = 0.5, noise: float = 0.05, threshold: float = 2.0) -> Dreamer:
+    return Dreamer(
+        ConstantPolicy(0.01, spread=spread),
+        AddingWorldModel(noise=noise),
+        BrightnessReward(),
+        rules=RULES,
+        threshold=threshold,
+        horizon=8,
+        row=(7, 0),
+    )
+
+
+def _walk(dreamer: Dreamer, node: Node, draws: list[Draw]) -> Node:
+    for draw in draws:
+        [node] = dreamer.grow([node], [draw])
+    return node
+
+
+def _frames(node: Node) -> torch.Tensor:
+    return torch.cat([part.frames for part in node.path])
+
+
+def _latents(node: Node) -> torch.Tensor:
+    return torch.cat([part.latents for part in node.path])
+
+
+def test_a_path_of_plain_draws_has_the_bits_of_an_unbranched_dream() -> None:
+    dreamer = _dreamer()
+    found = dreamer.rollout(_walk(dreamer, dreamer.start(START, 3), [DRAW] * 4))
+    [expected] = imagine(
+        dreamer.world_model,
+        dreamer.policy,
+        dreamer.reward_model,
+        START[None],
+        ["go"],
+        rows=[(7, 0)],
+        horizon=8,
+        seed=3,
+        temperature=1.0,
+        denoising_steps=2,
+        rules=RULES,
+        threshold=2.0,
+    )
+    for name in ("frames", "latents", "normalized_actions", "tokens", "window_probabilities"):
+        assert torch.equal(getattr(found, name), getattr(expected, name)), name
+    assert (found.outcome, found.window_ends.tolist()) == (Outcome(False, 8), list(range(2, 10)))
+
+
+@pytest.mark.parametrize("name", ["policy_noise", "world_noise"])
+def test_a_branch_shares_its_prefix_and_varies_one_noise(name: str) -> None:
+    dreamer = _dreamer()
+    fork = _walk(dreamer, dreamer.start(START, 3), [DRAW] * 2)
+    twin = _walk(dreamer, fork, [DRAW])
+    branch = _walk(dreamer, fork, [DRAW.changed({name: 1})])
+    assert torch.equal(_frames(branch)[:5], _frames(twin)[:5])
+    assert torch.equal(_latents(branch)[:5], _latents(twin)[:5])
+    assert not torch.equal(branch.latents, twin.latents)
+    same_actions = torch.equal(branch.actions, twin.actions)
+    assert same_actions == (name == "world_noise")
+
+
+def test_futures_in_one_batch_have_the_bits_they_have_alone() -> None:
+    dreamer = _dreamer()
+    fork = _walk(dreamer, dreamer.start(START, 3), [DRAW])
+    draws = [DRAW.changed({"policy_noise": number, "world_noise": 9}) for number in range(1, 5)]
+    together = dreamer.grow([fork] * 4, draws)
+    for node, draw in zip(together, draws, strict=True):
+        [alone] = dreamer.grow([fork], [draw])
+        assert torch.equal(node.latents, alone.latents)
+        assert torch.equal(node.probabilities, alone.probabilities)
+
+
+def test_going_back_and_on_again_gives_the_same_chunk() -> None:
+    dreamer = _dreamer()
+    start = dreamer.start(START, 3)
+    first = _walk(dreamer, start, [DRAW] * 3)
+    _walk(dreamer, start, [DRAW.changed({"world_noise": 4})] * 3)
+    again = _walk(dreamer, first.path[2], [DRAW])
+    assert torch.equal(_latents(again), _latents(first))
+
+
+def test_a_person_s_numbers_are_executed_and_marked_in_one_row_only() -> None:
+    dreamer = _dreamer(spread=0.0, noise=0.0)
+    start = dreamer.start(START, 3)
+    steered = replace(DRAW, overrides=((None, 0.5), (None, 0.5)))
+    plain, mixed = dreamer.grow([start, start], [DRAW, steered])
+    assert mixed.actions.tolist() == [[pytest.approx(0.01), 0.5]] * 2
+    assert mixed.overridden.tolist() == [[False, True]] * 2
+    assert not plain.overridden.any()
+    assert dreamer.rollout(mixed).overridden.tolist() == [[False, True]] * 2
+
+
+def test_numbers_for_another_shape_are_refused() -> None:
+    dreamer = _dreamer()
+    with pytest.raises(ValueError, match=r"overrides must be \[2, 2\] numbers, not \[1, 2\]"):
+        dreamer.grow([dreamer.start(START, 3)], [replace(DRAW, overrides=((0.0, 0.0),))])
+
+
+def test_a_path_ends_with_its_success_or_at_the_horizon() -> None:
+    dreamer = _dreamer(spread=0.0, noise=0.0, threshold=0.41)
+    start = dreamer.start(START, 3)
+    # Brightness 100, 101, 102 … of 255: the window of frames 4 and 5 is the first above 0.41.
+    assert not dreamer.is_final(_walk(dreamer, start, [DRAW] * 2))
+    third = _walk(dreamer, start, [DRAW] * 3)
+    assert dreamer.is_final(third)
+    assert dreamer.rollout(third).outcome.success
+    assert _dreamer().is_final(_walk(_dreamer(), start, [DRAW] * 4))
+
+
+def test_a_start_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="a start of 6 x 6 pixels does not fit"):
+        _dreamer().start(torch.zeros(6, 6, 3, dtype=torch.uint8), 3)
+
+
+def test_draws_survive_the_replay_record() -> None:
+    draws = [
+        DRAW,
+        DRAW.changed({"policy_noise": 2, "temperature": 0.5, "instruction": "stop"}),
+        replace(DRAW, seed=9, overrides=((None, 0.1), (0.30000001192092896, None))),
+    ]
+    record = replay_record(
+        hashes={"policy": "p", "world_model": "w", "reward_model": "r"},
+        task="coffee-push",
+        start=START.numpy(),
+        row=(7, 2),
+        base=DRAW,
+        draws=draws,
+        horizon=8,
+        threshold=0.5,
+        micro_batches={"autoencoder": 16},
+        origin=Origin("episode-1", 3),
+    )
+    again = json.loads(json.dumps(record))
+    assert replay_draws(again) == draws
+    assert again["draws"][0] == {}
+    assert (again["start_sha256"], again["member"]) == (start_hash(START.numpy()), 2)
+
+
+def test_an_unknown_change_is_refused() -> None:
+    with pytest.raises(ValueError, match="a draw has no colour"):
+        DRAW.changed({"colour": 1})
