@@ -147,7 +147,10 @@ def _coerce(where: str, hint: Any, value: Any) -> Any:
             return value
         if not isinstance(value, Mapping):
             raise ValueError(f"{where} must be an object, not {value!r}")
-        return hint.from_dict(value)
+        try:
+            return hint.from_dict(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{where} must be a list, not {value!r}")

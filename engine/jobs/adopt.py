@@ -17,8 +17,6 @@ from engine.released.tasks import RELEASED, get_released
 from engine.released.world_model import read_world_model
 from engine.trial import check_model
 
-LARGEST_TRIAL_BYTES = 2 * 2**30
-
 
 @dataclass(frozen=True, kw_only=True)
 class JobConfig(Config):
@@ -33,6 +31,9 @@ class JobConfig(Config):
     statistics_key: str = knob("", "Action statistics of a policy; empty takes the task's own")
     success_threshold: float = knob(
         0.0, "Probability a reward model counts as success; 0 takes the published", low=0, high=1
+    )
+    trial_megabytes: int = knob(
+        2000, "Checkpoints up to this size are run once in the sandbox, on the CPU", low=0
     )
 
 
@@ -53,7 +54,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     try:
         with run.checkpoint(1) as directory:
             adopted = _read(config, directory, progress)
-            _try_out(directory)
+            _try_out(directory, config.trial_megabytes * 10**6)
     except _StoppedError:
         return None
     return {
@@ -62,13 +63,13 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     }
 
 
-def _try_out(directory: Path) -> None:
-    """The gate's last step: one forward pass in the sandbox, of what a CPU can run in a minute.
+def _try_out(directory: Path, largest: int) -> None:
+    """The gate's last step: one forward pass in the sandbox, unless the weights are too large.
 
     Raises:
         ValueError: the checkpoint does not work.
     """
-    if sum(path.stat().st_size for path in directory.glob("*.safetensors")) > LARGEST_TRIAL_BYTES:
+    if sum(path.stat().st_size for path in directory.glob("*.safetensors")) > largest:
         return
     write_manifest(directory)
     verdict = check_model(directory)
@@ -107,4 +108,4 @@ def _read(config: JobConfig, directory: Path, progress: Progress) -> Adopted:
                 progress=progress,
             )
         case _:
-            return read_autoencoder(source, directory, progress=progress)
+            return read_autoencoder(source, directory, convert=to_safetensors, progress=progress)

@@ -10,8 +10,11 @@ from engine.checkpoint import check_shapes, read_json, write_json
 from engine.released.keys import DIFFUSERS, MEAN_FRAME, check_supported, count, shapes_of
 from engine.released.source import (
     Adopted,
+    Converter,
     Progress,
     ignore_progress,
+    no_converter,
+    open_official,
     read_object,
     write_all,
     write_documents,
@@ -103,6 +106,7 @@ def read_autoencoder(
     source: Path,
     directory: Path,
     *,
+    convert: Converter = no_converter,
     progress: Progress = ignore_progress,
     shard_bytes: int = SHARD_BYTES,
 ) -> Adopted:
@@ -112,7 +116,7 @@ def read_autoencoder(
         ValueError: not such a folder, another architecture, or tensors that do not fit it.
     """
     config = autoencoder_config(read_object(source / CONFIG))
-    with open_tensors(stored_files(source, STEM)) as found:
+    with open_official(stored_files(source, STEM), directory, convert) as found:
         tensors = autoencoder_tensors(source, config, found, "")
         write_all(directory, [("model", tensors)], progress, shard_bytes)
         adopted = Adopted(count(found))

@@ -37,6 +37,7 @@ from engine.released.source import (
     open_official,
     read_object,
     restore_official,
+    weight_files,
     write_all,
     write_documents,
 )
@@ -107,7 +108,7 @@ def read_policy(
     official = read_object(source / CONFIG)
     preprocessor = read_object(source / PREPROCESSOR) if (source / PREPROCESSOR).is_file() else {}
     normalization = policy_statistics(source, official, task, statistics_key)
-    with open_official(source, directory, convert) as found:
+    with open_official(weight_files(source), directory, convert) as found:
         shapes = {name: tensor.shape for name, tensor in found.items()}
         config = policy_config(shapes, official, preprocessor).replace(
             action_dim=normalization.action_dim, final_prompt_token=_final_token(source / TOKENIZER)

@@ -25,6 +25,7 @@ from engine.released.source import (
     no_converter,
     open_official,
     read_object,
+    weight_files,
     write_all,
     write_documents,
 )
@@ -82,7 +83,7 @@ def read_reward_model(
             f"no success threshold is published for {task.task.name}: set success_threshold"
         )
     folder = source if source.is_dir() else source.parent
-    with open_official(source, directory, convert) as found:
+    with open_official(weight_files(source), directory, convert) as found:
         shapes = {name: tensor.shape for name, tensor in found.items()}
         config = reward_config(shapes, _optional(folder / CONFIG), _optional(folder / PREPROCESSOR))
         config = config.replace(success_threshold=threshold)

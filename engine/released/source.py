@@ -82,23 +82,23 @@ def weight_files(source: Path) -> list[Path]:
 
 @contextmanager
 def open_official(
-    source: Path, directory: Path, convert: Converter
+    files: Sequence[Path], directory: Path, convert: Converter
 ) -> Iterator[dict[str, StoredTensor]]:
-    """The tensors of an official checkpoint by their official names.
+    """The tensors of an official checkpoint's files by their official names.
 
     Args:
         directory: the checkpoint being filled; what the converter makes lies beside it for a while.
 
     Raises:
-        ValueError: as `weight_files`, or a file that cannot be read.
+        ValueError: a file that is refused or cannot be read.
     """
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".converted-") as room:
-        files = []
-        for number, path in enumerate(weight_files(source)):
+        checked = []
+        for number, path in enumerate(files):
             workshop = Path(room) / str(number)
             workshop.mkdir()
-            files.append(convert(path, workshop))
-        with open_tensors(files) as tensors:
+            checked.append(convert(path, workshop))
+        with open_tensors(checked) as tensors:
             yield tensors
 
 

@@ -37,6 +37,7 @@ from engine.released.source import (
     no_converter,
     open_official,
     read_object,
+    weight_files,
     write_all,
     write_documents,
 )
@@ -73,8 +74,10 @@ def read_world_model(
     """
     vae = autoencoder or _vae_near(source)
     latents = autoencoder_config(read_object(vae / CONFIG))
-    files = stored_files(vae, STEM)
-    with open_official(source, directory, convert) as found, open_tensors(files) as coder:
+    with (
+        open_official(weight_files(source), directory, convert) as found,
+        open_official(stored_files(vae, STEM), directory, convert) as coder,
+    ):
         shapes = {name: tensor.shape for name, tensor in found.items()}
         config = world_model_config(shapes, _config_near(source), latents)
         unused = check_world_model(source.name, shapes, config.transformer)
