@@ -203,7 +203,7 @@ def is_safe(keyword: ast.keyword) -> bool:
 def test_only_the_converter_reads_pickles() -> None:
     readers = {
         place.split(":")[0]
-        for place, node in code("app/", "engine/", "storage/")
+        for place, node in code("app/", "engine/", "storage/", "app.py")
         if "torch.load" in named(node) or any(name.startswith("torch.jit") for name in named(node))
     }
     assert readers == {"engine/gate/converter.py"}

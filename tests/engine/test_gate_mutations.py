@@ -56,13 +56,13 @@ def mutants(files: dict[str, bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
 
 
 @given(mutant=mutants(texts()))
-@settings(max_examples=50, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=90, suppress_health_check=SHARED_FOLDER)
 def test_a_mutated_text_is_refused_or_still_data(mutant: tuple[str, bytes], tmp_path: Path) -> None:
     judged(*mutant, tmp_path)
 
 
 @given(mutant=mutants(safetensors()))
-@settings(max_examples=100, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=60, suppress_health_check=SHARED_FOLDER)
 def test_mutated_weights_are_refused_or_finite(mutant: tuple[str, bytes], tmp_path: Path) -> None:
     judged(*mutant, tmp_path)
 
