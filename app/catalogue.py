@@ -1,9 +1,12 @@
 """Checkpoints as the screen wants them, and whether three of them fit together."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.tasks import Task
 from storage.checkpoints import Checkpoint
 
 
@@ -85,6 +88,47 @@ def describe_together(policy: Checkpoint, world_model: Checkpoint, reward_model:
         f"compatible · {common.image_size} px · {common.action_dim}-D actions · "
         f"K {common.chunk_size}"
     )
+
+
+def compatibility(
+    policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint, task: Task
+) -> list[dict[str, Any]]:
+    """Everything three checkpoints must agree on: {name, ok, text}; ok is None if unsaid."""
+    dynamics = _inner(world_model.config, "transformer")
+    plain = policy.config.get("image_pipeline", "plain") == "plain"
+    seen = _inner(policy.config, "dino").get("image_size") if plain else None
+    return [
+        _agreement("image", seen, world_model.config.get("image_size"), "{} px"),
+        _agreement("actions", policy.config.get("action_dim"), dynamics.get("action_dim"), "{}-D"),
+        _agreement("chunk", policy.config.get("chunk_size"), dynamics.get("chunk_size"), "K {}"),
+        _agreement("statistics", _statistics(policy), _statistics(world_model), "{}"),
+        _agreement("window", task.judge.window, reward_model.config.get("num_frames"), "{} frames"),
+    ]
+
+
+def _agreement(name: str, ours: object, theirs: object, words: str) -> dict[str, Any]:
+    if ours is None or theirs is None:
+        known = theirs if ours is None else ours
+        return {
+            "name": name,
+            "ok": None,
+            "text": "not said" if known is None else words.format(known),
+        }
+    text = words.format(ours)
+    return {
+        "name": name,
+        "ok": ours == theirs,
+        "text": text if ours == theirs else f"{text} against {words.format(theirs)}",
+    }
+
+
+def _statistics(checkpoint: Checkpoint) -> str | None:
+    """The action statistics a model was trained with, by a short digest of their numbers."""
+    path = checkpoint.directory / "normalization.json"
+    if not path.is_file():
+        return None
+    values = json.dumps(json.loads(path.read_text()), sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:6]
 
 
 def _check_same(sentence: str, ours: int, theirs: int) -> None:

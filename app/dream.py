@@ -1,7 +1,7 @@
 """One dream: a tree of chunks, a place in it, and the reel that shows the way there."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -115,6 +115,17 @@ class Dream:
             raise ValueError("this is the start of the dream: there is nothing to undo")
         self.select(here.parent)
         self._awake().tree.drop(here.id)
+
+    def rest(self, hashes: Collection[str]) -> None:
+        """Let go of the models, and of what they imagined, if one is among some hashes.
+
+        A reset wakes them again.
+        """
+        models = (self.settings.policy, self.settings.world_model, self.settings.reward_model)
+        if self._imaginer is not None and any(model.hash in hashes for model in models):
+            self._imaginer, self._tip = None, 0
+            self._ahead.clear()
+            self.reel.fail(self.reel.epoch, "its models were unloaded: reset it to dream again")
 
     # Changing what comes next
 

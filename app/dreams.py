@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -36,6 +36,7 @@ class Dreams:
     dreams take turns chunk by chunk. Nobody computes for a dream that nobody looks at.
 
     Args:
+        models: those of every dream; used on that thread only.
         capacity: most dreams at once; when there are so many, one that nobody looked at for
             `spare_seconds` makes room, and where there is none, a new one is refused.
         idle_seconds: a dream unseen for so long is forgotten.
@@ -50,7 +51,7 @@ class Dreams:
         idle_seconds: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._models = models or Models()
+        self.models = models or Models()
         self._capacity = capacity
         self._spare_seconds = spare_seconds
         self._idle_seconds = idle_seconds
@@ -72,11 +73,23 @@ class Dreams:
     def warm_up(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Load models before anybody asks; what cannot be loaded is said when it is used."""
         for checkpoint in checkpoints:
-            self._thread.submit(self._models.get, checkpoint).add_done_callback(_log_failure)
+            self._thread.submit(self.models.get, checkpoint).add_done_callback(_log_failure)
 
     def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         """Run something on the imagination thread and wait for its value."""
         return self._thread.submit(function, *arguments).result()
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Run something on the imagination thread when its turn comes."""
+        self._thread.submit(function, *arguments).add_done_callback(_log_failure)
+
+    def release(self, hashes: Collection[str]) -> None:
+        """Take models out of memory, on the imagination thread; dreams that used one stop."""
+        with self._lock:
+            dreams = list(self._dreams.values())
+        for dream in dreams:
+            dream.rest(hashes)
+        self.models.drop(hashes)
 
     def judge(
         self, reward_model: Checkpoint, frames: npt.NDArray[np.uint8], rules: JudgeRules
@@ -88,7 +101,7 @@ class Dreams:
         """
 
         def look() -> tuple[list[int], list[float], Outcome]:
-            model = self._models.get(reward_model)
+            model = self.models.get(reward_model)
             video = torch.from_numpy(np.ascontiguousarray(frames))[None]
             ends, probabilities = model.probabilities(video, rules)
             arrays = ends.numpy(), probabilities[0].numpy()
@@ -104,7 +117,7 @@ class Dreams:
             ValueError: there are too many that somebody looks at.
         """
         dream_id = secrets.token_urlsafe(12)
-        dream = Dream(settings, self._models, clock=self._clock)
+        dream = Dream(settings, self.models, clock=self._clock)
         with self._lock:
             self._forget_unseen()
             self._dreams[dream_id] = dream

@@ -54,6 +54,12 @@ class Form:
                 for inner in _split(getattr(preset, name), hidden)[0]:
                     self._add(preset, (name, inner))
 
+    @property
+    def named(self) -> dict[str, gr.components.Component]:
+        """The inputs by the names of their knobs, as in `grpo.group_size`."""
+        paths = map(".".join, self._paths)
+        return dict(zip(paths, self.inputs, strict=True))
+
     def parse(self, *values: Any) -> Config:
         """The config that the inputs describe.
 

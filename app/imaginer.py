@@ -42,6 +42,11 @@ class Imaginer:
             row=(settings.start_id, settings.member),
         )
         self._normalization = policy.normalization
+        self._placed = {
+            checkpoint.role: placed
+            for checkpoint in (settings.policy, settings.world_model, settings.reward_model)
+            if (placed := models.placed(checkpoint))
+        }
         start = self._dreamer.start(torch.from_numpy(settings.start.copy()), settings.seed)
         self.tree = Tree(start)
 
@@ -126,6 +131,8 @@ class Imaginer:
         rollout = self._dreamer.rollout(place.node)
         draws = [node.draw for node in place.node.path if node.draw is not None]
         replay = settings.replay(draws, self.threshold)
+        if self._placed:  # models that lie on the device in another way than usual
+            replay["placed"] = self._placed
         digest = hashlib.sha256(json.dumps(replay, sort_keys=True).encode()).hexdigest()
         lineage = {name: replay[name] for name in ("policy", "world_model", "reward_model")}
         return to_trajectory(

@@ -16,8 +16,10 @@ from app.exports import Exports
 from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
+from app.loader import Loader
 from app.models import Models
 from app.simulator import Simulator
+from app.slots import ROLES, Slots
 from app.sources import Sources
 from app.starts import Starts
 from app.supervisor import Supervisor
@@ -96,6 +98,13 @@ class Studio:
         self._exports = Exports(self.cabinet, public=public)
         self.export_episode = in_a_sentence(self._exports.export)
         self.import_episode = in_a_sentence(self._exports.import_episode)
+        loader = Loader(self._dreams, public=public)
+        slots = Slots(self.cabinet.checkpoints, loader, task=self._starts.task, public=public)
+        self.model_slots, self.load_status = slots.choices, slots.status
+        self.checkpoint_details = in_a_sentence(slots.details)
+        self.memory_plan = in_a_sentence(slots.memory_plan)
+        self.load_models = in_a_sentence(slots.load)
+        self.unload_models = in_a_sentence(slots.unload)
         self._clips = Clips(self.cabinet)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
@@ -118,8 +127,7 @@ class Studio:
 
     def warm_up(self) -> None:
         """Load the first model of each role and probe the simulator, in the background."""
-        roles = ("policy", "world_model", "reward_model")
-        first = [found[0] for role in roles if (found := self.cabinet.checkpoints.all(role))]
+        first = [found[0] for role in ROLES if (found := self.cabinet.checkpoints.all(role))]
         self._dreams.warm_up(first)
         threading.Thread(target=rendering_backend, name="gl probe", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""The studio as one Gradio app: four pages, the public API, and how it is launched."""
+"""The studio as one Gradio app: its pages, the public API, and how it is launched."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app import api
 from app.components.assets import routes
 from app.components.header import header
-from app.pages import imagine, label, start, train
+from app.pages import imagine, label, models, start, train
 from app.theme import stylesheet, theme
 from engine.config import Config
 
@@ -41,6 +41,7 @@ def build(
     """
     pages: dict[str, Callable[[], None]] = {
         "Start": lambda: start.build(studio, device=device),
+        "Models": lambda: models.build(studio),
         "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
         "Label": lambda: label.build(studio),
         "Train": lambda: train.build(studio, preset=preset, shown=shown),

@@ -2,13 +2,95 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import torch
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_CGROUPS = Path("/sys/fs/cgroup")
+_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # cgroup v2, v1
+_USED = ("memory.current", "memory/memory.usage_in_bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """How models lie on a device. The defaults are the CPU's.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        dtype: of the parameters, a name in `DTYPES`. Times, positions, rotary frequencies, the
+            sampler's latents, logits and probabilities stay float32 (method.md facts 2, 9).
+        decode_batch: frames decoded in one call; 0 leaves the checkpoint's own micro-batch. Part
+            of what fixes a dream's bits.
+        offload: the policy's language layers stay in main memory and visit the device in turn.
+        compiled: `torch.compile` for the world model's denoising step.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    decode_batch: int = 0
+    offload: bool = False
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in ("cpu", "cuda") or self.dtype not in DTYPES or self.decode_batch < 0:
+            raise ValueError(
+                f"models are placed on cpu or cuda, in {' or '.join(DTYPES)}, decoding 0 or more "
+                f"frames at a time, not {self.device}, {self.dtype}, {self.decode_batch}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """What a device has, in bytes.
+
+    Attributes:
+        kind: `cpu` or `cuda`.
+        name: for a person.
+        free: what a new model may take.
+    """
+
+    kind: str
+    name: str
+    total: int
+    free: int
 
 
 def choose_device() -> torch.device:
     """A CUDA GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def default_placement(device: torch.device) -> Placement:
+    """bfloat16 on CUDA, as the released models were trained and run; float32 on a CPU."""
+    if device.type == "cuda":
+        return Placement(device="cuda", dtype="bfloat16")
+    return Placement()
+
+
+def device_memory(device: torch.device, *, cgroups: Path = _CGROUPS) -> DeviceMemory:
+    """Total and free memory of a GPU, or of this machine within its control group's limit."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        name = torch.cuda.get_device_properties(device).name
+        return DeviceMemory(kind="cuda", name=name, total=total, free=free + cached)
+    memory = psutil.virtual_memory()
+    total, free = memory.total, memory.available
+    limit, used = _first_number(cgroups, _LIMITS), _first_number(cgroups, _USED)
+    if limit is not None and limit < total:
+        total, free = limit, min(free, limit - (used or 0))
+    return DeviceMemory(kind="cpu", name="the CPU", total=total, free=max(0, free))
+
+
+def _first_number(folder: Path, names: tuple[str, ...]) -> int | None:
+    for name in names:
+        path = folder / name
+        if path.is_file() and (text := path.read_text().strip()).isdigit():
+            return int(text)
+    return None
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -102,7 +102,7 @@ class Imagination:
             )
         self._context = repeat(latents, "b z y x -> b t z y x", t=world_model.context_frames)
         self._latents = [rearrange(latents, "b z y x -> b 1 z y x")]
-        self._frames = [rearrange(starts, "b h w c -> b 1 h w c")]
+        self._frames = [rearrange(starts.to(latents.device), "b h w c -> b 1 h w c")]
         self._chunks: list[ActionChunk] = []
         self._actions: list[Tensor] = []
         self._overridden: list[Tensor] = []

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from engine.checkpoint import load_weights, read_config, read_role
+from engine.device import DTYPES, Placement
 from engine.policy.files import read_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import RewardConfig, VideoReward
@@ -24,27 +25,53 @@ ROLES = ("policy", "world_model", "reward_model", "autoencoder")
 
 
 def load_policy(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+    directory: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: Device = "cpu",
+    offload: bool = False,
 ) -> OpenVLAPolicy:
-    """The policy of a checkpoint.
+    """The policy of a checkpoint; offloaded language layers visit the device one at a time.
 
     Raises:
         ValueError: incomplete, changed, of another role, or weights that do not fit.
     """
-    return read_policy(directory, dtype=dtype, device=device)
+    if not offload:
+        return read_policy(directory, dtype=dtype, device=device)
+    from accelerate import cpu_offload  # seconds to import, and rarely needed
+
+    policy = read_policy(directory, dtype=dtype)
+    for layer in policy.language_model.model.layers:
+        cpu_offload(layer, torch.device(device))
+    for tensor in (*policy.parameters(), *policy.buffers()):
+        if tensor.device.type != "meta":  # what is offloaded has no data of its own any more
+            tensor.data = tensor.data.to(device)
+    return policy
 
 
 def load_world_model(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+    directory: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: Device = "cpu",
+    decode_batch: int = 0,
+    compiled: bool = False,
 ) -> LatentWorldModel:
     """The world model of a checkpoint, its autoencoder included.
+
+    Args:
+        decode_batch: frames in one convolution call, in place of the checkpoint's own number.
+        compiled: let `torch.compile` build the denoising step.
 
     Raises:
         ValueError: as `load_policy`.
     """
     config = WorldModelConfig.from_dict(_config(directory, "world_model"))
+    if decode_batch:
+        autoencoder = config.autoencoder.replace(micro_batch=decode_batch)
+        config = config.replace(autoencoder=autoencoder)
     with torch.device("meta"):
-        model = LatentWorldModel(config)
+        model = LatentWorldModel(config, compiled=compiled)
     load_weights(directory, model, dtype=dtype, device=device)
     return model.eval()
 
@@ -98,6 +125,30 @@ def load(
             return load_autoencoder(directory, dtype=dtype, device=device)
         case role:
             raise ValueError(f"{directory.name} has the role {role!r}; known: {', '.join(ROLES)}")
+
+
+def load_placed(
+    directory: Path, placement: Placement
+) -> OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder:
+    """Whatever model a checkpoint directory holds, placed as asked.
+
+    Raises:
+        ValueError: as `load`.
+    """
+    dtype, device = DTYPES[placement.dtype], placement.device
+    match read_role(directory):
+        case "policy":
+            return load_policy(directory, dtype=dtype, device=device, offload=placement.offload)
+        case "world_model":
+            return load_world_model(
+                directory,
+                dtype=dtype,
+                device=device,
+                decode_batch=placement.decode_batch,
+                compiled=placement.compiled,
+            )
+        case _:
+            return load(directory, dtype=dtype, device=device)
 
 
 def load_normalization(directory: Path) -> Normalization:

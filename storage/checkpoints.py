@@ -51,7 +51,7 @@ class Catalogue:
         self._demo = demo
         self._runs = runs
         self._adopted = AdoptedCheckpoints(database, adopted)
-        self._known: dict[Path, tuple[int, Checkpoint | None]] = {}
+        self._known: dict[tuple[str, Path], tuple[int, Checkpoint | None]] = {}
 
     def all(self, role: str | None = None) -> list[Checkpoint]:
         """Every checkpoint of a role, shipped ones first.
@@ -171,10 +171,10 @@ class Catalogue:
         """The checkpoint of a directory, read again only when its manifest changed."""
         try:
             changed = (directory / MANIFEST).stat().st_mtime_ns
-            known = self._known.get(directory)
+            known = self._known.get((checkpoint_id, directory))
             if known is None or known[0] != changed:
                 known = (changed, _read(checkpoint_id, directory))
-                self._known[directory] = known
+                self._known[checkpoint_id, directory] = known
             return known[1]
         except (OSError, ValueError, KeyError, TypeError):
             return None  # half there or not ours: nothing a user could choose

@@ -23,6 +23,10 @@ SCRIPTS = (
     "chart",
     "wall",
     "runs",
+    "memory",
+    "slot",
+    "models",
+    "sources",
     "header",
 )
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

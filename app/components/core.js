@@ -146,6 +146,15 @@ window.WMPO = {};
     set: (name, value) => localStorage.setItem(`wmpo.${name}`, JSON.stringify(value)),
   };
 
+  /** Three models chosen on the Models page; Imagine and Train open with them. */
+  WMPO.together = {
+    remember: (chosen) => WMPO.memory.set("together", chosen),
+    link: (page) => {
+      const chosen = WMPO.memory.get("together");
+      return chosen ? `${page}?${new URLSearchParams(chosen)}` : page;
+    },
+  };
+
   /** Light, dark, or as the system says; listeners redraw what CSS cannot reach. */
   const dark = matchMedia("(prefers-color-scheme: dark)");
   WMPO.theme = {

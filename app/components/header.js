@@ -18,6 +18,10 @@
 
   WMPO.mountHeader = (element, server) => {
     WMPO.theme.apply();
+    for (const page of ["imagine", "train"])
+      element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
+        link.href = WMPO.together.link(`./${page}`);
+      });
     const place = element.querySelector(".jobs");
     const toggle = element.querySelector("[data-do=theme]");
     const name = () => {

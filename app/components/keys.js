@@ -61,6 +61,7 @@
     const titles = {
       everywhere: "Everywhere",
       player: "Any video",
+      models: "Models",
       imagine: "Imagine",
       label: "Label",
       train: "Train",

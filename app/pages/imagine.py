@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from app.components.calls import on, on_visit
+from app.components.choices import ROLES, checkpoint_choices, follow_address
 from app.components.panel import text_panel
 from app.components.player import dream_player, judge_strokes, start_picker
 from app.components.upload import read_image, thumbnail
@@ -60,7 +61,7 @@ def _models(studio: "Studio") -> list[gr.Dropdown]:
             _dropdown(studio, "world_model", "World model"),
             _dropdown(studio, "reward_model", "Reward model"),
         ]
-
+        follow_address(studio, dict(zip(ROLES, models, strict=True)))
         line = text_panel("")
 
     def on_models(*chosen: str | None) -> str:
@@ -71,8 +72,7 @@ def _models(studio: "Studio") -> list[gr.Dropdown]:
 
 
 def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
-    records = studio.list_checkpoints(role)
-    choices = [(f"{r['id'].split('/', 1)[-1]} · {r['short'][:4]}", r["id"]) for r in records]
+    choices = checkpoint_choices(studio, role)
     return gr.Dropdown(choices, value=choices[0][1] if choices else None, label=label)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from app.components.calls import on
+from app.components.choices import ROLES, checkpoint_choices, follow_address
 from app.components.panel import text_panel
 from app.components.runs import run_board, run_panel
 from app.forms import Form
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 # Names of files on the server and of the task's pools: the studio chooses them.
 HIDDEN = ("task", "starts", "pool")
-ROLES = ("policy", "world_model", "reward_model")
 
 
 def build(studio: "Studio", *, preset: Config, shown: tuple[str, ...]) -> None:
@@ -26,7 +26,11 @@ def build(studio: "Studio", *, preset: Config, shown: tuple[str, ...]) -> None:
         with gr.Column(elem_classes="stack"):
             with gr.Column(elem_classes="card form"):
                 text_panel('<div class="wm"><h3>New run</h3></div>')
-                form = Form(preset, shown=shown, hidden=HIDDEN, choices=_checkpoints(studio))
+                found = _checkpoints(studio)
+                form = Form(preset, shown=shown, hidden=HIDDEN, choices=found)
+                follow_address(
+                    studio, {role: form.named[role] for role in found if role in form.named}
+                )
                 launch = gr.Button("Start training", variant="primary")
             panel = run_panel(studio)
 
@@ -37,8 +41,5 @@ def build(studio: "Studio", *, preset: Config, shown: tuple[str, ...]) -> None:
 
 
 def _checkpoints(studio: "Studio") -> dict[str, list[tuple[str, str]]]:
-    found = {
-        role: [(record["id"], record["id"]) for record in studio.list_checkpoints(role)]
-        for role in ROLES
-    }
+    found = {role: checkpoint_choices(studio, role) for role in ROLES}
     return {role: choices for role, choices in found.items() if choices}

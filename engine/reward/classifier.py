@@ -108,7 +108,7 @@ class VideoReward(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b 2"]:
         """Logits (failure, success) of windows as `preprocess` makes them; differentiable."""
-        return self.network(pixels).logits
+        return self.network(pixels.to(self.network.classifier.weight.dtype)).logits.float()
 
     def preprocess(self, frames: UInt8[Tensor, "*b h w 3"]) -> Float[Tensor, "*b 3 y x"]:
         """Official preparation: shortest edge to the model's size, centre crop, standardise.
@@ -145,22 +145,35 @@ class VideoReward(nn.Module):
         ends = torch.from_numpy(window_ends(frames.shape[1], rules))
         if len(ends) == 0:
             return ends, torch.zeros(len(frames), 0)
+        logits = self.window_logits(frames.to(self.network.classifier.weight.device), ends)
+        return ends, torch.sigmoid(logits.double()).float().cpu()
+
+    @torch.no_grad()
+    def window_logits(
+        self, frames: UInt8[Tensor, "b t h w 3"], ends: Int64[Tensor, " windows"]
+    ) -> Float[Tensor, "b windows"]:
+        """Success logits of the windows that end, exclusively, at the given frames of each row."""
+        clips, places = self.clips(frames, ends)
+        tokens = self._embed(rearrange(clips, "b u t c h w -> (b u) t c h w"))
+        rows = torch.arange(len(frames))[:, None, None] * clips.shape[1]
+        index = rearrange(rows + places, "b w n -> (b w) n")
+        logits = self._classify(tokens, index)[:, SUCCESS]
+        return rearrange(logits, "(b w) -> b w", b=len(frames))
+
+    def clips(
+        self, frames: UInt8[Tensor, "b t h w 3"], ends: Int64[Tensor, " windows"]
+    ) -> tuple[Float[Tensor, "b u tubelet 3 y x"], Int64[Tensor, "windows n"]]:
+        """(the u different tubelets of each row's windows, which n of them make each window)."""
         tubelet = self.config.tubelet_size
         first = torch.arange(0, self.window, tubelet)
         begins, places = torch.unique(ends[:, None] - self.window + first, return_inverse=True)
-        pixels = self.preprocess(frames.to(self.network.classifier.weight.device))
-        clips = pixels[:, begins[:, None] + torch.arange(tubelet)]
-        tokens = self._embed(rearrange(clips, "b u t c h w -> (b u) t c h w"))
-        rows = torch.arange(len(frames))[:, None, None] * len(begins)
-        index = rearrange(rows + places, "b w n -> (b w) n")
-        logits = self._classify(tokens, index)
-        success = torch.sigmoid(logits[:, SUCCESS].double()).float().cpu()
-        return ends, rearrange(success, "(b w) -> b w", b=len(frames))
+        return self.preprocess(frames)[:, begins[:, None] + torch.arange(tubelet)], places
 
     def _embed(self, clips: Tensor) -> Tensor:
         patches = self.network.videomae.embeddings.patch_embeddings
+        dtype = self.network.classifier.weight.dtype
         parts = [
-            patches(_padded(part, self.config.micro_batch))[: len(part)]
+            patches(_padded(part.to(dtype), self.config.micro_batch))[: len(part)]
             for part in clips.split(self.config.micro_batch)
         ]
         return torch.cat(parts)
@@ -168,7 +181,7 @@ class VideoReward(nn.Module):
     def _classify(self, tokens: Tensor, index: Tensor) -> Tensor:
         """Logits of windows given as indices [m, n] of their n tubelets."""
         network = self.network
-        positions = network.videomae.embeddings.position_embeddings.to(tokens.device)
+        positions = network.videomae.embeddings.position_embeddings.to(tokens)
         parts = []
         for part in index.split(self.config.micro_batch):
             window = rearrange(tokens[part], "m n s d -> m (n s) d") + positions

@@ -87,12 +87,12 @@ class Autoencoder(nn.Module):
     ) -> tuple[Float[Tensor, "b z y x"], Float[Tensor, "b z y x"]]:
         """Mean and log-variance of the posterior, unscaled."""
         folded = F.pixel_unshuffle(frames - self.mean_frame, self.config.patch)
-        posterior = self.kl.encode(folded).latent_dist
-        return posterior.mean, posterior.logvar
+        posterior = self.kl.encode(folded.to(self.kl.dtype)).latent_dist
+        return posterior.mean.float(), posterior.logvar.float()
 
     def reconstruct(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
         """Unscaled latents to frames, differentiable, in one call."""
-        folded = self.kl.decode(latents).sample
+        folded = self.kl.decode(latents.to(self.kl.dtype)).sample.float()
         return F.pixel_shuffle(folded, self.config.patch) + self.mean_frame
 
     def encode(

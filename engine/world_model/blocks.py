@@ -88,7 +88,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, patches: Float[Tensor, "b t s p"]) -> Float[Tensor, "b t s d"]:
         """Patches, each flattened in the order channel, row, column, to tokens."""
-        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        weight = self.proj.weight.flatten(1)
+        return F.linear(patches.to(weight.dtype), weight, self.proj.bias)
 
 
 class TimestepEmbedding(nn.Module):
@@ -106,7 +107,7 @@ class TimestepEmbedding(nn.Module):
         frequencies = torch.exp(-math.log(10000.0) * steps / TIME_FREQUENCIES)
         angles = timestep.float()[:, None] * frequencies
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return steady(self.mlp, waves)
+        return steady(self.mlp, waves.to(next(self.mlp.parameters()).dtype))
 
 
 class ActionEmbedding(nn.Module):
@@ -121,7 +122,7 @@ class ActionEmbedding(nn.Module):
 
     def forward(self, actions: Float[Tensor, "b k a"]) -> Float[Tensor, "b k d"]:
         """One vector for each action."""
-        return steady(self.fc, actions)
+        return steady(self.fc, actions.to(self.none_action.weight.dtype))
 
 
 class Attention(nn.Module):

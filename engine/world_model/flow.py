@@ -13,12 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.seeding import randn
-from engine.world_model.transformer import STDiT
+from engine.world_model.transformer import ContextCache, STDiT
 
 END = 1000.0
 REFERENCE_SIZE = 512
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
+Denoise = Callable[[ContextCache, Tensor, Tensor, Tensor], Tensor]
 
 
 def timestep_transform(
@@ -116,8 +117,13 @@ def sample(
     *,
     transform: bool = True,
     ratio: float = 0.0,
+    denoise: Denoise | None = None,
 ) -> Float[Tensor, "b c k y x"]:
-    """The k latents after n clean context latents, by `denoising_steps` Euler steps from noise."""
+    """The k latents after n clean context latents, by `denoising_steps` Euler steps from noise.
+
+    `denoise` may be the transformer's own step, compiled.
+    """
+    denoise = transformer.denoise if denoise is None else denoise
     cache = transformer.context(context, height, width)
     embedded = transformer.embed_actions(actions)
     times = sampling_timesteps(
@@ -129,7 +135,7 @@ def sample(
         reference_size=transformer.config.input_sq_size,
         ratio=ratio,
     )
-    return integrate(lambda x, now: transformer.denoise(cache, x, now, embedded), noise, times)
+    return integrate(lambda x, now: denoise(cache, x, now, embedded), noise, times)
 
 
 def velocity_loss(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.config import Config, knob
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
-from engine.world_model.flow import sample
+from engine.world_model.flow import Denoise, sample
 from engine.world_model.transformer import STDiT, TransformerConfig
 
 
@@ -86,13 +86,18 @@ class LatentWorldModel(nn.Module):
     Rows are independent: a row's result is the same alone and in any batch, bit for bit on one
     CPU. Matrix products keep that by themselves (`blocks.steady`), convolutions run in the
     autoencoder's fixed micro-batches.
+
+    Args:
+        compiled: let `torch.compile` build the denoising step, where nearly all the work is.
     """
 
-    def __init__(self, config: WorldModelConfig) -> None:
+    def __init__(self, config: WorldModelConfig, *, compiled: bool = False) -> None:
         super().__init__()
         self.config = config
         self.autoencoder = Autoencoder(config.autoencoder)
         self.transformer = STDiT(config.transformer)
+        denoise = self.transformer.denoise
+        self._denoise: Denoise = torch.compile(denoise) if compiled else denoise
 
     @property
     def context_frames(self) -> int:
@@ -134,7 +139,7 @@ class LatentWorldModel(nn.Module):
                 f"the world model takes frames of 3 x {size} x {size}, "
                 f"not {' x '.join(map(str, frames.shape[1:]))}"
             )
-        return self.autoencoder.encode(frames, generators)
+        return self.autoencoder.encode(frames.to(self.transformer.rope.freqs.device), generators)
 
     def predict(
         self,
@@ -174,6 +179,7 @@ class LatentWorldModel(nn.Module):
             size,
             size,
             ratio=self.config.timestep_ratio,
+            denoise=self._denoise,
         )
         if self.config.change_scale:
             future = latents[:, -1:] + self.config.change_scale * future
@@ -195,6 +201,7 @@ def predict_latents(
     width: int,
     *,
     ratio: float = 0.0,
+    denoise: Denoise | None = None,
 ) -> Float[Tensor, "b k z y x"]:
     """One chunk of a rollout, frames before channels as the rest of the studio has them.
 
@@ -220,6 +227,7 @@ def predict_latents(
         height,
         width,
         ratio=ratio,
+        denoise=denoise,
     )
     return rearrange(future, "b z k y x -> b k z y x")
 

@@ -245,7 +245,8 @@ class STDiT(nn.Module):
         patch = self.config.patch_size
         rows, columns = (math.ceil(side / patch) for side in latents.shape[-2:])
         scale = math.sqrt(height * width) / self.config.input_sq_size
-        return position_table(rows, columns, self.config.hidden_size, scale, latents.device)
+        table = position_table(rows, columns, self.config.hidden_size, scale, latents.device)
+        return table.to(self.x_embedder.proj.weight.dtype)
 
     def _embed(self, latents: Tensor, positions: Tensor) -> Tensor:
         """[b c t y x] to tokens [b t s d]; rows and columns are padded to whole patches."""

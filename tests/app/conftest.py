@@ -11,6 +11,7 @@ import pytest
 from app.models import Models
 from app.studio import Studio
 from engine.data.starts import Starts, save_starts
+from engine.device import Placement
 from engine.manifest import write_manifest
 from engine.types import Outcome, Trajectory
 from storage.workspace import Workspace, open_workspace
@@ -51,7 +52,7 @@ def make_checkpoint(directory: Path, config: dict[str, Any]) -> Path:
     return directory
 
 
-def load_fake(directory: Path) -> Any:
+def load_fake(directory: Path, placement: Placement | None = None) -> Any:
     """The fake a checkpoint stands for: brightness grows by 0.125 a step from black."""
     match directory.name:
         case "base":

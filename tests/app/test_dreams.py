@@ -12,6 +12,7 @@ import torch
 from app.dream_settings import DreamSettings
 from app.dreams import Dreams
 from app.models import Models
+from engine.device import Placement
 from engine.manifest import checkpoint_hash
 from engine.rollout import imagine
 from engine.tasks import get_task
@@ -279,7 +280,7 @@ def test_an_unseen_dream_is_forgotten_in_time(
 def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -> None:
     loaded: list[str] = []
 
-    def load(directory: Path) -> str:
+    def load(directory: Path, placement: Placement | None) -> str:
         loaded.append(directory.name)
         return directory.name
 

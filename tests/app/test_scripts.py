@@ -12,7 +12,13 @@ from app.theme import stylesheet
 FOLDER = Path(assets.__file__).parent
 KEYS = json.loads((FOLDER / "keys.json").read_text())
 # What a handler of each page offers: the names its script binds.
-BINDERS = {"player": "player", "imagine": "dream", "label": "judge", "train": "runs"}
+BINDERS = {
+    "player": "player",
+    "imagine": "dream",
+    "label": "judge",
+    "train": "runs",
+    "models": "models",
+}
 
 
 def test_the_keyboard_map_is_part_of_the_script() -> None:

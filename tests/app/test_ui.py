@@ -68,9 +68,10 @@ def test_every_public_endpoint_says_what_it_does(blocks: gr.Blocks) -> None:
     assert all(endpoint["description"] for endpoint in described.values())
 
 
-def test_there_are_four_pages(blocks: gr.Blocks) -> None:
+def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
     assert [(path, name) for path, name, _ in blocks.pages] == [
         ("", "Home"),
+        ("models", "Models"),
         ("imagine", "Imagine"),
         ("label", "Label"),
         ("train", "Train"),

@@ -1,4 +1,4 @@
-"""The four pages in light and dark, on a desk and on a phone.
+"""The pages in light and dark, on a desk and on a phone.
 
 With WMPO_SCREENSHOTS=1 the pictures of docs/ are taken anew.
 """
@@ -16,7 +16,7 @@ from tests.e2e.conftest import PATIENCE, Problems, Server
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["start", "imagine", "label", "train"]
+PAGES = ["start", "models", "imagine", "label", "train"]
 # What cannot be used without seeing it: controls that say nothing to a screen reader.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
   .filter((e) => e.checkVisibility() && e.type !== 'file' && e.type !== 'hidden')
@@ -31,6 +31,7 @@ def visit(page: Page, name: str) -> None:
     page.goto("/" if name == "start" else f"/{name}")
     sign = {
         "start": page.get_by_role("heading", name="Train robot policies"),
+        "models": page.get_by_text("Fits: "),
         "imagine": page.get_by_role("radio").first,
         "label": page.get_by_role("button", name="Pause the recording"),
         "train": page.get_by_role("figure", name="success"),
@@ -73,7 +74,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
 
 def test_the_header_leads_to_every_page(page: Page) -> None:
     visit(page, "start")
-    for name in ("Imagine", "Label", "Train", "Start"):
+    for name in ("Models", "Imagine", "Label", "Train", "Start"):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
             "aria-current", "page"
@@ -82,7 +83,7 @@ def test_the_header_leads_to_every_page(page: Page) -> None:
 
 @pytest.mark.skipif("WMPO_SCREENSHOTS" not in os.environ, reason="pictures only when asked for")
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_pictures_of_the_four_pages(browser: Browser, server: Server, mode: str) -> None:
+def test_pictures_of_the_pages(browser: Browser, server: Server, mode: str) -> None:
     context = browser.new_context(
         base_url=server.address,
         viewport={"width": 1440, "height": 900},
@@ -92,7 +93,11 @@ def test_pictures_of_the_four_pages(browser: Browser, server: Server, mode: str)
     context.set_default_timeout(PATIENCE)
     page, problems = context.new_page(), Problems()
     page.on("console", problems.on_console)
-    ready: dict[str, Callable[[Page], None]] = {"imagine": imagined, "train": trained}
+    ready: dict[str, Callable[[Page], None]] = {
+        "models": loaded,
+        "imagine": imagined,
+        "train": trained,
+    }
     for name in PAGES:
         visit(page, name)
         ready.get(name, settled)(page)
@@ -104,6 +109,12 @@ def test_pictures_of_the_four_pages(browser: Browser, server: Server, mode: str)
 def settled(page: Page) -> None:
     """Every picture of the page is there."""
     page.wait_for_function("[...document.images].every((image) => image.complete)")
+
+
+def loaded(page: Page) -> None:
+    """The three models are in memory and timed."""
+    page.get_by_role("button", name="Load").first.click()
+    expect(page.get_by_text("policy act")).to_be_visible()
 
 
 def imagined(page: Page) -> None:

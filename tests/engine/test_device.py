@@ -3,11 +3,19 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from engine.device import autocast, choose_device, describe_device
+from engine.device import (
+    Placement,
+    autocast,
+    choose_device,
+    default_placement,
+    describe_device,
+    device_memory,
+)
 
 CPU = torch.device("cpu")
 
@@ -39,6 +47,39 @@ def test_the_cpu_is_described_in_one_sentence() -> None:
 @pytest.mark.gpu
 def test_a_gpu_is_described_by_its_name() -> None:
     assert torch.cuda.get_device_name() in describe_device(choose_device())
+
+
+def test_a_cpu_keeps_float32_and_a_gpu_takes_bfloat16() -> None:
+    assert default_placement(CPU) == Placement(device="cpu", dtype="float32")
+    assert default_placement(torch.device("cuda")) == Placement(device="cuda", dtype="bfloat16")
+
+
+@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"dtype": "float8"}, {"decode_batch": -1}])
+def test_a_placement_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="models are placed on cpu or cuda"):
+        Placement(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_memory_of_this_machine_is_found(tmp_path: Path) -> None:
+    memory = device_memory(CPU, cgroups=tmp_path)
+    assert memory.kind == "cpu"
+    assert 0 < memory.free <= memory.total
+
+
+@pytest.mark.parametrize("folder", [".", "memory"])
+def test_the_limit_of_a_control_group_counts(tmp_path: Path, folder: str) -> None:
+    names = {".": ("memory.max", "memory.current")}
+    limit, used = names.get(folder, ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / limit).write_text("300000000\n")
+    (tmp_path / folder / used).write_text("100000000\n")
+    memory = device_memory(CPU, cgroups=tmp_path)
+    assert (memory.total, memory.free) == (300_000_000, 200_000_000)
+
+
+def test_a_control_group_without_limit_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    assert device_memory(CPU, cgroups=tmp_path).total > 300_000_000
 
 
 @pytest.mark.slow  # a fresh interpreter has to import torch

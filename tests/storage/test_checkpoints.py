@@ -63,6 +63,13 @@ def test_a_registered_directory_stays_in_the_catalogue(stocked: Cabinet, tmp_pat
     assert stocked.checkpoints.get("local/mine").directory == mine
 
 
+def test_a_shipped_directory_may_be_registered_under_a_name_of_its_own(stocked: Cabinet) -> None:
+    shipped = stocked.checkpoints.get("demo/base")
+    assert stocked.checkpoints.register("mine", shipped.directory).id == "local/mine"
+    ids = [checkpoint.id for checkpoint in stocked.checkpoints.all("policy")]
+    assert ids == ["demo/base", "run/run-1/step-000002", "local/mine"]
+
+
 def test_a_name_is_not_given_twice(stocked: Cabinet, tmp_path: Path) -> None:
     stocked.checkpoints.register("mine", make_checkpoint(tmp_path / "a", "policy"))
     with pytest.raises(ValueError, match="already a checkpoint local/mine"):

@@ -1,0 +1,281 @@
+"""The studio: three slots, what they need, loading and unloading them."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.components.slots import model_panel
+from app.components.sources import source_kinds
+from app.dreams import Dreams
+from app.lineage import details, parents
+from app.loader import Loader
+from app.models import Models
+from app.studio import Studio
+from engine.device import DeviceMemory, Placement
+from engine.tasks import get_task
+from storage.checkpoints import Checkpoint
+from tests.app.conftest import load_fake, make_checkpoint
+
+THREE = ("demo/base", "demo/world", "demo/reward")
+GIB = 1 << 30
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30.0
+    while not reached():
+        assert time.monotonic() < deadline, "the condition was never reached"
+        threading.Event().wait(0.01)
+
+
+def loaded(studio: Studio) -> dict[str, Any]:
+    studio.load_models(*THREE, batch=2)
+    until(lambda: studio.load_status()["state"] != "loading")
+    return studio.load_status()
+
+
+def test_every_slot_offers_the_catalogue_of_its_role(studio: Studio) -> None:
+    slots = {slot["role"]: slot["choices"] for slot in studio.model_slots()["slots"]}
+    assert [choice["id"] for choice in slots["policy"]] == ["demo/base", "demo/seven"]
+    assert [choice["id"] for choice in slots["reward_model"]] == ["demo/reward"]
+
+
+def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: Studio) -> None:
+    plan = studio.memory_plan(*THREE, batch=8)
+    assert [part["name"] for part in plan["components"]] == [
+        *("policy", "world model", "autoencoder", "reward model")
+    ]
+    assert plan["fits"] is True
+    assert plan["rows"] == 8
+    assert {check["name"]: (check["ok"], check["text"]) for check in plan["checks"]} == {
+        "image": (True, "64 px"),
+        "actions": (True, "4-D"),
+        "chunk": (True, "K 8"),
+        "statistics": (None, "not said"),
+        "window": (None, "8 frames"),
+    }
+
+
+def test_a_disagreement_is_named_with_both_sides(studio: Studio) -> None:
+    checks = studio.memory_plan("demo/seven", *THREE[1:], batch=1)["checks"]
+    assert {"name": "actions", "ok": False, "text": "7-D against 4-D"} in checks
+
+
+@pytest.mark.parametrize(
+    ("batch", "sentence"), [(0, "batch must be from 1 to 512, not 0"), ("two", "a whole number")]
+)
+def test_a_batch_out_of_range_is_refused(studio: Studio, batch: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        studio.memory_plan(*THREE, batch=batch)
+
+
+def test_loading_goes_part_by_part_and_times_the_first_use(studio: Studio) -> None:
+    status = loaded(studio)
+    assert (status["state"], status["error"], status["share"]) == ("ready", None, 1.0)
+    assert [(part["role"], part["state"]) for part in status["parts"]] == [
+        ("policy", "done"),
+        ("world_model", "done"),
+        ("reward_model", "done"),
+        ("warm_up", "done"),
+    ]
+    assert {model["id"] for model in status["loaded"]} == set(THREE)
+    [timing] = status["timings"]
+    assert {"act", "chunk", "decode", "judge"} <= set(timing)
+
+
+def test_models_that_do_not_fit_each_other_are_not_loaded(studio: Studio) -> None:
+    with pytest.raises(ValueError, match="actions have 7 numbers, but the world model takes 4"):
+        studio.load_models("demo/seven", *THREE[1:])
+    assert studio.load_status()["state"] == "idle"
+
+
+def test_a_failed_part_says_why_and_the_next_attempt_works(studio: Studio, demo: Path) -> None:
+    config = json.loads((demo / "checkpoints" / "base" / "config.json").read_text())
+    make_checkpoint(demo / "checkpoints" / "broken", config)
+    studio.load_models("demo/broken", *THREE[1:])
+    until(lambda: studio.load_status()["state"] == "failed")
+    status = studio.load_status()
+    assert status["error"] == "RuntimeError: the weights are on strike"
+    assert [part["state"] for part in status["parts"]][:2] == ["failed", "waiting"]
+    assert loaded(studio)["state"] == "ready"
+
+
+def test_unloading_frees_models_and_stops_their_dreams(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    loaded(studio)
+    dream = studio.open_dream(settings)
+    studio.control_dream(dream, "chunk")
+    until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
+    assert studio.unload_models(list(THREE))["loaded"] == []
+    until(lambda: studio.pull_dream({"dream": dream})["state"] == "failed")
+    assert "were unloaded" in studio.pull_dream({"dream": dream})["error"]
+    studio.control_dream(dream, "reset")
+    studio.control_dream(dream, "chunk")
+    until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
+    assert {model["id"] for model in studio.load_status()["loaded"]} == set(THREE)
+
+
+def test_an_unknown_checkpoint_is_refused_in_a_sentence(studio: Studio) -> None:
+    with pytest.raises(ValueError, match="there is no checkpoint demo/nobody"):
+        studio.unload_models(["demo/nobody"])
+    with pytest.raises(ValueError, match="there is no checkpoint demo/nobody"):
+        studio.checkpoint_details("demo/nobody")
+
+
+# A public studio.
+
+
+def test_a_public_studio_unloads_nothing_and_takes_no_folders(
+    make_studio: Callable[..., Studio],
+) -> None:
+    studio = make_studio(public=True)
+    assert source_kinds(studio) == []
+    with pytest.raises(ValueError, match="visitors share them"):
+        studio.unload_models(list(THREE))
+    with pytest.raises(ValueError, match="batch must be from 1 to 64, not 65"):
+        studio.memory_plan(*THREE, batch=65)
+
+
+def test_a_public_studio_rations_loads(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(public=True)
+    loaded(studio)
+    with pytest.raises(ValueError, match="loaded a moment ago: wait 10 seconds"):
+        studio.load_models(*THREE)
+
+
+def test_the_panel_of_an_own_studio_offers_folders(studio: Studio) -> None:
+    panel = model_panel(studio, rows=8)
+    assert panel.props["sources"] == ["folder"]
+
+
+# Small devices.
+
+
+class Recorder:
+    """Loads fakes and remembers how they were placed; holds the first one back while asked to."""
+
+    def __init__(self) -> None:
+        self.placements: list[Placement | None] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def load(self, directory: Path, placement: Placement | None) -> Any:
+        self.go_on.wait(30.0)
+        self.placements.append(placement)
+        return load_fake(directory)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def small(studio: Studio, recorder: Recorder) -> Iterator[Callable[[int], Loader]]:
+    """A loader on a CPU with some free bytes."""
+    dreams = Dreams(Models(recorder.load))
+
+    def make(free: int) -> Loader:
+        memory = DeviceMemory(kind="cpu", name="the CPU", total=GIB, free=free)
+        return Loader(dreams, memory=lambda: memory)
+
+    yield make
+    recorder.go_on.set()
+    dreams.close()
+
+
+@pytest.fixture
+def chosen(studio: Studio) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
+    policy, world_model, reward_model = map(studio.cabinet.checkpoints.get, THREE)
+    return policy, world_model, reward_model
+
+
+Three = tuple[Checkpoint, Checkpoint, Checkpoint]
+TASK = get_task("coffee-push")
+
+
+def test_what_does_not_fit_is_refused_with_the_plans_sentence(
+    small: Callable[[int], Loader], chosen: Three
+) -> None:
+    loader = small(1 << 20)
+    with pytest.raises(ValueError, match=r"Does not fit: .* Even in bfloat16"):
+        loader.load(chosen, TASK, rows=8, as_proposed=True)
+    assert loader.status()["state"] == "idle"
+
+
+def test_a_proposal_is_loaded_as_proposed(
+    small: Callable[[int], Loader], chosen: Three, recorder: Recorder
+) -> None:
+    needed = small(GIB).plan(chosen, rows=8, horizon=48)["total"]
+    loader = small(needed - 1)
+    with pytest.raises(ValueError, match="It fits in bfloat16"):
+        loader.load(chosen, TASK, rows=8, as_proposed=False)
+    loader.load(chosen, TASK, rows=8, as_proposed=True)
+    until(lambda: loader.status()["state"] == "ready")
+    assert recorder.placements == [Placement(dtype="bfloat16")] * 3
+    assert {model["placed"]["dtype"] for model in loader.status()["loaded"]} == {"bfloat16"}
+
+
+def test_two_loads_do_not_mix(
+    small: Callable[[int], Loader], chosen: Three, recorder: Recorder
+) -> None:
+    recorder.go_on.clear()
+    loader = small(GIB)
+    loader.load(chosen, TASK, rows=1, as_proposed=False)
+    with pytest.raises(ValueError, match="being loaded already"):
+        loader.load(chosen, TASK, rows=1, as_proposed=False)
+    with pytest.raises(ValueError, match="wait until they are"):
+        loader.unload(chosen)
+
+
+# Lineage.
+
+
+def checkpoint(name: str, **card: Any) -> Checkpoint:
+    return Checkpoint(
+        id=name,
+        role="reward_model" if "reward" in name else "policy",
+        name=name,
+        directory=Path(name),
+        hash=f"{name}-hash",
+        config={"success_threshold": 0.62} if "reward" in name else {},
+        card=card,
+    )
+
+
+KNOWN = {
+    "base-hash": checkpoint("base", lineage={"policy": "gone-hash"}),
+    "reward-hash": checkpoint("reward"),
+}
+
+
+def by_hash(digest: str) -> Checkpoint:
+    if digest not in KNOWN:
+        raise LookupError(digest)
+    return KNOWN[digest]
+
+
+def test_parents_are_followed_by_hash_as_far_as_the_catalogue_knows_them() -> None:
+    better = checkpoint(
+        "run/run-7/step-000012",
+        lineage={"policy": "base-hash", "reward_model": "reward-hash"},
+        config={"policy": "base/checkpoints/step-001000", "seed": 3},
+        data={"coffee-push expert (demonstrations)": 279},
+    )
+    found = details(better, by_hash, parameters=5)
+    assert found["source"] == {"text": "run run-7, step 000012", "run": "run-7"}
+    assert (found["seed"], found["data"]) == (3, ["279 coffee-push expert (demonstrations)"])
+    policy, reward = found["parents"]
+    assert (policy["id"], policy["made_as"]) == ("base", "base/checkpoints/step-001000")
+    assert [(node["id"], node["short"]) for node in policy["parents"]] == [(None, "gone-has")]
+    assert (reward["id"], reward["threshold"]) == ("reward", 0.62)
+
+
+def test_a_card_of_nonsense_has_no_lineage() -> None:
+    assert parents(checkpoint("odd", lineage=["a", "b"], config=7), by_hash) == []
+    assert details(checkpoint("odd", config=7, data=3), by_hash, parameters=0)["seed"] is None
