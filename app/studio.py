@@ -13,6 +13,7 @@ from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
 from app.exports import Exports
+from app.gallery import Gallery
 from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
@@ -25,8 +26,8 @@ from app.twins import Twins
 from engine.envs.gl import rendering_backend
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
+from storage.episode_filter import EpisodeFilter
 from storage.sources import DEFAULT_RULES, Rules
-from storage.trajectories import EpisodeFilter
 from storage.workspace import Workspace
 
 Arguments = ParamSpec("Arguments")
@@ -97,6 +98,7 @@ class Studio:
         self.export_episode = in_a_sentence(self._exports.export)
         self.import_episode = in_a_sentence(self._exports.import_episode)
         self._clips = Clips(self.cabinet)
+        self.gallery = Gallery(self.cabinet, self._clips, public=public)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(
