@@ -12,7 +12,13 @@ from app.components.calls import server_function
 if TYPE_CHECKING:
     from app.studio import Studio
 
-PAGES = (("Start", ""), ("Imagine", "imagine"), ("Label", "label"), ("Train", "train"))
+PAGES = (
+    ("Start", ""),
+    ("Imagine", "imagine"),
+    ("Episodes", "episodes"),
+    ("Label", "label"),
+    ("Train", "train"),
+)
 
 _MARK = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="7" '

@@ -68,10 +68,11 @@ def test_every_public_endpoint_says_what_it_does(blocks: gr.Blocks) -> None:
     assert all(endpoint["description"] for endpoint in described.values())
 
 
-def test_there_are_four_pages(blocks: gr.Blocks) -> None:
+def test_there_are_five_pages(blocks: gr.Blocks) -> None:
     assert [(path, name) for path, name, _ in blocks.pages] == [
         ("", "Home"),
         ("imagine", "Imagine"),
+        ("episodes", "Episodes"),
         ("label", "Label"),
         ("train", "Train"),
     ]
@@ -96,7 +97,7 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
 
 def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
     judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 2
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 3
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:
