@@ -1,11 +1,13 @@
 """Episodes as the screen wants them: records, whole clips, groups of siblings."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from app.media import EncodedOnce, encode_clip, sprite
+from app.media import EncodedOnce, KeptOnDisk, encode_clip, film, sprite
+from app.series import chunk_size, human_steps, lines
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.trajectories import EpisodeRow
@@ -31,7 +33,9 @@ def episode_record(row: EpisodeRow) -> dict[str, Any]:
             "event_id": row.label.event_id,
             "outcome": row.label.outcome,
             "dream_broke": row.label.dream_broke,
+            "failure_mode": row.label.failure_mode,
         },
+        "drift": row.drift,
         "run": row.run,
         "iteration": row.iteration,
         "group": row.group_name,
@@ -49,6 +53,7 @@ class Clips:
         self._cabinet = cabinet
         self._frames = EncodedOnce(self._encode_frames, capacity=64)
         self._sprites = EncodedOnce(self._encode_sprite, capacity=512)
+        self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
     def clip(self, episode_id: str) -> dict[str, Any]:
         """Everything about an episode that a player needs.
@@ -61,22 +66,27 @@ class Clips:
         trajectory = self._cabinet.trajectories.get(episode_id)
         ends, probabilities = _windows(trajectory)
         return {
-            "id": row.id,
-            "task": row.task,
+            **episode_record(row),
             "frames": self._frames.get(row.id),
             "actions": trajectory.actions.round(4).tolist(),
+            "chunk": chunk_size(trajectory),
+            "human": human_steps(trajectory),
+            "lines": lines(trajectory),
             "ends": ends,
             "probabilities": probabilities,
-            "threshold": row.threshold,
-            "success": row.success,
-            "end_step": row.end_step,
-            "imagined": row.imagined,
             "instruction": row.instruction,
             "lineage": dict(row.lineage),
             "replay": dict(trajectory.replay),
-            "start_id": row.start_id,
             "decisive": list(decisive_frames(row, ends, probabilities)),
         }
+
+    def films(self, rows: Sequence[EpisodeRow]) -> dict[str, str]:
+        """The decisive frames of episodes side by side, by id; none for unreadable files."""
+        films = {}
+        for row in rows:
+            with suppress(ValueError):
+                films[row.id] = self._films.get(row.id)
+        return films
 
     def strip(self, rows: Sequence[EpisodeRow], *, low: float, high: float) -> list[dict[str, Any]]:
         """Episodes of one iteration, by group, each with a sprite of its frames.
@@ -91,14 +101,8 @@ class Clips:
 
     def _group(self, members: list[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
         members = sorted(members, key=lambda row: (row.member or 0, row.id))
-        wins = sum(row.success for row in members)
-        kept = _kept(members[0].lineage, wins / len(members), low, high)
-        how = {0: "all fail", len(members): f"all {len(members)} succeed"}
-        words = how.get(wins, f"{wins} of {len(members)} succeed")
         return {
-            "start_id": members[0].start_id,
-            "kept": kept,
-            "reason": f"{'kept' if kept else 'dropped'}, {words}",
+            **group_words(members, low=low, high=high),
             "members": [
                 {
                     "episode": row.id,
@@ -115,9 +119,28 @@ class Clips:
     def _encode_frames(self, episode_id: str) -> list[str]:
         return encode_clip(self._cabinet.trajectories.get(episode_id).frames)
 
+    def _encode_film(self, episode_id: str) -> bytes:
+        row = self._cabinet.trajectories.find(episode_id)
+        trajectory = self._cabinet.trajectories.get(episode_id)
+        first, last = decisive_frames(row, *_windows(trajectory))
+        return film(trajectory.frames[first : last + 1])
+
     def _encode_sprite(self, episode_id: str) -> list[str]:
         trajectory = self._cabinet.trajectories.get(episode_id)
         return [sprite(trajectory.frames[: trajectory.outcome.end_step + 1])]
+
+
+def group_words(members: Sequence[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
+    """{start_id, kept, reason} of a group: kept if its share of successes lies in [low, high]."""
+    wins = sum(row.success for row in members)
+    kept = _kept(members[0].lineage, wins / len(members), low, high)
+    how = {0: "all fail", len(members): f"all {len(members)} succeed"}
+    words = how.get(wins, f"{wins} of {len(members)} succeed")
+    return {
+        "start_id": members[0].start_id,
+        "kept": kept,
+        "reason": f"{'kept' if kept else 'dropped'}, {words}",
+    }
 
 
 def decisive_frames(

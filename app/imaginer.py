@@ -15,6 +15,7 @@ from app.models import Models
 from app.reel import SeenChunk
 from app.steering import Steering
 from app.tree import Place, Tree
+from engine.episodes import latent_drift
 from engine.protocols import ActionChunk
 from engine.rollout import to_trajectory
 from engine.tree import Draw, Dreamer, Node
@@ -149,7 +150,8 @@ class Imaginer:
         assert node.chunk is not None and node.actions is not None and node.overridden is not None
         frames = [encode(frame) for frame in node.frames.cpu().numpy()]
         ends, probabilities, outcome = self._dreamer.windows(node)
-        distance = (node.latents - node.path[0].latents).square().mean(dim=(1, 2, 3)).sqrt()
+        latents = torch.cat([node.path[0].latents[-1:], node.latents])
+        drift = latent_drift(latents.float().cpu().numpy())[1:]
         return SeenChunk(
             frames=frames,
             ends=ends.tolist(),
@@ -161,7 +163,7 @@ class Imaginer:
             node=number,
             driver="nudge" if vary == "nudge" else _driver(node.overridden),
             overridden=node.overridden.tolist(),
-            drift=[round(value, 4) for value in distance.tolist()],
+            drift=drift.round(4).tolist(),
         )
 
 

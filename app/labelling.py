@@ -15,8 +15,9 @@ from app.checks import (
 from app.clips import episode_record
 from engine.types import Label
 from storage.cabinet import Cabinet
+from storage.episode_filter import ORDERS, EpisodeFilter
 from storage.labels import LabelEvent, is_guest
-from storage.trajectories import ORDERS, EpisodeFilter, EpisodeRow
+from storage.trajectories import EpisodeRow
 
 FIELDS = (
     *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "failure_mode", "note"),

@@ -14,8 +14,8 @@ from engine.jobs.registry import JOBS, job_config
 from engine.run_directory import CONTROLS
 from storage.cabinet import Cabinet
 from storage.checkpoints import ROLES
+from storage.episode_filter import EpisodeFilter
 from storage.runs import RunRow
-from storage.trajectories import EpisodeFilter
 
 MAX_POINTS = 3_000  # of one curve in one answer
 MIN_FREE_BYTES = 2 * 2**30

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import secrets
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +49,13 @@ def encode_clip(frames: npt.NDArray[np.uint8]) -> list[str]:
     return [encode(frame) for frame in frames]
 
 
+def film(frames: npt.NDArray[np.uint8]) -> bytes:
+    """Frames, uint8 [t, h, w, 3], side by side in one WebP image."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "WEBP", quality=82, method=2)
+    return buffer.getvalue()
+
+
 def sprite(frames: npt.NDArray[np.uint8], *, num_frames: int = SPRITE_FRAMES) -> str:
     """Frames spread evenly over a clip, first and last included, side by side in one image."""
     count = min(num_frames, len(frames))
@@ -73,3 +82,25 @@ class EncodedOnce:
     def get(self, name: str) -> list[str]:
         """The pictures of a name."""
         return list(self._get(name))
+
+
+class KeptOnDisk:
+    """WebP pictures by name, kept as files: each made once, whoever asks after whatever restart."""
+
+    def __init__(self, make: Callable[[str], bytes], directory: Path) -> None:
+        """`make` gives the picture of a name, which must be able to name a file."""
+        self._make = make
+        self._directory = directory
+
+    def get(self, name: str) -> str:
+        """The picture of a name as a data URI."""
+        path = self._directory / f"{name}.webp"
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = self._make(name)
+            self._directory.mkdir(exist_ok=True)
+            partial = path.with_suffix(f".{secrets.token_hex(4)}")
+            partial.write_bytes(content)
+            partial.replace(path)
+        return f"data:image/webp;base64,{base64.b64encode(content).decode()}"

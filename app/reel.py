@@ -27,7 +27,7 @@ class SeenChunk:
         node: its place in the dream's tree.
         driver: who chose the actions: policy, human, shared or nudge.
         overridden: [k, a], which numbers of the actions a person chose.
-        drift: of each frame, how far its latent is from the start's (root mean square).
+        drift: of each frame, `engine.episodes.latent_drift`.
     """
 
     frames: Sequence[str]

@@ -13,6 +13,7 @@ from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
 from app.exports import Exports
+from app.gallery import Gallery
 from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
@@ -27,8 +28,8 @@ from app.twins import Twins
 from engine.envs.gl import rendering_backend
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
+from storage.episode_filter import EpisodeFilter
 from storage.sources import DEFAULT_RULES, Rules
-from storage.trajectories import EpisodeFilter
 from storage.workspace import Workspace
 
 Arguments = ParamSpec("Arguments")
@@ -106,6 +107,7 @@ class Studio:
         self.load_models = in_a_sentence(slots.load)
         self.unload_models = in_a_sentence(slots.unload)
         self._clips = Clips(self.cabinet)
+        self.gallery = Gallery(self.cabinet, self._clips, public=public)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(

@@ -16,7 +16,8 @@ from engine.statistics import Confusion, wilson_interval
 from engine.tasks import get_task
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet
-from storage.trajectories import EpisodeFilter, EpisodeRow, index_id
+from storage.episode_filter import EpisodeFilter
+from storage.trajectories import EpisodeRow, index_id
 
 CELLS = {
     (True, True): "true_success",

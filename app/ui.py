@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from app import api
 from app.components.assets import routes
+from app.components.early import EarlyScript
 from app.components.header import header
-from app.pages import imagine, label, models, start, train
+from app.pages import episodes, imagine, label, models, start, train
 from app.theme import stylesheet, theme
 from engine.config import Config
 
@@ -43,6 +45,7 @@ def build(
         "Start": lambda: start.build(studio, device=device),
         "Models": lambda: models.build(studio),
         "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
+        "Episodes": lambda: episodes.build(studio),
         "Label": lambda: label.build(studio),
         "Train": lambda: train.build(studio, preset=preset, shown=shown),
     }
@@ -98,7 +101,11 @@ def launch(
         state_session_capacity=500,
         footer_links=[],
         _frontend=False,  # no look at its own page: on a busy machine that gives up after 3 s
-        app_kwargs={"docs_url": None, "routes": [Route(HEALTH, healthz), *routes()]},
+        app_kwargs={
+            "docs_url": None,
+            "routes": [Route(HEALTH, healthz), *routes()],
+            "middleware": [Middleware(EarlyScript)],
+        },
         theme=theme(),
         css=stylesheet(),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.types import Outcome, Trajectory
 
@@ -105,3 +106,18 @@ def read_episode(directory: Path) -> Trajectory:
 def list_episodes(root: Path) -> list[Path]:
     """The episode directories under a root, sorted by name."""
     return sorted(path.parent for path in root.glob("[!.]*/episode.json"))
+
+
+def latent_drift(latents: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How far imagined latents have wandered from their first frame's statistics, [t + 1].
+
+    Latents [t + 1, c, h, w] are never encoded again, so errors stay in them. Per channel, mean and
+    standard deviation over space are compared with those of frame 0; the root mean square over
+    channels, in units of the latents, is 0 at the start and grows when a dream loses contrast,
+    colour or sharpness, whatever moves in it.
+    """
+    values = np.asarray(latents, np.float64)
+    mean, spread = values.mean(axis=(2, 3)), values.std(axis=(2, 3))
+    change = (mean - mean[0]) ** 2 + (spread - spread[0]) ** 2
+    drift: npt.NDArray[np.float64] = np.sqrt(change.mean(axis=1))
+    return drift

@@ -16,6 +16,7 @@ from storage.labels import LabelStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
 from storage.trajectories import TrajectoryStore
+from storage.views import LabelQueue, ViewStore
 from storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Cabinet:
     ingest: Ingest
     checkpoints: Catalogue
     downloads: Downloads
+    views: ViewStore
+    label_queue: LabelQueue
 
     def close(self) -> None:
         """Interrupt the downloads and close the database; nothing else is held open."""
@@ -74,6 +77,8 @@ def open_cabinet(
             database, demo=demo, runs=workspace.runs, adopted=workspace.checkpoints
         ),
         downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
+        views=ViewStore(database),
+        label_queue=LabelQueue(database),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

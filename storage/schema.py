@@ -153,4 +153,27 @@ create table adopted_checkpoints (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS)
+# What the wall of episodes filters and sorts by, saved filters, and episodes put aside for judging.
+_WALL = """
+alter table episodes add column policy text;
+alter table episodes add column world_model text;
+alter table episodes add column reward_model text;
+alter table episodes add column drift double;
+update episodes set
+    policy = json_extract_string(lineage, 'policy'),
+    world_model = json_extract_string(lineage, 'world_model'),
+    reward_model = json_extract_string(lineage, 'reward_model');
+
+create table saved_views (
+    name text primary key,
+    query text not null,
+    created double not null
+);
+
+create table label_queue (
+    episode_id text primary key,
+    queued double not null
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL)

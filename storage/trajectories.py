@@ -12,10 +12,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from engine.episodes import check_episode_id, episode_record, read_episode
+from engine.episodes import check_episode_id, episode_record, latent_drift, read_episode
 from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
 from storage.episode_files import local_copy, put_episode
+from storage.episode_filter import JOINED, EpisodeFilter, order_clause
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class EpisodeRow:
         threshold: probability that counted as success then.
         group_name, member, advantage, reward: its place in a group of a run, where it had one.
         created: seconds since the epoch.
+        policy, world_model, reward_model: hashes of the checkpoints that made and judged it.
+        drift: `latent_drift` of its last frame, where its latents are stored.
         label: the label that stands, where there is one.
     """
 
@@ -51,29 +54,11 @@ class EpisodeRow:
     lineage: Mapping[str, Any]
     location: str
     created: float
+    policy: str | None = None
+    world_model: str | None = None
+    reward_model: str | None = None
+    drift: float | None = None
     label: Label | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeFilter:
-    """Which episodes; None means any. `guest` says whose labels count as labelled."""
-
-    task: str | None = None
-    imagined: bool | None = None
-    run: str | None = None
-    iteration: int | None = None
-    labelled: bool | None = None
-    guest: bool = False
-
-
-# Orders a caller may ask for; text from a user never reaches SQL.
-ORDERS = {
-    "newest first": "created desc, id",
-    "oldest first": "created, id",
-    "by id": "id",
-    "unlabelled first": "(label is not null), created desc, id",
-    "closest to the threshold": "abs(probability - threshold) nulls last, id",
-}
 
 
 def index_id(run: str | None, episode_id: str) -> str:
@@ -132,8 +117,7 @@ class TrajectoryStore:
         Raises:
             LookupError: no such episode.
         """
-        sql, values = _query(EpisodeFilter(guest=guest), "where id = ?", [episode_id])
-        rows = self._database.read(sql, values)
+        rows = self._database.read(f"{_SELECT} where id = ?", [guest, episode_id])
         if not rows:
             raise LookupError(f"there is no episode {episode_id}")
         return _parse(rows[0])
@@ -159,12 +143,59 @@ class TrajectoryStore:
         Raises:
             ValueError: another order.
         """
-        if order not in ORDERS:
-            raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {order!r}")
-        conditions, values = _conditions(wanted)
-        tail = f"{conditions} order by {ORDERS[order]} limit ? offset ?"
-        sql, values = _query(wanted, tail, [*values, limit, offset])
-        return [_parse(row) for row in self._database.read(sql, values)]
+        where, values = wanted.where()
+        sql = f"{_SELECT} {where} {order_clause(order)} limit ? offset ?"
+        rows = self._database.read(sql, [wanted.guest, *values, limit, offset])
+        return [_parse(row) for row in rows]
+
+    def groups(
+        self, wanted: EpisodeFilter, *, limit: int, offset: int = 0
+    ) -> list[list[EpisodeRow]]:
+        """Whole groups of siblings with a member that fits, newest first, members in order."""
+        where, values = dataclasses.replace(wanted, groups=True).where()
+        named = self._database.read(
+            f"select min(id) as id {JOINED} {where} group by run, iteration, group_name"
+            " order by max(created) desc, group_name, run limit ? offset ?",
+            [wanted.guest, *values, limit, offset],
+        )
+        first = self.find_all([row["id"] for row in named])
+        return [self.siblings(first[row["id"]], guest=wanted.guest) for row in named]
+
+    def siblings(self, row: EpisodeRow, *, guest: bool = False) -> list[EpisodeRow]:
+        """The members of an episode's group, itself included; none where it has no group."""
+        if row.group_name is None:
+            return []
+        rows = self._database.read(
+            f"{_SELECT} where group_name = ? and run is not distinct from ?"
+            " and iteration is not distinct from ? order by member, id",
+            [guest, row.group_name, row.run, row.iteration],
+        )
+        return [_parse(found) for found in rows]
+
+    def matching(self, wanted: EpisodeFilter) -> tuple[int, int]:
+        """How many episodes fit, and how many groups have a member that fits."""
+        where, values = wanted.where()
+        [row] = self._database.read(
+            "select count(*) as episodes, count(distinct (run, iteration, group_name))"
+            f" filter (group_name is not null) as groups {JOINED} {where}",
+            [wanted.guest, *values],
+        )
+        return int(row["episodes"]), int(row["groups"])
+
+    def facets(self, *, guest: bool = False) -> dict[str, list[tuple[Any, int]]]:
+        """The values that filters can ask for, each with its number of episodes, by name."""
+        columns = {name: name for name in ("run", "task", "policy", "world_model", "reward_model")}
+        columns["failure_mode"] = "json_extract_string(event, 'failure_mode')"
+        found: dict[str, list[tuple[Any, int]]] = {}
+        for name, column in columns.items():
+            rows = self._database.read(
+                f"select {column} as value, count(*) as episodes {JOINED}"
+                f" where {column} is not null"
+                " group by value order by episodes desc, value limit 50",
+                [guest],
+            )
+            found[name] = [(row["value"], row["episodes"]) for row in rows]
+        return found
 
     def count(self) -> int:
         """How many episodes there are."""
@@ -205,7 +236,7 @@ class TrajectoryStore:
             with np.load(directory / "episode.npz", allow_pickle=False) as archive:
                 arrays = {
                     name: archive[name]
-                    for name in ("window_probabilities",)
+                    for name in ("window_probabilities", "latents")
                     if name in archive.files
                 }
             return self.row(record, arrays, str(directory), run=run)
@@ -223,6 +254,7 @@ class TrajectoryStore:
         """The index row of an episode record (`engine.episodes.episode_record`)."""
         lineage = record["lineage"]
         probabilities = arrays.get("window_probabilities", np.zeros(0, np.float32))
+        latents = arrays.get("latents")
         group = lineage.get("group")
         return {
             "id": check_episode_id(index_id(run, record["id"])),
@@ -244,6 +276,8 @@ class TrajectoryStore:
             "lineage": json.dumps(lineage),
             "location": self._relative(location),
             "created": lineage.get("created") or time.time(),
+            **{role: lineage.get(role) for role in ("policy", "world_model", "reward_model")},
+            "drift": round(float(latent_drift(latents)[-1]), 4) if latents is not None else None,
         }
 
     def _relative(self, location: str) -> str:
@@ -262,27 +296,7 @@ def insert_rows(cursor: Cursor, rows: Sequence[Row]) -> None:
     cursor.insert("episodes", list(unique.values()), conflict="on conflict (id) do nothing")
 
 
-def _query(wanted: EpisodeFilter, tail: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
-    sql = (
-        "select episodes.*, current.event as label from episodes "
-        "left join (select episode_id, event from current_labels where guest = ?) as current "
-        f"on current.episode_id = episodes.id {tail}"
-    )
-    return sql, [wanted.guest, *values]
-
-
-def _conditions(wanted: EpisodeFilter) -> tuple[str, list[Any]]:
-    columns: dict[str, Any] = {
-        "task": wanted.task,
-        "imagined": wanted.imagined,
-        "run": wanted.run,
-        "iteration": wanted.iteration,
-    }
-    asked = {name: value for name, value in columns.items() if value is not None}
-    clauses = [f"{name} = ?" for name in asked]
-    if wanted.labelled is not None:
-        clauses.append(f"label is {'not ' if wanted.labelled else ''}null")
-    return (f"where {' and '.join(clauses)}" if clauses else ""), list(asked.values())
+_SELECT = f"select episodes.*, event as label {JOINED}"
 
 
 def _parse(row: Row) -> EpisodeRow:

@@ -63,6 +63,11 @@ class Workspace:
         return self.root / "exports"
 
     @property
+    def thumbnails(self) -> Path:
+        """Films of decisive windows, made once; may be deleted at any time."""
+        return self.root / "thumbnails"
+
+    @property
     def quarantine(self) -> Path:
         """Database files that could not be opened, kept for inspection."""
         return self.root / "quarantine"

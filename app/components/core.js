@@ -91,16 +91,47 @@ window.WMPO = {};
     return answer;
   };
 
+  const QUIET = 60_000; // a page that nobody touched for so long asks more rarely
+  const RARELY = 6;
+  let touched = performance.now();
+  for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
+    document.addEventListener(kind, () => (touched = performance.now()), { passive: true, capture: true });
+
+  const FORMATS = { mp4: "video (mp4)", gif: "animation (gif)", png: "sheet (png)", zip: "exact copy (zip)" };
+  WMPO.exportMenu = WMPO.html`<select class="export" aria-label="Export"><option value="">Export…</option>
+    ${Object.entries(FORMATS).map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}</select>`;
+  /** Hand a file to the reader: the address of its content and its name. */
+  WMPO.handOver = (address, name) => {
+    const link = document.createElement("a");
+    Object.assign(link, { href: address, download: name });
+    link.click();
+  };
+  /** What was chosen in an export menu, of the episode that `episode()` names; the menu springs back. */
+  WMPO.exportFrom = async (menu, server, episode) => {
+    const format = menu.value;
+    menu.value = "";
+    const id = format && (await episode());
+    const answer = id && (await WMPO.ask(server, "export_episode", { episode: id, format }));
+    if (answer) WMPO.handOver(answer.data, answer.name);
+  };
+
   /** Call `poll` again and again while `element` is on the page; rests while the tab is hidden.
-   * Never two at once: `now()` during a poll asks for another one right after it. */
+   * Never two at once: `now()` during a poll asks for another one right after it. A pause of
+   * `Infinity` waits for `now()`; other long pauses grow while nobody touches the page. */
   WMPO.every = (element, milliseconds, poll) => {
     const remote = location.hostname.endsWith(".hf.space") ? 2.5 : 1;
     let timer = null;
     let polling = false;
     let again = false;
+    const rest = () => {
+      const pause = typeof milliseconds === "function" ? milliseconds() : milliseconds;
+      const idle = pause >= 1000 && performance.now() - touched > QUIET;
+      if (pause !== Infinity && !document.hidden)
+        timer = setTimeout(beat, pause * remote * (idle ? RARELY : 1));
+    };
     const beat = async () => {
       clearTimeout(timer);
-      if (!element.isConnected) return;
+      if (!element.isConnected || document.hidden) return;
       if (polling) {
         again = true;
         return;
@@ -108,16 +139,14 @@ window.WMPO = {};
       polling = true;
       again = false;
       try {
-        if (!document.hidden) await poll();
+        await poll();
       } finally {
         polling = false;
-        const pause = typeof milliseconds === "function" ? milliseconds() : milliseconds;
-        timer = setTimeout(beat, again ? 0 : pause * remote);
+        if (again) timer = setTimeout(beat);
+        else rest();
       }
     };
-    document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) beat();
-    });
+    document.addEventListener("visibilitychange", beat);
     beat();
     return beat;
   };

@@ -1,335 +1,241 @@
-// Imagine: one live dream at a time, opened with the settings beside it and followed by a cursor.
+// Imagine: one live dream at a time. This is the session: what is asked of the studio and what came
+// back; what it looks like is in dream_view.js, branches in branches.js, reality in twin.js.
 (() => {
-  const template = WMPO.html`<div class="wm dream">
-    <div class="card"><div class="dream-grid">
-      <div><div class="screen"></div>
-        <div class="row transport">
-          <button class="primary" data-do="toggle"><span>▶ Run</span> <kbd>space</kbd></button>
-          <button data-do="frame">Frame <kbd>→</kbd></button><button data-do="chunk">Chunk <kbd>e</kbd></button>
-          <button data-do="reset">Reset <kbd>r</kbd></button></div></div>
-      <div class="readout">
-        <div class="meter"><span class="cap">success probability</span><b class="mono value">–</b>
-          <span class="mute threshold"></span></div>
-        <dl class="facts"></dl>
-        <div class="judge"><h3>Judge</h3><div class="choices">
-          <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-            <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-          <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-            <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
-          <p class="mute said" role="status"></p></div>
-        <div class="row keep"><button data-do="save">Save episode</button>
-          <button data-do="link">Copy link</button></div>
-      </div></div></div>
-    <div class="card"><div class="between"><h3>Success probability by window · actions</h3>
-      <span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative</span></div>
-      <div class="strip"></div></div></div>`;
+  const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
 
   class Dream {
-    constructor(element, server, send) {
-      WMPO.fill(element, template);
-      Object.assign(this, { element, server, send, id: null, epoch: 0, status: null, stale: false });
-      this.find = (selector) => element.querySelector(selector);
-      this.strips = new WMPO.Strips(this.find(".strip"), {
-        onSeek: (frame) => {
-          this.player.pause();
-          this.player.seek(frame);
-        },
+    /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it. */
+    constructor(server, send, player) {
+      Object.assign(this, {
+        server,
+        send,
+        player,
+        id: null,
+        stale: false,
+        busy: null,
+        opened: null,
+        turn: 0,
       });
-      this.player = new WMPO.Player(this.find(".screen"), {
-        label: "Imagined frame",
-        onCursor: (frame) => this.cursor(frame),
-      });
-      this.player.onEdge = () => this.frame();
+      this.watchers = [];
       this.forget();
-      element.addEventListener("click", (event) => {
-        const action = event.target.closest("button[data-do]")?.dataset.do;
-        if (this[action]) this[action]();
-      });
-      const actions = { ...this.player.actions(), toggle: () => this.toggle(), peak: () => this.peak() };
-      for (const name of ["chunk", "reset", "success", "fail", "unsure", "broke"])
-        actions[name] = () => this[name]();
-      WMPO.keys.use(["imagine", "player"], actions);
-      document.addEventListener("wmpo-settings", () => this.onSettings());
-      document.addEventListener("wmpo-start", () => this.preview());
-      const attached = WMPO.address.get("dream");
-      if (attached) this.attach(attached);
-      this.wake = WMPO.every(
-        element,
-        () => (this.status?.state === "running" ? 220 : 900),
-        () => this.pull(),
-      );
+    }
+
+    /** Call after every change; `kind` is cleared, taken or shown. */
+    watch(callback) {
+      this.watchers.push(callback);
+    }
+    tell(kind) {
+      this.watchers.forEach((callback) => callback(kind));
     }
 
     forget() {
-      Object.assign(this, { after: 0, status: null, episode: null, judgement: {}, said: null });
-      Object.assign(this, { ends: [], probabilities: [], actions: [], entropy: [] });
-      this.epoch += 1;
-      this.player?.clear();
+      Object.assign(this, { after: 0, epoch: null, status: null, episode: null, judgement: {}, said: null });
+      Object.assign(this, {
+        ends: [],
+        probabilities: [],
+        actions: [],
+        overridden: [],
+        entropy: [],
+        drift: [],
+      });
+      Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null });
+      this.turn += 1;
+      this.player.clear();
       this.player.live = true;
-      this.show();
+      this.tell("cleared");
     }
 
-    onSettings() {
-      if (this.id && !this.stale && this.opened && this.opened !== JSON.stringify(WMPO.settings.values)) {
-        this.stale = true;
-        this.show();
+    get state() {
+      return this.stale ? "stale" : (this.status?.state ?? "idle");
+    }
+    get human() {
+      return this.status?.steering?.mode === "human";
+    }
+    get dims() {
+      return this.status?.dims ?? WMPO.dimensionNames(4);
+    }
+    get chunkSize() {
+      return this.status?.chunk_size ?? 8;
+    }
+
+    ask(name, question = {}, quiet = false) {
+      return WMPO.ask(this.server, name, { dream: this.id, ...question }, quiet);
+    }
+
+    /** What changed beside the screen: some settings apply at the next chunk, others to a new dream. */
+    async changed() {
+      if (!this.id || !this.opened) return;
+      const now = WMPO.settings.values;
+      const before = this.opened;
+      const fixed = Object.keys({ ...now, ...before }).filter((name) => !ALIVE.includes(name));
+      this.stale = fixed.some((name) => JSON.stringify(now[name]) !== JSON.stringify(before[name]));
+      const moved = ALIVE.filter((name) => now[name] !== before[name]);
+      if (!this.stale && moved.length) {
+        const change = Object.fromEntries(moved.map((name) => [name, now[name]]));
+        Object.assign(before, change);
+        const answer = await this.ask("set_dream", change);
+        if (answer) {
+          this.status = { ...this.status, ...answer };
+          this.propose();
+        }
       }
+      this.tell("shown");
     }
 
-    /** Before a dream: the chosen start frame, if there is a picture of it. */
-    preview() {
-      if (this.id && !this.stale) return;
-      if (this.stale) {
-        this.id = null;
-        this.stale = false;
-        WMPO.address.set("dream", null);
-        this.forget();
-      }
-      const image = WMPO.settings.preview;
-      if (image) this.player.load([image], { total: this.blank().total });
-      else this.player.clear();
-      this.player.live = true;
-      this.show();
-    }
-
-    attach(id) {
-      this.id = id;
+    attach(id, settings = null) {
+      Object.assign(this, { id, stale: false, opened: settings });
+      WMPO.address.set("dream", id);
       this.forget();
-      this.player.play();
+    }
+
+    leave() {
+      Object.assign(this, { id: null, stale: false });
+      WMPO.address.set("dream", null);
+      this.forget();
     }
 
     /** The dream to act on: the open one, or a new one with the settings of now. */
     async ready() {
       if (this.id && !this.stale) return true;
       this.busy = "waking the models…";
-      this.show();
-      const settings = JSON.stringify(WMPO.settings.values);
-      const answer = await WMPO.ask(this.server, "open_dream", JSON.parse(settings));
+      this.tell("shown");
+      const settings = { ...WMPO.settings.values };
+      const answer = await WMPO.ask(this.server, "open_dream", settings);
       this.busy = null;
       if (answer) {
-        Object.assign(this, { id: answer.dream, stale: false, opened: settings });
-        WMPO.address.set("dream", answer.dream);
-        WMPO.memory.set("dream", { id: answer.dream, settings: JSON.parse(settings) });
-        this.forget();
+        WMPO.memory.set("dream", { id: answer.dream, settings });
+        this.attach(answer.dream, settings);
       }
-      this.show();
+      this.tell("shown");
       return answer !== null;
     }
 
-    async control(action) {
-      if (this.busy || !(await this.ready())) return;
-      if (action === "reset") this.forget();
-      const answer = await WMPO.ask(this.server, "control_dream", { dream: this.id, action });
-      if (!answer) return;
-      this.status = { ...this.status, state: answer.state };
-      if (action !== "pause" && action !== "reset") this.player.play();
-      this.show();
+    /** The node whose chunk ends at the cursor or before it: from there one goes on. */
+    nodeAt(frame) {
+      const chunks = Math.floor(frame / this.chunkSize);
+      return chunks > 0 ? this.nodes[Math.min(chunks, this.nodes.length) - 1] : 0;
+    }
+
+    /** Whether somebody stopped at an earlier frame; while it plays, the player only lags behind. */
+    get rewound() {
+      return !this.stale && !this.player.playing && this.player.cursor < this.after - 1;
+    }
+
+    /** Acting in the past begins there: the dream goes back to the cursor's chunk. */
+    async rewind() {
+      if (!this.rewound) return true;
+      return this.select(this.nodeAt(this.player.cursor));
+    }
+
+    async select(node) {
+      const answer = await this.ask("select_dream", { node });
+      if (answer) {
+        this.take(answer);
+        this.player.jump(this.player.last);
+        this.propose();
+      }
+      return answer !== null;
+    }
+
+    /** One of run, pause, frame, chunk, reset, undo; the answer brings the frames. */
+    async act(action, extra = null) {
+      if (this.busy === "acting" || !(await this.ready())) return;
+      if (["run", "frame", "chunk"].includes(action) && !(await this.rewind())) return;
+      const [{ after, epoch }, turn] = [this, this.turn];
+      const cursor = { after, ...(epoch === null ? {} : { epoch }) };
+      const held = action !== "pause";
+      if (held) this.busy = "acting";
+      const answer = extra
+        ? await this.ask("steer_dream", { ...extra, ...cursor })
+        : await this.ask("act_dream", { action, ...cursor });
+      if (held) this.busy = null;
+      if (!answer || turn !== this.turn) return;
+      if (answer.frames) this.take(answer);
+      else this.status = { ...this.status, ...answer };
+      if (action === "reset" || action === "undo") this.player.jump(this.player.last);
+      else if (action === "pause") this.player.pause();
+      else this.player.play();
+      this.tell("shown");
+      if (answer.state !== "running") this.propose();
       this.wake();
     }
 
     async toggle() {
-      if (this.status?.state === "done" && !this.stale) {
+      if (this.state === "running") await this.act("pause");
+      else if (this.state === "done" || this.player.playing || (this.rewound && this.state === "paused"))
         this.player.toggle();
-        return;
-      }
-      const running = this.status?.state === "running" && !this.stale;
-      if (running) this.player.pause();
-      await this.control(running ? "pause" : "run");
+      else await this.act("run");
     }
 
-    frame() {
-      if (this.status?.state !== "done" || this.stale) return this.control("frame");
-    }
-    chunk() {
-      if (this.status?.state !== "done" || this.stale) return this.control("chunk");
-    }
-    reset() {
-      return this.control("reset");
-    }
-    success() {
-      return this.judge({ outcome: "success" });
-    }
-    fail() {
-      return this.judge({ outcome: "fail" });
-    }
-    unsure() {
-      return this.judge({ outcome: "unsure" });
-    }
-    broke() {
-      return this.judge({ dream_broke: !this.judgement.dream_broke });
-    }
-
-    peak() {
-      const best = this.probabilities.indexOf(Math.max(...this.probabilities));
-      if (best >= 0) {
-        this.player.pause();
-        this.player.seek(this.ends[best] - 1);
-      }
+    /** What the policy would do next, while nothing moves. */
+    async propose() {
+      this.proposal = null;
+      if (!this.id || this.stale || this.state !== "paused") return;
+      const turn = this.turn;
+      const answer = await this.ask("propose_dream", {}, true);
+      if (!answer || turn !== this.turn || this.state !== "paused") return;
+      this.proposal = answer;
+      this.tell("shown");
     }
 
     async pull() {
-      if (!this.id || this.stale) return;
-      const { id, epoch, after } = this;
-      const answer = await WMPO.ask(this.server, "pull_dream", { dream: id, after }, after > 0);
-      if (epoch !== this.epoch) return;
+      if (!this.id || this.stale || this.busy === "acting") return;
+      const { turn, after, epoch } = this;
+      const cursor = epoch === null ? { after } : { after, epoch };
+      const answer = await this.ask("pull_dream", cursor, after > 0);
+      if (turn !== this.turn || this.busy === "acting") return;
       if (!answer) {
-        if (after === 0) this.lost();
+        if (after === 0) this.leave();
         return;
       }
-      this.take(answer, after);
+      const before = this.state;
+      this.take(answer);
+      if (before === "running" && answer.state === "paused") this.propose();
     }
 
-    lost() {
-      this.id = null;
-      WMPO.address.set("dream", null);
-      this.preview();
-    }
-
-    take(answer, after) {
-      this.after = answer.next;
-      this.status = answer;
-      for (const name of ["ends", "probabilities", "actions", "entropy"])
-        this[name] = answer[name] ?? this[name];
+    take(answer) {
+      const first = this.epoch === null;
+      const elsewhere = this.epoch !== answer.epoch;
+      if (!elsewhere && answer.next < this.after) return; // an older answer that came late
+      Object.assign(this, { after: answer.next, epoch: answer.epoch, status: answer });
+      for (const name of [
+        "ends",
+        "probabilities",
+        "actions",
+        "overridden",
+        "entropy",
+        "drift",
+        "nodes",
+        "drivers",
+      ])
+        this[name] = answer[name] ?? [];
       Object.assign(this.player, {
         total: answer.horizon,
         chunk: answer.chunk_size,
         live: answer.state !== "done",
+        running: answer.state === "running",
+        peak: WMPO.peakOf(this),
       });
-      if (after === 0 && answer.frames.length) this.player.frames = [];
+      if (elsewhere || answer.first < this.player.frames.length) this.player.cut(answer.first);
       this.player.append(answer.frames);
-      if (after === 0 && answer.state !== "running" && answer.frames.length > 1)
-        this.player.seek(this.player.last);
+      if (first && answer.state !== "running") this.player.seek(this.player.last);
+      if (first && answer.state === "running") this.player.play();
+      if (elsewhere) this.episode = null;
       if (answer.state === "failed" && answer.error) WMPO.toast(answer.error);
-      this.show();
-    }
-
-    cursor(frame) {
-      this.strips?.cursor(frame);
-      const index = this.ends?.findLastIndex((end) => end - 1 <= frame) ?? -1;
-      const value = index >= 0 ? this.probabilities[index] : null;
-      const meter = this.find(".meter");
-      meter.querySelector(".value").textContent = WMPO.fixed(value);
-      meter.classList.toggle("none", value === null);
-      meter.classList.toggle("over", value !== null && value >= (this.status?.threshold ?? 2));
-    }
-
-    show() {
-      const state = this.stale ? "stale" : (this.status?.state ?? "idle");
-      const outcome = this.stale ? null : this.status?.outcome;
-      const running = state === "running";
-      const done = state === "done";
-      WMPO.fill(this.player.verdict, outcome ? WMPO.verdict(outcome) : WMPO.html``);
-      this.player.note.textContent =
-        this.busy ??
-        (state === "idle"
-          ? WMPO.settings.preview
-            ? "press space: the policy acts from here"
-            : "press space: the simulator draws this start, then the policy acts"
-          : this.stale
-            ? "settings changed: the next run starts a new dream"
-            : state === "failed"
-              ? "the dream stopped"
-              : "");
-      this.find("[data-do=toggle] span").textContent = running ? "❚❚ Pause" : done ? "▶ Replay" : "▶ Run";
-      for (const name of ["frame", "chunk"])
-        this.find(`[data-do=${name}]`).disabled = Boolean(this.busy) || (done && !this.stale);
-      for (const button of this.element.querySelectorAll(".readout button"))
-        button.disabled = !this.id || this.stale || this.after < 2;
-      this.find(".threshold").textContent = this.status?.threshold
-        ? `τ ${this.status.threshold.toFixed(2)}`
-        : "";
-      this.facts(state);
-      this.cursor(this.player.cursor);
-      if (!this.status?.horizon) {
-        this.strips.show(this.blank());
-        return;
-      }
-      this.strips.show({
-        total: this.status.horizon,
-        ends: this.ends,
-        probabilities: this.probabilities,
-        threshold: this.status.threshold,
-        actions: this.actions,
-        outcome,
-        chunk: this.status.chunk_size,
-        window: this.window(outcome),
-      });
-    }
-
-    blank() {
-      return {
-        total: Number(WMPO.settings.values.horizon) || 48,
-        ends: [],
-        probabilities: [],
-        threshold: null,
-        actions: [],
-        chunk: 8,
-      };
-    }
-
-    window(outcome) {
-      if (!outcome?.success) return null;
-      const end = this.ends.find((value) => value - 1 >= outcome.end_step);
-      return end ? [Math.max(0, end - 8), end - 1] : null;
-    }
-
-    /** What produces this dream again: kept beside it, also over a reload. */
-    origin() {
-      const { id, settings } = WMPO.memory.get("dream", {});
-      if (!this.id || id !== this.id) return [];
-      return [
-        ["start", settings.start_id < 0 ? "uploaded image" : WMPO.integer(settings.start_id)],
-        ["seed", settings.seed],
-        ["denoising steps", settings.denoising_steps],
-        ["temperature", settings.temperature],
-      ];
-    }
-
-    facts(state) {
-      const words = {
-        idle: "ready",
-        stale: "settings changed",
-        running: "imagining",
-        paused: "paused",
-        done: "finished",
-        failed: "failed",
-      };
-      const { horizon, outcome } = this.status ?? {};
-      const entropy = this.entropy.at(-1);
-      const rows = [
-        ["state", words[state] ?? state],
-        ["imagined", this.after ? `${this.after - 1} of ${horizon} frames` : "–"],
-        [
-          "pace",
-          this.status?.frames_per_second ? `${WMPO.measure(this.status.frames_per_second)} frames/s` : "–",
-        ],
-        [
-          "verdict",
-          outcome ? (outcome.success ? `success at frame ${outcome.end_step}` : "no window above τ") : "–",
-        ],
-        ["policy entropy", entropy === undefined ? "–" : `${WMPO.measure(entropy)} nats`],
-        ...this.origin(),
-      ];
-      WMPO.showFacts(this.find(".facts"), rows);
-      for (const [name, pressed] of [
-        ["success", this.judgement.outcome === "success"],
-        ["fail", this.judgement.outcome === "fail"],
-        ["unsure", this.judgement.outcome === "unsure"],
-        ["broke", Boolean(this.judgement.dream_broke)],
-      ]) {
-        this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(pressed));
-      }
+      this.tell("taken");
     }
 
     async save(quiet = false) {
       if (!this.id || this.stale || this.after < 2) return null;
-      if (this.status?.state === "running") await this.control("pause");
-      if (this.episode) return this.episode;
-      const answer = await WMPO.ask(this.server, "save_dream", { dream: this.id });
+      if (this.state === "running") await this.act("pause");
+      if (this.episode?.after === this.after) return this.episode.id;
+      const answer = await this.ask("save_dream");
       if (!answer) return null;
-      this.episode = answer.episode;
+      this.episode = { id: answer.episode, after: this.after };
+      this.judgement = {};
+      this.said = null;
       if (quiet !== true) WMPO.toast(`Saved as ${answer.episode}`, "note");
-      return this.episode;
+      return answer.episode;
     }
 
     async judge(change) {
@@ -338,42 +244,40 @@
       const previous = this.said;
       this.judgement = { ...this.judgement, ...change };
       this.said = WMPO.uuid();
-      this.show();
-      this.find(".said").textContent = "saving…";
+      this.tell("shown");
       const best = this.probabilities.length ? Math.max(...this.probabilities) : null;
-      this.send({
-        strokes: [
-          {
-            event_id: this.said,
-            episode_id: episode,
-            outcome: this.judgement.outcome ?? null,
-            dream_broke: this.judgement.dream_broke ?? null,
-            supersedes: previous,
-            mode: "imagine",
-            model_probability: best,
-            threshold: this.status.threshold,
-          },
-        ],
-      });
+      const stroke = { event_id: this.said, episode_id: episode, supersedes: previous, mode: "imagine" };
+      Object.assign(stroke, { model_probability: best, threshold: this.status.threshold });
+      stroke.outcome = this.judgement.outcome ?? null;
+      stroke.dream_broke = this.judgement.dream_broke ?? null;
+      this.send({ strokes: [stroke] });
     }
 
-    acknowledge(answer) {
-      const ours = answer?.acks?.find((ack) => ack.saved === this.said);
-      if (ours) this.find(".said").textContent = `saved #${WMPO.integer(ours.seq)} at ${WMPO.clock(ours.at)}`;
-      for (const ack of answer?.acks ?? []) if (ack.refused) WMPO.toast(ack.refused);
-    }
-
-    link() {
-      navigator.clipboard.writeText(location.href).then(
-        () => WMPO.toast("Link copied", "note"),
-        () => WMPO.toast(location.href, "note"),
+    /** The address that imagines this path again, exactly. */
+    async link() {
+      const answer = await this.ask("permalink");
+      if (!answer) return;
+      const url = new URL("imagine", location.href.split("?")[0]);
+      url.searchParams.set("replay", answer.token);
+      this.linked = url.href;
+      await navigator.clipboard?.writeText(url.href).then(
+        () => WMPO.toast("Link copied: it imagines this path again, bit for bit", "note"),
+        () => WMPO.toast(url.href, "note"),
       );
+    }
+
+    async replay(token) {
+      this.busy = "imagining it again…";
+      this.tell("shown");
+      const answer = await WMPO.ask(this.server, "replay", { token });
+      this.busy = null;
+      WMPO.address.set("replay", null);
+      if (!answer) return this.leave();
+      this.attach(answer.dream);
+      this.exact = answer.exact;
+      return this.pull();
     }
   }
 
-  WMPO.mountDream = ({ element, props, server, send, watch }) => {
-    WMPO.settings.values = { ...props.defaults, ...WMPO.settings.values };
-    const dream = new Dream(element, server, send);
-    watch("value", () => dream.acknowledge(props.value));
-  };
+  WMPO.Dream = Dream;
 })();

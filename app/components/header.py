@@ -16,6 +16,7 @@ PAGES = (
     ("Start", ""),
     ("Models", "models"),
     ("Imagine", "imagine"),
+    ("Episodes", "episodes"),
     ("Label", "label"),
     ("Train", "train"),
 )

@@ -51,14 +51,12 @@
       }
       this.blindfold = WMPO.memory.get("blind", true);
       this.strips = new WMPO.Strips(this.find(".strip"), {
-        onSeek: (frame) => {
-          this.player.pause();
-          this.player.seek(frame);
-        },
+        onSeek: (frame) => this.player.jump(frame),
       });
       this.player = new WMPO.Player(this.find(".screen"), {
         label: "Clip frame",
         onCursor: (frame) => this.strips.cursor(frame),
+        onSwipe: (way) => this.swipe(way),
       });
       this.outbox = new WMPO.Outbox(
         "unsent",
@@ -66,7 +64,7 @@
         (ack) => this.onAck(ack),
       );
       element.addEventListener("click", (event) => this.onClick(event));
-      const actions = { ...this.player.actions(), peak: () => this.peak() };
+      const actions = this.player.actions();
       for (const name of [
         "success",
         "fail",
@@ -80,13 +78,6 @@
         "whole",
       ])
         actions[name] = () => this[name]();
-      for (const name of ["back", "forward", "chunkBack", "chunkForward", "first", "last"]) {
-        const act = actions[name];
-        actions[name] = () => {
-          this.player.loop = null;
-          act();
-        };
-      }
       WMPO.keys.use(["label", "player"], actions);
       this.begin();
     }
@@ -122,12 +113,7 @@
     fetch(item) {
       if (!this.clips.has(item.id)) {
         const promise = WMPO.ask(this.server, "clip", { episode: item.id }, true).then((clip) => {
-          if (clip)
-            clip.images = clip.frames.map((source) => {
-              const image = new Image();
-              image.src = source;
-              return image;
-            });
+          if (clip) clip.images = WMPO.images(clip.frames);
           return clip;
         });
         this.clips.set(item.id, promise);
@@ -161,7 +147,7 @@
       this.clip = clip;
       this.started = performance.now();
       this.full = false;
-      this.player.load(clip.images, { loop: this.decisive() });
+      this.player.load(clip.images, { loop: this.decisive(), chunk: clip.chunk, peak: WMPO.peakOf(clip) });
       this.player.setSpeed(2);
       this.player.play();
       this.show();
@@ -213,13 +199,8 @@
       this.player.play();
       this.show();
     }
-    peak() {
-      const { probabilities = [], ends = [] } = this.clip ?? {};
-      const best = probabilities.indexOf(Math.max(...probabilities));
-      if (best >= 0) {
-        this.player.pause();
-        this.player.seek(ends[best] - 1);
-      }
+    swipe(way) {
+      ({ left: () => this.fail(), right: () => this.success(), up: () => this.unsure() })[way]?.();
     }
 
     say(outcome) {
@@ -358,17 +339,7 @@
       WMPO.showFacts(this.find(".aside .facts"), this.facts());
       const strip = this.find(".strip");
       strip.hidden = this.blindfold || !clip;
-      if (clip)
-        this.strips.show({
-          total: clip.images.length - 1,
-          ends: clip.ends ?? [],
-          probabilities: clip.probabilities ?? [],
-          threshold: clip.threshold,
-          actions: clip.actions ?? [],
-          outcome: { success: clip.success, end_step: clip.end_step },
-          chunk: 8,
-          window: this.decisive(),
-        });
+      if (clip) this.strips.show(WMPO.stripsOf(clip, { window: this.decisive() }));
     }
 
     /** What the aside says of the clip. */

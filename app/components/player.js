@@ -1,32 +1,41 @@
-// The player: a canvas, a cursor, and time. A live dream appends frames; a stored clip brings all.
+// The player: a stage, a cursor, and time. A live dream appends frames; a stored clip brings all.
 (() => {
   const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
   const FRAMES_PER_SECOND = 10;
   const FAR_BEHIND = 40; // a live viewer this far behind jumps to the newest second
+  const JITTER = 3; // frames that a starved live viewer waits for before it goes on
 
-  const template = (label) => WMPO.html`<div class="player">
-    <div class="stage"><canvas width="64" height="64" role="img" aria-label="${label}"></canvas>
-      <div class="note"></div><div class="verdict"></div></div>
+  const speeds = SPEEDS.map((speed) => WMPO.html`<option value="${speed}">${speed}×</option>`);
+  const template = WMPO.html`<div class="player"><div class="picture"></div>
+    <div class="track"><i class="ticks"></i><i class="band" hidden></i>
+      <input type="range" min="0" max="0" value="0" step="1" aria-label="Frame"></div>
     <div class="scrub">
-      <button class="quiet" data-do="back" aria-label="Previous frame">‹</button>
+      <button class="quiet" data-do="chunkBack" aria-label="Previous chunk" title="Previous chunk">«</button>
+      <button class="quiet" data-do="back" aria-label="Previous frame" title="Previous frame">‹</button>
       <button class="quiet" data-do="play" aria-label="Play the recording">▶</button>
-      <button class="quiet" data-do="forward" aria-label="Next frame">›</button>
-      <input type="range" min="0" max="0" value="0" step="1" aria-label="Frame">
-      <output class="mono">– / –</output>
-      <select aria-label="Speed">${SPEEDS.map((speed) => WMPO.html`<option value="${speed}">${speed}×</option>`)}</select>
+      <button class="quiet" data-do="forward" aria-label="Next frame" title="Next frame">›</button>
+      <button class="quiet" data-do="chunkForward" aria-label="Next chunk" title="Next chunk">»</button>
+      <output class="mono">– / –</output><span class="grow"></span>
+      <button class="quiet looping" data-do="unloop" hidden></button>
+      <button class="quiet" data-do="soften" aria-label="Smooth enlargement" title="Sharp pixels or smooth enlargement">▦</button>
+      <select aria-label="Speed">${speeds}</select>
     </div></div>`;
 
   class Player {
-    constructor(root, { label = "Episode frame", onCursor = () => {} } = {}) {
-      WMPO.fill(root, template(label));
+    /** `onCursor(frame)` after every move; `onTap`, `onSwipe` replace what touches of the stage do. */
+    constructor(root, { label = "Episode frame", onCursor = () => {}, onTap, onSwipe } = {}) {
+      WMPO.fill(root, template);
       this.root = root.firstElementChild;
-      this.canvas = root.querySelector("canvas");
-      this.note = root.querySelector(".note");
-      this.verdict = root.querySelector(".verdict");
-      this.range = root.querySelector("input");
-      this.counter = root.querySelector("output");
-      this.select = root.querySelector("select");
-      this.playButton = root.querySelector("[data-do=play]");
+      this.find = (selector) => this.root.querySelector(selector);
+      this.stage = new WMPO.Stage(this.find(".picture"), {
+        label,
+        onTap: onTap ?? (() => this.toggle()),
+        onSwipe: onSwipe ?? ((way) => this.swipe(way)),
+      });
+      this.range = this.find("input");
+      this.counter = this.find("output");
+      this.select = this.find("select");
+      this.playButton = this.find("[data-do=play]");
       this.onCursor = onCursor;
       this.onEdge = null; // called instead of stepping past the last frame
       this.clear();
@@ -36,45 +45,48 @@
         this.seek(Number(this.range.value));
       });
       this.select.addEventListener("change", () => this.setSpeed(Number(this.select.value)));
-      root.querySelector(".scrub").addEventListener("click", (event) => {
-        const action = event.target.closest("[data-do]")?.dataset.do;
-        if (action === "play") this.toggle();
-        if (action === "back") this.step(-1);
-        if (action === "forward") this.step(1);
+      const buttons = { ...this.actions(), play: () => this.toggle(), unloop: () => this.setLoop(null) };
+      buttons.soften = () => {
+        WMPO.smooth.set(!WMPO.smooth.get());
+        this.refresh();
+      };
+      this.find(".scrub").addEventListener("click", (event) => {
+        buttons[event.target.closest("[data-do]")?.dataset.do]?.();
       });
     }
 
+    get note() {
+      return this.stage.note;
+    }
+    get verdict() {
+      return this.stage.verdict;
+    }
+
     clear() {
-      this.frames = [];
-      this.cursor = 0;
-      this.total = null;
-      this.chunk = 8;
-      this.loop = null;
-      this.live = false;
-      this.playing = false;
-      this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
+      Object.assign(this, { frames: [], cursor: 0, total: null, chunk: 8, loop: null, peak: null });
+      Object.assign(this, { live: false, running: false, playing: false, starved: false });
+      this.stage.clear();
       this.refresh();
     }
 
     /** A whole clip at once; `loop` is [first, last] frame or null. */
-    load(frames, { chunk = 8, loop = null, total = null, at = 0, play = false } = {}) {
+    load(frames, { chunk = 8, loop = null, total = null, at = 0, peak = null, play = false } = {}) {
       this.clear();
-      Object.assign(this, { chunk, loop, total: total ?? frames.length - 1 });
+      Object.assign(this, { chunk, loop, peak, total: total ?? frames.length - 1 });
       this.append(frames);
       this.seek(loop ? loop[0] : at);
       if (play) this.play();
     }
 
     append(frames) {
-      for (const source of frames) {
-        const image = source instanceof HTMLImageElement ? source : new Image();
-        if (image !== source) image.src = source;
-        const index = this.frames.push(image) - 1;
-        if (!image.complete)
-          image.addEventListener("load", () => {
-            if (index === this.cursor) this.paint();
-          });
-      }
+      this.frames.push(...WMPO.images(frames));
+      this.refresh();
+    }
+
+    /** Forget frames from a number on: a rewound dream goes on from there. */
+    cut(length) {
+      this.frames.length = Math.min(this.frames.length, length);
+      this.seek(this.cursor);
       this.refresh();
     }
 
@@ -87,13 +99,18 @@
 
     seek(frame) {
       this.cursor = Math.min(Math.max(0, Math.round(frame)), this.last);
-      this.refresh();
+      this.moved();
     }
 
     step(frames) {
       this.pause();
       if (frames > 0 && this.atEnd && this.onEdge) this.onEdge();
       else this.seek(this.cursor + frames);
+    }
+
+    swipe(way) {
+      if (way === "left") this.actions().chunkForward();
+      if (way === "right") this.actions().chunkBack();
     }
 
     setSpeed(speed) {
@@ -108,7 +125,20 @@
 
     setLoop(loop) {
       this.loop = loop;
-      if (loop) this.seek(loop[0]);
+      if (loop && (this.cursor < loop[0] || this.cursor > loop[1])) this.cursor = loop[0];
+      this.refresh();
+    }
+
+    /** The loop begins (edge 0) or ends (edge 1) here; the same key again there lets it go. */
+    loopHere(edge) {
+      const loop = this.loop ?? [0, this.last];
+      if (this.loop && loop[edge] === this.cursor) {
+        this.setLoop(null);
+        return;
+      }
+      const next = edge === 0 ? [this.cursor, loop[1]] : [loop[0], this.cursor];
+      if (next[0] >= next[1]) next[1 - edge] = edge === 0 ? this.last : 0;
+      this.setLoop(next[0] < next[1] ? next : null);
     }
 
     toggle() {
@@ -122,7 +152,8 @@
 
     play() {
       if (this.playing || (!this.frames.length && !this.live)) return;
-      if (this.frames.length && this.atEnd && !this.live) this.seek(this.loop ? this.loop[0] : 0);
+      const end = this.loop ? this.loop[1] : this.last;
+      if (this.frames.length && this.cursor >= end && !this.live) this.seek(this.loop ? this.loop[0] : 0);
       this.playing = true;
       this.due = performance.now() + this.period();
       this.refresh();
@@ -137,56 +168,61 @@
 
     tick(now) {
       if (!this.playing || !this.root.isConnected) return;
-      if (now >= this.due) {
-        const late = Math.min(3, Math.floor((now - this.due) / this.period()));
+      // Half a refresh early is nearer to the due time than a whole one late.
+      if (now + 8 >= this.due) {
+        const period = this.period();
+        const late = Math.min(3, Math.max(0, Math.floor((now - this.due) / period)));
+        this.due = Math.max(this.due + (1 + late) * period, now - 200);
         this.advance(1 + late);
-        this.due = Math.max(this.due + this.period(), now - 200);
       }
       requestAnimationFrame((next) => this.tick(next));
     }
 
     advance(frames) {
       const [first, last] = this.loop ?? [0, this.last];
-      if (this.live && this.last - this.cursor > FAR_BEHIND) this.cursor = this.last - FRAMES_PER_SECOND;
-      if (this.cursor + frames <= last) {
-        this.seek(this.cursor + frames);
-        return;
-      }
-      if (this.cursor < last) {
-        this.seek(last);
-        return;
-      }
-      if (this.loop) {
+      const ahead = this.last - this.cursor;
+      if (this.live && ahead > FAR_BEHIND) this.cursor = this.last - FRAMES_PER_SECOND;
+      if (this.starved && this.running && ahead < JITTER) return;
+      this.starved = false;
+      if (this.cursor < last) this.seek(Math.min(this.cursor + frames, last));
+      else if (this.loop) {
         this.seek(first);
         this.due += 350;
-        return;
-      }
-      if (!this.live) this.pause();
+      } else if (this.live) this.starved = true;
+      else this.pause();
     }
 
+    /** Everything that changes with the clip or the buttons; what changes with each frame: `moved`. */
     refresh() {
-      const total = this.total ?? this.last;
+      const total = Math.max(1, this.total ?? this.last);
       this.range.max = String(this.last);
-      this.range.value = String(this.cursor);
-      this.range.style.setProperty("--filled", total ? this.last / total : 1);
-      this.counter.textContent = this.frames.length ? `${this.cursor} / ${total}` : "– / –";
+      const style = this.find(".track").style;
+      style.setProperty("--filled", this.last / total);
+      style.setProperty("--tick", (100 * this.chunk) / Math.max(1, this.last) + "%");
+      const [first, last] = this.loop ?? [0, 0];
+      style.setProperty("--from", first / Math.max(1, this.last));
+      style.setProperty("--to", last / Math.max(1, this.last));
+      this.find(".band").hidden = !this.loop;
+      const looping = this.find(".looping");
+      looping.hidden = !this.loop;
+      looping.textContent = this.loop ? `⟲ ${first}–${last} ✕` : "";
+      looping.setAttribute("aria-label", `Looping frames ${first} to ${last}. Stop looping`);
+      this.find("[data-do=soften]").setAttribute("aria-pressed", String(WMPO.smooth.get()));
       this.playButton.textContent = this.playing ? "❚❚" : "▶";
       this.playButton.setAttribute("aria-label", this.playing ? "Pause the recording" : "Play the recording");
-      this.paint();
+      this.moved();
+    }
+
+    moved() {
+      this.range.value = String(this.cursor);
+      this.counter.textContent = this.frames.length ? `${this.cursor} / ${this.total ?? this.last}` : "– / –";
+      this.stage.paint(this.frames[this.cursor], this.cursor);
       this.onCursor(this.cursor);
     }
 
-    paint() {
-      const image = this.frames[this.cursor];
-      if (!image?.complete || !image.naturalWidth) return;
-      if (this.canvas.width !== image.naturalWidth || this.canvas.height !== image.naturalHeight) {
-        this.canvas.width = image.naturalWidth;
-        this.canvas.height = image.naturalHeight;
-      }
-      const pen = this.canvas.getContext("2d");
-      pen.imageSmoothingEnabled = false;
-      pen.drawImage(image, 0, 0);
-      this.canvas.dataset.frame = String(this.cursor);
+    jump(frame) {
+      this.pause();
+      this.seek(frame);
     }
 
     /** What the shared keys do to this player. */
@@ -197,16 +233,13 @@
         forward: () => this.step(1),
         chunkBack: () => this.step(-(this.cursor % this.chunk || this.chunk)),
         chunkForward: () => this.step(this.chunk - (this.cursor % this.chunk)),
-        first: () => {
-          this.pause();
-          this.seek(0);
-        },
-        last: () => {
-          this.pause();
-          this.seek(this.last);
-        },
+        first: () => this.jump(0),
+        last: () => this.jump(this.last),
         slower: () => this.faster(-1),
         faster: () => this.faster(1),
+        loopIn: () => this.loopHere(0),
+        loopOut: () => this.loopHere(1),
+        peak: () => this.peak !== null && this.jump(this.peak),
       };
     }
   }

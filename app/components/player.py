@@ -7,6 +7,7 @@ import gradio as gr
 
 from app.components.calls import Answer, Question, server_function
 from app.components.panel import live_panel
+from engine.tasks import POOLS
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -23,27 +24,33 @@ def dream_player(studio: "Studio", *, defaults: Mapping[str, Any]) -> gr.HTML:
         defaults=dict(defaults),
         server_functions=[
             server_function("open_dream", lambda q: {"dream": studio.open_dream(q)}),
-            server_function(
-                "control_dream", lambda q: studio.control_dream(str(q["dream"]), str(q["action"]))
-            ),
             server_function("pull_dream", studio.pull_dream),
-            server_function(
-                "save_dream", lambda q: {"episode": studio.save_dream(str(q["dream"]))}
-            ),
+            server_function("act_dream", studio.act_dream),
+            server_function("set_dream", studio.set_dream),
+            server_function("propose_dream", studio.propose_dream),
+            server_function("steer_dream", studio.steer_dream),
+            server_function("branch_dream", studio.branch_dream),
+            server_function("select_dream", studio.select_dream),
+            server_function("dream_tree", studio.dream_tree),
+            server_function("twin_dream", studio.twin_dream),
+            server_function("save_dream", lambda q: {"episode": studio.save_dream(q)}),
+            server_function("permalink", studio.permalink),
+            server_function("replay", studio.replay),
+            server_function("export_episode", studio.export_episode),
+            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],
     )
 
 
 def start_picker(studio: "Studio") -> gr.HTML:
-    """Thumbnails of start frames, one of them chosen; its value {own: start} adds an upload.
-
-    Below them stands what is missing for rendering other starts, if anything is.
-    """
+    """Start frames by pool or from a stored episode; its value {own: start} adds an upload."""
     return live_panel(
         "mountStarts",
+        pools=list(POOLS),
         server_functions=[
-            server_function("starts", lambda _: {"starts": studio.list_starts()}),
-            server_function("simulator", lambda _: {"missing": studio.simulator_status()}),
+            server_function("shipped", lambda _: {"starts": studio.list_starts()}),
+            server_function("starts", studio.starts),
+            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],
     )
 

@@ -27,6 +27,7 @@
         const action = event.target.closest("button[data-do]")?.dataset.do;
         if (action) this[action]();
       });
+      element.addEventListener("click", (event) => this.closer(event));
       WMPO.keys.use(["train"], { earlier: () => this.earlier(), later: () => this.later() });
       this.forget(null);
     }
@@ -144,6 +145,21 @@
       if (index < 0 || index >= this.iterations.length) return;
       this.following = index === this.iterations.length - 1;
       this.choose(this.iterations[index]);
+    }
+
+    /** A click on a member opens it here; with Ctrl the link leads to its page, as links do. */
+    closer(event) {
+      const episode = event.target.closest("[data-episode]")?.dataset.episode;
+      if (!episode || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.drawer ??= new WMPO.Drawer({
+        server: this.server,
+        clip: (id) => WMPO.ask(this.server, "clip", { episode: id }),
+        siblings: async (clip) =>
+          (await WMPO.ask(this.server, "siblings", { episode: clip.id }, true))?.members,
+        onClose: () => (this.drawer = null),
+      });
+      this.drawer.open(episode);
     }
 
     groups(groups) {

@@ -32,6 +32,11 @@ def run_panel(studio: "Studio") -> gr.HTML:
             server_function("follow", lambda q: follow(studio, q)),
             server_function("strip", strip),
             server_function("control", control),
+            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
+            server_function("export_episode", studio.export_episode),
+            server_function(
+                "siblings", lambda q: {"members": studio.gallery.siblings(str(q["episode"]))}
+            ),
         ],
     )
 

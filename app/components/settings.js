@@ -1,83 +1,162 @@
 // Imagine's settings: Gradio's inputs report changes here, start frames are chosen here.
 (() => {
+  const PAGE = 16;
+
   /** The settings of the next dream, kept in step with Gradio's inputs (which only report changes). */
   WMPO.settings = {
     values: {},
+    preview: null,
     take: (names, values) => {
       names.forEach((name, index) => {
         WMPO.settings.values[name] = values[index];
       });
       document.dispatchEvent(new CustomEvent("wmpo-settings"));
     },
-    put: (name, value) => WMPO.settings.take([name], [value]),
   };
 
-  /** Thumbnails of start frames: one is chosen; an upload joins them; any id may be typed. */
-  WMPO.mountStarts = ({ element, props, server, watch }) => {
-    let starts = [];
-    WMPO.fill(
-      element,
-      WMPO.html`<div class="wm"><div class="starts" role="radiogroup" aria-label="Start frame"></div>
-        <div class="mono mute chosen"></div><div class="mute small missing"></div></div>`,
-    );
-    const group = element.querySelector(".starts");
+  const template = WMPO.html`<div class="wm starts-panel">
+    <div class="row"><select class="pool" aria-label="Where starts come from"></select><span class="grow"></span>
+      <button class="quiet" data-page="-1" aria-label="Earlier starts">‹</button>
+      <span class="mono mute span"></span>
+      <button class="quiet" data-page="1" aria-label="Later starts">›</button></div>
+    <div class="starts" role="radiogroup" aria-label="Start frame"></div>
+    <div class="stored" hidden><div class="stored-stage"></div>
+      <input type="range" min="0" value="0" step="1" aria-label="Frame of the stored episode"></div>
+    <div class="mono mute chosen"></div><p class="warn small warning" role="status"></p><p class="mute small missing"></p></div>`;
 
-    const choose = (start) => {
-      group
-        .querySelectorAll("[role=radio]")
-        .forEach((button) =>
-          button.setAttribute("aria-checked", String(button.dataset.start === String(start.start_id))),
-        );
-      element.querySelector(".chosen").textContent = start.label;
-      WMPO.settings.preview = start.image;
-      WMPO.settings.put("start_id", start.start_id);
-      document.dispatchEvent(new CustomEvent("wmpo-start"));
-    };
-    const show = () => {
+  class Starts {
+    constructor(element, props, server) {
+      Object.assign(this, { element, server, starts: [], offset: 0, total: 0, pool: "shipped" });
+      WMPO.fill(element, template);
+      this.find = (selector) => element.querySelector(selector);
+      const menu = this.find(".pool");
       WMPO.fill(
-        group,
-        starts.length
-          ? WMPO.html`${starts.map(
-              (start) =>
-                WMPO.html`<button role="radio" data-start="${start.start_id}" aria-checked="false" aria-label="${start.label}" title="${start.label}">
-                  <img class="pixel" alt="" src="${start.image}"></button>`,
-            )}`
+        menu,
+        WMPO.html`${["shipped", ...props.pools].map((pool) => WMPO.html`<option>${pool}</option>`)}`,
+      );
+      menu.addEventListener("change", () => {
+        this.pool = menu.value;
+        this.offset = 0;
+        this.fetch();
+      });
+      element.addEventListener("click", (event) => {
+        const button = event.target.closest("button");
+        if (button?.dataset.page) this.turn(Number(button.dataset.page));
+        if (button?.dataset.start)
+          this.choose(this.starts.find(({ start_id }) => String(start_id) === button.dataset.start));
+      });
+      this.find("input").addEventListener("input", (event) => this.frame(Number(event.target.value)));
+      this.begin();
+    }
+
+    async begin() {
+      await this.fetch(true);
+      const episode = WMPO.address.get("episode");
+      if (episode) await this.store(episode);
+    }
+
+    async fetch(first = false) {
+      const shipped = this.pool === "shipped";
+      const question = { pool: this.pool, offset: this.offset, limit: PAGE };
+      const answer = await WMPO.ask(this.server, shipped ? "shipped" : "starts", shipped ? {} : question);
+      if (!answer) return;
+      this.total = shipped ? answer.starts.length : answer.total;
+      const own = this.starts.filter((start) => start.own);
+      this.starts = [
+        ...own,
+        ...(shipped ? answer.starts.slice(this.offset, this.offset + PAGE) : answer.starts),
+      ];
+      this.find(".missing").textContent = answer.missing
+        ? `Other starts need the simulator: ${answer.missing}.`
+        : "";
+      this.show();
+      if (first && this.starts.length) this.choose(this.starts[0]);
+    }
+
+    turn(by) {
+      const offset = this.offset + by * PAGE;
+      if (offset < 0 || offset >= this.total) return;
+      this.offset = offset;
+      this.fetch();
+    }
+
+    show() {
+      const last = Math.min(this.total, this.offset + PAGE);
+      this.find(".span").textContent = this.total
+        ? `${this.offset + 1}–${last} of ${WMPO.integer(this.total)}`
+        : "";
+      const tile = (
+        start,
+      ) => WMPO.html`<button role="radio" data-start="${start.start_id}" aria-checked="${String(start === this.chosen)}"
+        aria-label="${start.label}" title="${start.label}"><img class="pixel" alt="" src="${start.image}"></button>`;
+      WMPO.fill(
+        this.find(".starts"),
+        this.starts.length
+          ? WMPO.html`${this.starts.map(tile)}`
           : WMPO.html`<p class="empty"><b>No start frames yet</b>Upload an image to begin.</p>`,
       );
-      group
-        .querySelectorAll("[role=radio]")
-        .forEach((button, index) => button.addEventListener("click", () => choose(starts[index])));
-    };
+    }
 
-    WMPO.settings.chooseStart = (text) => {
+    choose(start) {
+      this.chosen = start;
+      for (const button of this.element.querySelectorAll("[role=radio]"))
+        button.setAttribute("aria-checked", String(button.dataset.start === String(start.start_id)));
+      this.find(".chosen").textContent = start.label;
+      this.find(".warning").textContent = start.warning ?? "";
+      this.find(".stored").hidden = start.from === undefined;
+      WMPO.settings.preview = start.image;
+      WMPO.settings.take(["start_id", "from"], [start.from ? undefined : start.start_id, start.from]);
+      document.dispatchEvent(new CustomEvent("wmpo-start"));
+    }
+
+    add(own) {
+      this.starts = [
+        { ...own, own: true },
+        ...this.starts.filter((start) => start.start_id !== own.start_id),
+      ];
+      this.show();
+      this.choose(this.starts[0]);
+    }
+
+    type(text) {
       const id = Number(String(text).replaceAll(",", ""));
       if (!String(text).trim() || !Number.isInteger(id) || id < 0) {
         WMPO.toast(`A start id is a whole number, not “${text}”.`);
         return;
       }
-      choose(
-        starts.find((start) => start.start_id === id) ?? {
-          start_id: id,
-          label: `start ${WMPO.integer(id)}, from the simulator`,
-          image: null,
-        },
+      const unseen = { start_id: id, label: `start ${WMPO.integer(id)}, from the simulator`, image: null };
+      this.choose(this.starts.find((start) => start.start_id === id) ?? unseen);
+    }
+
+    /** Any frame of a stored episode. */
+    async store(episode) {
+      const clip = await WMPO.ask(this.server, "clip", { episode });
+      if (!clip) return;
+      this.clip = clip;
+      this.find("input").max = String(clip.frames.length - 1);
+      this.find("input").value = String(Number(WMPO.address.get("t") ?? 0));
+      this.frame(Number(this.find("input").value));
+    }
+
+    frame(number) {
+      const { id, frames } = this.clip;
+      const source = frames[Math.min(number, frames.length - 1)];
+      WMPO.fill(
+        this.find(".stored-stage"),
+        WMPO.html`<img class="pixel" alt="Frame ${number} of ${id}" src="${source}">`,
       );
-    };
-    watch("value", () => {
-      const own = props.value?.own;
-      if (!own) return;
-      starts = [own, ...starts.filter((start) => start.start_id !== own.start_id)];
-      show();
-      choose(own);
-    });
-    WMPO.ask(server, "starts").then((answer) => {
-      starts = [...starts, ...(answer?.starts ?? [])];
-      show();
-      if (starts.length) choose(starts[0]);
-    });
-    WMPO.ask(server, "simulator", {}, true).then((answer) => {
-      if (answer?.missing)
-        element.querySelector(".missing").textContent = `Other starts need the simulator: ${answer.missing}.`;
-    });
+      this.choose({
+        start_id: null,
+        label: `frame ${number} of ${id}`,
+        image: source,
+        from: { episode: id, frame: number },
+      });
+    }
+  }
+
+  WMPO.mountStarts = ({ element, props, server, watch }) => {
+    const starts = new Starts(element, props, server);
+    WMPO.settings.chooseStart = (text) => starts.type(text);
+    watch("value", () => props.value?.own && starts.add(props.value.own));
   };
 })();

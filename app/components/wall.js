@@ -24,7 +24,7 @@
         clearInterval(timer);
         show(count - 1);
       };
-      const owner = element.closest("a") ?? element;
+      const owner = element.closest("a, button") ?? element;
       owner.addEventListener("pointerenter", play);
       owner.addEventListener("focus", play);
       owner.addEventListener("pointerleave", rest);
@@ -33,11 +33,13 @@
     image.src = source;
   };
 
+  WMPO.film = film;
+
   const member = ({ episode, success, reward, advantage, sprite }) => {
     const value = WMPO.signed(advantage ?? 0);
     const tone = advantage > 0 ? "ok" : advantage < 0 ? "bad" : "mute";
     const words = `Episode ${episode}, ${success ? "success" : "fail"}, advantage ${value}`;
-    return WMPO.html`<a class="member" href="label?episode=${episode}" aria-label="${words}">
+    return WMPO.html`<a class="member" href="episodes?ep=${episode}" data-episode="${episode}" aria-label="${words}">
       <span class="film" data-sprite="${sprite}"></span>
       <span class="between"><b class="${success ? "ok" : "bad"}">${success ? "✓" : "✕"} ${WMPO.measure(reward)}</b>
         <span class="mono ${tone}">${value}</span></span></a>`;

@@ -104,7 +104,7 @@ def _starts(studio: "Studio") -> None:
         image = read_image(path)
         start_id = studio.add_upload(image)
         own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}
-        return {"own": own}
+        return {"own": own | {"warning": studio.start_warning(start_id)}}
 
     on(upload.upload, on_upload, upload, picker)
     number.submit(

@@ -11,7 +11,10 @@ from app.components.player import judge_strokes
 if TYPE_CHECKING:
     from app.studio import Studio
 
-ORDERS = ("unlabelled first", "closest to the threshold", "newest first", "oldest first")
+ORDERS = (
+    *("unlabelled first", "queue first", "closest to the threshold"),
+    *("newest first", "oldest first"),
+)
 
 
 def build(studio: "Studio") -> None:

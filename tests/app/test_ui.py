@@ -73,6 +73,7 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("", "Home"),
         ("models", "Models"),
         ("imagine", "Imagine"),
+        ("episodes", "Episodes"),
         ("label", "Label"),
         ("train", "Train"),
     ]
@@ -97,7 +98,7 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
 
 def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
     judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 2
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 3
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:

@@ -55,12 +55,12 @@ def test_a_changed_setting_starts_a_new_dream(imagine: Page) -> None:
     imagine.keyboard.press("e")
     imagined(imagine, 8)
     first = imagine.url
-    imagine.get_by_label("Seed").fill("8")
-    imagine.get_by_label("Seed").blur()
+    imagine.get_by_label("Horizon").fill("40")
+    imagine.get_by_label("Horizon").blur()
     expect(imagine.get_by_text("settings changed", exact=True)).to_be_visible()
-    imagine.get_by_role("button", name="Chunk").click()
+    imagine.get_by_role("button", name="Chunk e").click()
     imagine.wait_for_url(lambda address: address != first)
-    imagined(imagine, 8)
+    expect(imagine.get_by_text("8 of 40 frames")).to_be_visible()
 
 
 def test_the_same_seed_gives_the_same_numbers(imagine: Page) -> None:
@@ -103,7 +103,7 @@ def test_a_start_id_that_is_no_number_is_refused_in_a_sentence(imagine: Page) ->
 def test_a_dream_that_is_over_leaves_a_page_that_works(page: Page) -> None:
     page.goto("/imagine?dream=long-gone")
     expect(page.get_by_role("alert")).to_contain_text("this dream is over")
-    page.get_by_role("button", name="Chunk").click()
+    page.get_by_role("button", name="Chunk e").click()
     imagined(page, 8)
 
 

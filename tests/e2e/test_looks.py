@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import PATIENCE, Problems, Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["start", "models", "imagine", "label", "train"]
+PAGES = ["start", "models", "imagine", "episodes", "label", "train"]
 # What cannot be used without seeing it: controls that say nothing to a screen reader.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
   .filter((e) => e.checkVisibility() && e.type !== 'file' && e.type !== 'hidden')
@@ -33,6 +34,7 @@ def visit(page: Page, name: str) -> None:
         "start": page.get_by_role("heading", name="Train robot policies"),
         "models": page.get_by_text("Fits: "),
         "imagine": page.get_by_role("radio").first,
+        "episodes": page.get_by_role("listitem").first,
         "label": page.get_by_role("button", name="Pause the recording"),
         "train": page.get_by_role("figure", name="success"),
     }[name]
@@ -74,7 +76,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
 
 def test_the_header_leads_to_every_page(page: Page) -> None:
     visit(page, "start")
-    for name in ("Models", "Imagine", "Label", "Train", "Start"):
+    for name in ("Models", "Imagine", "Episodes", "Label", "Train", "Start"):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
             "aria-current", "page"
@@ -96,6 +98,7 @@ def test_pictures_of_the_pages(browser: Browser, server: Server, mode: str) -> N
     ready: dict[str, Callable[[Page], None]] = {
         "models": loaded,
         "imagine": imagined,
+        "episodes": walled,
         "train": trained,
     }
     for name in PAGES:
@@ -118,10 +121,24 @@ def loaded(page: Page) -> None:
 
 
 def imagined(page: Page) -> None:
-    """A dream has come to its end and is shown at its verdict."""
+    """A dream with four futures stands beside reality, at its verdict."""
     page.get_by_role("button", name="▶ Run").click()
     expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
+    for key in ["Home", "Shift+ArrowRight", "b"]:
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name=re.compile("^Future "))).to_have_count(4)
+    if rendering_backend():
+        page.keyboard.press("v")
+        expect(page.get_by_role("img", name="Real frame")).to_be_visible()
     page.keyboard.press("End")
+
+
+def walled(page: Page) -> None:
+    """Every film in view has come."""
+    settled(page)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.film')].every((film) => film.style.backgroundImage)"
+    )
 
 
 def trained(page: Page) -> None:

@@ -10,7 +10,8 @@ from engine.episodes import write_episode
 from engine.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
-from storage.trajectories import EpisodeFilter, TrajectoryStore, index_id
+from storage.episode_filter import EpisodeFilter
+from storage.trajectories import TrajectoryStore, index_id
 from storage.workspace import Workspace
 
 Maker = Callable[..., Trajectory]

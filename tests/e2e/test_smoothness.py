@@ -1,0 +1,78 @@
+"""How smoothly three tabs play stored episodes, and what a page costs that nobody touches.
+
+Run with `pytest -m soak -s tests/e2e/test_smoothness.py`. Nothing asserts a time.
+"""
+
+import itertools
+import threading
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Page, expect
+
+from tests.e2e.conftest import PATIENCE, Server
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+
+SECONDS = 20.0
+PAGES = ["/", "/imagine", "/episodes", "/label?episode=journey-03", "/train"]
+# Every frame as it is drawn: [milliseconds, number].
+WATCH = """() => {
+  window.drawn = [];
+  const canvas = document.querySelector('.player canvas');
+  new MutationObserver(() => drawn.push([performance.now(), Number(canvas.dataset.frame)]))
+    .observe(canvas, {attributeFilter: ['data-frame']});
+}"""
+
+
+def visit(browser: Browser, server: Server, path: str) -> Page:
+    context = browser.new_context(base_url=server.address, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(path)
+    return page
+
+
+def metrics(session: CDPSession) -> dict[str, float]:
+    found = session.send("Performance.getMetrics")["metrics"]
+    return {metric["name"]: metric["value"] for metric in found}
+
+
+def test_report_frames_of_three_tabs(browser: Browser, server: Server) -> None:
+    """Twenty frames a second asked for: speed 2, the whole clip, its strips in view."""
+    pages = [visit(browser, server, f"/label?episode=journey-{n:02d}") for n in (10, 11, 12)]
+    for page in pages:
+        expect(page.get_by_role("button", name="Pause the recording")).to_be_visible()
+        page.keyboard.press("Shift+Space")
+        page.keyboard.press("h")
+        page.evaluate(WATCH)
+    threading.Event().wait(SECONDS)
+    for page in pages:
+        drawn = page.evaluate("drawn")
+        # A loop rests a little at its first frame: that gap is meant.
+        gaps = sorted(
+            later - earlier
+            for (earlier, before), (later, after) in itertools.pairwise(drawn)
+            if after > before > 0
+        )
+        assert len(gaps) > 100
+        rate, p95 = 1000 * len(gaps) / sum(gaps), gaps[int(0.95 * len(gaps))]
+        print(f"\n{rate:.1f} of 20 frames a second, p95 gap {p95:.0f} ms, longest {gaps[-1]:.0f}")
+        page.context.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_report_cost_of_an_idle_page(browser: Browser, server: Server, path: str) -> None:
+    page = visit(browser, server, path)
+    expect(page.get_by_role("button", name="Keys", exact=True)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    if "label" in path:
+        page.keyboard.press("Space")
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before = metrics(session)
+    threading.Event().wait(SECONDS)
+    after = metrics(session)
+    busy, passed = (after[name] - before[name] for name in ("TaskDuration", "Timestamp"))
+    assert passed > 0
+    print(f"\n{path}: {100 * busy / passed:.2f} % of a core")
+    page.context.close()
