@@ -15,7 +15,7 @@ from tests.fakes import AddingWorldModel, ConstantPolicy
 DIMS = ["x", "y", "z", "gripper"]
 
 
-def load_noisy(directory: Any) -> Any:
+def load_noisy(directory: Any, placement: Any) -> Any:
     """Fakes whose noise can be seen: actions and brightness depend on the draws."""
     match directory.name:
         case "base":
@@ -23,7 +23,7 @@ def load_noisy(directory: Any) -> Any:
         case "world":
             return AddingWorldModel(chunk_size=CHUNK, action_dim=4, side=64, noise=0.01)
         case _:
-            return load_fake(directory)
+            return load_fake(directory, placement)
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def test_nothing_is_foreseen_where_a_person_drives(
 ) -> None:
     worlds: list[AddingWorldModel] = []
 
-    def load(directory: Any) -> Any:
-        model = load_noisy(directory)
+    def load(directory: Any, placement: Any) -> Any:
+        model = load_noisy(directory, placement)
         if isinstance(model, AddingWorldModel):
             worlds.append(model)
         return model
