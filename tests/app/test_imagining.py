@@ -9,13 +9,14 @@ import pytest
 
 from app.models import Models
 from app.studio import Studio
+from engine.device import Placement
 from tests.app.conftest import CHUNK, load_fake
 from tests.fakes import AddingWorldModel, ConstantPolicy
 
 DIMS = ["x", "y", "z", "gripper"]
 
 
-def load_noisy(directory: Any, placement: Any) -> Any:
+def load_noisy(directory: Any, placement: Placement | None = None) -> Any:
     """Fakes whose noise can be seen: actions and brightness depend on the draws."""
     match directory.name:
         case "base":
@@ -23,7 +24,7 @@ def load_noisy(directory: Any, placement: Any) -> Any:
         case "world":
             return AddingWorldModel(chunk_size=CHUNK, action_dim=4, side=64, noise=0.01)
         case _:
-            return load_fake(directory, placement)
+            return load_fake(directory)
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_nothing_is_foreseen_where_a_person_drives(
 ) -> None:
     worlds: list[AddingWorldModel] = []
 
-    def load(directory: Any, placement: Any) -> Any:
-        model = load_noisy(directory, placement)
+    def load(directory: Any, placement: Placement | None) -> Any:
+        model = load_noisy(directory)
         if isinstance(model, AddingWorldModel):
             worlds.append(model)
         return model
