@@ -127,6 +127,8 @@ def _number(hint: Any) -> type | None:
 
 def _plain(where: str, hint: Any, value: Any) -> Any:
     optional = type(None) in typing.get_args(hint)
+    if value in (None, "") and typing.get_origin(hint) is tuple:
+        return []
     if value is None or (value == "" and hint is not str):
         if optional:
             return None

@@ -154,9 +154,15 @@ class Launcher:
             if config.get(role):
                 config[role] = self._directory(config[role])
         if self._public:
-            paths = [name for name in ("starts", "episodes_from", "out") if config.get(name)]
+            paths = [
+                name
+                for name, value in config.items()
+                if value and (name in ("starts", "out") or name.endswith("_from"))
+            ]
             if paths:
                 raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
+            if config.get("environment") == "simulator":
+                raise ValueError("a public studio does not play in the simulator, it imagines")
         return config
 
     def _directory(self, name: object) -> str:

@@ -57,6 +57,7 @@
       const clip = await this.fetch(id);
       if (this.id !== id || !this.element.isConnected) return false;
       this.player.note.textContent = clip ? "" : "this episode cannot be shown";
+      this.said("");
       if (!clip) return false;
       this.clip = clip;
       WMPO.address.set("ep", id);
@@ -146,7 +147,8 @@
       this.judge({ dream_broke: !this.clip?.label?.dream_broke });
     }
     judge(change) {
-      if (!this.clip || !this.tell) return;
+      if (!this.tell) return;
+      if (this.clip?.id !== this.id) return this.said("not judged: this episode is still being fetched");
       this.clip.label = { ...this.clip.label, ...change };
       this.tell(this.clip, change);
       this.show();

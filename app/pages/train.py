@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.studio import Studio
 
 # Names of files on the server and of the task's pools: the studio chooses them.
-HIDDEN = ("task", "starts", "pool")
+HIDDEN = ("task", "starts", "pool", "first_start", "key_frames_from")
 
 
 def build(studio: "Studio", *, preset: Config, shown: tuple[str, ...]) -> None:

@@ -98,6 +98,13 @@ def test_an_empty_optional_input_means_none() -> None:
     assert form.parse(*change(form, "Limit", None)).limit is None
 
 
+def test_an_empty_list_is_an_empty_list() -> None:
+    form = make()
+    values = [box.value for box in form.inputs]
+    values[list(form.named).index("sizes")] = ""
+    assert form.parse(*values).to_dict()["sizes"] == []
+
+
 def test_showing_a_knob_that_does_not_exist_is_an_error() -> None:
     with gr.Blocks(), pytest.raises(ValueError, match="Options has no knob speed"):
         Form(Options(), shown=("speed",))

@@ -196,6 +196,10 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
         studio.start_run("collect", {})
     with pytest.raises(ValueError, match="iterations may be at most 5, not 6"):
         studio.start_run("optimise", small | {"iterations": 6})
+    with pytest.raises(ValueError, match="key_frames_from cannot be chosen on a public studio"):
+        studio.start_run("optimise", small | {"key_frames_from": ["/etc"]})
+    with pytest.raises(ValueError, match="does not play in the simulator"):
+        studio.start_run("optimise", small | {"environment": "simulator"})
     with pytest.raises(ValueError, match="starts cannot be chosen on a public studio"):
         studio.start_run("optimise", small | {"starts": "/etc/passwd"})
     with pytest.raises(ValueError, match="there is no checkpoint /etc"):
