@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from app.adopting import Adopting
 from app.catalogue import describe_together, summary
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
@@ -21,7 +22,7 @@ from app.loader import Loader
 from app.models import Models
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
-from app.sources import Sources
+from app.sources import Sources, gate
 from app.starts import Starts
 from app.supervisor import Supervisor
 from app.twins import Twins
@@ -62,6 +63,7 @@ class Studio:
         public: on a Space: caps, labels into the guest pool, no paths.
         supervise: start the supervisor's rounds; tests that drive them themselves do not.
         rules: where foreign checkpoints may come from.
+        check: the gate for foreign folders in our format; `ValueError` on one that is refused.
     """
 
     def __init__(
@@ -74,12 +76,12 @@ class Studio:
         simulator: Simulator | None = None,
         supervise: bool = True,
         rules: Rules = DEFAULT_RULES,
+        check: Callable[[Path], None] = gate,
     ) -> None:
         demo = demo.resolve()  # workers are told absolute paths
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        self._sources = Sources(self.cabinet, rules=rules, public=public)
         self._dreams = Dreams(models)
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
@@ -117,6 +119,17 @@ class Studio:
             starts=demo / "starts.npz",
             public=public,
         )
+        sources = Sources(self.cabinet, rules=rules, public=public, check=check)
+        self.register_folder = in_a_sentence(sources.register_folder)
+        self.plan_download = in_a_sentence(sources.plan)
+        self.start_download = in_a_sentence(sources.start)
+        self.downloads = sources.all
+        self.cancel_download = in_a_sentence(sources.cancel)
+        self.push_checkpoint = in_a_sentence(sources.push)
+        self.pull_checkpoint = in_a_sentence(sources.pull)
+        self._adopting = Adopting(self.cabinet, self._runs, public=public, check=check)
+        self.adopt_checkpoint = in_a_sentence(self._adopting.adopt)
+        self.adoptions = self._adopting.all
         if supervise:
             self.supervisor.begin()
 
@@ -125,6 +138,7 @@ class Studio:
         self._dreams.close()
         self._simulator.close()
         self.supervisor.close()
+        self._adopting.close()
         self.cabinet.close()
 
     def warm_up(self) -> None:
@@ -149,44 +163,6 @@ class Studio:
         """{ok, text} if three checkpoints fit together; a `ValueError` says why they do not."""
         chosen = self._chosen(policy, world_model, reward_model)
         return {"ok": True, "text": describe_together(*chosen)}
-
-    @in_a_sentence
-    def register_checkpoint(self, name: str, directory: str) -> dict[str, Any]:
-        """Add a local checkpoint directory to the catalogue; not on a public studio."""
-        if self.public:
-            raise ValueError("a public studio takes no paths: choose from the catalogue")
-        return summary(self.cabinet.checkpoints.register(name, Path(directory)))
-
-    # Checkpoints from elsewhere
-
-    @in_a_sentence
-    def register_folder(self, name: str, directory: str) -> str:
-        """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
-        return self._sources.register_folder(str(name), str(directory))
-
-    @in_a_sentence
-    def plan_download(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{source, task, parts} -> {key, source, revision, files, bytes, needed, fits, text}."""
-        return self._sources.plan(query)
-
-    @in_a_sentence
-    def start_download(self, key: str) -> dict[str, Any]:
-        """Begin or go on with a planned download; {key, state, done, bytes, rate, …}."""
-        return self._sources.start(str(key))
-
-    def downloads(self) -> list[dict[str, Any]]:
-        """Every download as it stands, the one that changed last first."""
-        return self._sources.all()
-
-    @in_a_sentence
-    def cancel_download(self, key: str) -> dict[str, Any]:
-        """Ask a download to end; what it fetched is kept for the next start."""
-        return self._sources.cancel(str(key))
-
-    @in_a_sentence
-    def push_checkpoint(self, checkpoint_id: str, target: str) -> str:
-        """Publish a checkpoint to the Hub, a folder or a bucket; where it can be pulled from."""
-        return self._sources.push(str(checkpoint_id), target)
 
     # Starts
 

@@ -44,7 +44,7 @@
         if (names.includes(action)) this[action]();
       });
       WMPO.keys.use(["models"], Object.fromEntries(names.map((name) => [name, () => this.press(name)])));
-      WMPO.mountSources(this.find(".sources"), props.sources, server, (record) => this.added(record));
+      WMPO.mountSources(this.find(".sources"), props, server, (record) => this.added(record));
       this.offer().then(() => {
         this.wake = WMPO.every(
           element,

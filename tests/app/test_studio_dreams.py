@@ -162,14 +162,6 @@ def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
     studio = make_studio(public=True)
     with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 9"):
         studio.open_dream(settings | {"denoising_steps": 9})
-    with pytest.raises(ValueError, match="a public studio takes no paths"):
-        studio.register_checkpoint("mine", str(tmp_path))
-
-
-def test_a_local_checkpoint_can_be_registered(studio: Studio, tmp_path: Path) -> None:
-    mine = make_checkpoint(tmp_path / "mine", {"role": "reward_model"})
-    assert studio.register_checkpoint("mine", str(mine))["id"] == "local/mine"
-    assert "local/mine" in [record["id"] for record in studio.list_checkpoints()]
 
 
 def test_without_a_demo_folder_the_studio_opens_empty(
