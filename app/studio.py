@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from app.adopting import Adopting
-from app.catalogue import describe_together, summary
+from app.catalogue import describe_together, summary, task_of
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
@@ -27,6 +27,7 @@ from app.starts import Starts
 from app.supervisor import Supervisor
 from app.twins import Twins
 from engine.envs.gl import rendering_backend
+from engine.tasks import get_task
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
 from storage.episode_filter import EpisodeFilter
@@ -160,15 +161,18 @@ class Studio:
 
     @in_a_sentence
     def describe_together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
-        """{ok, text} if three checkpoints fit together; a `ValueError` says why they do not."""
+        """{ok, text} and their {task, instruction, horizon} if three checkpoints fit together; a
+        `ValueError` says why they do not."""
         chosen = self._chosen(policy, world_model, reward_model)
-        return {"ok": True, "text": describe_together(*chosen)}
+        text, task = describe_together(*chosen), task_of(chosen, self._starts.task)
+        values = {"task": task.name, "instruction": task.instruction, "horizon": task.horizon}
+        return {"ok": True, "text": text} | values
 
     # Starts
 
-    def list_starts(self) -> list[dict[str, Any]]:
-        """The shipped start frames: {start_id, label, image}."""
-        return self._starts.shipped()
+    def list_starts(self, task: str | None = None) -> list[dict[str, Any]]:
+        """The shipped start frames, if they are of the task: {start_id, label, image}."""
+        return self._starts.shipped(get_task(task) if task else None)
 
     def add_upload(self, image: np.ndarray) -> int:
         """Make an uploaded image, uint8 [h, w, 3], a start; its (negative) start id."""
@@ -180,15 +184,18 @@ class Studio:
 
     @in_a_sentence
     def starts(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{pool, offset?, limit?} -> {pool, total, offset, starts: [{start_id, label, image}],
-        missing}, rendered as they are asked for."""
-        values = check_names(query, allowed=("pool", "offset", "limit"), required=("pool",))
+        """{pool, offset?, limit?, task?} -> {pool, total, offset, starts: [{start_id, label,
+        image}], missing}, rendered as they are asked for."""
+        values = check_names(query, allowed=("pool", "offset", "limit", "task"), required=("pool",))
         offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
         limit = check_integer("limit", values.get("limit", 24), 1, 64)
-        return self._starts.pool(str(values["pool"]), offset=offset, limit=limit)
+        task = get_task(str(values["task"])) if values.get("task") else None
+        return self._starts.pool(str(values["pool"]), offset=offset, limit=limit, task=task)
 
-    def start_warning(self, start_id: int) -> str:
-        """Empty, or a sentence if an uploaded image is unlike what the models have seen."""
+    def start_warning(self, start_id: int, task: str = "") -> str:
+        """Empty, or a sentence if an uploaded image is unlike what models of the task have seen."""
+        if task not in ("", self._starts.task.name):
+            return ""  # nothing is known of what they have seen
         return self._starts.warning(check_integer("start_id", start_id, -(2**53), 2**31))
 
     # Dreams: those that are one question and one answer are bound in the constructor.
