@@ -103,7 +103,7 @@ class Adopting:
         if not folder.is_absolute() or not folder.exists():
             raise ValueError(f"there is no checkpoint directory {folder}")
         if (folder / MANIFEST).is_file():
-            return [self._try_out(folder, name, values.get("download"))]
+            return [self._try_out(folder, name, str(values.get("download") or ""))]
         options = {option: values[option] for option in JOB_OPTIONS if values.get(option)}
         if "trial_megabytes" in values:
             options["trial_megabytes"] = values["trial_megabytes"]
@@ -157,15 +157,20 @@ class Adopting:
             begun.append(self._of_run(self._cabinet.runs.get(run_id)))
         return begun
 
-    def _try_out(self, folder: Path, name: str, download: object) -> dict[str, Any]:
-        name = name or folder.resolve().name
+    def _try_out(self, folder: Path, name: str, download: str) -> dict[str, Any]:
+        name = name or (self._source_name(download) if download else folder.resolve().name)
         trial = _Trial(name=checked_name(name))
         with self._lock:
             self._trials[trial.id] = trial
         add = self._add_download if download else self._add_local
-        future = self._pool.submit(self._run, trial, lambda: add(name, folder, str(download)))
+        future = self._pool.submit(self._run, trial, lambda: add(name, folder, download))
         future.add_done_callback(_log_defect)
         return _of_trial(trial)
+
+    def _source_name(self, download: str) -> str:
+        """What a source calls itself: the last name in it, without a revision."""
+        source = self._cabinet.downloads.status(download).source
+        return Path(source.partition("@")[0]).name
 
     def _run(self, trial: _Trial, add: Callable[[], Checkpoint]) -> None:
         trial.state = "running"

@@ -42,23 +42,27 @@
     Object.fromEntries([...new FormData(form)].filter(([, value]) => value !== "").map(([key, value]) => [key, value]));
 
   class Sources {
-    constructor(place, props, server, onAdd) {
-      Object.assign(this, { place, server, onAdd, rows: new Map(), live: false, begun: new Set() });
+    constructor(place, added, props, server, onAdd) {
+      Object.assign(this, { added, server, onAdd, rows: new Map(), live: false, begun: new Set() });
       WMPO.fill(
         place,
         WMPO.html`<section class="card" aria-label="Add a checkpoint"><h3>Add a checkpoint</h3>
-          ${props.sources.map((kind) => forms[kind](props.source_options))}</section>
-          <section class="card added" aria-label="Added lately"><h3>Added lately</h3>
-            <p class="empty small"><b>Nothing yet</b>What you add is followed here.</p><ul></ul></section>`,
+          ${props.sources.map((kind) => forms[kind](props.source_options))}</section>`,
       );
-      this.list = place.querySelector(".added ul");
+      WMPO.fill(
+        added,
+        WMPO.html`<h3>Added lately</h3>
+          <p class="empty small"><b>Nothing yet</b>What you add is followed here.</p><ul></ul>`,
+      );
+      this.list = added.querySelector("ul");
       place.addEventListener("submit", (event) => {
         event.preventDefault();
         if (event.target.matches(".folder")) this.adopt(event.target, filled(event.target));
         else this.plan(event.target);
       });
       place.addEventListener("change", (event) => this.change(event.target.closest("form")));
-      place.addEventListener("click", (event) => this.click(event.target.closest("button[data-act]")));
+      for (const part of [place, added])
+        part.addEventListener("click", (event) => this.click(event.target.closest("button[data-act]")));
       this.wake = WMPO.every(
         place,
         () => (this.live ? 700 : 6000),
@@ -124,8 +128,10 @@
         cancel: ["control_adoption", { run: row?.record.id, control: "cancel" }],
         again: ["control_adoption", { run: row?.record.id, control: "run" }],
       };
-      if (act === "adopt") await this.adopt(place, { download: row.record.key, task: row.record.task });
-      else if ((await this.ask(place, ...calls[act])) && act === "start") place.querySelector(".planned").hidden = true;
+      if (act === "adopt") {
+        const { key: download, task } = row.record;
+        await this.adopt(place, { download, task, name: place.querySelector(".as").value });
+      } else if ((await this.ask(place, ...calls[act])) && act === "start") place.querySelector(".planned").hidden = true;
       this.wake();
     }
 
@@ -134,7 +140,7 @@
       if (!answer) return;
       const downloads = answer.downloads.slice(0, MOST).map((record) => ({ ...record, id: `download ${record.key}` }));
       const records = [...downloads, ...answer.adoptions.slice(0, MOST)];
-      this.place.querySelector(".added .empty").hidden = records.length > 0;
+      this.added.querySelector(".empty").hidden = records.length > 0;
       this.live = records.some(({ state }) => LIVE.includes(state));
       const shown = new Set(records.map(({ id }) => id));
       for (const [id, row] of this.rows) {
@@ -142,7 +148,11 @@
         row.element.remove();
         this.rows.delete(id);
       }
-      records.forEach((record) => this.show(record));
+      records.forEach((record, index) => {
+        const { element } = this.show(record);
+        const there = this.list.children[index];
+        if (there !== element) this.list.insertBefore(element, there ?? null);
+      });
       for (const { id, checkpoint, role } of answer.adoptions) {
         if (!checkpoint || !this.begun.delete(id)) continue;
         this.onAdd({ id: checkpoint, role });
@@ -179,6 +189,8 @@
         choose: Boolean(record.checkpoint),
       };
       for (const button of row.element.querySelectorAll("[data-act]")) button.hidden = !acts[button.dataset.act];
+      find(".as").hidden = !acts.adopt;
+      return row;
     }
 
     row(record) {
@@ -192,22 +204,23 @@
           <span class="mute small">${record.key ? "download" : (record.role ?? "").replaceAll("_", " ")}</span>
           <div class="bar" role="progressbar" aria-label="Progress of ${title}" hidden><i></i></div>
           <span class="mono mute small amount" role="status"></span><p class="bad small error" role="alert"></p>
-          <p class="said"></p>
-          <div class="row">${Object.entries(words).map(
+          <p class="said" role="alert"></p>
+          <div class="row"><input type="text" class="as" aria-label="Name" placeholder="name in the catalogue"
+            maxlength="64" autocomplete="off" hidden>${Object.entries(words).map(
             ([act, text]) => WMPO.html`<button type="button" data-act="${act}" hidden
               ${WMPO.raw(act === "start" ? `data-key="${WMPO.escape(record.key)}"` : "")}>${text}</button>`,
           )}</div>`,
       );
-      this.list.append(element);
       const row = { element, record };
       this.rows.set(record.id, row);
       return row;
     }
   }
 
-  /** Show the forms, if any is open here; `onAdd` gets {id, role} of what joined the catalogue. */
-  WMPO.mountSources = (place, props, server, onAdd) => {
-    place.hidden = !props.sources.length;
-    if (props.sources.length) new Sources(place, props, server, onAdd);
+  /** Show the forms, if any is open here, and in `added` what was begun; `onAdd` gets {id, role} of
+   * what joined the catalogue. */
+  WMPO.mountSources = (place, added, props, server, onAdd) => {
+    place.hidden = added.hidden = !props.sources.length;
+    if (props.sources.length) new Sources(place, added, props, server, onAdd);
   };
 })();

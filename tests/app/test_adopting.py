@@ -11,7 +11,7 @@ import pytest
 from app.studio import Studio
 from storage.official import PARTS
 from tests.app.conftest import CONFIGS, make_checkpoint
-from tests.storage.source_server import SourceServer
+from tests.storage.source_server import Repository, SourceServer
 
 PATIENCE = 60.0
 
@@ -108,6 +108,8 @@ def test_a_download_in_our_format_keeps_where_it_came_from(
     key = studio.plan_download({"source": f"{server.url}/model/"})["key"]
     studio.start_download(key)
     studio.cabinet.downloads.wait(key)
+    studio.adopt_checkpoint({"download": key})
+    assert ended(studio)["checkpoint"] == "hub/model"
     studio.adopt_checkpoint({"download": key, "name": "theirs"})
     assert ended(studio)["checkpoint"] == "hub/theirs"
     [record] = [r for r in studio.list_checkpoints() if r["id"] == "hub/theirs"]
@@ -142,6 +144,27 @@ def test_of_a_release_one_of_each_role_is_adopted(studio: Studio, tmp_path: Path
     assert {config["task"] for config in begun.values()} == {"square"}
     names = [record["id"] for record in studio.adoptions()]
     assert any(name.startswith("square-policy-128-") for name in names)
+
+
+def test_the_parts_of_a_download_are_adopted(
+    make_studio: Callable[..., Studio], server: SourceServer
+) -> None:
+    server.repositories["a/wmpo"] = Repository()
+    server.repositories["a/wmpo"].commit(
+        {
+            "checkpoint_files/SFT_models/coffee/config.json": b"{}",
+            "checkpoint_files/reward_models/videomae_coffee.pth": b"weights",
+            "checkpoint_files/reward_models/videomae_square.pth": b"weights",
+        }
+    )
+    studio = make_studio(rules=server.rules)
+    parts = ["policy", "reward_model"]
+    plan = studio.plan_download({"source": "a/wmpo", "task": "coffee", "parts": parts})
+    studio.start_download(plan["key"])
+    assert studio.cabinet.downloads.wait(plan["key"]).state == "complete"
+    begun = queued(studio, {"download": plan["key"], "task": "coffee"})
+    assert begun.keys() == {"policy", "reward_model"}
+    assert begun["reward_model"]["source"].endswith("reward_models/videomae_coffee.pth")
 
 
 def test_one_part_of_a_release_can_be_named(studio: Studio, tmp_path: Path) -> None:

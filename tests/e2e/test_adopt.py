@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.engine.released.official import write_release
+from tests.storage.source_server import SourceServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -44,6 +45,7 @@ def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
     models.wait_for_url(re.compile("/imagine"))
     expect(models.get_by_text("compatible · 64 px · 7-D actions · K 8")).to_be_visible()
     expect(models.get_by_text("No start frames of coffee here")).to_be_visible()
+    expect(models.get_by_text("choose a start, or upload an image")).to_be_visible()
     expect(models.get_by_label("Instruction")).to_have_value("coffee")
     expect(models.get_by_label("Horizon")).to_have_value("256")
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
@@ -73,3 +75,18 @@ def test_a_source_that_names_none_is_refused_in_place(models: Page) -> None:
     models.get_by_label("Source").fill("file:///etc/passwd")
     models.get_by_role("button", name="Plan the download").click()
     expect(models.get_by_text(re.compile("is not a source: folder:NAME"))).to_be_visible()
+
+
+def test_a_download_is_planned_fetched_and_offered_for_adoption(
+    models: Page, web: SourceServer, demo: Path
+) -> None:
+    source = next(path.parent for path in demo.glob("checkpoints/*reward*/manifest.json"))
+    web.files = {f"/judge/{path.name}": path.read_bytes() for path in source.iterdir()}
+    models.get_by_label("Source").fill(f"{web.url}/judge/")
+    models.get_by_role("button", name="Plan the download").click()
+    expect(models.get_by_text(re.compile(r"4 files, .* to fetch"))).to_be_visible()
+    models.get_by_role("button", name="Download", exact=True).press("Enter")
+    row = models.locator(".added li", has_text=web.url)
+    expect(row.get_by_text("complete")).to_be_visible()
+    expect(row.get_by_role("button", name="Adopt")).to_be_enabled()
+    expect(row.get_by_role("textbox", name="Name")).to_be_editable()
