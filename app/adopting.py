@@ -152,7 +152,7 @@ class Adopting:
             config = dict(options) | {"role": role_of(part), "source": str(source), "task": task}
             if role_of(part) == "world_model" and "autoencoder" in found:
                 config.setdefault("autoencoder", str(found["autoencoder"]))
-            label = "-".join(filter(None, (name or task, part if len(wanted) > 1 else "")))
+            label = name if name and len(wanted) == 1 else f"{name or task}-{part}"
             run_id = self._launcher.start(JOB, config, name=label.replace("_", "-"))
             begun.append(self._of_run(self._cabinet.runs.get(run_id)))
         return begun
