@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tasks import Task
+from engine.tasks import TASKS, Task
 from storage.checkpoints import Checkpoint
 
 
@@ -75,6 +75,12 @@ def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoi
         action_dim=_number(policy, policy.config, "action_dim"),
         chunk_size=_number(policy, policy.config, "chunk_size"),
     )
+
+
+def task_of(chosen: Iterable[Checkpoint], default: Task) -> Task:
+    """The task that checkpoints were made for: of the first whose card names one we know."""
+    named = (TASKS.get(_task(checkpoint.card)) for checkpoint in chosen)
+    return next((task for task in named if task is not None), default)
 
 
 def describe_together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.catalogue import together
+from app.catalogue import Together, task_of, together
 from app.checks import (
     check_choice,
     check_flag,
@@ -192,7 +192,8 @@ class Imagining:
         """{token} -> {dream, node, exact}: the dream, imagined again and paused at its end."""
         record = read_token(check_names(query, allowed=("token",), required=("token",))["token"])
         chosen = [self._by_hash(role, record[role]) for role in REQUIRED]
-        chunk_size = together(*chosen).chunk_size
+        common = together(*chosen)
+        chunk_size = common.chunk_size
         task = get_task(str(record["task"]))
         origin = read_origin(record.get("origin"))
         settings = DreamSettings(
@@ -200,7 +201,7 @@ class Imagining:
             world_model=chosen[1],
             reward_model=chosen[2],
             task=task,
-            start=self._recorded_start(record, task, origin),
+            start=self._recorded_start(record, task, origin, common),
             start_id=check_integer("start_id", record["start_id"], -(2**53), 2**31),
             member=check_integer("member", record["member"], 0, 2**31),
             horizon=_whole_chunks(record["horizon"], task, chunk_size),
@@ -224,8 +225,10 @@ class Imagining:
         values = check_names(settings, allowed=(*REQUIRED, *OPTIONAL), required=REQUIRED)
         get = self._cabinet.checkpoints.get
         chosen = [get(values[role]) for role in REQUIRED]
-        chunk_size = together(*chosen).chunk_size
-        task, start_id, start, origin = self._start(values)
+        common = together(*chosen)
+        chunk_size = common.chunk_size
+        task = task_of(chosen, self._starts.task)
+        task, start_id, start, origin = self._start(values, task, common)
         return DreamSettings(
             policy=chosen[0],
             world_model=chosen[1],
@@ -270,7 +273,7 @@ class Imagining:
             ) from error
 
     def _recorded_start(
-        self, record: Mapping[str, Any], task: Task, origin: Origin | None
+        self, record: Mapping[str, Any], task: Task, origin: Origin | None, common: Together
     ) -> npt.NDArray[np.uint8]:
         """The very frame that a replay record names by its hash."""
         digest = str(record["start_sha256"])
@@ -286,7 +289,7 @@ class Imagining:
                 ) from error
         else:
             start_id = check_integer("start_id", record["start_id"], -(2**53), 2**31)
-            frame = self._starts.frame(task, start_id)
+            frame = self._starts.frame(task, start_id, common.image_size)
         if start_hash(frame) != digest:
             raise ValueError(
                 "the start frame of this dream looks different here, so it would not come out the "
@@ -295,15 +298,17 @@ class Imagining:
         return frame
 
     def _start(
-        self, values: Mapping[str, Any]
+        self, values: Mapping[str, Any], task: Task, common: Together
     ) -> tuple[Task, int, npt.NDArray[np.uint8], Origin | None]:
-        """(task, start id, first frame, origin) of the settings of a new dream."""
+        """(task, start id, first frame, origin) of the settings of a new dream.
+
+        `task` is that of the models; a dream from a stored episode goes on with the episode's.
+        """
         if values.get("from") is None:
             if "start_id" not in values:
-                raise ValueError("start_id is missing")
-            task = self._starts.task
+                raise ValueError("start_id is missing: choose a start, or upload an image")
             start_id = check_integer("start_id", values["start_id"], -(2**53), 2**31)
-            return task, start_id, self._starts.frame(task, start_id), None
+            return task, start_id, self._starts.frame(task, start_id, common.image_size), None
         source = check_names(values["from"], allowed=("episode", "frame"), required=("episode",))
         episode = self._cabinet.trajectories.get(str(source["episode"]))
         last = len(episode.frames) - 1

@@ -53,22 +53,25 @@ class Launcher:
         self._starts = starts
         self._public = public
 
-    def start(self, job: object, values: object) -> str:
+    def start(self, job: object, values: object, *, name: str = "") -> str:
         """Queue a run; its id. Checkpoints may be named by catalogue id.
+
+        Args:
+            name: what its id begins with, in place of the job.
 
         Raises:
             ValueError: unknown job, option or checkpoint, a value out of range, a full disk, or
                 more than a public studio allows.
         """
-        name = check_choice("job", job, PUBLIC_JOBS if self._public else JOBS)
+        chosen = check_choice("job", job, PUBLIC_JOBS if self._public else JOBS)
         if not isinstance(values, Mapping):
             raise ValueError("the options of a run must be an object with named values")
-        config = job_config(name, self._resolved(values)).to_dict()
+        config = job_config(chosen, self._resolved(values)).to_dict()
         if "starts" in config and not config["starts"] and self._starts.is_file():
             config["starts"] = str(self._starts)
         self._check_room(config)
-        run_id = f"{name}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        return self._supervisor.submit(run_id, name, config).id
+        run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        return self._supervisor.submit(run_id, chosen, config).id
 
     def all(self) -> list[dict[str, Any]]:
         """Every run, newest first."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.catalogue import compatibility, summary
+from app.catalogue import compatibility, summary, task_of
 from app.checks import check_integer
 from app.lineage import details
 from app.loader import Loader, Three
@@ -17,7 +17,7 @@ class Slots:
     """Three slots: a policy, a world model and a reward model.
 
     Args:
-        task: its judge and horizon fix what is planned and timed.
+        task: of checkpoints that name none; its judge and horizon fix what is planned and timed.
     """
 
     def __init__(
@@ -48,8 +48,9 @@ class Slots:
         The values of `engine.planner.MemoryPlan`, and as `checks` what the three agree on.
         """
         chosen = self._chosen(policy, world_model, reward_model)
-        plan = self._loader.plan(chosen, rows=self._rows(batch), horizon=self._task.horizon)
-        return plan | {"checks": compatibility(*chosen, self._task)}
+        task = task_of(chosen, self._task)
+        plan = self._loader.plan(chosen, rows=self._rows(batch), horizon=task.horizon)
+        return plan | {"checks": compatibility(*chosen, task)}
 
     def load(
         self,
@@ -66,9 +67,8 @@ class Slots:
             as_proposed: if they do not fit, load them as the memory plan proposes.
         """
         chosen = self._chosen(policy, world_model, reward_model)
-        return self._loader.load(
-            chosen, self._task, rows=self._rows(batch), as_proposed=as_proposed
-        )
+        task = task_of(chosen, self._task)
+        return self._loader.load(chosen, task, rows=self._rows(batch), as_proposed=as_proposed)
 
     def unload(self, checkpoint_ids: list[str]) -> dict[str, Any]:
         """Take models out of memory; the status then. Not on a public studio."""

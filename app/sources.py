@@ -1,19 +1,33 @@
 """Checkpoints from elsewhere, as the screen wants them: planned, fetched, followed, published."""
 
 import dataclasses
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from app.catalogue import summary
 from app.checks import check_names, check_text
 from storage.cabinet import Cabinet
 from storage.downloads import Download
 from storage.hub import login
 from storage.official import PARTS
 from storage.plans import size_words
-from storage.publishing import push
+from storage.publishing import pull, push
 from storage.sources import LONGEST, Rules
 
 CLOSED = "a public studio fetches and publishes nothing: choose from the catalogue"
+
+
+def gate(folder: Path) -> None:
+    """Let a checkpoint of our format through all steps of the gate, the trial in the sandbox too.
+
+    Raises:
+        ValueError: it is refused, with the reason.
+    """
+    verdict = import_module("engine.trial").check_model(folder)  # all of torch
+    if not verdict.accepted:
+        raise ValueError(verdict.sentence)
 
 
 class Sources:
@@ -21,18 +35,24 @@ class Sources:
 
     Args:
         rules: where foreign checkpoints may come from.
+        check: the gate for folders in our format; raises a `ValueError` on one that is refused.
     """
 
-    def __init__(self, cabinet: Cabinet, *, rules: Rules, public: bool) -> None:
-        self._cabinet, self._rules, self._public = cabinet, rules, public
+    def __init__(
+        self, cabinet: Cabinet, *, rules: Rules, public: bool, check: Callable[[Path], None] = gate
+    ) -> None:
+        self._cabinet, self._rules, self._public, self._check = cabinet, rules, public, check
 
     def register_folder(self, name: str, directory: str) -> str:
-        """Make a local folder a source; its text, `folder:NAME`."""
+        """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
         self._refuse_in_public()
-        return self._cabinet.downloads.register_folder(name, Path(directory))
+        return self._cabinet.downloads.register_folder(str(name), Path(str(directory)))
 
     def plan(self, query: object) -> dict[str, Any]:
-        """{source, task, parts} -> what would be fetched, and whether it fits on the disk."""
+        """{source, task?, parts?} -> what would be fetched, and whether it fits on the disk.
+
+        {key, source, revision, task, files, bytes, needed, fits, text}
+        """
         self._refuse_in_public()
         values = check_names(query, allowed=("source", "task", "parts"), required=("source",))
         parts = values.get("parts") or []
@@ -63,24 +83,39 @@ class Sources:
     def start(self, key: str) -> dict[str, Any]:
         """Begin a planned download, or go on with one; what `all` says of it."""
         self._refuse_in_public()
-        return _record(self._cabinet.downloads.start(key))
+        return _record(self._cabinet.downloads.start(str(key)))
 
     def all(self) -> list[dict[str, Any]]:
-        """Every download, the one that changed last first."""
+        """Every download, the one that changed last first: {key, state, done, bytes, rate, …}."""
         self._refuse_in_public()
         return [_record(download) for download in self._cabinet.downloads.all()]
 
     def cancel(self, key: str) -> dict[str, Any]:
-        """Ask a download to end; what it fetched is kept."""
+        """Ask a download to end; what it fetched is kept for the next start."""
         self._refuse_in_public()
-        return _record(self._cabinet.downloads.cancel(key))
+        return _record(self._cabinet.downloads.cancel(str(key)))
 
     def push(self, checkpoint_id: str, target: str) -> str:
-        """Publish a checkpoint of the catalogue; where it can be pulled from."""
+        """Publish a checkpoint to the Hub, a folder or a bucket; where it can be pulled from."""
         self._refuse_in_public()
-        checkpoint = self._cabinet.checkpoints.get(checkpoint_id)
+        checkpoint = self._cabinet.checkpoints.get(str(checkpoint_id))
         place = check_text("target", target, LONGEST).strip()
         return push(checkpoint.directory, place, rules=self._rules, token=login())
+
+    def pull(self, source: str, name: str) -> dict[str, Any]:
+        """Fetch a checkpoint of our format, let it through the gate, and add it as `hub/NAME`.
+
+        Waits for all of that; its record.
+        """
+        self._refuse_in_public()
+        found = pull(
+            check_text("source", source, LONGEST).strip(),
+            check_text("name", name, 64).strip(),
+            downloads=self._cabinet.downloads,
+            catalogue=self._cabinet.checkpoints,
+            check=self._check,
+        )
+        return summary(found)
 
     def _refuse_in_public(self) -> None:
         if self._public:

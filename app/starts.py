@@ -19,6 +19,7 @@ from engine.tasks import POOLS, Task, get_task
 Frame = npt.NDArray[np.uint8]
 
 SMALLEST, LARGEST = 16, 4096  # sides of an uploaded image, in pixels
+KEPT_SIDE = 512  # an upload is kept up to this size: which models will see it is not known yet
 PICTURES = "pictures"  # where frames that no start id of the task gives are kept, by their hash
 
 
@@ -46,14 +47,18 @@ class Starts:
         """The task of the shipped starts."""
         return self._task
 
-    def shipped(self) -> list[dict[str, Any]]:
-        """The shipped starts: {start_id, label, image}, image a PNG data URI."""
-        return list(self._listed)
+    def shipped(self, task: Task | None = None) -> list[dict[str, Any]]:
+        """The shipped starts: {start_id, label, image}, image a PNG data URI; none of other tasks
+        than theirs."""
+        return list(self._listed) if task in (None, self._task) else []
 
-    def pool(self, pool: str, *, offset: int, limit: int) -> dict[str, Any]:
-        """A page of a pool: {pool, total, offset, starts, missing}.
+    def pool(
+        self, pool: str, *, offset: int, limit: int, task: Task | None = None
+    ) -> dict[str, Any]:
+        """A page of a pool of a task, by default that of the shipped starts:
+        {pool, total, offset, starts, missing}.
 
-        Without the simulator only starts that are shipped or were rendered before are there, and
+        Without a simulator only starts that are shipped or were rendered before are there, and
         `missing` says so in a sentence.
 
         Raises:
@@ -61,10 +66,10 @@ class Starts:
         """
         if pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}, not {pool!r}")
-        ids = POOLS[pool]
-        missing = self._simulator.missing
+        ids, task = POOLS[pool], task or self._task
+        missing = self._missing(task)
         if missing:
-            known = [start_id for start_id in self._known_ids() if start_id in ids]
+            known = [start_id for start_id in self._known_ids(task) if start_id in ids]
             page, total = known[offset : offset + limit], len(known)
         else:
             page, total = list(ids[offset : offset + limit]), len(ids)
@@ -72,19 +77,21 @@ class Starts:
             "pool": pool,
             "total": total,
             "offset": offset,
-            "starts": [_listed(start_id, self.frame(self._task, start_id)) for start_id in page],
+            "starts": [_listed(start_id, self.frame(task, start_id)) for start_id in page],
             "missing": missing,
         }
 
     def add_upload(self, image: object) -> int:
-        """Keep the middle square of an image at the task's size; its (negative) start id.
+        """Keep the middle square of an image; its (negative) start id.
 
-        The id is a hash of the pixels: the same image is the same start.
+        The id is a hash of the pixels: the same image is the same start. Models see it at their
+        own size, which `frame` is told.
 
         Raises:
             ValueError: not an image, or one too small or too large.
         """
-        return self.keep(fit(_as_frame(image), self._task.image_size))
+        frame = _as_frame(image)
+        return self.keep(fit(frame, min(*frame.shape[:2], KEPT_SIDE)))
 
     def keep(self, frame: Frame) -> int:
         """Keep any frame as a start, for good; its (negative) start id."""
@@ -103,8 +110,7 @@ class Starts:
             return ""
         usual = self._usual_distance
         others = np.stack(list(self._frames.values())).astype(np.float32)
-        if others.shape[1:] != frame.shape:
-            return ""
+        frame = _at_side(frame, others.shape[1])
         distance = float(_distances(others, frame).min())
         if distance <= 2 * usual:
             return ""
@@ -123,21 +129,22 @@ class Starts:
         path = self._rendered(task, start_id)
         return _read_png(path) if path.is_file() else None
 
-    def frame(self, task: Task, start_id: int) -> Frame:
+    def frame(self, task: Task, start_id: int, side: int | None = None) -> Frame:
         """The first frame of a start, rendered where need be.
 
+        Args:
+            side: of what the models see, in pixels; a kept picture is fitted to it.
+
         Raises:
-            ValueError: an upload that is gone, or no simulator on this machine.
+            ValueError: an upload that is gone, or no simulator of the task on this machine.
         """
         known = self.known(task, start_id)
         if known is not None:
-            return known
+            return known if start_id >= 0 else _at_side(known, side or task.image_size)
         if start_id < 0:
             raise ValueError("the uploaded image is gone: upload it again")
-        if self._simulator.missing:
-            raise ValueError(
-                f"start {start_id} is not among the shipped ones, and {self._simulator.missing}"
-            )
+        if missing := self._missing(task):
+            raise ValueError(f"start {start_id} is not among the shipped ones, and {missing}")
         with self._rendering:
             frame = self._simulator.frame(task, start_id)
             _write_png(self._rendered(task, start_id), frame)
@@ -153,9 +160,15 @@ class Starts:
     def _rendered(self, task: Task, start_id: int) -> Path:
         return self._kept / task.name / f"{start_id}.png"
 
-    def _known_ids(self) -> list[int]:
-        rendered = [int(path.stem) for path in (self._kept / self._task.name).glob("*.png")]
-        return sorted({*self._frames, *rendered})
+    def _missing(self, task: Task) -> str:
+        """Empty when starts of a task can be rendered, else one sentence."""
+        if not task.env:
+            return f"there is no simulator of {task.name} here: upload an image to start from"
+        return self._simulator.missing
+
+    def _known_ids(self, task: Task) -> list[int]:
+        rendered = [int(path.stem) for path in (self._kept / task.name).glob("*.png")]
+        return sorted({*rendered, *(self._frames if task == self._task else ())})
 
     @functools.cached_property
     def _usual_distance(self) -> float:
@@ -166,6 +179,11 @@ class Starts:
             for number, frame in enumerate(frames)
         ]
         return float(max(nearest))
+
+
+def _at_side(frame: Frame, side: int) -> Frame:
+    """A square picture at a size in pixels; as it is where it has that size."""
+    return frame if frame.shape[:2] == (side, side) else fit(frame, side)
 
 
 def _distances(frames: npt.NDArray[np.float32], frame: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

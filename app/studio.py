@@ -8,7 +8,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from app.catalogue import describe_together, summary
+from app.adopting import Adopting
+from app.catalogue import describe_together, summary, task_of
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
@@ -21,11 +22,12 @@ from app.loader import Loader
 from app.models import Models
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
-from app.sources import Sources
+from app.sources import Sources, gate
 from app.starts import Starts
 from app.supervisor import Supervisor
 from app.twins import Twins
 from engine.envs.gl import rendering_backend
+from engine.tasks import get_task
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
 from storage.episode_filter import EpisodeFilter
@@ -62,6 +64,7 @@ class Studio:
         public: on a Space: caps, labels into the guest pool, no paths.
         supervise: start the supervisor's rounds; tests that drive them themselves do not.
         rules: where foreign checkpoints may come from.
+        check: the gate for foreign folders in our format; `ValueError` on one that is refused.
     """
 
     def __init__(
@@ -74,12 +77,12 @@ class Studio:
         simulator: Simulator | None = None,
         supervise: bool = True,
         rules: Rules = DEFAULT_RULES,
+        check: Callable[[Path], None] = gate,
     ) -> None:
         demo = demo.resolve()  # workers are told absolute paths
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        self._sources = Sources(self.cabinet, rules=rules, public=public)
         self._dreams = Dreams(models)
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
@@ -117,6 +120,17 @@ class Studio:
             starts=demo / "starts.npz",
             public=public,
         )
+        sources = Sources(self.cabinet, rules=rules, public=public, check=check)
+        self.register_folder = in_a_sentence(sources.register_folder)
+        self.plan_download = in_a_sentence(sources.plan)
+        self.start_download = in_a_sentence(sources.start)
+        self.downloads = sources.all
+        self.cancel_download = in_a_sentence(sources.cancel)
+        self.push_checkpoint = in_a_sentence(sources.push)
+        self.pull_checkpoint = in_a_sentence(sources.pull)
+        self._adopting = Adopting(self.cabinet, self._runs, public=public, check=check)
+        self.adopt_checkpoint = in_a_sentence(self._adopting.adopt)
+        self.adoptions = self._adopting.all
         if supervise:
             self.supervisor.begin()
 
@@ -125,6 +139,7 @@ class Studio:
         self._dreams.close()
         self._simulator.close()
         self.supervisor.close()
+        self._adopting.close()
         self.cabinet.close()
 
     def warm_up(self) -> None:
@@ -146,53 +161,18 @@ class Studio:
 
     @in_a_sentence
     def describe_together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
-        """{ok, text} if three checkpoints fit together; a `ValueError` says why they do not."""
+        """{ok, text} and their {task, instruction, horizon} if three checkpoints fit together; a
+        `ValueError` says why they do not."""
         chosen = self._chosen(policy, world_model, reward_model)
-        return {"ok": True, "text": describe_together(*chosen)}
-
-    @in_a_sentence
-    def register_checkpoint(self, name: str, directory: str) -> dict[str, Any]:
-        """Add a local checkpoint directory to the catalogue; not on a public studio."""
-        if self.public:
-            raise ValueError("a public studio takes no paths: choose from the catalogue")
-        return summary(self.cabinet.checkpoints.register(name, Path(directory)))
-
-    # Checkpoints from elsewhere
-
-    @in_a_sentence
-    def register_folder(self, name: str, directory: str) -> str:
-        """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
-        return self._sources.register_folder(str(name), str(directory))
-
-    @in_a_sentence
-    def plan_download(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{source, task, parts} -> {key, source, revision, files, bytes, needed, fits, text}."""
-        return self._sources.plan(query)
-
-    @in_a_sentence
-    def start_download(self, key: str) -> dict[str, Any]:
-        """Begin or go on with a planned download; {key, state, done, bytes, rate, …}."""
-        return self._sources.start(str(key))
-
-    def downloads(self) -> list[dict[str, Any]]:
-        """Every download as it stands, the one that changed last first."""
-        return self._sources.all()
-
-    @in_a_sentence
-    def cancel_download(self, key: str) -> dict[str, Any]:
-        """Ask a download to end; what it fetched is kept for the next start."""
-        return self._sources.cancel(str(key))
-
-    @in_a_sentence
-    def push_checkpoint(self, checkpoint_id: str, target: str) -> str:
-        """Publish a checkpoint to the Hub, a folder or a bucket; where it can be pulled from."""
-        return self._sources.push(str(checkpoint_id), target)
+        text, task = describe_together(*chosen), task_of(chosen, self._starts.task)
+        values = {"task": task.name, "instruction": task.instruction, "horizon": task.horizon}
+        return {"ok": True, "text": text} | values
 
     # Starts
 
-    def list_starts(self) -> list[dict[str, Any]]:
-        """The shipped start frames: {start_id, label, image}."""
-        return self._starts.shipped()
+    def list_starts(self, task: str | None = None) -> list[dict[str, Any]]:
+        """The shipped start frames, if they are of the task: {start_id, label, image}."""
+        return self._starts.shipped(get_task(task) if task else None)
 
     def add_upload(self, image: np.ndarray) -> int:
         """Make an uploaded image, uint8 [h, w, 3], a start; its (negative) start id."""
@@ -204,15 +184,18 @@ class Studio:
 
     @in_a_sentence
     def starts(self, query: dict[str, Any]) -> dict[str, Any]:
-        """{pool, offset?, limit?} -> {pool, total, offset, starts: [{start_id, label, image}],
-        missing}, rendered as they are asked for."""
-        values = check_names(query, allowed=("pool", "offset", "limit"), required=("pool",))
+        """{pool, offset?, limit?, task?} -> {pool, total, offset, starts: [{start_id, label,
+        image}], missing}, rendered as they are asked for."""
+        values = check_names(query, allowed=("pool", "offset", "limit", "task"), required=("pool",))
         offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
         limit = check_integer("limit", values.get("limit", 24), 1, 64)
-        return self._starts.pool(str(values["pool"]), offset=offset, limit=limit)
+        task = get_task(str(values["task"])) if values.get("task") else None
+        return self._starts.pool(str(values["pool"]), offset=offset, limit=limit, task=task)
 
-    def start_warning(self, start_id: int) -> str:
-        """Empty, or a sentence if an uploaded image is unlike what the models have seen."""
+    def start_warning(self, start_id: int, task: str = "") -> str:
+        """Empty, or a sentence if an uploaded image is unlike what models of the task have seen."""
+        if task not in ("", self._starts.task.name):
+            return ""  # nothing is known of what they have seen
         return self._starts.warning(check_integer("start_id", start_id, -(2**53), 2**31))
 
     # Dreams: those that are one question and one answer are bound in the constructor.

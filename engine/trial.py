@@ -31,14 +31,16 @@ _GB = 1_000_000_000
 # A model in memory is float32, beside the file it is read from; float16 files double.
 _BYTES_A_STORED_BYTE = 5
 _AUTOENCODER_SIDE = 64
+# What loading a model never reads: training state, and what a repository has beside a checkpoint.
+_UNREAD = (STATE, "README.md", ".gitattributes")
 
 
 def check_model(directory: Path, *, limits: Limits = Limits()) -> Verdict:
     """Whether a checkpoint directory is a working model of ours: every file, then one forward pass.
 
     A policy chooses one chunk, a world model dreams one, a reward model judges one window, an
-    autoencoder sees one frame; inputs are fixed, outputs must be finite. Training state is not
-    looked at, because it is not loaded with a model.
+    autoencoder sees one frame; inputs are fixed, outputs must be finite. Training state and a
+    README.md are not looked at, because they are not loaded with a model.
     """
     verdict = Verdict(path=directory, accepted=False)
     try:
@@ -58,7 +60,9 @@ def _files(directory: Path) -> list[Path]:
     others = [
         path
         for path in sorted(directory.rglob("*"))
-        if (path.is_symlink() or not path.is_dir()) and path.name != STATE and path not in weights
+        if (path.is_symlink() or not path.is_dir())
+        and path.name not in _UNREAD
+        and path not in weights
     ]
     return others + weights
 

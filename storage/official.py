@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from storage.listings import RemoteFile
 
@@ -64,6 +65,21 @@ def part_path(path: str, task: str, part: str) -> str:
     """The path of the folder or file that is a part, from that of one of its files."""
     place = PARTS[part].format(task=task).removesuffix("/")
     return path[: path.index(place) + len(place)]
+
+
+def role_of(part: str) -> str:
+    """The role of a checkpoint that is a part: `policy_128` is a policy."""
+    return re.sub(r"_\d+$", "", part)
+
+
+def find_parts(folder: Path, task: str) -> dict[str, Path]:
+    """The parts of a task that a local copy of the release holds, in the order of `PARTS`."""
+    return {
+        part: path
+        for part, place in PARTS.items()
+        for root in (folder / _PREFIX, folder)
+        if (path := root / place.format(task=task)).exists()
+    }
 
 
 def _lies_at(path: str, place: str) -> bool:

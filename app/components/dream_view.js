@@ -200,8 +200,10 @@
       if (state === "stale") return "settings changed: the next run starts a new dream";
       if (state === "failed") return "the dream stopped";
       if (state !== "idle") return "";
-      return WMPO.settings.preview
-        ? "press space: the policy acts from here"
+      if (WMPO.settings.preview) return "press space: the policy acts from here";
+      const { start_id: start, from } = WMPO.settings.values;
+      return start === undefined && from === undefined
+        ? "choose a start, or upload an image"
         : "press space: the simulator draws this start, then the policy acts";
     }
 

@@ -4,7 +4,7 @@
   const PARTS = { policy: "policy", world_model: "world model", reward_model: "reward model", warm_up: "first use" };
   const layout = WMPO.html`<div class="wm models">
     <div class="slots">${ROLES.map((role) => WMPO.html`<section class="card slot" data-role="${role}"></section>`)}</div>
-    <div class="below"><section class="card together" aria-label="Together">
+    <div class="below"><div class="left"><section class="card together" aria-label="Together">
       <div class="between"><h3>Together</h3><label class="row mute">rollouts at once
         <input type="number" class="rows" min="1" max="512" step="1"></label></div>
       <ul class="checks row"></ul><div class="memory"></div>
@@ -17,7 +17,7 @@
         <button data-do="unload">Unload <kbd>u</kbd></button><span class="grow"></span>
         <button data-do="useInTrain">Train with them <kbd>t</kbd></button>
         <button class="primary" data-do="useInImagine">Use together <kbd>i</kbd></button></div>
-    </section><div class="sources"></div></div></div>`;
+    </section><section class="card added" aria-label="Added lately"></section></div><div class="sources"></div></div></div>`;
 
   class Models {
     constructor(element, props, server) {
@@ -44,7 +44,7 @@
         if (names.includes(action)) this[action]();
       });
       WMPO.keys.use(["models"], Object.fromEntries(names.map((name) => [name, () => this.press(name)])));
-      WMPO.mountSources(this.find(".sources"), props.sources, server, (record) => this.added(record));
+      WMPO.mountSources(this.find(".sources"), this.find(".added"), props, server, (record) => this.added(record));
       this.offer().then(() => {
         this.wake = WMPO.every(
           element,

@@ -43,12 +43,15 @@ def dream_player(studio: "Studio", *, defaults: Mapping[str, Any]) -> gr.HTML:
 
 
 def start_picker(studio: "Studio") -> gr.HTML:
-    """Start frames by pool or from a stored episode; its value {own: start} adds an upload."""
+    """Start frames by pool or from a stored episode.
+
+    Its value {own: start} adds an upload, {task: name} shows the starts of another task.
+    """
     return live_panel(
         "mountStarts",
         pools=list(POOLS),
         server_functions=[
-            server_function("shipped", lambda _: {"starts": studio.list_starts()}),
+            server_function("shipped", lambda q: {"starts": studio.list_starts(q.get("task"))}),
             server_function("starts", studio.starts),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],

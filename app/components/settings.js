@@ -26,7 +26,7 @@
 
   class Starts {
     constructor(element, props, server) {
-      Object.assign(this, { element, server, starts: [], offset: 0, total: 0, pool: "shipped" });
+      Object.assign(this, { element, server, starts: [], offset: 0, total: 0, pool: "shipped", task: null });
       WMPO.fill(element, template);
       this.find = (selector) => element.querySelector(selector);
       const menu = this.find(".pool");
@@ -57,9 +57,10 @@
 
     async fetch(first = false) {
       const shipped = this.pool === "shipped";
-      const question = { pool: this.pool, offset: this.offset, limit: PAGE };
-      const answer = await WMPO.ask(this.server, shipped ? "shipped" : "starts", shipped ? {} : question);
-      if (!answer) return;
+      const { task } = this;
+      const question = { pool: this.pool, offset: this.offset, limit: PAGE, task };
+      const answer = await WMPO.ask(this.server, shipped ? "shipped" : "starts", shipped ? { task } : question);
+      if (!answer || task !== this.task) return;
       this.total = shipped ? answer.starts.length : answer.total;
       const own = this.starts.filter((start) => start.own);
       this.starts = [
@@ -67,10 +68,20 @@
         ...(shipped ? answer.starts.slice(this.offset, this.offset + PAGE) : answer.starts),
       ];
       this.find(".missing").textContent = answer.missing
-        ? `Other starts need the simulator: ${answer.missing}.`
+        ? `Starts of other numbers are not at hand: ${answer.missing}.`
         : "";
       this.show();
-      if (first && this.starts.length) this.choose(this.starts[0]);
+      if (!first) return;
+      const same = this.starts.find(({ start_id }) => start_id === this.chosen?.start_id);
+      this.choose(same ?? this.starts[0] ?? { label: "", image: null });
+    }
+
+    /** Other models, another task: its starts, or none; an upload or a stored frame stays. */
+    async follow(task) {
+      if (task === this.task) return;
+      this.task = task;
+      this.offset = 0;
+      await this.fetch(!this.chosen?.own && !this.chosen?.from);
     }
 
     turn(by) {
@@ -93,7 +104,8 @@
         this.find(".starts"),
         this.starts.length
           ? WMPO.html`${this.starts.map(tile)}`
-          : WMPO.html`<p class="empty"><b>No start frames yet</b>Upload an image to begin.</p>`,
+          : WMPO.html`<p class="empty"><b>No start frames${this.task ? ` of ${this.task}` : ""} here</b>Upload an
+            image of the first frame to begin.</p>`,
       );
     }
 
@@ -157,6 +169,9 @@
   WMPO.mountStarts = ({ element, props, server, watch }) => {
     const starts = new Starts(element, props, server);
     WMPO.settings.chooseStart = (text) => starts.type(text);
-    watch("value", () => props.value?.own && starts.add(props.value.own));
+    watch("value", () => {
+      if (props.value?.task) starts.follow(props.value.task);
+      if (props.value?.own) starts.add(props.value.own);
+    });
   };
 })();

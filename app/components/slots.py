@@ -7,7 +7,7 @@ import gradio as gr
 from app.components.calls import Answer, Question, server_function
 from app.components.choices import ROLES
 from app.components.panel import live_panel
-from app.components.sources import source_functions, source_kinds
+from app.components.sources import source_functions, source_kinds, source_options
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -30,6 +30,7 @@ def model_panel(studio: "Studio", *, rows: int) -> gr.HTML:
         "mountModels",
         rows=rows,
         sources=source_kinds(studio),
+        source_options=source_options(),
         server_functions=[
             server_function("slots", lambda _: studio.model_slots()),
             server_function("details", lambda q: studio.checkpoint_details(str(q["id"]))),

@@ -30,9 +30,11 @@ def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
     """Lay out the page; `instruction` and `horizon` are those of the default task."""
     with gr.Row(elem_classes="page side-left"):
         with gr.Column(elem_classes="stack"):
-            models = _models(studio)
-            _starts(studio)
+            models, line = _models(studio)
+            task = gr.State("")
+            picker = _starts(studio, task)
             rollout = _rollout(instruction, horizon)
+            _follow_task(studio, models, task, line, picker, rollout)
         with gr.Column(elem_classes="stack"):
             inputs = [*models, *rollout]
             values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
@@ -53,7 +55,7 @@ def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
     )
 
 
-def _models(studio: "Studio") -> list[gr.Dropdown]:
+def _models(studio: "Studio") -> tuple[list[gr.Dropdown], gr.HTML]:
     with gr.Column(elem_classes="card"):
         text_panel('<div class="wm"><h3>Together</h3></div>')
         models = [
@@ -63,12 +65,29 @@ def _models(studio: "Studio") -> list[gr.Dropdown]:
         ]
         follow_address(studio, dict(zip(ROLES, models, strict=True)))
         line = text_panel("")
+    return models, line
 
-    def on_models(*chosen: str | None) -> str:
-        return together_html(studio, *chosen)
 
-    on_visit(on_models, models, line)
-    return models
+def _follow_task(
+    studio: "Studio",
+    models: list[gr.Dropdown],
+    task: gr.State,
+    line: gr.HTML,
+    picker: gr.HTML,
+    rollout: list[gr.components.Component],
+) -> None:
+    """Models of another task bring its starts, instruction and horizon along."""
+
+    def on_models(policy: str, world_model: str, reward_model: str, known: str) -> dict[Any, Any]:
+        three = (policy, world_model, reward_model)
+        changes: dict[Any, Any] = {line: together_html(studio, *three)}
+        found = task_of(studio, *three)
+        if found and found["task"] != known:
+            changes |= {task: found["task"], picker: {"task": found["task"]}}
+            changes |= {rollout[0]: found["instruction"], rollout[4]: found["horizon"]}
+        return changes
+
+    on_visit(on_models, [*models, task], [line, picker, task, rollout[0], rollout[4]])
 
 
 def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
@@ -89,7 +108,19 @@ def together_html(
     return f'<div class="wm fit ok">✓ {escape(text)}</div>'
 
 
-def _starts(studio: "Studio") -> None:
+def task_of(
+    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+) -> dict[str, Any] | None:
+    """{task, instruction, horizon} of three models that fit; None where they do not."""
+    if not (policy and world_model and reward_model):
+        return None
+    try:
+        return studio.describe_together(policy, world_model, reward_model)
+    except ValueError:
+        return None
+
+
+def _starts(studio: "Studio", task: gr.State) -> gr.HTML:
     with gr.Column(elem_classes="card"):
         text_panel('<div class="wm"><h3>Start</h3></div>')
         picker = start_picker(studio)
@@ -100,13 +131,13 @@ def _starts(studio: "Studio") -> None:
             label="Another start id", placeholder="any number, from the simulator", max_length=10
         )
 
-    def on_upload(path: str) -> dict[str, Any]:
+    def on_upload(path: str, task: str) -> dict[str, Any]:
         image = read_image(path)
         start_id = studio.add_upload(image)
         own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}
-        return {"own": own | {"warning": studio.start_warning(start_id)}}
+        return {"own": own | {"warning": studio.start_warning(start_id, task)}}
 
-    on(upload.upload, on_upload, upload, picker)
+    on(upload.upload, on_upload, [upload, task], picker)
     number.submit(
         None,
         number,
@@ -114,6 +145,7 @@ def _starts(studio: "Studio") -> None:
         js="(id) => { WMPO.settings.chooseStart(id); }",
         api_visibility="private",
     )
+    return picker
 
 
 def _rollout(instruction: str, horizon: int) -> list[gr.components.Component]:

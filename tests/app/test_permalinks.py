@@ -80,7 +80,7 @@ def test_a_dream_from_an_upload_or_a_frame_comes_back_too(
     open_noisy: Callable[[], Studio], settings: dict[str, Any]
 ) -> None:
     studio = open_noisy()
-    picture = np.random.default_rng(0).integers(0, 200, (64, 64, 3), dtype=np.uint8)
+    picture = np.random.default_rng(0).integers(0, 160, (90, 120, 3), dtype=np.uint8)
     first = adventure(studio, settings | {"start_id": studio.add_upload(picture)})
     episode = studio.save_dream(first)
     del settings["start_id"]

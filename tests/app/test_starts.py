@@ -65,6 +65,29 @@ def test_an_upload_becomes_a_negative_start_of_the_task_s_size(starts: Starts) -
     assert starts.frame(TASK, start_id).shape == (64, 64, 3)
 
 
+def test_models_see_an_upload_at_their_own_size(starts: Starts) -> None:
+    left = np.zeros((700, 800, 3), np.uint8)
+    left[:, :400] = 200
+    start_id = starts.add_upload(left)
+    frame = starts.frame(get_task("coffee"), start_id, 256)
+    assert frame.shape == (256, 256, 3)
+    assert (frame[:, :120] == 200).all()
+    assert (frame[:, 136:] == 0).all()
+    kept = starts.known(TASK, start_id)
+    assert kept is not None
+    assert kept.shape == (512, 512, 3)
+
+
+def test_a_task_without_a_simulator_has_no_starts_but_uploads(starts: Starts) -> None:
+    coffee = get_task("coffee")
+    assert starts.shipped(coffee) == []
+    page = starts.pool("test", offset=0, limit=4, task=coffee)
+    assert (page["total"], page["starts"]) == (0, [])
+    assert page["missing"] == "there is no simulator of coffee here: upload an image to start from"
+    with pytest.raises(ValueError, match="not among the shipped ones, and there is no simulator"):
+        starts.frame(coffee, START)
+
+
 def test_the_same_image_is_the_same_start(starts: Starts) -> None:
     image = np.full((64, 64, 3), 9, np.uint8)
     assert starts.add_upload(image) == starts.add_upload(image)
@@ -133,6 +156,6 @@ def test_a_picture_unlike_every_start_is_warned_about(tmp_path: Path, simulator:
     save_starts(tmp_path / "greys.npz", ShippedStarts("coffee-push", np.arange(10), frames))
     starts = Starts(tmp_path / "greys.npz", tmp_path / "kept", simulator)
     assert starts.warning(starts.keep(np.full((64, 64, 3), 54, np.uint8))) == ""
-    sentence = starts.warning(starts.keep(np.full((64, 64, 3), 145, np.uint8)))
+    sentence = starts.warning(starts.add_upload(np.full((90, 120, 3), 145, np.uint8)))
     assert sentence.startswith("this picture is 100 grey levels away from the nearest")
     assert "within 5 of each other" in sentence

@@ -1,6 +1,7 @@
 """The studio: checkpoints, starts, dreams, episodes."""
 
 import dataclasses
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from app.catalogue import summary
 from app.studio import Studio
+from engine.manifest import write_manifest
 from tests.app.conftest import CHUNK, START, make_checkpoint
 
 
@@ -35,6 +37,9 @@ def test_three_that_fit_are_described(studio: Studio) -> None:
     assert studio.describe_together("demo/base", "demo/world", "demo/reward") == {
         "ok": True,
         "text": "compatible · 64 px · 4-D actions · K 8",
+        "task": "coffee-push",
+        "instruction": "push the mug under the coffee machine",
+        "horizon": 48,
     }
 
 
@@ -162,14 +167,24 @@ def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
     studio = make_studio(public=True)
     with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 9"):
         studio.open_dream(settings | {"denoising_steps": 9})
-    with pytest.raises(ValueError, match="a public studio takes no paths"):
-        studio.register_checkpoint("mine", str(tmp_path))
 
 
-def test_a_local_checkpoint_can_be_registered(studio: Studio, tmp_path: Path) -> None:
-    mine = make_checkpoint(tmp_path / "mine", {"role": "reward_model"})
-    assert studio.register_checkpoint("mine", str(mine))["id"] == "local/mine"
-    assert "local/mine" in [record["id"] for record in studio.list_checkpoints()]
+@pytest.mark.parametrize(("named", "task"), [("hammer", "hammer"), ("tea", "coffee-push")])
+def test_the_models_task_is_that_of_their_dreams(
+    studio: Studio, demo: Path, settings: dict[str, Any], named: str, task: str
+) -> None:
+    card = demo / "checkpoints" / "base" / "card.json"
+    card.write_text(json.dumps({"task": named}))
+    write_manifest(card.parent)
+    found = studio.describe_together("demo/base", "demo/world", "demo/reward")
+    assert found["task"] == task
+    dream = studio.open_dream(
+        {name: settings[name] for name in ("policy", "world_model", "reward_model")}
+        | {"start_id": studio.add_upload(np.zeros((80, 80, 3), np.uint8))}
+    )
+    seen = studio.pull_dream({"dream": dream})
+    assert seen["horizon"] == found["horizon"]
+    assert studio.start_warning(-5, "coffee") == ""
 
 
 def test_without_a_demo_folder_the_studio_opens_empty(

@@ -148,9 +148,9 @@ def test_a_public_studio_rations_loads(make_studio: Callable[..., Studio]) -> No
         studio.load_models(*THREE)
 
 
-def test_the_panel_of_an_own_studio_offers_folders(studio: Studio) -> None:
+def test_the_panel_of_an_own_studio_offers_folders_and_downloads(studio: Studio) -> None:
     panel = model_panel(studio, rows=8)
-    assert panel.props["sources"] == ["folder"]
+    assert panel.props["sources"] == ["folder", "download"]
 
 
 # Small devices.

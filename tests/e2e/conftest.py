@@ -24,6 +24,7 @@ from engine.types import Outcome, Trajectory
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
 from tests.app.real_demo import build_demo
+from tests.storage.source_server import SourceServer
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storage" / "demo"
@@ -77,7 +78,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def web() -> Iterator[SourceServer]:
+    """Where checkpoints can be fetched from; the studio trusts it."""
+    web = SourceServer()
+    yield web
+    web.end()
+
+
+@pytest.fixture(scope="session")
+def server(
+    demo: Path, web: SourceServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("studio")
     stock(root / "data")
     with socket.socket() as probe:
@@ -88,6 +99,7 @@ def server(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         "GRADIO_SERVER_PORT": str(port),
         "WMPO_DATA_DIR": str(root / "data"),
         "WMPO_DEMO_DIR": str(demo),
+        "WMPO_SOURCE_HOSTS": web.host,
         "OMP_NUM_THREADS": "1",
     }
     environment.pop("SPACE_ID", None)

@@ -69,6 +69,7 @@ def test_a_model_that_overflows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow  # processes that import the models
 @pytest.mark.timeout(240)
 def test_a_checkpoint_is_accepted_through_the_sandbox(reward: Path) -> None:
+    (reward / "README.md").write_text("# What a published checkpoint has beside it")
     verdict = check_model(reward)
     assert verdict.accepted, verdict.sentence
     assert verdict.path == reward
