@@ -160,7 +160,7 @@ def columns(item: LabelledEpisode, *, number: int, first: int, task_index: int) 
         "reward_model.probability": _probabilities(episode),
         "human.success": np.full(count, HUMAN.get(str(label and label.outcome), -1)),
         "dream_broke": np.full(count, bool(label and label.dream_broke)),
-        "intervention": overridden.any(axis=1),
+        "intervention": np.asarray(np.any(overridden, axis=1)),
     }
     types = {"action": "float32", **_SCALARS}
     return {name: values[name].astype(kind) for name, kind in types.items()}
