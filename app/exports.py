@@ -1,17 +1,20 @@
 """Episodes as files to take away, and exported episodes taken back in."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from app.checks import check_choice, check_integer, check_names
+from app.checks import check_choice, check_flag, check_integer, check_names, check_text
 from engine.tasks import get_task
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.exports.bundle import pack, unpack
+from storage.labels import LabelEvent, is_guest
+
+Found = Sequence[tuple[Trajectory, Sequence[LabelEvent]]]
 
 # format -> (end of the file's name, media type)
 FORMATS = {
@@ -19,12 +22,22 @@ FORMATS = {
     "gif": (".gif", "image/gif"),
     "png": (".png", "image/png"),
     "zip": (".wmpo.zip", "application/zip"),
+    "lerobot": (".lerobot.zip", "application/zip"),
 }
+LABEL_FORMATS = {
+    "jsonl": (".jsonl", "application/jsonl"),
+    "csv": (".csv", "text/csv"),
+    "parquet": (".parquet", "application/vnd.apache.parquet"),
+    "label-studio": (".label-studio.json", "application/json"),
+}
+MOST_EPISODES, MOST_PUBLIC = 100, 8  # of one dataset
+LARGEST_FILE = 64 * 2**20  # bytes of a file that is taken in
+CLOSED = "a public studio takes no episodes"
 LARGEST_SCALE, SHOWN_SIDE = 16, 256  # videos are enlarged to about this many pixels by default
 
 
 class Exports:
-    """Makes files of stored episodes."""
+    """Makes files of stored episodes and labels, and takes such files back in."""
 
     def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
         self._cabinet = cabinet
@@ -34,23 +47,61 @@ class Exports:
         """{episode, format, scale?} -> {name, media_type, data: a data URI}.
 
         mp4, gif and png are pictures, enlarged by a whole number; zip is exact and comes back by
-        `import_episode`.
+        `take_in`, and so does lerobot, which may also be asked for many `episodes`.
         """
         values = check_names(
-            query, allowed=("episode", "format", "scale"), required=("episode", "format")
+            query, allowed=("episode", "episodes", "format", "scale"), required=("format",)
         )
         kind = check_choice("format", values["format"], FORMATS)
+        if kind == "lerobot":
+            return self._lerobot(values.get("episodes", [values.get("episode")]))
+        check_names(values, allowed=("episode", "format", "scale"), required=("episode",))
         episode = self._cabinet.trajectories.get(str(values["episode"]))
         side = max(episode.frames.shape[1:3])
         usual = 1 if kind == "png" else min(LARGEST_SCALE, max(1, SHOWN_SIDE // side))
         scale = check_integer("scale", values.get("scale", usual), 1, LARGEST_SCALE)
-        ending, media_type = FORMATS[kind]
         data = pack(episode) if kind == "zip" else _drawn(kind)(episode.frames, scale=scale)
-        return {
-            "name": episode.id + ending,
-            "media_type": media_type,
-            "data": f"data:{media_type};base64,{base64.b64encode(data).decode()}",
-        }
+        return _file(episode.id, kind, data)
+
+    def export_labels(self, query: object) -> dict[str, Any]:
+        """{format: jsonl, csv, parquet or label-studio} -> {name, media_type, data}, all labels."""
+        values = check_names(query, allowed=("format",), required=("format",))
+        formats = import_module("storage.exports.labels")
+        kind = check_choice("format", values["format"], formats.FORMATS)
+        events = [event for event in self._cabinet.labels.events() if self._ours(event)]
+        return _file("labels", kind, formats.write_labels(kind, events))
+
+    def import_labels(self, query: object) -> dict[str, Any]:
+        """{format, data: a data URI, dry_run?} -> {added, known, problems: sentences}."""
+        values = self._given(query, "format")
+        formats = import_module("storage.exports.labels")
+        kind = check_choice("format", values["format"], formats.FORMATS)
+        report = formats.import_labels(
+            self._cabinet.labels, kind, _bytes(values["data"]), dry_run=_dry(values)
+        )
+        return {"added": report.added, "known": report.known, "problems": list(report.problems)}
+
+    def take_in(self, query: object) -> dict[str, Any]:
+        """Episodes from a file of `export`: {data: a data URI, dry_run?} -> a report.
+
+        The report is {episodes: ids, added, labels: how many new, problems: sentences}; with a
+        problem, or as a dry run, nothing was stored.
+
+        Raises:
+            ValueError: no file came, or a public studio.
+        """
+        values = self._given(query)
+        data, dry_run = _bytes(values["data"]), _dry(values)
+        reading = import_module("storage.exports.lerobot_reading")
+        try:
+            if not reading.is_lerobot(data):
+                return self._report([(unpack(data), [])], dry_run=dry_run)
+            found = reading.unpack_lerobot(data)
+        except ValueError as error:
+            return _refused([str(error)])
+        if found.problems:
+            return _refused([str(problem) for problem in found.problems])
+        return self._report([(i.episode, i.events) for i in found.episodes], dry_run=dry_run)
 
     def import_episode(self, data: bytes) -> str:
         """Store an exported episode (the bytes of a .wmpo.zip); its id.
@@ -59,14 +110,93 @@ class Exports:
             ValueError: not such a file, another episode of that id is here, or a public studio.
         """
         if self._public:
-            raise ValueError("a public studio takes no episodes")
+            raise ValueError(CLOSED)
         episode = unpack(data)
-        get_task(episode.task)
-        if self._cabinet.trajectories.find_all([episode.id]):
-            if not _same(self._cabinet.trajectories.get(episode.id), episode):
-                raise ValueError(f"there is already another episode {episode.id}")
-            return episode.id
-        return self._cabinet.trajectories.add(episode)
+        for problem in self._report([(episode, [])], dry_run=False)["problems"]:
+            raise ValueError(problem)
+        return episode.id
+
+    def _lerobot(self, names: object) -> dict[str, Any]:
+        most = MOST_PUBLIC if self._public else MOST_EPISODES
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("episodes must be a list of episode ids")
+        if len(names) > most:
+            raise ValueError(f"at most {most} episodes fit into one dataset, not {len(names)}")
+        form = import_module("storage.exports.lerobot_format").LabelledEpisode
+        labels = self._cabinet.labels
+
+        def labelled(name: str) -> Any:
+            standing = labels.current(name, guest=self._public)
+            return form(
+                episode=self._cabinet.trajectories.get(name),
+                events=[event for event in labels.events(name) if self._ours(event)],
+                standing=standing and standing.event_id,
+            )
+
+        data = import_module("storage.exports.lerobot").pack_lerobot(map(labelled, names))
+        return _file(names[0] if len(names) == 1 else "episodes", "lerobot", data)
+
+    def _report(self, found: Found, *, dry_run: bool) -> dict[str, Any]:
+        """Store episodes and labels if nothing speaks against any of them."""
+        trajectories, labels = self._cabinet.trajectories, self._cabinet.labels
+        known = trajectories.find_all([episode.id for episode, _ in found])
+        problems = []
+        for episode, _ in found:
+            try:
+                get_task(episode.task)
+                if episode.id in known and not _same(trajectories.get(episode.id), episode):
+                    raise ValueError(f"there is already another episode {episode.id}")
+            except (LookupError, ValueError) as error:
+                problems.append(str(error))
+        events = sorted((e for _, said in found for e in said), key=lambda event: event.seq)
+        for place, reason in labels.objections(events).items():
+            problems.append(f"a label of {events[place].label.episode_id}: {reason}")
+        if problems:
+            return _refused(problems)
+        fresh = [episode for episode, _ in found if episode.id not in known]
+        new = sum(labels.event(event.label.event_id) is None for event in events)
+        if not dry_run:
+            for episode in fresh:
+                trajectories.add(episode)
+            labels.take_in(events)
+        names = [episode.id for episode, _ in found]
+        return {"episodes": names, "added": len(fresh), "labels": new, "problems": []}
+
+    def _given(self, query: object, *also: str) -> Mapping[str, Any]:
+        if self._public:
+            raise ValueError(CLOSED)
+        return check_names(query, allowed=(*also, "data", "dry_run"), required=(*also, "data"))
+
+    def _ours(self, event: LabelEvent) -> bool:
+        """Whether a label is of this studio's pool."""
+        return is_guest(event.label.actor) == self._public
+
+
+def _refused(problems: list[str]) -> dict[str, Any]:
+    return {"episodes": [], "added": 0, "labels": 0, "problems": problems}
+
+
+def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:
+    ending, media_type = (FORMATS | LABEL_FORMATS)[kind]
+    text = base64.b64encode(data).decode()
+    return {
+        "name": name + ending,
+        "media_type": media_type,
+        "data": f"data:{media_type};base64,{text}",
+    }
+
+
+def _bytes(address: object) -> bytes:
+    """What a data URI holds."""
+    text = check_text("data", address, LARGEST_FILE * 4 // 3 + 200)
+    try:
+        return base64.b64decode(text.partition(";base64,")[2], validate=True)
+    except ValueError as error:
+        raise ValueError("the file did not arrive whole: try again") from error
+
+
+def _dry(values: Mapping[str, Any]) -> bool:
+    return check_flag("dry_run", values.get("dry_run", False))
 
 
 def _drawn(kind: str) -> Callable[..., bytes]:

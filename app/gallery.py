@@ -24,7 +24,7 @@ FLAGS = ("disagreement", "dream_broke", "queued")
 FILTERS = (
     *TEXTS,
     *FLAGS,
-    *("iteration", "kind", "verdict", "low", "high", "label", "since", "until"),
+    *("iteration", "kind", "verdict", "truth", "low", "high", "label", "since", "until"),
 )
 MOST_FILMS, MOST_CHOSEN, MOST_VIEWS = 48, 1_000, 200
 DAY = 86_400.0
@@ -135,7 +135,8 @@ class Gallery:
             value = values.get(name)
             return None if value is None or value == "" else check(name, value, *bounds)
 
-        kind, verdict = given("kind", check_choice, KINDS), given("verdict", check_choice, VERDICTS)
+        kind = given("kind", check_choice, KINDS)
+        verdict, truth = (given(name, check_choice, VERDICTS) for name in ("verdict", "truth"))
         since, until = given("since", check_day), given("until", check_day)
         return EpisodeFilter(
             **{name: given(name, check_text, 200) for name in TEXTS},
@@ -143,6 +144,7 @@ class Gallery:
             iteration=given("iteration", check_integer, 0, 2**31 - 1),
             imagined=None if kind is None else KINDS[kind],
             success=None if verdict is None else VERDICTS[verdict],
+            real_success=None if truth is None else VERDICTS[truth],
             probability_from=given("low", check_number, 0.0, 1.0),
             probability_to=given("high", check_number, 0.0, 1.0),
             created_from=since,

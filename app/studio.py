@@ -102,6 +102,9 @@ class Studio:
         self._exports = Exports(self.cabinet, public=public)
         self.export_episode = in_a_sentence(self._exports.export)
         self.import_episode = in_a_sentence(self._exports.import_episode)
+        self.import_episodes = in_a_sentence(self._exports.take_in)
+        self.export_labels = in_a_sentence(self._exports.export_labels)
+        self.import_labels = in_a_sentence(self._exports.import_labels)
         loader = Loader(self._dreams, public=public)
         slots = Slots(self.cabinet.checkpoints, loader, task=self._starts.task, public=public)
         self.model_slots, self.load_status = slots.choices, slots.status

@@ -38,6 +38,7 @@ _CLAUSES = {
     "probability_to": "probability <= ?",
     "created_from": "created >= ?",
     "created_to": "created < ?",
+    "real_success": "json_extract_string(lineage, 'real_success')::boolean = ?",
     "failure_mode": "json_extract_string(event, 'failure_mode') = ?",
     "dream_broke": "coalesce(dream_broke, false) = ?",
 }
@@ -50,6 +51,7 @@ class EpisodeFilter:
 
     Attributes:
         success: the verdict of the reward model, or of the simulator for a real episode.
+        real_success: whether its real twin succeeded, of pairs that fidelity stored.
         probability_from, probability_to: bounds of the largest success probability, inclusive.
         created_from, created_to: seconds since the epoch, the latter exclusive.
         label: one of `LABELS`: what a person said.
@@ -66,6 +68,7 @@ class EpisodeFilter:
     world_model: str | None = None
     reward_model: str | None = None
     success: bool | None = None
+    real_success: bool | None = None
     probability_from: float | None = None
     probability_to: float | None = None
     created_from: float | None = None

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class LabelStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._pending: dict[str, LabelEvent] = {}  # in the twin, not yet in the database
-        self._seq, self._hash = 0, FIRST_HASH
+        self._last: LabelEvent | None = None
         self._reconcile()
 
     def add(self, label: Label) -> Label:
@@ -98,12 +98,46 @@ class LabelStore:
                     raise ValueError(f"event id {label.event_id} was used for another label")
                 return known
             self._check(label)
-            event = self._sealed(label)
-            self._write_twin([event])
-            self._pending[label.event_id] = event
-            self._seq, self._hash = event.seq, event.hash
-            self._flush()
+            event = _sealed(label, self._clock(), self._last)
+            self._keep([event])
             return event
+
+    def objections(self, events: Sequence[LabelEvent]) -> dict[int, str]:
+        """Why `take_in` would refuse events: reasons by their place in the list."""
+        found: dict[int, str] = {}
+        batch: dict[str, Label] = {}
+        for place, label in enumerate(event.label for event in events):
+            try:
+                known = batch.get(label.event_id) or self._known(label.event_id)
+                if known is None:
+                    self._check(label, batch)
+                    batch[label.event_id] = label
+                elif known != label:
+                    raise ValueError(f"event id {label.event_id} was used for another label")
+            except ValueError as error:
+                found[place] = str(error)
+        return found
+
+    def take_in(self, events: Sequence[LabelEvent]) -> int:
+        """Store events from elsewhere that are not here yet, in their order; how many they were.
+
+        Each keeps its time, and gets a place and a hash in this log. A crash may leave some of
+        them stored: taking the same events in again adds the rest.
+
+        Raises:
+            ValueError: one of them contradicts what is here; nothing was stored.
+        """
+        with self._lock:
+            self._flush()
+            for place, reason in self.objections(events).items():
+                raise ValueError(f"event {place + 1}: {reason}")
+            fresh: dict[str, LabelEvent] = {}
+            last = self._last
+            for label, at in ((event.label, event.at) for event in events):
+                if label.event_id not in fresh and self._known(label.event_id) is None:
+                    fresh[label.event_id] = last = _sealed(label, at, last)
+            self._keep(list(fresh.values()))
+            return len(fresh)
 
     def withdraw(self, event_id: str, *, new_event_id: str, actor: str = "local") -> LabelEvent:
         """Take a label back: a new event that supersedes it and says nothing.
@@ -133,9 +167,13 @@ class LabelStore:
         )
 
     def of(self, episode_id: str) -> list[Label]:
-        """Every label event of an episode, oldest first."""
-        sql = "select event from label_events where episode_id = ? order by seq"
-        return [event.label for event in self._select(sql, [episode_id])]
+        """Every label of an episode, oldest first."""
+        return [event.label for event in self.events(episode_id)]
+
+    def events(self, episode_id: str | None = None) -> list[LabelEvent]:
+        """Every event, or those of an episode, oldest first."""
+        sql = "select event from label_events where episode_id = coalesce(?, episode_id)"
+        return self._select(f"{sql} order by seq", [episode_id])
 
     def current(self, episode_id: str, *, guest: bool = False) -> Label | None:
         """The label of an episode that stands: not corrected, not withdrawn, the newest."""
@@ -143,10 +181,8 @@ class LabelStore:
         return next((event.label for event in self._select(sql, [episode_id, guest])), None)
 
     def all(self) -> list[Label]:
-        """Every label event, oldest first."""
-        return [
-            event.label for event in self._select("select event from label_events order by seq")
-        ]
+        """Every label, oldest first."""
+        return [event.label for event in self.events()]
 
     def history(self, *, limit: int, guest: bool = False) -> list[LabelEvent]:
         """The newest events of a pool, withdrawals included, newest first."""
@@ -169,7 +205,7 @@ class LabelStore:
     def first_broken_link(self) -> int | None:
         """Position of the first event whose hash does not follow from the one before it."""
         previous = FIRST_HASH
-        for event in self._select("select event from label_events order by seq"):
+        for event in self.events():
             if event.hash != _seal(previous, event.label, event.seq, event.at):
                 return event.seq
             previous = event.hash
@@ -179,22 +215,31 @@ class LabelStore:
         rows = self._database.read(sql, values or [])
         return [LabelEvent.from_dict(json.loads(row["event"])) for row in rows]
 
-    def _check(self, label: Label) -> None:
+    def _check(self, label: Label, batch: Mapping[str, Label] | None = None) -> None:
+        """Refuse what cannot stand; `batch` are labels that will be stored before it."""
         says_nothing = label.outcome is None and label.dream_broke is None
         if says_nothing and label.supersedes is None:
             raise ValueError("a label needs an outcome or a mark that the dream broke")
         if label.supersedes is None:
             return
-        earlier = self.event(label.supersedes)
-        if earlier is None or earlier.label.episode_id != label.episode_id:
+        earlier = (batch or {}).get(label.supersedes) or self._known(label.supersedes)
+        if earlier is None or earlier.episode_id != label.episode_id:
             raise ValueError(
                 f"the label corrects {label.supersedes}, which is no label of "
                 f"episode {label.episode_id}"
             )
 
-    def _sealed(self, label: Label) -> LabelEvent:
-        seq, at = self._seq + 1, self._clock()
-        return LabelEvent(label=label, seq=seq, at=at, hash=_seal(self._hash, label, seq, at))
+    def _known(self, event_id: str) -> Label | None:
+        event = self.event(event_id)
+        return None if event is None else event.label
+
+    def _keep(self, events: list[LabelEvent]) -> None:
+        """Sync new events into the twin, then store them in the database."""
+        if events:
+            self._write_twin(events)
+            self._pending |= {event.label.event_id: event for event in events}
+            self._last = events[-1]
+            self._flush()
 
     def _flush(self) -> None:
         """Move what is in the twin only into the database."""
@@ -233,10 +278,7 @@ class LabelStore:
             values["event_id"]: LabelEvent.from_dict(values)
             for _, values in read_events(self._twin)
         }
-        in_database = {
-            event.label.event_id: event
-            for event in self._select("select event from label_events order by seq")
-        }
+        in_database = {event.label.event_id: event for event in self.events()}
         self._pending = {
             event_id: event for event_id, event in in_twin.items() if event_id not in in_database
         }
@@ -244,11 +286,15 @@ class LabelStore:
         if missing:
             self._write_twin(missing)
         self._flush()
-        last = max(
+        self._last = max(
             [*in_twin.values(), *in_database.values()], key=lambda event: event.seq, default=None
         )
-        if last is not None:
-            self._seq, self._hash = last.seq, last.hash
+
+
+def _sealed(label: Label, at: float, last: LabelEvent | None) -> LabelEvent:
+    """The event that follows the last one."""
+    seq, previous = (last.seq + 1, last.hash) if last else (1, FIRST_HASH)
+    return LabelEvent(label=label, seq=seq, at=at, hash=_seal(previous, label, seq, at))
 
 
 def _seal(previous: str, label: Label, seq: int, at: float) -> str:

@@ -97,7 +97,13 @@ window.WMPO = {};
   for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
     document.addEventListener(kind, () => (touched = performance.now()), { passive: true, capture: true });
 
-  const FORMATS = { mp4: "video (mp4)", gif: "animation (gif)", png: "sheet (png)", zip: "exact copy (zip)" };
+  const FORMATS = {
+    mp4: "video (mp4)",
+    gif: "animation (gif)",
+    png: "sheet (png)",
+    zip: "exact copy (zip)",
+    lerobot: "LeRobot v3.0 (zip)",
+  };
   WMPO.exportMenu = WMPO.html`<select class="export" aria-label="Export"><option value="">Export…</option>
     ${Object.entries(FORMATS).map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}</select>`;
   /** Hand a file to the reader: the address of its content and its name. */

@@ -6,7 +6,8 @@
       <b class="count"></b>
       <button data-all="success" class="ok">✓ Success</button><button data-all="fail" class="bad">✕ Fail</button>
       <button data-all="broke" class="warn">Dream broke</button><button data-all="queue">Add to queue</button>
-      <button data-all="export">Export list</button><button class="quiet" data-all="none">Choose none</button></span></div>
+      <button data-all="export">Export list</button><button data-all="lerobot">Export LeRobot</button><button class="quiet" data-all="none">Choose none</button></span><span class="import"></span></div>
+    <div class="import-answer"></div>
     <div class="episode-wall"></div>
     <p class="empty" hidden><b>No episode fits</b> Widen the filter, <a href="imagine">imagine an episode</a> or
       <a href="train">start a run</a>.</p></div>`;
@@ -36,6 +37,11 @@
         saveView: (view) => WMPO.ask(server, "save_view", view),
       });
       this.filters.draw();
+      if (props.imports)
+        WMPO.importer(this.find(".import"), this.find(".import-answer"), {
+          take: (data) => WMPO.ask(server, "import_episodes", { data }),
+          onTaken: (ids) => this.taken(ids),
+        });
       element.addEventListener("click", (event) => this.onClick(event));
       const move = (by) => () => this.focus(by);
       const across = () => this.shape(this.grid.element.clientWidth).columns;
@@ -248,11 +254,22 @@
         items.forEach((item) => this.say(item, { outcome: action }));
       if (action === "broke") items.forEach((item) => this.say(item, { dream_broke: true }));
       if (action === "export") this.download(items);
+      if (action === "lerobot") {
+        const episodes = items.map((item) => item.id);
+        const answer = await WMPO.ask(this.server, "export_episode", { episodes, format: "lerobot" });
+        if (answer) WMPO.handOver(answer.data, answer.name);
+      }
       if (action === "queue") {
         const answer = await WMPO.ask(this.server, "queue", { ids: items.map((item) => item.id) });
         if (answer) WMPO.toast(`${answer.added} more to judge: Label, “queue first”`, "note");
       }
       this.mark();
+    }
+
+    /** Episodes from a file are there: the wall shows them, and a single one is opened. */
+    async taken(ids) {
+      await this.search();
+      if (ids.length === 1) this.show(ids[0]);
     }
 
     download(items) {

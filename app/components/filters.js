@@ -3,6 +3,7 @@
   const CHOICES = {
     kind: ["imagined", "real"],
     verdict: ["success", "fail"],
+    truth: ["success", "fail"],
     label: ["none", "any", "success", "fail", "unsure"],
   };
   const FACETS = ["run", "task", "policy", "world_model", "reward_model", "failure_mode"];
@@ -10,6 +11,7 @@
   const WORDS = {
     kind: "kind",
     verdict: "verdict",
+    truth: "real twin",
     label: "human label",
     run: "run",
     task: "task",
@@ -53,7 +55,7 @@
         if (name in FLAGS) this.values[name] = text === "true";
         else this.values[name] = NUMBERS.includes(name) ? Number(text) : text;
       }
-      this.more = FACETS.slice(1).some((name) => this.values[name]) || this.values.since || this.values.until;
+      this.more = ["truth", ...FACETS.slice(1)].some((name) => this.values[name]) || this.values.since || this.values.until;
     }
 
     /** What the studio is asked: the filter without what only the screen knows. */
@@ -133,7 +135,7 @@
           <label>show<select data-name="mode"><option value="">episodes</option><option value="groups">groups</option></select></label>
           </div>
         <div class="fields" ${WMPO.raw(this.more ? "" : "hidden")}>
-          ${FACETS.slice(1).map((name) => select(name, pairs(name)))}
+          ${["truth", ...FACETS.slice(1)].map((name) => select(name, pairs(name)))}
           ${field("iteration", "iteration", "number", 'min="0" step="1"')}
           ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
         <div class="row views">${Object.keys(this.views).map(view)}

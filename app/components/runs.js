@@ -2,7 +2,7 @@
 (() => {
   const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
 
-  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="charts"></div>
+  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div><div class="charts"></div>
     <div class="card wall"><div class="between"><h3 class="title">Imagined in this iteration</h3>
       <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button>
         <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
@@ -58,7 +58,8 @@
       });
       this.charts.reset(run ?? "none");
       this.groups([]);
-      WMPO.fill(this.find(".alarms"), WMPO.html``);
+      for (const place of [".alarms", ".twins"]) WMPO.fill(this.find(place), WMPO.html``);
+      this.compared = false;
     }
 
     attach(run) {
@@ -91,6 +92,16 @@
       this.events(answer.events);
       this.now();
       this.arrive(answer.iterations);
+      this.compare(epoch);
+    }
+
+    /** A finished fidelity run is a comparison with reality: shown once. */
+    async compare(epoch) {
+      const { id, job, state } = this.status;
+      if (this.compared || job !== "fidelity" || state !== "done") return;
+      this.compared = true;
+      const found = await WMPO.ask(this.server, "twin_matrix", { run: id });
+      if (found && epoch === this.epoch) WMPO.showMatrix(this.find(".twins"), found);
     }
 
     arrive(iterations) {

@@ -32,6 +32,7 @@ def run_panel(studio: "Studio") -> gr.HTML:
             server_function("follow", lambda q: follow(studio, q)),
             server_function("strip", strip),
             server_function("control", control),
+            server_function("twin_matrix", studio.twin_matrix),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("export_episode", studio.export_episode),
             server_function(

@@ -24,6 +24,7 @@ def episode_wall(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
     return live_panel(
         "mountEpisodes",
         orders=list(orders),
+        imports=not studio.public,
         server_functions=[
             server_function("find", gallery.find),
             server_function("find_groups", gallery.find_groups),
@@ -33,6 +34,7 @@ def episode_wall(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
             server_function("queue", gallery.queue),
             server_function("siblings", lambda q: {"members": gallery.siblings(str(q["episode"]))}),
             server_function("export_episode", studio.export_episode),
+            server_function("import_episodes", studio.import_episodes),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],
     )

@@ -44,10 +44,10 @@ def unpack(data: bytes, *, largest: int = LARGEST) -> Trajectory:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 if sorted(archive.namelist()) != sorted(FILES):
                     raise ValueError(FOREIGN)
-                _check_size(archive, largest)
+                check_size(archive, largest)
                 archive.extractall(directory)
             with zipfile.ZipFile(directory / "episode.npz") as arrays:
-                _check_size(arrays, largest)
+                check_size(arrays, largest)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
             raise ValueError(FOREIGN) from error
         try:
@@ -55,16 +55,18 @@ def unpack(data: bytes, *, largest: int = LARGEST) -> Trajectory:
             trajectory = read_episode(directory)
         except ValueError as error:
             raise ValueError("this exported episode is damaged: export it again") from error
-    _check_plausible(trajectory)
+    check_plausible(trajectory)
     return trajectory
 
 
-def _check_size(archive: zipfile.ZipFile, largest: int) -> None:
+def check_size(archive: zipfile.ZipFile, largest: int) -> None:
+    """Refuse an archive that unpacks to more bytes than that."""
     if sum(member.file_size for member in archive.infolist()) > largest:
         raise ValueError(f"this episode unpacks to more than {largest // 2**20} MB")
 
 
-def _check_plausible(trajectory: Trajectory) -> None:
+def check_plausible(trajectory: Trajectory) -> None:
+    """Refuse what no studio records: too many frames, odd actions, an end that is no step."""
     if len(trajectory.frames) > MOST_FRAMES:
         raise ValueError(f"an episode may have {MOST_FRAMES} frames, not {len(trajectory.frames)}")
     if trajectory.actions.dtype != np.float32 or not np.isfinite(trajectory.actions).all():

@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import av
@@ -23,21 +24,32 @@ def enlarge(frames: Frames, scale: int) -> Frames:
 
 def mp4(frames: Frames, *, scale: int = 1) -> bytes:
     """H.264 with 4:2:0 colours, which every browser plays; odd sides lose their last line."""
-    large = enlarge(frames, scale)
-    height, width = (side // 2 * 2 for side in large.shape[1:3])
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "episode.mp4"
-        # The index goes first, so that a browser can begin before the file is there.
-        with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-            stream = container.add_stream(
-                "libx264", rate=FRAMES_PER_SECOND, options={"crf": QUALITY}
-            )
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            for frame in large[:, :height, :width]:
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode())
+        large = enlarge(frames, scale)
+        write_mp4(path, large, size=large.shape[1:3])
         return path.read_bytes()
+
+
+def write_mp4(
+    path: Path,
+    frames: Iterable[Frames],
+    *,
+    size: tuple[int, ...],
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """`mp4` into a file, from frames [h, w, 3] one by one; `options` go to x264 as well."""
+    height, width = (side // 2 * 2 for side in size)
+    # The index goes first, so that a browser can begin before the file is there.
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream(
+            "libx264", rate=FRAMES_PER_SECOND, options={"crf": QUALITY} | dict(options or {})
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for frame in frames:
+            cropped = np.ascontiguousarray(frame[:height, :width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(cropped, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def gif(frames: Frames, *, scale: int = 1) -> bytes:

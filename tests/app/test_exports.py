@@ -1,14 +1,14 @@
 """Episodes as files to take away, and taken back in."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from app.studio import Studio
-from engine.types import Trajectory
+from engine.types import Label, Trajectory
 from storage.exports.bundle import pack
 from storage.workspace import open_workspace
 
@@ -26,6 +26,7 @@ def data_of(answer: dict[str, Any]) -> bytes:
         ("gif", "episode-1.gif", b"GIF89a"),
         ("png", "episode-1.png", b"\x89PNG"),
         ("zip", "episode-1.wmpo.zip", b"PK"),
+        ("lerobot", "episode-1.lerobot.zip", b"PK"),
     ],
 )
 def test_an_episode_can_be_taken_away(
@@ -68,9 +69,12 @@ def test_another_episode_of_the_same_name_is_refused(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": "avi"}, "format must be one of mp4, gif, png, zip"),
+        ({"format": "avi"}, "format must be one of mp4, gif, png, zip, lerobot"),
         ({"scale": 0}, "scale must be from 1 to 16"),
         ({"episode": "lost"}, "there is no episode lost"),
+        ({"format": "lerobot", "episodes": ["lost"]}, "there is no episode lost"),
+        ({"format": "lerobot", "episodes": "lost"}, "episodes must be a list of episode ids"),
+        ({"format": "lerobot", "episodes": ["a"] * 101}, "at most 100 episodes fit into one"),
     ],
 )
 def test_a_bad_export_is_one_sentence(
@@ -85,5 +89,97 @@ def test_a_bad_export_is_one_sentence(
 
 
 def test_a_public_studio_takes_no_episodes(make_studio: Callable[..., Studio]) -> None:
+    public = make_studio(public=True)
     with pytest.raises(ValueError, match="a public studio takes no episodes"):
-        make_studio(public=True).import_episode(b"PK")
+        public.import_episode(b"PK")
+    with pytest.raises(ValueError, match="a public studio takes no episodes"):
+        public.import_episodes({"data": "data:;base64,UEs="})
+    with pytest.raises(ValueError, match="at most 8 episodes"):
+        public.export_episode({"episodes": ["a"] * 9, "format": "lerobot"})
+
+
+@pytest.fixture
+def other(demo: Any, tmp_path: Any) -> Iterator[Studio]:
+    studio = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def judged(studio: Studio, make_trajectory: Callable[..., Trajectory]) -> Studio:
+    """Two episodes; the first was called a failure, then a success."""
+    for number in (1, 2):
+        studio.cabinet.trajectories.add(make_trajectory(f"episode-{number}"))
+    first = {"event_id": "event-one", "episode_id": "episode-1", "outcome": "fail"}
+    studio.label(first)
+    studio.label(first | {"event_id": "event-two", "outcome": "success", "supersedes": "event-one"})
+    return studio
+
+
+def test_a_lerobot_dataset_is_taken_in_elsewhere_with_its_labels(
+    judged: Studio, other: Studio
+) -> None:
+    names = ["episode-1", "episode-2"]
+    answer = judged.export_episode({"episodes": names, "format": "lerobot"})
+    assert answer["name"] == "episodes.lerobot.zip"
+    planned = other.import_episodes({"data": answer["data"], "dry_run": True})
+    assert planned == {"episodes": names, "added": 2, "labels": 2, "problems": []}
+    assert other.cabinet.trajectories.count() == 0
+    assert other.import_episodes({"data": answer["data"]}) == planned
+    assert other.clip("episode-1")["frames"] == judged.clip("episode-1")["frames"]
+    assert other.cabinet.labels.events() == judged.cabinet.labels.events()
+    assert other.cabinet.labels.current("episode-1").event_id == "event-two"
+    again = other.import_episodes({"data": answer["data"]})
+    assert (again["added"], again["labels"]) == (0, 0)
+
+
+def test_an_exact_copy_is_taken_in_the_same_way(judged: Studio, other: Studio) -> None:
+    answer = judged.export_episode({"episode": "episode-1", "format": "zip"})
+    assert other.import_episodes({"data": answer["data"]})["episodes"] == ["episode-1"]
+
+
+def test_one_bad_episode_or_label_keeps_all_out(
+    judged: Studio, other: Studio, make_trajectory: Callable[..., Trajectory]
+) -> None:
+    names = ["episode-1", "episode-2"]
+    answer = judged.export_episode({"episodes": names, "format": "lerobot"})
+    changed = make_trajectory("episode-2", actions=np.ones((16, 4), np.float32))
+    other.cabinet.trajectories.add(changed)
+    other.cabinet.labels.append(
+        Label(event_id="event-two", episode_id="episode-2", outcome="unsure")
+    )
+    assert other.import_episodes({"data": answer["data"]}) == {
+        "episodes": [],
+        "added": 0,
+        "labels": 0,
+        "problems": [
+            "there is already another episode episode-2",
+            "a label of episode-1: event id event-two was used for another label",
+        ],
+    }
+    assert other.cabinet.trajectories.ids() == ["episode-2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("data:;base64,UEs=", "that is no episode exported from a studio (.wmpo.zip)"),
+        ("data:;base64,", "that is no episode exported from a studio (.wmpo.zip)"),
+    ],
+)
+def test_a_foreign_file_is_said_in_the_report(other: Studio, data: str, problem: str) -> None:
+    assert other.import_episodes({"data": data})["problems"] == [problem]
+
+
+def test_a_file_that_did_not_arrive_is_one_sentence(other: Studio) -> None:
+    with pytest.raises(ValueError, match="the file did not arrive whole"):
+        other.import_episodes({"data": "data:;base64,UE!"})
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "label-studio"])
+def test_labels_travel_as_files(judged: Studio, other: Studio, kind: str) -> None:
+    answer = judged.export_labels({"format": kind})
+    query = {"format": kind, "data": answer["data"]}
+    assert other.import_labels(query | {"dry_run": True})["added"] == 2
+    assert other.import_labels(query) == {"added": 2, "known": 0, "problems": []}
+    assert other.cabinet.labels.events() == judged.cabinet.labels.events()

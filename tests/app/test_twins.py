@@ -165,6 +165,9 @@ def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
     assert (last["count"], last["real_rate"]) == (2, 1.0)
     assert last["mean_probability"] == pytest.approx(0.93)
     assert found["calibration"][4]["real_successes"] == 1
+    cell = {"run": "fidelity-1", "kind": "imagined", "verdict": "fail", "truth": "success"}
+    assert [one["id"] for one in studio.gallery.find(cell)["episodes"]] == ["pair-2"]
+    assert studio.gallery.find({"truth": "fail"})["total"] == 1
     with pytest.raises(ValueError, match="other has no pairs of real and imagined"):
         studio.twin_matrix({"run": "other"})
 

@@ -1,9 +1,17 @@
 """Train: charts that keep the reader's zoom, a form that explains, a run that can be paused."""
 
+import dataclasses
+import json
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
+
+from engine.run_directory import RunDirectory
+from engine.types import Outcome
+from tests.e2e.conftest import Server, episode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -59,3 +67,41 @@ def test_an_unknown_run_leaves_a_page_that_works(page: Page) -> None:
     page.goto("/train?run=long-gone")
     expect(page.get_by_role("button", name="Start training")).to_be_visible()
     page.wait_for_function("!location.search.includes('long-gone')")
+
+
+def test_a_cell_of_a_fidelity_run_leads_to_its_episodes(page: Page, server: Server) -> None:
+    directory = server.data / "runs" / "fidelity-1"
+    run = six_pairs(directory)
+    page.goto(f"/train?run={directory.name}")
+    expect(page.get_by_text("running").first).to_be_visible()
+    expect(page.get_by_text("balanced accuracy")).to_have_count(0)
+    run.state("done")
+    run.close()
+    expect(page.get_by_text("balanced accuracy 63 %")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Calibration"))).to_be_visible()
+    page.get_by_role("link", name="really success, imagined fail: 1 of 6 pairs").click()
+    shown = page.get_by_role("button", name=re.compile(r"^fidelity-1\.journey-03, "))
+    expect(shown).to_be_visible()
+    expect(page.get_by_text("1 episode", exact=True)).to_be_visible()
+    expect(page.get_by_label("real twin")).to_have_value("success")
+
+
+def six_pairs(directory: Path) -> RunDirectory:
+    """A fidelity run that the studio finds as it finds one of the command line: still held."""
+    pairs = [(True, True, 0.9)] * 3 + [(True, False, 0.4), (False, True, 0.7), (False, False, 0.1)]
+    run = RunDirectory(directory)
+    run.state("running")
+    for number, (real, imagined, probability) in enumerate(pairs):
+        lineage = {"source": "fidelity", "real": "r", "real_run": "held-out"}
+        lineage |= {"real_success": real, "threshold": 0.5}
+        probabilities = np.array([probability], np.float32)
+        run.record(
+            dataclasses.replace(
+                episode(number),
+                outcome=Outcome(imagined, 24),
+                arrays={"window_ends": np.array([8]), "window_probabilities": probabilities},
+                lineage=lineage,
+            )
+        )
+    (directory / "config.json").write_text(json.dumps({"job": "fidelity", "config": {}}))
+    return run

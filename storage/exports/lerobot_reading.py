@@ -1,0 +1,340 @@
+"""A LeRobotDataset that a studio wrote, read back: everything checked, problems by file and row.
+
+Whatever can be told from an episode itself is told again and compared with what the files say, so
+that a column changed by hand is found, whichever it is.
+"""
+
+import io
+import json
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image
+
+from engine.episodes import check_episode_id
+from engine.types import Frames, Outcome, Trajectory
+from storage.exports import lerobot_format as layout
+from storage.exports.bundle import LARGEST, check_plausible, check_size
+from storage.exports.labels import parse_event
+from storage.exports.lerobot_format import CAMERA, LabelledEpisode
+from storage.exports.pictures import FRAMES_PER_SECOND
+
+FOREIGN = "that is no LeRobot dataset exported from a studio (.lerobot.zip)"
+NEEDED = (layout.INFO, layout.STATS, layout.TASKS, layout.EPISODES, layout.DATA, layout.OURS)
+MOST_ROWS = 1_000_000
+_UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, in which file, and in which of its rows (from 0) where it is one row."""
+
+    file: str
+    reason: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        where = self.file if self.row is None else f"{self.file}, row {self.row}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The episodes of a dataset; with a problem, none of them is to be trusted."""
+
+    episodes: tuple[LabelledEpisode, ...]
+    problems: tuple[Problem, ...]
+
+
+class _WrongError(Exception):
+    """A `Problem`, on its way to the report."""
+
+    def __init__(self, file: str, reason: object, row: int | None = None) -> None:
+        self.problem = Problem(file, str(reason), row)
+
+
+def is_lerobot(data: bytes) -> bool:
+    """Whether bytes are a zip with the record that every LeRobotDataset has."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return layout.INFO in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def unpack_lerobot(data: bytes, *, largest: int = LARGEST) -> Contents:
+    """The dataset of what `pack_lerobot` made, with what is wrong with it.
+
+    Args:
+        largest: most bytes that it may unpack to.
+
+    Raises:
+        ValueError: not such a file at all, or too large.
+    """
+    known = (*NEEDED, layout.VIDEO, layout.CARD)
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if layout.OURS not in archive.namelist() or set(archive.namelist()) - set(known):
+                    raise ValueError(FOREIGN)
+                check_size(archive, largest)
+                archive.extractall(root)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+            raise ValueError(FOREIGN) from error
+        try:
+            return _Reader(root, largest).contents()
+        except _WrongError as wrong:
+            return Contents((), (wrong.problem,))
+
+
+class _Reader:
+    """One dataset on disk."""
+
+    def __init__(self, root: Path, largest: int) -> None:
+        self._root = root
+        self._largest = largest
+        for name in NEEDED:
+            if not (root / name).is_file():
+                raise _WrongError(name, "is missing")
+        self._info = self._json(layout.INFO)
+        self._json(layout.STATS)
+        self._images, self._size = self._check_info()
+        self._schema = layout.data_schema(self._info["features"])
+        self._data = self._table(layout.DATA, self._schema)
+        self._ours = self._table(layout.OURS, layout.OURS_SCHEMA)
+        self._rows = self._table(layout.EPISODES, None).to_pylist()
+        self._tasks = self._read_tasks()
+
+    def contents(self) -> Contents:
+        """Every episode; one that is wrong does not hide what is wrong with the next."""
+        problems: list[Problem] = []
+        found: list[LabelledEpisode] = []
+        counts = (self._ours.num_rows, len(self._rows), self._info["total_episodes"])
+        if len(set(counts)) != 1:
+            raise _WrongError(layout.INFO, f"{counts[2]} episodes, but {counts[0]} are kept")
+        if self._info["total_frames"] != self._data.num_rows:
+            raise _WrongError(
+                layout.INFO, f"{self._info['total_frames']} rows, not {self._data.num_rows}"
+            )
+        video = None if self._images else self._video()
+        first = 0
+        for number in range(self._ours.num_rows):
+            try:
+                item, first = self._episode(number, first, video)
+                found.append(item)
+            except _WrongError as wrong:
+                problems.append(wrong.problem)
+                length = self._rows[number].get("length")
+                first += length if isinstance(length, int) and length > 0 else 0
+        ids = [item.episode.id for item in found]
+        problems += [
+            Problem(layout.OURS, f"{name} is there twice", row)
+            for row, name in enumerate(ids)
+            if name in ids[:row]
+        ]
+        return Contents(() if problems else tuple(found), tuple(problems))
+
+    def _episode(
+        self, number: int, first: int, video: Frames | None
+    ) -> tuple[LabelledEpisode, int]:
+        """An episode and the row after its last."""
+        kept = self._ours.slice(number, 1).to_pylist()[0]
+        length = self._rows[number].get("length")
+        rows = self._data.slice(first, length if isinstance(length, int) and length > 0 else 0)
+        wanted = {"episode_index": number, "dataset_from_index": first}
+        wanted["dataset_to_index"] = first + rows.num_rows
+        for name, value in ({"length": rows.num_rows} | wanted).items():
+            if self._rows[number].get(name) != value:
+                given = self._rows[number].get(name)
+                raise _WrongError(layout.EPISODES, f"{name} is {given}, not {value}", number)
+        try:
+            last = picture(kept["last_frame"], self._frame_size(kept["last_frame"]))
+            frames = self._frames(rows, first, video, last)
+            item = _item(kept, frames, _actions(rows))
+        except _UNREADABLE as error:
+            raise _WrongError(layout.OURS, error, number) from error
+        self._compare(item, number, first, rows)
+        return item, first + rows.num_rows
+
+    def _compare(self, item: LabelledEpisode, number: int, first: int, rows: pa.Table) -> None:
+        instruction = item.episode.instruction
+        if instruction not in self._tasks:
+            raise _WrongError(layout.TASKS, f"{instruction!r} is missing")
+        if self._rows[number].get("tasks") != [instruction]:
+            raise _WrongError(layout.EPISODES, f"tasks must be {[instruction]}", number)
+        task = self._tasks.index(instruction)
+        for name, values in layout.columns(
+            item, number=number, first=first, task_index=task
+        ).items():
+            if name == "action":
+                continue
+            given = rows[name].to_numpy()
+            same = (given == values) | ((given != given) & (values != values))
+            if not same.all():
+                at = int(np.argmin(same))
+                reason = f"{name} is {given[at]}, but the episode makes it {values[at]}"
+                raise _WrongError(layout.DATA, reason, first + at)
+
+    def _frames(self, rows: pa.Table, first: int, video: Frames | None, last: Frames) -> Frames:
+        if video is not None:
+            shown = np.zeros((rows.num_rows, *last.shape), np.uint8)
+            height, width = self._size
+            shown[:, :height, :width] = video[first : first + rows.num_rows]
+            return np.concatenate([shown, last[None]])
+        found = []
+        for at, cell in enumerate(rows[CAMERA].to_pylist()):
+            try:
+                found.append(picture(cell["bytes"], self._size))
+            except _UNREADABLE as error:
+                reason = f"{CAMERA} is not a picture of this size"
+                raise _WrongError(layout.DATA, reason, first + at) from error
+        return np.stack([*found, last])
+
+    def _frame_size(self, data: bytes) -> tuple[int, int]:
+        """Of the frames as they were: a video of odd sides lost a line."""
+        if self._images:
+            return self._size
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            size = (image.height, image.width)
+        if (size[0] // 2 * 2, size[1] // 2 * 2) != self._size:
+            raise ValueError("the last frame has another size than the video")
+        return size
+
+    def _video(self) -> Frames:
+        """All frames [rows, h, w, 3] of the video."""
+        path, (height, width) = self._root / layout.VIDEO, self._size
+        if self._data.num_rows * height * width * 3 > self._largest:
+            raise _WrongError(layout.VIDEO, f"it unpacks to more than {self._largest // 2**20} MB")
+        found = np.empty((self._data.num_rows, height, width, 3), np.uint8)
+        number = 0
+        try:
+            with av.open(str(path)) as container:
+                for frame in container.decode(video=0):
+                    if number == len(found) or (frame.height, frame.width) != self._size:
+                        raise ValueError("it has other frames")
+                    found[number] = frame.to_ndarray(format="rgb24")
+                    number += 1
+        except (av.FFmpegError, ValueError, IndexError) as error:
+            raise _WrongError(
+                layout.VIDEO, f"is not the video of these episodes: {error}"
+            ) from error
+        if number != len(found):
+            raise _WrongError(layout.VIDEO, f"has {number} frames, not {len(found)}")
+        return found
+
+    def _check_info(self) -> tuple[bool, tuple[int, int]]:
+        """Whether frames are pictures, and their size; `features` must be what we would write."""
+        try:
+            version = self._info["codebase_version"]
+            if version != layout.CODEBASE_VERSION:
+                raise ValueError(f"codebase_version is {version}, not {layout.CODEBASE_VERSION}")
+            described = self._info["features"]
+            height, width, _ = described[CAMERA]["shape"]
+            names, images = described["action"]["names"], described[CAMERA]["dtype"] == "image"
+            wanted = layout.features(names, (height, width), images=images)
+            for name in [*wanted, *described]:
+                if described.get(name) != wanted.get(name):
+                    raise ValueError(f"the feature {name} is not as a studio writes it")
+            for name in ("total_episodes", "total_frames"):
+                if type(self._info[name]) is not int:
+                    raise ValueError(f"{name} must be a whole number")
+            if self._info["fps"] != FRAMES_PER_SECOND:
+                raise ValueError(f"fps is {self._info['fps']}, not {FRAMES_PER_SECOND}")
+        except (AttributeError, *_UNREADABLE) as error:
+            raise _WrongError(layout.INFO, _words(error)) from error
+        return images, (height, width)
+
+    def _read_tasks(self) -> list[str]:
+        table = self._table(layout.TASKS, None)
+        if {"task", "task_index"} - set(table.column_names):
+            raise _WrongError(layout.TASKS, "needs the columns task and task_index")
+        if table["task_index"].to_pylist() != list(range(table.num_rows)):
+            raise _WrongError(layout.TASKS, "task_index must count from 0")
+        names: list[str] = table["task"].to_pylist()
+        return names
+
+    def _table(self, name: str, schema: pa.Schema | None) -> pa.Table:
+        try:
+            with pq.ParquetFile(self._root / name) as file:
+                about = file.metadata
+                groups = [about.row_group(i).total_byte_size for i in range(about.num_row_groups)]
+                if sum(groups) > self._largest or about.num_rows > MOST_ROWS:
+                    raise ValueError(f"it unpacks to more than {self._largest // 2**20} MB")
+                if schema is not None and not file.schema_arrow.equals(schema):
+                    raise ValueError("its columns are not as a studio writes them")
+                return file.read()
+        except (pa.ArrowException, *_UNREADABLE) as error:
+            raise _WrongError(name, error) from error
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            values = json.loads((self._root / name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _WrongError(name, f"is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise _WrongError(name, "must be an object")
+        return values
+
+
+def picture(data: bytes, size: tuple[int, int]) -> Frames:
+    """The frame [h, w, 3] of a PNG.
+
+    Raises:
+        ValueError, OSError: another picture, or none.
+    """
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        if (image.height, image.width, image.mode) != (*size, "RGB"):
+            raise ValueError("the picture has another size")
+        return np.array(image)
+
+
+def _actions(rows: pa.Table) -> Any:
+    column = rows["action"].combine_chunks()
+    if column.null_count or pc.list_flatten(column).null_count:
+        raise ValueError("an action is missing")
+    return pc.list_flatten(column).to_numpy().reshape(len(column), -1)
+
+
+def _item(kept: dict[str, Any], frames: Frames, actions: Any) -> LabelledEpisode:
+    record = json.loads(kept["record"])
+    with zipfile.ZipFile(io.BytesIO(kept["arrays"])) as archive:
+        check_size(archive, LARGEST)
+    with np.load(io.BytesIO(kept["arrays"]), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if record["num_actions"] != len(actions):
+        raise ValueError(f"it has {record['num_actions']} actions, but {len(actions)} rows")
+    episode = Trajectory(
+        id=check_episode_id(record["id"]),
+        task=record["task"],
+        start_id=record["start_id"],
+        instruction=record["instruction"],
+        imagined=record["imagined"],
+        outcome=Outcome(record["success"], record["end_step"]),
+        frames=frames,
+        actions=actions,
+        arrays=arrays,
+        lineage=record["lineage"],
+        replay=record["replay"],
+    )
+    check_plausible(episode)
+    events = tuple(parse_event(values) for values in json.loads(kept["labels"]))
+    if any(event.label.episode_id != episode.id for event in events):
+        raise ValueError("a label is of another episode")
+    item = LabelledEpisode(episode=episode, events=events, standing=kept["standing"])
+    if kept["standing"] is not None and item.label is None:
+        raise ValueError(f"the label {kept['standing']} that stands is not there")
+    return item
+
+
+def _words(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,64 @@
+"""Files in and out of the Episodes page."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from storage.exports.bundle import pack
+from storage.exports.lerobot import pack_lerobot
+from storage.exports.lerobot_format import LabelledEpisode
+from storage.exports.lerobot_reading import unpack_lerobot
+from tests.e2e.conftest import episode
+from tests.e2e.test_episodes import drawer, tile
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+WALL = "/episodes?kind=imagined&order=oldest+first"
+
+
+def test_an_exported_episode_is_imported_and_shown(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "traveller.wmpo.zip"
+    path.write_bytes(pack(dataclasses.replace(episode(3), id="traveller")))
+    page.goto(WALL)
+    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
+    expect(page.get_by_text("1 episode and 0 labels imported")).to_be_visible()
+    expect(drawer(page)).to_contain_text("traveller")
+    page.keyboard.press("Escape")
+    expect(tile(page, "traveller")).to_be_visible()
+
+
+def test_what_is_wrong_with_a_file_is_said_in_place(page: Page, tmp_path: Path) -> None:
+    changed = dataclasses.replace(episode(4), actions=np.zeros((24, 4), np.float32))
+    path = tmp_path / "other.lerobot.zip"
+    path.write_bytes(pack_lerobot([LabelledEpisode(episode=changed)]))
+    page.goto(WALL)
+    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
+    answer = page.get_by_role("alert").filter(has_text="Nothing was imported")
+    expect(answer).to_contain_text("there is already another episode journey-04")
+    path.write_bytes(b"no zip")
+    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
+    expect(answer).to_contain_text("that is no episode exported from a studio")
+
+
+def test_the_export_menu_gives_a_valid_lerobot_dataset(page: Page) -> None:
+    page.goto(f"{WALL}&ep=journey-05")
+    with page.expect_download() as download:
+        drawer(page).get_by_label("Export").select_option("lerobot")
+    assert download.value.suggested_filename == "journey-05.lerobot.zip"
+    found = unpack_lerobot(download.value.path().read_bytes())
+    assert found.problems == ()
+    [item] = found.episodes
+    np.testing.assert_array_equal(item.episode.frames, episode(5).frames)
+    assert item.episode.actions.tobytes() == episode(5).actions.tobytes()
+
+
+def test_the_chosen_episodes_are_one_dataset(page: Page) -> None:
+    page.goto(WALL)
+    for number in (8, 9):
+        page.get_by_role("checkbox", name=f"Choose journey-{number:02d}").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export LeRobot").click()
+    found = unpack_lerobot(download.value.path().read_bytes())
+    assert [item.episode.id for item in found.episodes] == ["journey-08", "journey-09"]
