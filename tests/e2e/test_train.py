@@ -32,7 +32,7 @@ def begin(page: Page, *, iterations: int) -> None:
 
 def points(page: Page, count: int) -> None:
     page.wait_for_function(
-        f"Number(document.querySelector('#plot-success').dataset.points) >= {count}"
+        f"Number(document.querySelector('#plot-success')?.dataset.points) >= {count}"
     )
 
 
@@ -41,7 +41,7 @@ def test_the_zoom_survives_new_points_and_a_run_stops_when_asked(page: Page) -> 
     points(page, 1)
     page.evaluate(ZOOM)
     node = page.evaluate_handle("() => document.querySelector('#plot-success svg')")
-    seen = int(page.evaluate("() => document.querySelector('#plot-success').dataset.points"))
+    seen = int(page.evaluate("() => document.querySelector('#plot-success')?.dataset.points"))
     points(page, seen + 2)
     assert page.evaluate(RANGE) == [1, 3]
     assert page.evaluate("(old) => old === document.querySelector('#plot-success svg')", node)
