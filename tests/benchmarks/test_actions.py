@@ -1,4 +1,4 @@
-"""From an action to its imagined chunk, asked as a page asks: `pytest -m slow tests/benchmarks -s`.
+"""From an action to its imagined chunk, asked as a page asks: `pytest -m soak tests/benchmarks -s`.
 
 Numbers are printed; nothing asserts a time.
 """
@@ -15,7 +15,7 @@ import pytest
 from app.studio import Studio
 from storage.workspace import open_workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 SETTINGS = {
     "policy": "demo/coffee-push-base",

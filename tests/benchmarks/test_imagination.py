@@ -1,4 +1,4 @@
-"""How fast the demo imagines, and where the time goes: `pytest -m slow tests/benchmarks -s`.
+"""How fast the demo imagines, and where the time goes: `pytest -m soak tests/benchmarks -s`.
 
 Numbers are printed as rates and as shares of one run; nothing asserts a time.
 """
@@ -22,7 +22,7 @@ from engine.seeding import row_generators
 from engine.tasks import get_task
 from engine.world_model.model import LatentWorldModel
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 DEMO = Path("storage/demo")
 STEPS = 4
