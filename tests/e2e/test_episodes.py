@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Server
 from tests.e2e.test_label import labels
@@ -69,24 +69,6 @@ def test_keys_open_step_judge_and_close(wall: Page, server: Server) -> None:
     wall.keyboard.press("Escape")
     expect(drawer(wall)).to_have_count(0)
     assert "ep=" not in wall.url
-
-
-def test_an_episode_that_is_not_there_yet_is_not_judged(wall: Page, server: Server) -> None:
-    before = labels(server)
-    for key in ["n", "Enter"]:
-        wall.keyboard.press(key)
-    wall.wait_for_url(re.compile("ep=journey-00"))
-    held: list[Route] = []
-    wall.route("**/component_server", lambda route: held.append(route))
-    wall.keyboard.press("n")
-    expect(drawer(wall)).to_contain_text("journey-01")
-    wall.keyboard.press("f")
-    expect(drawer(wall).get_by_text("still being fetched")).to_be_visible()
-    wall.unroute("**/component_server")
-    for route in held:
-        route.continue_()
-    wall.wait_for_url(re.compile("ep=journey-01"))
-    assert labels(server) == before
 
 
 def test_many_are_judged_and_queued_at_once(wall: Page, server: Server) -> None:

@@ -27,7 +27,10 @@ def begin(page: Page, *, iterations: int) -> None:
     page.get_by_role("button", name="More options").click()
     page.get_by_label("Max groups").fill("1")
     page.get_by_label("Horizon").fill("8")
+    expect(page.locator(".now")).not_to_be_empty()
+    shown = page.url  # of an earlier run, if there was one: its charts are not meant
     page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(lambda address: "run=" in address and address != shown)
 
 
 def points(page: Page, count: int) -> None:
