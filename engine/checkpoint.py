@@ -1,7 +1,6 @@
 """A checkpoint is a directory: safetensors, config.json, card.json, manifest (design.md §9)."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine.durable import sync, sync_all
 from engine.manifest import verify_manifest, write_manifest
 from engine.tensor_files import Shape, open_tensors, stored_files
 
@@ -34,24 +34,13 @@ def whole_directory(target: Path) -> Iterator[Path]:
     try:
         yield partial
         write_manifest(partial)
-        for path in partial.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        _sync(partial)
+        sync_all(partial)
         if target.exists():
             target.rename(room / "old")
         partial.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         shutil.rmtree(room, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_model(

@@ -94,17 +94,6 @@ def rollout_record(
     )
 
 
-def replay_draws(record: Mapping[str, Any]) -> list[Draw]:
-    """What each chunk of a replay record was drawn with.
-
-    Raises:
-        ValueError: a draw with unknown fields.
-        KeyError: an incomplete record.
-    """
-    base = Draw(**{name: record[name] for name in FIELDS})
-    return [base.changed(changes) for changes in record["draws"]]
-
-
 def start_hash(start: npt.NDArray[np.uint8]) -> str:
     """Identity of a start frame: the SHA-256 of its pixels."""
     return hashlib.sha256(np.ascontiguousarray(start).tobytes()).hexdigest()

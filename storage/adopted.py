@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.durable import move_durably, write_json_durably
 from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
 from storage.database import Cursor, Database, Row
-from storage.durable import move_durably, write_json_durably
 from storage.sources import check_path
 
 SOURCE = "source.json"

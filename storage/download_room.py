@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.durable import write_json_durably
+from engine.durable import write_json_durably
 from storage.listings import RemoteFile
 from storage.plans import DownloadPlan, plan_record, read_plan
 

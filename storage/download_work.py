@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.durable import move_durably
 from storage.download_room import Room
-from storage.durable import move_durably
 from storage.fetch import DamagedError, Digests, fetch, read_into
 from storage.listings import RemoteFile
 from storage.plans import DownloadPlan

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.durable import sync
 from engine.events import encode_line, read_events
 from engine.types import Label
 from storage.database import Cursor, Database, Row
@@ -271,7 +272,7 @@ class LabelStore:
         finally:
             os.close(descriptor)
         if created:
-            _sync_directory(self._twin.parent)
+            sync(self._twin.parent)
 
     def _reconcile(self) -> None:
         in_twin = {
@@ -323,11 +324,3 @@ def _row(event: LabelEvent) -> Row:
 def _write_all(descriptor: int, content: bytes) -> None:
     while content:
         content = content[os.write(descriptor, content) :]
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,11 +9,11 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
+from engine.durable import move_durably
 from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
 from storage.adopted import manifest_names
 from storage.checkpoints import Catalogue, Checkpoint
 from storage.downloads import Downloads
-from storage.durable import move_durably
 from storage.hub import publish
 from storage.model_card import model_card
 from storage.sources import Rules, parse_source

@@ -6,7 +6,6 @@ whole or not at all, whoever is killed when.
 """
 
 import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from engine.durable import move_durably
 from engine.gate.inspection import accepted_weights, examine
 from engine.gate.verdict import Expected, Kind, Limits, Verdict
 from engine.manifest import file_sha256
@@ -69,10 +69,10 @@ class Store:
         if verdict.kind == Kind.SAFETENSORS and stored != verdict.sha256:
             raise ValueError(f"{weights.name} was changed while it was read")
         place = self._place(stored)
-        _publish(complete, place)
+        move_durably(complete, place)
         if stored != verdict.sha256:
             (room / "source").write_text(stored)
-            _publish(room / "source", self.root / "sources" / verdict.sha256)
+            move_durably(room / "source", self.root / "sources" / verdict.sha256)
         return place
 
     def _place(self, sha256: str) -> Path:
@@ -98,18 +98,3 @@ def _is_alone(lock: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _publish(complete: Path, place: Path) -> None:
-    """Rename a complete file to its place, both on disk before this returns."""
-    _sync(complete)
-    complete.replace(place)
-    _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,10 @@
 import io
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -40,16 +43,13 @@ def unpack(data: bytes, *, largest: int = LARGEST) -> Trajectory:
     """
     with tempfile.TemporaryDirectory() as root:
         directory = Path(root)
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                if sorted(archive.namelist()) != sorted(FILES):
-                    raise ValueError(FOREIGN)
-                check_size(archive, largest)
-                archive.extractall(directory)
-            with zipfile.ZipFile(directory / "episode.npz") as arrays:
-                check_size(arrays, largest)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
-            raise ValueError(FOREIGN) from error
+        with foreign_zip(io.BytesIO(data), FOREIGN) as archive:
+            if sorted(archive.namelist()) != sorted(FILES):
+                raise ValueError(FOREIGN)
+            check_size(archive, largest)
+            archive.extractall(directory)
+        with foreign_zip(directory / "episode.npz", FOREIGN) as arrays:
+            check_size(arrays, largest)
         try:
             verify_manifest(directory)
             trajectory = read_episode(directory)
@@ -57,6 +57,20 @@ def unpack(data: bytes, *, largest: int = LARGEST) -> Trajectory:
             raise ValueError("this exported episode is damaged: export it again") from error
     check_plausible(trajectory)
     return trajectory
+
+
+@contextmanager
+def foreign_zip(source: Path | IO[bytes], sentence: str) -> Iterator[zipfile.ZipFile]:
+    """An archive of unknown origin.
+
+    Raises:
+        ValueError: with that sentence, if it cannot be read as a zip file, or not unpacked.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            yield archive
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+        raise ValueError(sentence) from error
 
 
 def check_size(archive: zipfile.ZipFile, largest: int) -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 from engine.episodes import check_episode_id
 from engine.types import Frames, Outcome, Trajectory
 from storage.exports import lerobot_format as layout
-from storage.exports.bundle import LARGEST, check_plausible, check_size
+from storage.exports.bundle import LARGEST, check_plausible, check_size, foreign_zip
 from storage.exports.labels import parse_event
 from storage.exports.lerobot_format import CAMERA, LabelledEpisode
 from storage.exports.pictures import FRAMES_PER_SECOND
@@ -83,14 +83,11 @@ def unpack_lerobot(data: bytes, *, largest: int = LARGEST) -> Contents:
     known = (*NEEDED, layout.VIDEO, layout.CARD)
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                if layout.OURS not in archive.namelist() or set(archive.namelist()) - set(known):
-                    raise ValueError(FOREIGN)
-                check_size(archive, largest)
-                archive.extractall(root)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError) as error:
-            raise ValueError(FOREIGN) from error
+        with foreign_zip(io.BytesIO(data), FOREIGN) as archive:
+            if layout.OURS not in archive.namelist() or set(archive.namelist()) - set(known):
+                raise ValueError(FOREIGN)
+            check_size(archive, largest)
+            archive.extractall(root)
         try:
             return _Reader(root, largest).contents()
         except _WrongError as wrong:

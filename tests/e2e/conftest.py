@@ -190,6 +190,15 @@ def page(
     assert problems.seen == []
 
 
+@pytest.fixture
+def imagine(page: Page) -> Page:
+    """The page Imagine with its first start chosen and nothing imagined yet."""
+    page.goto("/imagine")
+    expect(page.get_by_role("radio", name="start 300,000")).to_be_checked()
+    expect(page.get_by_text("compatible · ")).to_be_visible()
+    return page
+
+
 FAILED = pytest.StashKey[bool]()
 
 

@@ -9,14 +9,6 @@ from playwright.sync_api import Page, expect
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def imagine(page: Page) -> Page:
-    page.goto("/imagine")
-    expect(page.get_by_role("radio", name="start 300,000")).to_be_checked()
-    expect(page.get_by_text("compatible · ")).to_be_visible()
-    return page
-
-
 def imagined(page: Page, frames: int) -> None:
     expect(page.get_by_text(f"{frames} of 48 frames")).to_be_visible()
 

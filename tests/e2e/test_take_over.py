@@ -11,14 +11,6 @@ from tests.e2e.test_imagine import imagined
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def imagine(page: Page) -> Page:
-    page.goto("/imagine")
-    expect(page.get_by_role("radio", name="start 300,000")).to_be_checked()
-    expect(page.get_by_text("compatible · ")).to_be_visible()
-    return page
-
-
 def places(page: Page) -> Locator:
     """The nodes of the tree."""
     return page.locator(".tree [data-node]")

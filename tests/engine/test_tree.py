@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.replay import Origin, replay_draws, replay_record, start_hash
+from engine.replay import Origin, replay_record, start_hash
 from engine.rollout import imagine
 from engine.tree import Draw, Dreamer, Node
 from engine.types import JudgeRules, Outcome
@@ -150,7 +150,7 @@ def test_draws_survive_the_replay_record() -> None:
         origin=Origin("episode-1", 3),
     )
     again = json.loads(json.dumps(record))
-    assert replay_draws(again) == draws
+    assert [DRAW.changed(changes) for changes in again["draws"]] == draws
     assert again["draws"][0] == {}
     assert (again["start_sha256"], again["member"]) == (start_hash(START.numpy()), 2)
 

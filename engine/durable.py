@@ -19,10 +19,15 @@ def move_durably(source: Path, target: Path) -> None:
 
     A file at `target` is replaced; of a directory, its files are synced too.
     """
-    for path in [source, *source.rglob("*")]:
-        sync(path)
+    sync_all(source)
     source.replace(target)
     sync(target.parent)
+
+
+def sync_all(path: Path) -> None:
+    """Make a file, or a directory with everything in it, durable."""
+    for part in [path, *path.rglob("*")]:
+        sync(part)
 
 
 def sync(path: Path) -> None:
