@@ -10,8 +10,11 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from engine.released.tasks import get_released
 from tests.engine.released.official import write_release
 from tests.storage.source_server import SourceServer
+
+OTHERS = ("square", "stack_three", "three_piece_assembly", "aloha")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -23,37 +26,43 @@ def models(page: Page) -> Page:
     return page
 
 
+@pytest.mark.parametrize(
+    "name", ["coffee", *(pytest.param(name, marks=pytest.mark.soak) for name in OTHERS)]
+)
 def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
-    models: Page, tmp_path: Path
+    models: Page, tmp_path: Path, name: str
 ) -> None:
-    write_release(tmp_path / "checkpoint_files", "coffee")
+    task = get_released(name).task
+    write_release(tmp_path / "checkpoint_files", name)
     models.get_by_label("Folder or file").fill(str(tmp_path))
-    models.get_by_label("Released for").first.select_option("coffee")
-    models.get_by_label("Name in the catalogue").fill("official")
+    models.get_by_label("Released for").first.select_option(name)
+    models.get_by_label("Name in the catalogue").fill(f"official-{name}")
     models.get_by_role("button", name="Add it").press("Enter")
     rows = models.locator(".added li")
-    expect(rows).to_have_count(3)
+    expect(rows.filter(has_text=f"official-{name}")).to_have_count(3)
     for role in ("policy", "world-model", "reward-model"):
-        joined = re.compile(rf"run/official-{role}.*/step-000001 is in the catalogue\.")
+        joined = re.compile(rf"run/official-{name}-{role}.*/step-000001 is in the catalogue\.")
         expect(models.get_by_text(joined)).to_be_visible()
     for label in ("Policy", "World model", "Reward model"):
-        chosen = re.compile("^run/official-")
+        chosen = re.compile(f"^run/official-{name}-")
         expect(models.get_by_label(label, exact=True)).to_have_value(chosen)
     expect(models.get_by_text("✓ window 8 frames")).to_be_visible()
 
     models.get_by_role("button", name="Use together").click()
     models.wait_for_url(re.compile("/imagine"))
-    expect(models.get_by_text("compatible · 64 px · 7-D actions · K 8")).to_be_visible()
-    expect(models.get_by_text("No start frames of coffee here")).to_be_visible()
+    expect(
+        models.get_by_text(f"compatible · 64 px · {task.action_dim}-D actions · K 8")
+    ).to_be_visible()
+    expect(models.get_by_text(f"No start frames of {name} here")).to_be_visible()
     expect(models.get_by_text("choose a start, or upload an image")).to_be_visible()
-    expect(models.get_by_label("Instruction")).to_have_value("coffee")
-    expect(models.get_by_label("Horizon")).to_have_value("256")
+    expect(models.get_by_label("Instruction")).to_have_value(task.instruction)
+    expect(models.get_by_label("Horizon")).to_have_value(str(task.horizon))
     picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "start.png")
     models.locator("input[type=file]").set_input_files(tmp_path / "start.png")
     expect(models.get_by_role("radio", name="uploaded image")).to_be_checked()
     models.keyboard.press("e")
-    expect(models.get_by_text("8 of 256 frames")).to_be_visible()
+    expect(models.get_by_text(f"8 of {task.horizon} frames")).to_be_visible()
 
 
 def test_a_hostile_file_is_refused_in_a_sentence(models: Page, tmp_path: Path) -> None:

@@ -23,6 +23,26 @@ WATCH = """() => {
     .observe(canvas, {attributeFilter: ['data-frame']});
 }"""
 
+# Milliseconds from each key to the next picture that is further than all it was pressed at.
+STOPWATCH = """() => {
+  window.waits = [];
+  window.pressed = 0;
+  let furthest = 0;
+  const canvas = document.querySelector('.player canvas');
+  addEventListener('keydown', (event) => {
+    if ('ei'.includes(event.key)) pressed = performance.now();
+    if (event.key === 'r') furthest = 0;
+  }, true);
+  new MutationObserver(() => {
+    const frame = Number(canvas.dataset.frame);
+    if (pressed && frame > furthest) {
+      waits.push(performance.now() - pressed);
+      pressed = 0;
+    }
+    if (frame > furthest) furthest = frame;
+  }).observe(canvas, {attributeFilter: ['data-frame']});
+}"""
+
 
 def visit(browser: Browser, server: Server, path: str) -> Page:
     context = browser.new_context(base_url=server.address, viewport={"width": 1440, "height": 900})
@@ -75,4 +95,32 @@ def test_report_cost_of_an_idle_page(browser: Browser, server: Server, path: str
     busy, passed = (after[name] - before[name] for name in ("TaskDuration", "Timestamp"))
     assert passed > 0
     print(f"\n{path}: {100 * busy / passed:.2f} % of a core")
+    page.context.close()
+
+
+@pytest.mark.parametrize(("driver", "key"), [("policy", "e"), ("person", "i")])
+def test_report_key_to_chunk(browser: Browser, server: Server, driver: str, key: str) -> None:
+    """From the key that asks for a chunk to its first frame on the canvas."""
+    page = visit(browser, server, "/imagine")
+    expect(page.get_by_text("compatible · ")).to_be_visible()
+    page.keyboard.press("e")  # the first chunk of all loads the models
+    expect(page.get_by_text("8 of 48 frames")).to_be_visible()
+    page.evaluate(STOPWATCH)
+    for _ in range(5):
+        page.keyboard.press("r")
+        expect(page.get_by_text("0 of 48 frames")).to_be_visible()
+        if driver == "person" and not page.get_by_text("you drive").is_visible():
+            page.keyboard.press("m")
+            expect(page.get_by_text("you drive")).to_be_visible()
+        for chunk in range(1, 7):
+            page.evaluate("pressed = 0")
+            page.keyboard.press(key)
+            expect(page.get_by_text(f"{8 * chunk} of 48 frames")).to_be_visible()
+            threading.Event().wait(0.3)
+            if page.get_by_text("finished").is_visible():
+                break
+    waits = sorted(page.evaluate("waits"))
+    assert len(waits) > 10
+    print(f"\n{driver}, {len(waits)} chunks: p50 {waits[len(waits) // 2]:.0f} ms, ", end="")
+    print(f"p95 {waits[int(0.95 * len(waits))]:.0f} ms, longest {waits[-1]:.0f} ms")
     page.context.close()
