@@ -5,7 +5,8 @@
       <button class="quiet" data-do="previous" aria-label="Previous episode">↑ <kbd>p</kbd></button>
       <button class="quiet" data-do="next" aria-label="Next episode">↓ <kbd>n</kbd></button>
       <button class="quiet" data-do="close" aria-label="Close">✕ <kbd>esc</kbd></button></span></div>
-    <div class="screen"></div><div class="strip"></div>
+    <div class="screens"><div class="mine"><div class="screen"></div></div><div class="theirs" hidden></div></div>
+    <div class="strip"></div>
     <div class="choices four">
       <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
       <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
@@ -14,7 +15,7 @@
     <p class="mute said" role="status"></p>
     <div class="siblings"></div><dl class="facts"></dl>
     <div class="row links"></div></aside>`;
-  const NAMES = ["next", "previous", "close", "success", "fail", "unsure", "broke"];
+  const NAMES = ["next", "previous", "close", "success", "fail", "unsure", "broke", "reality"];
 
   class Drawer {
     /** `clip(id)` fetches an episode; `move(by)` gives the id of a neighbour or null; `say(id, change)`
@@ -31,6 +32,9 @@
         label: "Episode frame",
         onCursor: (frame) => this.cursor(frame),
       });
+      // Where its page can ask the simulator, an imagined episode is compared with reality.
+      if (server.twin_episode)
+        this.twin = new WMPO.Twin(this.find(".theirs"), this.subject(server), this.player, () => this.lines());
       const handlers = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
       this.release = WMPO.keys.over(["drawer", "player"], { ...this.player.actions(), ...handlers });
       this.element.addEventListener("click", (event) => {
@@ -63,7 +67,8 @@
       WMPO.address.set("ep", id);
       const loop = at === null && clip.decisive[1] > clip.decisive[0] ? clip.decisive : null;
       this.player.load(clip.frames, { chunk: clip.chunk, loop, peak: WMPO.peakOf(clip), at: at ?? 0 });
-      this.strips.show(WMPO.stripsOf(clip, { window: clip.decisive }));
+      this.twin?.forget();
+      this.lines();
       WMPO.fill(this.player.verdict, WMPO.verdict(clip));
       if (at === null) this.player.play();
       this.show();
@@ -72,8 +77,36 @@
       return true;
     }
 
+    /** What the twin is of: the episode that is shown. */
+    subject(server) {
+      const drawer = this;
+      return {
+        server,
+        state: "stored",
+        nodes: ["stored"],
+        busy: null,
+        get id() {
+          return drawer.clip?.id;
+        },
+        get after() {
+          return drawer.clip?.frames.length ?? 0;
+        },
+        ask: (name) => WMPO.ask(server, "twin_episode", { episode_id: drawer.clip.id }),
+        tell() {
+          drawer.player.note.textContent = this.busy ?? "";
+        },
+      };
+    }
+
+    lines() {
+      const { clip } = this;
+      const lines = [...(clip.lines ?? []), ...(this.twin?.lines() ?? [])];
+      this.strips.show(WMPO.stripsOf(clip, { window: clip.decisive, lines }));
+    }
+
     cursor(frame) {
       this.strips.cursor(frame);
+      this.twin?.cursor(frame);
       if (this.clip && !this.player.playing) WMPO.address.set("t", frame || null);
     }
 
@@ -108,6 +141,7 @@
       WMPO.fill(
         this.find(".links"),
         WMPO.html`<a class="button" href="label?episode=${clip.id}">Judge blind</a>
+          ${this.twin && clip.imagined ? WMPO.html`<button data-do="reality">Compare with reality <kbd>v</kbd></button>` : ""}
           <a class="button" href="imagine?episode=${clip.id}">Dream from a frame of it</a>
           ${WMPO.exportMenu}`,
       );
@@ -145,6 +179,9 @@
     }
     broke() {
       this.judge({ dream_broke: !this.clip?.label?.dream_broke });
+    }
+    reality() {
+      if (this.clip?.imagined) this.twin?.next();
     }
     judge(change) {
       if (!this.tell) return;

@@ -35,6 +35,7 @@ def episode_wall(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
             server_function("siblings", lambda q: {"members": gallery.siblings(str(q["episode"]))}),
             server_function("export_episode", studio.export_episode),
             server_function("import_episodes", studio.import_episodes),
+            server_function("twin_episode", studio.twin_episode),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],
     )

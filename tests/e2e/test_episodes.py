@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import Server
 from tests.e2e.test_label import labels
 
@@ -69,6 +70,22 @@ def test_keys_open_step_judge_and_close(wall: Page, server: Server) -> None:
     wall.keyboard.press("Escape")
     expect(drawer(wall)).to_have_count(0)
     assert "ep=" not in wall.url
+
+
+@pytest.mark.skipif(not rendering_backend(), reason="reality needs the simulator")
+def test_a_stored_dream_is_compared_with_reality(wall: Page) -> None:
+    tile(wall, "journey-00").click()
+    drawer(wall).get_by_role("button", name="Compare with reality").click()
+    real = drawer(wall).get_by_role("img", name="Real frame")
+    expect(real).to_be_visible()
+    expect(drawer(wall).get_by_text(re.compile("the verdicts (agree|differ)"))).to_be_visible()
+    wall.keyboard.press("Home")
+    expect(real).to_have_attribute("data-frame", "0")
+    wall.keyboard.press("v")
+    expect(drawer(wall).get_by_label("Where the wipe is")).to_be_visible()
+    wall.keyboard.press("n")
+    expect(drawer(wall)).to_contain_text("journey-01")
+    expect(real).to_be_hidden()
 
 
 def test_many_are_judged_and_queued_at_once(wall: Page, server: Server) -> None:
