@@ -19,7 +19,7 @@ run: $(RUN_READY)
 
 test: check
 	@$(call system_packages,packages.txt packages-test.txt)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu and not soak" --durations=15 </dev/null
+	$(BIN)/python -m pytest -m "not gpu and not soak" --durations=15 </dev/null
 
 check: $(TEST_READY)
 	$(BIN)/ruff format --check --quiet .

@@ -15,6 +15,12 @@ settings.register_profile("studio", max_examples=30, deadline=None, derandomize=
 settings.load_profile("studio")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers for a whole suite; a file, a drill or what prints runs in one process."""
+    whole = config.args_source is config.ArgsSource.TESTPATHS
+    return 2 if whole and "not soak" in config.option.markexpr else 0
+
+
 @pytest.hookimpl(tryfirst=True)  # the workers read the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, as in `make test`, tests that share something dear stay together."""
