@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,7 +27,9 @@ from app.sources import Sources, gate
 from app.starts import Starts
 from app.supervisor import Supervisor
 from app.twins import Twins
+from engine.device import slot_names
 from engine.envs.gl import rendering_backend
+from engine.slot import Slot
 from engine.tasks import get_task
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
@@ -83,7 +86,10 @@ class Studio:
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        self._dreams = Dreams(models)
+        slots = slot_names()
+        on_gpu = slots[0].startswith("gpu")  # on a CPU runs and dreams both go on
+        turn = Slot(workspace.locks / f"{slots[0]}.lock").turn if on_gpu else nullcontext
+        self._dreams = Dreams(models, turn=turn)
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
         self._imagining = Imagining(self.cabinet, self._dreams, self._starts, public=public)
@@ -115,7 +121,7 @@ class Studio:
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
         self._labels = Labelling(self.cabinet, public=public)
-        self.supervisor = Supervisor(self.cabinet)
+        self.supervisor = Supervisor(self.cabinet, slots=slots)
         self._runs = Launcher(
             self.cabinet,
             self.supervisor,

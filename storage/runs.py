@@ -27,7 +27,7 @@ class RunRow:
         started, updated: first and last event of the log.
         seconds_left: from the pace of the current attempt; None while unknown or at rest.
         attempt: how many worker processes have run it.
-        step: largest step with a metric or a progress report, the mark to compare crashes by.
+        step: largest step of this attempt with a metric or a progress report.
     """
 
     id: str
@@ -85,7 +85,10 @@ class RunStore:
         partial = directory / ".config.json"
         partial.write_text(json.dumps({"job": job, "config": dict(config)}, indent=1) + "\n")
         partial.replace(directory / "config.json")
-        self._insert(run_id, job, config, time.time())
+        [newest] = self._database.read("select max(created) as created from runs")
+        # The queue is in this order, whatever becomes of the clock.
+        created = max(time.time(), (newest["created"] or 0.0) + 1e-3)
+        self._insert(run_id, job, config, created)
         return self.get(run_id)
 
     def discover(self) -> list[str]:

@@ -58,6 +58,11 @@ class Workspace:
         return self.root / "twins"
 
     @property
+    def locks(self) -> Path:
+        """One lock file per GPU and per place on the CPU: who computes there."""
+        return self.root / "locks"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
@@ -95,7 +100,7 @@ def open_workspace(root: Path) -> Workspace:
     workspace = Workspace(root)
     try:
         rooms = (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine)
-        for room in (*rooms, workspace.checkpoints, workspace.downloads):
+        for room in (*rooms, workspace.checkpoints, workspace.downloads, workspace.locks):
             room.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"the data directory {root} cannot be used: {error.strerror}") from error

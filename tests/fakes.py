@@ -194,6 +194,9 @@ class MemoryRun:
     def latest_checkpoint(self) -> Path | None:
         return self.saved[-1] if self.saved else None
 
+    def give_way(self) -> None:
+        """Nobody else wants the device."""
+
 
 class DictTrajectories:
     """A trajectory store in a dict."""

@@ -47,6 +47,7 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     for done, start_id in enumerate(starts):
         if run.stop_requested or run.pause_requested:
             return None
+        run.give_way()
         if start_id not in played:
             success = play_outcome(env, actor, start_id=start_id, seed=config.seed).success
             played[start_id] = success

@@ -65,6 +65,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     for first in range(0, len(episodes), config.batch_size):
         if run.stop_requested or run.pause_requested:
             return None
+        run.give_way()
         index = range(first, min(first + config.batch_size, len(episodes)))
         batch = [episodes[i] for i in index]
         own = [normalization.normalize(e.actions) for e in batch]

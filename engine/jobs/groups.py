@@ -1,6 +1,6 @@
 """Groups of episodes from the same start, for GRPO: imagined, or played in the simulator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +22,8 @@ from engine.seeding import member_seed, numpy_generator
 from engine.tasks import Task
 from engine.types import Outcome, Trajectory
 from engine.world_model.model import LatentWorldModel
+
+GiveWay = Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,10 @@ class Attempt(Protocol):
 
 @runtime_checkable
 class Groups(Protocol):
-    """Where groups come from."""
+    """Where groups come from. `give_way` is called between chunks or episodes."""
 
     verb: str
+    give_way: GiveWay
 
     def __len__(self) -> int:
         """Starts to choose from."""
@@ -101,6 +104,7 @@ class ImaginedGroups:
         starts: Starts,
         sampling: Sampling,
     ) -> None:
+        self.give_way: GiveWay = lambda: None
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
         self._world_model, self._reward_model = world_model, reward_model
@@ -135,6 +139,7 @@ class ImaginedGroups:
             temperature=sampling.temperature,
             denoising_steps=sampling.denoising_steps,
             rules=self._task.judge,
+            on_chunk=lambda _: self.give_way(),
         )
 
     def trajectory(
@@ -214,6 +219,7 @@ class RealGroups:
         *,
         budget: int,
     ) -> None:
+        self.give_way: GiveWay = lambda: None
         self.spent, self.budget = 0, budget
         self._env, self._policy, self._sampling = env, policy, sampling
         self._start_ids = list(start_ids)
@@ -233,6 +239,7 @@ class RealGroups:
         return [self._play(iteration, *row) for row in rows]
 
     def _play(self, iteration: int, start_id: int, member: int) -> RealAttempt:
+        self.give_way()
         actor = PolicyActor(
             self._policy, self._env.task.instruction, temperature=self._sampling.temperature
         )

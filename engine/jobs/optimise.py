@@ -4,6 +4,7 @@ The same in the simulator is the baseline at the same real budget: same loss, re
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -23,6 +24,7 @@ from engine.jobs.actors import PolicyActor
 from engine.jobs.cards import card
 from engine.jobs.groups import (
     Attempt,
+    ChunkRows,
     Groups,
     ImaginedGroups,
     RealGroups,
@@ -119,12 +121,10 @@ class _Job:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
-    env = make_env(get_task(config.task)) if needs_simulator(config) else None
-    try:
+    if not needs_simulator(config):
+        return optimise(config, run, None)
+    with closing(make_env(get_task(config.task))) as env:
         return optimise(config, run, env)
-    finally:
-        if env is not None:
-            env.close()
 
 
 def needs_simulator(config: JobConfig) -> bool:
@@ -135,7 +135,7 @@ def needs_simulator(config: JobConfig) -> bool:
 
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
-    job = _build(config, env)
+    job = _build(config, env, run)
     policy = job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -196,7 +196,7 @@ def _parents(config: JobConfig) -> dict[str, str]:
     return parents
 
 
-def _build(config: JobConfig, env: Env | None) -> _Job:
+def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
     for role, path in _parents(config).items():
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
@@ -219,6 +219,7 @@ def _build(config: JobConfig, env: Env | None) -> _Job:
         reward_model = load_reward_model(Path(config.reward_model))
         starts, start_ids = _starts(config, task, env)
         groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    groups.give_way = run.give_way
     hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
     return _Job(config, task, policy, groups, hashes, start_ids, env)
 
@@ -359,14 +360,15 @@ def _update(
     for part in np.array_split(order, min(config.mini_batches, len(order))):
         batch = [attempts[index] for index in part]
         rows = chunk_rows(batch, advantages[torch.from_numpy(part)], policy.action_dim)
+
+        def log_probs_of(i: Tensor, rows: ChunkRows = rows) -> tuple[Tensor, Tensor]:
+            job.groups.give_way()
+            words = [job.task.instruction] * len(i)
+            return policy.log_probs(rows.images[i], words, rows.tokens[i], config.temperature)
+
         optimizer.zero_grad(set_to_none=True)
         metrics = grpo.accumulate_gradient(
-            lambda index, rows=rows: policy.log_probs(  # type: ignore[misc]
-                rows.images[index],
-                [job.task.instruction] * len(index),
-                rows.tokens[index],
-                config.temperature,
-            ),
+            log_probs_of,
             rows.old_log_probs,
             rows.advantages,
             rows.weights,

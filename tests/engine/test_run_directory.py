@@ -66,7 +66,7 @@ def test_each_kind_of_event_carries_its_values(run: RunDirectory) -> None:
     run.alarm("imagined success rises alone")
     run.result({"rollout/success_rate": 0.5})
     told = [
-        {name: event[name] for name in event if name not in ("seq", "attempt", "time")}
+        {name: event[name] for name in event if name not in ("seq", "attempt", "time", "mono")}
         for event in events(run.directory)
     ]
     assert told == [
