@@ -269,8 +269,9 @@ class Supervisor:
             return  # made by a version that had no heart
         limits = {"stalled": self._patience.stalled, "hung": self._patience.hung}
         sentence = standstill(beat, now=self._clock(), since=worker.since, **limits)
-        if bool(sentence) != bool(worker.standstill):
-            worker.standstill = sentence
+        kind = sentence.partition(":")[0]
+        if kind != worker.standstill:
+            worker.standstill = kind
             state = self._cabinet.runs.get(run_id).state
             self._cabinet.runs.set_state(run_id, state, sentence or None)
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from app.supervisor import Patience, Supervisor
+from engine.file_locks import is_locked
 from engine.run_directory import is_held
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
@@ -292,3 +293,124 @@ def test_an_unknown_run_and_an_unknown_word_are_refused(
     supervisor.submit("run-1", "tiny", FOREVER)
     with pytest.raises(ValueError, match="control must be one of"):
         supervisor.control("run-1", "explode")
+
+
+def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
+    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    for name, config in (("whole", {"steps": 2}), ("killed", {"steps": 3, "crash_at": [2]})):
+        directory = workspace.runs / name
+        directory.mkdir()
+        (directory / "config.json").write_text(json.dumps({"job": "tiny", "config": config}))
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([*COMMAND, str(directory)], env=environment, check=False)
+    make_supervisor().tick()
+    assert cabinet.runs.get("whole").state == "done"
+    assert [row["step"] for row in cabinet.runs.metrics("whole")] == [1, 2]
+    killed = cabinet.runs.get("killed")
+    assert (killed.state, killed.attempt) == ("lost", 1)
+    assert killed.error == "the worker ended unexpectedly, on the command line"
+
+
+def test_a_full_disk_pauses_a_run_and_room_resumes_it(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(patience=Patience(resume=0.2))
+    supervisor.submit("run-1", "tiny", {"steps": 4, "full_at": 2, "spared": ["2"]})
+    until(supervisor, in_state(cabinet, "run-1", "paused"))
+    assert cabinet.runs.get("run-1").error == (
+        "the disk is full (9 MB are to be saved, 3 MB are free): it goes on when there is room "
+        "again"
+    )
+    until(supervisor, in_state(cabinet, "run-1", "done"))
+    assert cabinet.runs.get("run-1").attempt == 2
+
+
+def test_without_room_a_run_waits_in_the_queue_and_says_so(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(reserve=2**60)
+    supervisor.submit("run-1", "tiny", {"steps": 1})
+    supervisor.tick()
+    run = cabinet.runs.get("run-1")
+    assert run.state == "queued"
+    assert (run.error or "").startswith("waits for room on the disk: 1073741824.0 GB are needed")
+
+
+def test_a_worker_that_stands_still_is_named_until_it_moves_again(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(
+        patience=Patience(stalled=0.3, hung=0.6, stop=9.0, cancel=0.2, terminate=0.2)
+    )
+    supervisor.submit("run-1", "tiny", {"steps": 5, "stand_at": 3})
+    until(supervisor, lambda: (cabinet.runs.get("run-1").error or "").startswith("stalled: "))
+    [worker] = pids(cabinet, "run-1")
+    os.kill(worker, signal.SIGSTOP)
+    until(supervisor, lambda: (cabinet.runs.get("run-1").error or "").startswith("hung: "))
+    assert cabinet.runs.get("run-1").state == "running"
+    os.kill(worker, signal.SIGCONT)
+    supervisor.control("run-1", "stop")
+    until(supervisor, in_state(cabinet, "run-1", "done"))
+    assert cabinet.runs.get("run-1").error is None
+
+
+def test_a_run_that_the_system_ended_cleanly_goes_on(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor()
+    supervisor.submit("run-1", "tiny", FOREVER | {"rests_at_sigterm": True})
+    until(supervisor, at_step(cabinet, "run-1", 2))
+    os.kill(pids(cabinet, "run-1")[0], signal.SIGTERM)
+    until(supervisor, lambda: cabinet.runs.get("run-1").attempt == 2)
+    assert cabinet.runs.get("run-1").error is None
+
+
+def test_each_slot_has_one_worker_and_its_lock_keeps_others_out(
+    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(slots=("cpu-0", "cpu-1"))
+    for number in (1, 2, 3):
+        supervisor.submit(f"run-{number}", "tiny", FOREVER)
+    until(supervisor, lambda: all(at_step(cabinet, f"run-{n}", 1)() for n in (1, 2)))
+    assert cabinet.runs.get("run-3").state == "queued"
+    assert all(is_locked(workspace.locks / f"cpu-{n}.lock") for n in (0, 1))
+    supervisor.control("run-2", "cancel")
+    until(supervisor, at_step(cabinet, "run-3", 1))
+
+
+def test_what_a_worker_started_does_not_outlive_it(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor()
+    supervisor.submit("run-1", "tiny", {"steps": 9, "pace": 0.2, "children": True})
+    until(supervisor, at_step(cabinet, "run-1", 1))
+    [child] = psutil.Process(pids(cabinet, "run-1")[0]).children()
+    os.kill(pids(cabinet, "run-1")[0], signal.SIGKILL)
+    until(supervisor, lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_worker_of_which_the_app_was_killed_before_it_could_note_it_is_adopted(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    first = make_supervisor()
+    first.submit("run-1", "tiny", FOREVER)
+    until(first, at_step(cabinet, "run-1", 1))
+    first.close()
+    (cabinet.runs.directory("run-1") / "supervisor.jsonl").write_bytes(b"")
+    second = make_supervisor()
+    reached = cabinet.runs.get("run-1").step or 0
+    until(second, at_step(cabinet, "run-1", reached + 2))
+    assert cabinet.runs.get("run-1").attempt == 1
+    second.control("run-1", "cancel")
+    until(second, in_state(cabinet, "run-1", "cancelled"))
+
+
+def test_the_queue_keeps_its_order_when_the_clock_is_set_back(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    make_supervisor().submit("a", "tiny", FOREVER)
+    tomorrow = time.time() + 86_400.0
+    cabinet.database.write(lambda c: c.rows("update runs set created = ?", [tomorrow]))
+    cabinet.runs.create("b", "tiny", FOREVER)
+    assert [run.id for run in cabinet.runs.unfinished()] == ["a", "b"]

@@ -3,7 +3,7 @@
 Usage: `python tiny_worker.py RUN_DIR`. Its config: `steps`; `pace` (seconds a step); `crash_at`
 (kills itself at these steps, but for the attempts in `spared`); `deaf` (never looks at its control
 file); `stand_at` (goes no further); `full_at` (ends there for want of room, but for `spared`);
-`children` (starts a process that would sleep for an hour).
+`children` (starts a process that would sleep for an hour); `rests_at_sigterm` (saves and pauses).
 """
 
 import json
@@ -64,6 +64,8 @@ if config.get("children"):
     subprocess.Popen(["sleep", "3600"])
 if step:
     heartbeat.count_from(step)
+if config.get("rests_at_sigterm"):
+    signal.signal(signal.SIGTERM, lambda *_: leave("paused", 75))
 emit("state", state="running")
 while step < config["steps"]:
     match asked():

@@ -15,9 +15,9 @@ from engine.data.episode_set import load_episodes
 from engine.episodes import list_episodes, read_episode
 from engine.events import read_events
 from engine.jobs.twins import imagine_twins
+from engine.ledger import read_ledger
 from engine.loading import load_world_model
 from engine.manifest import file_sha256
-from engine.run_directory import read_ledger
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from engine.events import read_events
+from engine.heartbeat import read_heartbeat
+from engine.ledger import read_ledger
 from engine.protocols import Run
-from engine.run_directory import RunDirectory, is_held, read_control, read_ledger, write_control
+from engine.run_directory import RunDirectory, is_held, read_control, write_control
 from engine.types import Outcome, Trajectory
 
 
@@ -228,6 +230,51 @@ def test_what_a_killed_attempt_left_half_written_is_cleared(tmp_path: Path) -> N
     assert [*(tmp_path / "checkpoints").iterdir(), *(tmp_path / "episodes").iterdir()] == []
 
 
+def test_a_checkpoint_completed_but_not_said_before_a_kill_is_said_after_it(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    save(run, 1, 2)
+    run.close()
+    log = tmp_path / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:1]))
+    RunDirectory(tmp_path).close()
+    assert [event["step"] for event in events(tmp_path, "checkpoint")] == [1, 2]
+
+
+def test_a_checkpoint_made_again_is_said_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        run = RunDirectory(tmp_path)
+        save(run, 1)
+        run.close()
+    assert len(events(tmp_path, "checkpoint")) == 1
+
+
+def test_the_place_of_a_crash_is_the_same_for_a_resumed_attempt(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    save(run, 1)
+    places = []
+    for _ in range(2):
+        run.latest_checkpoint()
+        assert not run.stop_requested
+        run.give_way()
+        beat = read_heartbeat(tmp_path)
+        assert beat is not None
+        places.append((beat.step, beat.turns))
+        run.close()
+        run = RunDirectory(tmp_path)
+    run.close()
+    assert places == [(1, 2), (1, 2)]
+
+
+def test_a_stage_obeys_the_run_it_belongs_to(run: RunDirectory, tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path / "stage", obeys=run)
+    run.rest()
+    assert stage.pause_requested
+    write_control(run.directory, "stop")
+    assert stage.stop_requested and not stage.pause_requested
+    stage.close()
+
+
 # Episodes and the ledger of real rollouts.
 
 
@@ -260,6 +307,16 @@ def test_a_real_episode_whose_frames_are_not_kept_counts_all_the_same(run: RunDi
     run.count_real(task="push", start_id=1_000_000, use="test", policy=None, success=False)
     [entry] = read_ledger(run.directory)
     assert (entry["pool"], entry["episode"], entry["success"]) == ("test", None, False)
+
+
+def test_a_real_episode_played_again_after_a_kill_counts_once(tmp_path: Path) -> None:
+    for iteration in ("iteration 1", "iteration 1", "iteration 2"):
+        run = RunDirectory(tmp_path)
+        run.count_real(
+            task="push", start_id=400_000, use="diagnostic", policy=iteration, success=True
+        )
+        run.close()
+    assert [entry["policy"] for entry in read_ledger(tmp_path)] == ["iteration 1", "iteration 2"]
 
 
 def test_an_episode_recorded_again_counts_once(tmp_path: Path) -> None:
