@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,38 @@ PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "XDG_RUNTIME_DIR"),
     *("MUJOCO_GL", "PYOPENGL_PLATFORM", "CUDA_VISIBLE_DEVICES", "WMPO_DATA_DIR"),
 )
+
+
+MEMORY_SECONDS = 30.0  # a process takes a while to end after it was counted as ended
+
+
+@dataclass
+class Worker:
+    """A living worker process; one that was adopted is not our child and has no `process`.
+
+    Attributes:
+        pid, slot: None for a run on the command line, which is watched but not owned.
+        since: when this supervisor first saw it.
+        memory_kills: as the machine counted them a while before the worker was last seen alive.
+        standstill: what it was last said to be, such as `stalled`.
+        asked: when it was first asked to end, and when it was told by a signal.
+    """
+
+    pid: int | None
+    slot: str | None
+    since: float
+    memory_kills: int
+    process: "subprocess.Popen[bytes] | None" = None
+    standstill: str = ""
+    asked: dict[str, float] = field(default_factory=dict)
+    _counted: tuple[int, float] | None = None
+
+    def count_memory_kills(self, kills: int, now: float) -> None:
+        """Remember how many there were, for a comparison half a minute later."""
+        if self._counted is None or now - self._counted[1] > MEMORY_SECONDS:
+            if self._counted is not None:
+                self.memory_kills = self._counted[0]
+            self._counted = (kills, now)
 
 
 def start(

@@ -86,9 +86,9 @@ class Studio:
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        slots = slot_names()
-        on_gpu = slots[0].startswith("gpu")  # on a CPU runs and dreams both go on
-        turn = Slot(workspace.locks / f"{slots[0]}.lock").turn if on_gpu else nullcontext
+        places = slot_names()
+        on_gpu = places[0].startswith("gpu")  # on a CPU runs and dreams both go on
+        turn = Slot(workspace.locks / f"{places[0]}.lock").turn if on_gpu else nullcontext
         self._dreams = Dreams(models, turn=turn)
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
@@ -121,7 +121,7 @@ class Studio:
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
         self._labels = Labelling(self.cabinet, public=public)
-        self.supervisor = Supervisor(self.cabinet, slots=slots)
+        self.supervisor = Supervisor(self.cabinet, slots=places)
         self._runs = Launcher(
             self.cabinet,
             self.supervisor,

@@ -3,18 +3,18 @@
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.journal import crashes, is_ours, last_spawned, living_worker, note
 from app.processes import (
+    Worker,
     end_group,
     identity,
     leads_group,
@@ -57,25 +57,6 @@ class Patience:
     hung: float = 60.0
 
 
-@dataclass
-class _Worker:
-    """A living worker process; one that was adopted is not our child and has no `process`.
-
-    Attributes:
-        pid, slot: None for a run on the command line, which is watched but not owned.
-        since: when this supervisor first saw it.
-        memory_kills: as the machine counted them when the worker was last seen alive.
-    """
-
-    pid: int | None
-    slot: str | None
-    since: float
-    memory_kills: int
-    process: "subprocess.Popen[bytes] | None" = None
-    asked: dict[str, float] = field(default_factory=dict)
-    standstill: str = ""
-
-
 class Supervisor:
     """Keeps one worker going at each slot. Nothing is lost when the app ends: workers go on, and
     the next supervisor of the data directory adopts them.
@@ -106,7 +87,7 @@ class Supervisor:
         self._reserve = reserve
         self._clock = clock
         self._lock = threading.RLock()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
         self._not_before: dict[str, float] = {}
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -211,17 +192,17 @@ class Supervisor:
             elif run.state == "paused" and is_ours(directory) and read_control(directory) == "run":
                 self._wake_up(run, directory)
 
-    def _living(self, directory: Path) -> _Worker | None:
+    def _living(self, directory: Path) -> Worker | None:
         """The worker of a run, whoever started it; None where none lives."""
         spawned = living_worker(directory)
         if spawned is not None:
-            return _Worker(spawned.pid, spawned.slot, self._clock(), memory_kills())
+            return Worker(spawned.pid, spawned.slot, self._clock(), memory_kills())
         if not is_held(directory):
             return None
         # One of ours was started, but the app was killed before it could note that.
         beat = read_heartbeat(directory) if is_ours(directory) else None
         pid = beat.pid if beat is not None and leads_group(beat.pid) else None
-        return _Worker(pid, None, self._clock(), memory_kills())
+        return Worker(pid, None, self._clock(), memory_kills())
 
     def _check_queued(self, run: RunRow, directory: Path) -> None:
         if read_control(directory) in ("stop", "cancel"):
@@ -235,7 +216,7 @@ class Supervisor:
         if self._not_before.get(run.id, 0.0) <= self._clock() and not self._lacks_room(directory):
             self._cabinet.runs.set_state(run.id, "queued")
 
-    def _watch(self, run_id: str, worker: _Worker) -> None:
+    def _watch(self, run_id: str, worker: Worker) -> None:
         status, ended = self._ended(run_id, worker)
         self._cabinet.ingest.ingest(run_id)
         directory = self._cabinet.runs.directory(run_id)
@@ -250,20 +231,20 @@ class Supervisor:
             else:
                 self._settle(run_id, status, kills > worker.memory_kills)
             return
-        worker.memory_kills = kills
+        worker.count_memory_kills(kills, self._clock())
         control = read_control(directory)
         self._show_control(run_id, control)
         self._look_at(run_id, worker, read_heartbeat(directory))
         if control != "run":
             self._insist(worker, control)
 
-    def _ended(self, run_id: str, worker: _Worker) -> tuple[int | None, bool]:
+    def _ended(self, run_id: str, worker: Worker) -> tuple[int | None, bool]:
         if worker.process is not None:
             status = worker.process.poll()
             return status, status is not None
         return None, self._living(self._cabinet.runs.directory(run_id)) is None
 
-    def _look_at(self, run_id: str, worker: _Worker, beat: Beat | None) -> None:
+    def _look_at(self, run_id: str, worker: Worker, beat: Beat | None) -> None:
         """Say when a worker stands still, and take it back when it moves again."""
         if worker.pid is None and beat is None:
             return  # made by a version that had no heart
@@ -311,7 +292,8 @@ class Supervisor:
             sentence = f"{cause}; it was resumed {MAX_RESUMES} times and saved nothing since"
             self._cabinet.runs.set_state(run.id, "lost", sentence)
         elif len(places) >= 2 and places[-1] == places[-2]:
-            where = f"at step {run.step}" if run.step else "before its first step"
+            reached = run.step or step
+            where = f"at step {reached}" if reached else "before its first step"
             sentence = f"{cause}, twice {where}: not resumed again"
             self._cabinet.runs.set_state(run.id, "lost", sentence)
         else:
@@ -343,7 +325,7 @@ class Supervisor:
                 state = "cancelled"
         self._cabinet.runs.set_state(run.id, state)
 
-    def _insist(self, worker: _Worker, control: str) -> None:
+    def _insist(self, worker: Worker, control: str) -> None:
         """A run that does not end when asked is ended: SIGTERM, then SIGKILL, to its group."""
         now = self._clock()
         asked = worker.asked.setdefault("asked", now)
@@ -387,7 +369,7 @@ class Supervisor:
         (directory / HEARTBEAT).unlink(missing_ok=True)  # of another attempt
         kills = memory_kills()
         process = start(self._command, directory, self._environ, self._lock_of(slot))
-        worker = _Worker(process.pid, slot, self._clock(), kills, process)
+        worker = Worker(process.pid, slot, self._clock(), kills, process)
         self._workers[run.id] = worker
         told = {"pid": process.pid, "identity": identity(process.pid) or "ended at once"}
         note(directory, {"event": "spawn", "slot": slot, "memory_kills": kills} | told)

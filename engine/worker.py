@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,13 @@ def execute(
     *,
     slot: Slot | None = None,
     job: Job = run_job,
+    rest_on: Sequence[signal.Signals] = (signal.SIGTERM,),
 ) -> tuple[int, dict[str, Any] | None]:
     """Run what `config.json` of a run directory says; states and errors go to its event log.
 
-    SIGTERM asks the job to save and to end at its next boundary.
-
     Args:
+        rest_on: signals that ask the job to save and to end at its next boundary; a second one
+            does what it always did.
         slot: where the run computes; it waits for its turn there.
         job: runs a job by name.
 
@@ -51,13 +52,21 @@ def execute(
     limit_threads()
     run = RunDirectory(directory, listener=listener, slot=slot)
     run.heartbeat.begin()
-    before = signal.signal(signal.SIGTERM, lambda *_: run.rest())
+    before = {number: signal.getsignal(number) for number in rest_on}
+
+    def rest(number: int, _: object) -> None:
+        run.rest()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in rest_on:
+        signal.signal(number, rest)
     try:
         if slot is not None:
             slot.take(run.heartbeat.move)
         return _execute(run, job)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if slot is not None:
             slot.leave()
         run.close()

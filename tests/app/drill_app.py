@@ -2,7 +2,7 @@
 
 `python drill_app.py DATA_DIR CONFIG NUMBER`: sees to it that runs `run-0` … are queued, resumes by
 hand what was given up, says "ready", then one line of JSON with the states and its own memory in
-bytes for each line it reads.
+bytes for each line it reads. A line of JSON is the config of another run.
 """
 
 import json
@@ -37,6 +37,8 @@ def main() -> None:
     for line in sys.stdin:
         if line == "close\n":
             break
+        if line.startswith("{"):
+            supervisor.submit("another", "drill", json.loads(line))
         for run in runs.unfinished():
             if run.state == "lost":
                 supervisor.control(run.id, "run")

@@ -53,9 +53,9 @@ class App:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
-    def ask(self) -> dict[str, Any]:
+    def ask(self, line: str = "states") -> dict[str, Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write("states\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
@@ -321,7 +321,7 @@ def test_a_worker_that_the_system_ends_for_want_of_memory_is_told_from_a_killed_
     until(lambda: cabinet.runs.get("run-1").state == "lost")
     run = cabinet.runs.get("run-1")
     assert run.error == (
-        "the worker ran out of memory and the system ended it, twice at step 3: not resumed again"
+        "the worker ran out of memory and the system ended it, twice at step 4: not resumed again"
     )
     assert run.attempt == 2
 
@@ -367,11 +367,10 @@ def test_the_events_of_an_hour_add_little_to_the_memory_of_the_app(
         return all(state == "done" for state, _, _ in app.ask()["states"].values())
 
     until(done)
-    directory = root / "runs" / "run-1"
+    directory = root / "runs" / "another"
     before = app.ask()["memory"]
-    # A run of the command line is taken in by the same path as one of the queue.
-    threading.Thread(target=unkilled, args=(directory, hour | {"episodes_every": 2})).start()
-    seconds = until(lambda: len(app.ask()["states"]) == 2 and done())
+    app.ask(json.dumps(hour | {"episodes_every": 2}))
+    seconds = until(done)
     after = app.ask()["memory"]
     app.close()
     events = Counter(event["kind"] for _, event in read_events(directory / "events.jsonl"))
