@@ -32,6 +32,10 @@ Tiny = tuple[Path, dict[str, str]]
 FIT = {"steps": 7, "warmup_steps": 1, "log_every": 3, "checkpoint_every": 2}
 MEASURED_IN_SECONDS = ("time/", "rollout/frames_per_second")
 
+ALL = [job for job in JOBS if job != "demo"]
+# One of each kind in `make test`: fitted, measured at the end, imagined, played, copied.
+QUICK = ("clone", "train_reward", "optimise", "evaluate", "choose")
+
 
 @pytest.fixture(scope="module")
 def options(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
@@ -164,13 +168,16 @@ def check_same(job: str, whole: Path, killed: Path) -> None:
     assert ours["metrics"] or job == "adopt"
 
 
-def test_every_job_has_a_config_here(options: dict[str, dict[str, Any]]) -> None:
-    assert set(options) == set(JOBS) - {"demo"}  # a study with stages of the full size
-
-
 @pytest.mark.slow
+def test_every_job_has_a_config_here(options: dict[str, dict[str, Any]]) -> None:
+    assert set(options) == set(ALL)  # all but `demo`, a study with stages of the full size
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("job", [job for job in JOBS if job != "demo"])
+@pytest.mark.parametrize(
+    "job",
+    [pytest.param(j, marks=pytest.mark.slow if j in QUICK else pytest.mark.soak) for j in ALL],
+)
 def test_a_job_killed_twice_ends_as_if_nothing_had_happened(
     options: dict[str, dict[str, Any]], job: str, tmp_path: Path
 ) -> None:
@@ -185,7 +192,7 @@ def test_a_job_killed_twice_ends_as_if_nothing_had_happened(
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("job", [job for job in JOBS if job != "demo"])
+@pytest.mark.parametrize("job", ALL)
 def test_a_worker_killed_at_any_moment_ends_as_if_nothing_had_happened(
     options: dict[str, dict[str, Any]],
     job: str,

@@ -1,10 +1,6 @@
-"""Every job for real, in miniature: a real simulator, real training steps, real kills."""
+"""Every job for real, in miniature: a real simulator, real training steps."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,31 +158,6 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     episodes = [read_episode(p) for p in list_episodes(tmp_path / "run" / "episodes")]
     assert episodes and all(episode.imagined for episode in episodes)
     assert {episode.lineage["iteration"] for episode in episodes} == {1, 2, 3}
-
-
-def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
-    tiny: Tiny, tmp_path: Path
-) -> None:
-    _, models = tiny
-    options = _optimise_options(models)
-    whole = _spawned(tmp_path / "whole", options)
-    assert whole.wait() == 0
-    victim = _spawned(tmp_path / "killed", options)
-    while not (tmp_path / "killed" / "checkpoints" / "step-000001").exists():
-        assert victim.poll() is None
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    assert _spawned(tmp_path / "killed", options).wait() == 0
-    ours, theirs = (Path(last_checkpoint(tmp_path / name)) for name in ("killed", "whole"))
-    assert file_sha256(ours / "model.safetensors") == file_sha256(theirs / "model.safetensors")
-    assert file_sha256(ours / "state.safetensors") == file_sha256(theirs / "state.safetensors")
-
-
-def _spawned(directory: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    directory.mkdir(exist_ok=True)
-    spec = {"job": "optimise", "config": options}
-    (directory / "config.json").write_text(json.dumps(spec))
-    return subprocess.Popen([sys.executable, "-m", "engine.worker", str(directory)])
 
 
 @pytest.mark.parametrize(
