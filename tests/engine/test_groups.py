@@ -32,6 +32,9 @@ class WrittenGroups:
 
     verb = "write"
 
+    def give_way(self) -> None:
+        """Nobody else wants the device."""
+
     def __len__(self) -> int:
         return 10
 
