@@ -74,10 +74,11 @@ class RunDirectory:
             self._announce(step)
 
     def retain(self, retention: Retention) -> None:
-        """Keep checkpoints by other rules than the last two, from now on."""
+        """Keep checkpoints by these rules from now on; what a killed attempt left over goes."""
         self._retention, self._scores = retention, []
         for _, event in read_events(self._log_path):
             self._remember(event)
+        self._drop_superfluous()
 
     def close(self) -> None:
         """Release the lock and the files."""
@@ -229,10 +230,13 @@ class RunDirectory:
             yield partial
         verify_manifest(target)
         self._announce(step)
+        self._drop_superfluous()
+        self.heartbeat.count_from(step)
+
+    def _drop_superfluous(self) -> None:
         found = self._steps()
         for old in self._retention.superfluous(list(found), self._scores):
             shutil.rmtree(found[old])
-        self.heartbeat.count_from(step)
 
     def _announce(self, step: int) -> None:
         """Say that a checkpoint is complete, once."""

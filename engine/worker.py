@@ -75,10 +75,10 @@ def execute(
 def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
     try:
         run.state("running")
+        spec = json.loads((run.directory / "config.json").read_text())
+        run.retain(Retention.from_dict(spec.get("retention", {})))
         metrics = run.finished_result()  # of an attempt that was killed before it said "done"
         if metrics is None:
-            spec = json.loads((run.directory / "config.json").read_text())
-            run.retain(Retention.from_dict(spec.get("retention", {})))
             metrics = job(spec["job"], spec["config"], run)
             if metrics is None:
                 return _asked_to_end(run)

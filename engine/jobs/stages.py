@@ -14,6 +14,7 @@ from engine.config import Config, knob
 from engine.durable import write_json_durably
 from engine.events import read_events
 from engine.jobs.registry import job_config, run_job
+from engine.retention import Retention
 from engine.run_directory import RunDirectory
 
 Locate = Callable[[str], Path]
@@ -121,6 +122,7 @@ def run_stage(
         if done is not None:
             return done
         write_json_durably(directory / "config.json", {"job": job, "config": dict(config)})
+        run.retain(Retention())
         run.state("running")
         metrics = run_job(job, config, run)
         if metrics is None:

@@ -164,7 +164,8 @@ def is_exact(name: str) -> bool:
 
 def check_same(job: str, whole: Path, killed: Path) -> None:
     ours, theirs = account(killed), account(whole)
-    assert {key: ours[key] for key in ours if ours[key] != theirs[key]} == {}
+    for key in ours:
+        assert ours[key] == theirs[key], key
     assert ours["metrics"] or job == "adopt"
 
 

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 from engine.heartbeat import NAME, Heartbeat, read_heartbeat
+from engine.run_directory import RunDirectory
 
 
 class Clock:
@@ -57,3 +58,21 @@ def test_no_heartbeat_and_a_damaged_one_are_none(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path) is None
     (tmp_path / NAME).write_bytes(b"00000000 {}\n")
     assert read_heartbeat(tmp_path) is None
+
+
+def test_the_place_of_a_crash_is_the_same_for_a_resumed_attempt(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with run.checkpoint(1):
+        pass
+    places = []
+    for _ in range(2):
+        run.latest_checkpoint()
+        assert not run.stop_requested
+        run.give_way()
+        beat = read_heartbeat(tmp_path)
+        assert beat is not None
+        places.append((beat.step, beat.turns))
+        run.close()
+        run = RunDirectory(tmp_path)
+    run.close()
+    assert places == [(1, 2), (1, 2)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 from engine.events import read_events
-from engine.heartbeat import read_heartbeat
 from engine.ledger import read_ledger
 from engine.protocols import Run
+from engine.retention import Retention
 from engine.run_directory import RunDirectory, is_held, read_control, write_control
 from engine.types import Outcome, Trajectory
 
@@ -241,29 +242,23 @@ def test_a_checkpoint_completed_but_not_said_before_a_kill_is_said_after_it(tmp_
     assert [event["step"] for event in events(tmp_path, "checkpoint")] == [1, 2]
 
 
+def test_a_checkpoint_that_a_killed_attempt_did_not_get_to_remove_goes(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    save(run, 1, 2)
+    shutil.copytree(run.checkpoints()[0], tmp_path / "checkpoints" / "step-000000")
+    run.close()
+    run = RunDirectory(tmp_path)
+    run.retain(Retention())
+    assert checkpoint_names(run) == ["step-000001", "step-000002"]
+    run.close()
+
+
 def test_a_checkpoint_made_again_is_said_once(tmp_path: Path) -> None:
     for _ in range(2):
         run = RunDirectory(tmp_path)
         save(run, 1)
         run.close()
     assert len(events(tmp_path, "checkpoint")) == 1
-
-
-def test_the_place_of_a_crash_is_the_same_for_a_resumed_attempt(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path)
-    save(run, 1)
-    places = []
-    for _ in range(2):
-        run.latest_checkpoint()
-        assert not run.stop_requested
-        run.give_way()
-        beat = read_heartbeat(tmp_path)
-        assert beat is not None
-        places.append((beat.step, beat.turns))
-        run.close()
-        run = RunDirectory(tmp_path)
-    run.close()
-    assert places == [(1, 2), (1, 2)]
 
 
 def test_a_stage_obeys_the_run_it_belongs_to(run: RunDirectory, tmp_path: Path) -> None:
