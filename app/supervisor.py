@@ -251,9 +251,9 @@ class Supervisor:
         limits = {"stalled": self._patience.stalled, "hung": self._patience.hung}
         sentence = standstill(beat, now=self._clock(), since=worker.since, **limits)
         kind = sentence.partition(":")[0]
-        if kind != worker.standstill:
+        state = self._cabinet.runs.get(run_id).state
+        if kind != worker.standstill and state in ALIVE:  # it may have said that it is done
             worker.standstill = kind
-            state = self._cabinet.runs.get(run_id).state
             self._cabinet.runs.set_state(run_id, state, sentence or None)
 
     def _settle(self, run_id: str, status: int | None, out_of_memory: bool) -> None:

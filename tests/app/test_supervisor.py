@@ -64,10 +64,11 @@ def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
 def pids(cabinet: Cabinet, run_id: str) -> list[int]:
     """Worker processes of a run that live."""
     directory = str(cabinet.runs.directory(run_id))
+    living = (p.info for p in psutil.process_iter(["pid", "status", "cmdline"]))
     return [
-        process.pid
-        for process in psutil.process_iter()
-        if process.status() != psutil.STATUS_ZOMBIE and directory in " ".join(process.cmdline())
+        info["pid"]
+        for info in living
+        if info["status"] != psutil.STATUS_ZOMBIE and directory in (info["cmdline"] or [])
     ]
 
 
