@@ -17,7 +17,7 @@ from engine.events import read_events
 from engine.jobs.twins import imagine_twins
 from engine.loading import load_world_model
 from engine.manifest import file_sha256
-from engine.run_directory import read_ledger
+from engine.run_directory import read_ledger, write_control
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -107,30 +107,87 @@ def test_evaluate_counts_every_real_episode_once_even_when_run_again(
     again = do("evaluate", tmp_path / "run", **options)
     assert first == again
     assert len(read_ledger(tmp_path / "run")) == 2
+    filmed = do("evaluate", tmp_path / "filmed", **options, record_episodes=1)
+    assert filmed == first
+    [path] = list_episodes(tmp_path / "filmed" / "episodes")
+    episode = read_episode(path)
+    assert (episode.imagined, episode.start_id) == (False, 400_000)
+    assert [entry["episode"] for entry in read_ledger(tmp_path / "filmed")] == [episode.id, None]
 
 
-def test_fidelity_reports_every_kind_at_every_depth(tiny: Tiny, tmp_path: Path) -> None:
-    root, models = tiny
-    metrics = do(
-        "fidelity",
-        tmp_path / "run",
-        world_model=models["world_model"],
-        reward_model=models["reward_model"],
-        episodes_from=[str(root / "demos"), str(root / "play")],
-        episodes=3,
-        denoising_steps=1,
-    )
+@pytest.fixture(scope="module")
+def fidelity(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A fidelity run that plays its own real episodes, and what it returned."""
+    directory = tmp_path_factory.mktemp("fidelity") / "run"
+    metrics = do("fidelity", directory, **_fidelity_options(tiny[1]))
     assert metrics is not None
+    return directory, metrics
+
+
+def _fidelity_options(models: dict[str, str]) -> dict[str, Any]:
+    return {
+        **models,
+        "baseline_world_model": models["world_model"],
+        "episodes": 3,
+        "batch_size": 2,
+        "denoising_steps": 1,
+    }
+
+
+def test_fidelity_measures_every_kind_at_every_depth(fidelity: tuple[Path, dict[str, Any]]) -> None:
+    directory, metrics = fidelity
     matrix = [metrics[f"fidelity/{name}"] for name in _CONFUSION]
     assert sum(matrix) == 3
-    depths = [e for _, e in read_events(tmp_path / "run" / "events.jsonl") if e["kind"] == "metric"]
-    assert depths[0]["metrics"]["fidelity/repeat_psnr"] > 0.0
-    pairs = [read_episode(path) for path in list_episodes(tmp_path / "run" / "episodes")]
-    real = {read_episode(path).id for path in list_episodes(root / "demos" / "episodes")}
-    assert len(pairs) == 3
-    assert all(pair.imagined and pair.lineage["real_run"] == "demos" for pair in pairs)
-    assert {pair.lineage["real"] for pair in pairs} <= real
-    assert sum(pair.outcome.success for pair in pairs) == matrix[0] + matrix[1]
+    assert metrics["fidelity/mean_baseline_psnr"] == metrics["fidelity/mean_imagined_psnr"]
+    depths = [e for _, e in read_events(directory / "events.jsonl") if e["kind"] == "metric"]
+    assert any(event["metrics"].get("fidelity/repeat_psnr", 0.0) > 0.0 for event in depths)
+    found = metrics["curves"]
+    assert [point[3] for point in found["depth"]["zero/ssim"]["all"][:8]] == [3] * 8
+    assert len(found["position"]["imagined/psnr"]["all"]) == found["chunk_size"] == 8
+    assert found["frechet"]["baseline"] == found["frechet"]["imagined"]
+    assert "LPIPS is not measured here" in metrics["notes"][0]
+
+
+def test_the_pairs_of_fidelity_name_their_real_twins(
+    fidelity: tuple[Path, dict[str, Any]],
+) -> None:
+    directory, metrics = fidelity
+    episodes = [read_episode(path) for path in list_episodes(directory / "episodes")]
+    real = {e.id: e for e in episodes if not e.imagined}
+    pairs = [e for e in episodes if e.lineage["source"] == "fidelity"]
+    assert (len(real), len(pairs), len(episodes)) == (3, 3, 9)
+    assert all(pair.lineage["real_run"] == directory.name for pair in pairs)
+    assert {pair.lineage["real"] for pair in pairs} == set(real)
+    twins = [(real[p.lineage["real"]].outcome, p.lineage) for p in pairs]
+    assert all(o.end_step == lineage["real_end_step"] for o, lineage in twins)
+    judged = sum(pair.outcome.success for pair in pairs)
+    assert judged == metrics["fidelity/true_success"] + metrics["fidelity/false_success"]
+
+
+def test_an_interrupted_fidelity_ends_with_the_very_same_numbers(
+    tiny: Tiny, fidelity: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+
+    def pause(event: dict[str, Any]) -> None:
+        if event["kind"] == "checkpoint":
+            write_control(directory, "pause")
+
+    assert do("fidelity", directory, listener=pause, **_fidelity_options(tiny[1])) is None
+    write_control(directory, "run")
+    progress = []
+    again = do("fidelity", directory, listener=progress.append, **_fidelity_options(tiny[1]))
+    assert again == fidelity[1]
+    assert [e["step"] for e in progress if e["kind"] == "checkpoint"] == [3]
+
+
+def test_fidelity_refuses_what_a_model_has_learnt_from(tiny: Tiny, tmp_path: Path) -> None:
+    root, models = tiny
+    given = models | {"policy": "", "episodes_from": [str(root / "play")]}
+    with pytest.raises(ValueError, match="the world model learnt from the starts of 3 of the 4"):
+        do("fidelity", tmp_path / "given", **given)
+    with pytest.raises(ValueError, match="the world model learnt from 3 of the 9 starts"):
+        do("fidelity", tmp_path / "played", **models, pool="play", episodes=9)
 
 
 def test_a_twin_has_its_episodes_length_and_does_not_depend_on_its_batch(tiny: Tiny) -> None:
