@@ -13,7 +13,9 @@ from app.catalogue import describe_together, summary, task_of
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
 from app.dreams import Dreams
+from app.evaluation import Evaluation
 from app.exports import Exports
+from app.fidelity import Fidelity
 from app.gallery import Gallery
 from app.imagining import Imagining
 from app.labelling import Labelling
@@ -123,6 +125,9 @@ class Studio:
             starts=demo / "starts.npz",
             public=public,
         )
+        simulated = (self.cabinet, self._runs, self._simulator)
+        self.evaluation = Evaluation(*simulated, public=public)
+        self.fidelity = Fidelity(*simulated, sample=demo / "fidelity.json", public=public)
         sources = Sources(self.cabinet, rules=rules, public=public, check=check)
         self.register_folder = in_a_sentence(sources.register_folder)
         self.plan_download = in_a_sentence(sources.plan)

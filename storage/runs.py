@@ -185,6 +185,15 @@ class RunStore:
             [run, run],
         )
 
+    def ledger_counts(self) -> list[Row]:
+        """How many real episodes of a task were used for what: task, pool, use, episodes,
+        successes."""
+        return self._database.read(
+            "select task, pool, use, count(*) as episodes, "
+            "count(*) filter (success) as successes from ledger "
+            "group by task, pool, use order by task, pool, use"
+        )
+
     def overlaps(self) -> list[Row]:
         """Starts that were used for more than one thing: the pools should make this empty."""
         return self._database.read(

@@ -56,6 +56,7 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
 
 
+Array = npt.NDArray[Any]
 Video = npt.NDArray[np.uint8]
 Sources = list[tuple[str, Trajectory]]  # (name of the run directory, real episode)
 
@@ -245,7 +246,8 @@ def judge_row(
         scores.verdicts[name][row] = (pair.outcome.success, pair.outcome.end_step)
         scores.describe(row, name, models.judge, videos[name], models.world.chunk_size)
         if name in checkpoints and row < config.record_pairs:
-            run.record(named(pair, name, Path(checkpoints[name])))
+            quality = scores.pixels[f"{name}/psnr"][row, : len(videos[name]) - 1]
+            run.record(named(pair, name, Path(checkpoints[name]), quality))
 
 
 def judged_pair(
@@ -288,12 +290,18 @@ def judged_pair(
     )
 
 
-def named(pair: Trajectory, name: str, world_model: Path) -> Trajectory:
-    """A dream under the name of what imagined it."""
-    prefix, label = {"imagined": ("pair", "fidelity"), "baseline": ("base", "fidelity baseline")}[
-        name
-    ]
-    lineage = {"source": label, **pair.lineage, "world_model": checkpoint_hash(world_model)}
+NAMES = {"imagined": ("pair", "fidelity"), "baseline": ("base", "fidelity baseline")}
+
+
+def named(pair: Trajectory, name: str, world_model: Path, quality: Array) -> Trajectory:
+    """A dream under the name of what imagined it, with its PSNR in dB by frame, from frame 1."""
+    prefix, label = NAMES[name]
+    lineage = {
+        "source": label,
+        **pair.lineage,
+        "world_model": checkpoint_hash(world_model),
+        "psnr": quality.round(2).tolist(),
+    }
     return dataclasses.replace(pair, id=f"{prefix}-{pair.id}"[:128], lineage=lineage)
 
 

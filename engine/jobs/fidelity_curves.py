@@ -4,7 +4,7 @@ A point is [mean, low, high, episodes]: 95 % intervals over episodes, which are 
 frames of one are not; low and high are None where fewer than two episodes are left.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Point = list[float | int | None]
 Curves = dict[str, Any]
 
 
-def curves(scores: Scores, real: Array, *, chunk_size: int, judged: list[str]) -> Curves:
+def curves(scores: Scores, real: Array, *, chunk_size: int, judged: Sequence[str]) -> Curves:
     """Everything the Fidelity page draws; plain JSON values.
 
     Args:

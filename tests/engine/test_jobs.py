@@ -160,6 +160,7 @@ def test_the_pairs_of_fidelity_name_their_real_twins(
     assert {pair.lineage["real"] for pair in pairs} == set(real)
     twins = [(real[p.lineage["real"]].outcome, p.lineage) for p in pairs]
     assert all(o.end_step == lineage["real_end_step"] for o, lineage in twins)
+    assert all(len(pair.lineage["psnr"]) == len(pair.actions) for pair in pairs)
     judged = sum(pair.outcome.success for pair in pairs)
     assert judged == metrics["fidelity/true_success"] + metrics["fidelity/false_success"]
 
@@ -184,7 +185,7 @@ def test_an_interrupted_fidelity_ends_with_the_very_same_numbers(
 def test_fidelity_refuses_what_a_model_has_learnt_from(tiny: Tiny, tmp_path: Path) -> None:
     root, models = tiny
     given = models | {"policy": "", "episodes_from": [str(root / "play")]}
-    with pytest.raises(ValueError, match="the world model learnt from the starts of 3 of the 4"):
+    with pytest.raises(ValueError, match="the world model learnt from the starts of 4 of the 4"):
         do("fidelity", tmp_path / "given", **given)
     with pytest.raises(ValueError, match="the world model learnt from 3 of the 9 starts"):
         do("fidelity", tmp_path / "played", **models, pool="play", episodes=9)
