@@ -69,8 +69,8 @@ class Evaluation:
             "suite": suite.key.id,
             "title": suite.key.title,
             "reference": reference,
-            "greedy": suite.key.temperature == 0,
             "columns": suite.columns,
+            "about": what_a_seed_is(suite),
             "arms": [
                 {"name": arm, "title": short(arm), "policies": len(suite.policies[arm])}
                 for arm in suite.arms

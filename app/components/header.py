@@ -19,6 +19,8 @@ PAGES = (
     ("Episodes", "episodes"),
     ("Label", "label"),
     ("Train", "train"),
+    ("Evaluate", "evaluate"),
+    ("Fidelity", "fidelity"),
 )
 
 _MARK = (
