@@ -166,7 +166,7 @@
       return WMPO.html`<div class="card"><h3>Paired by start</h3>
         ${rows.length ? table : WMPO.html`<p class="mute">A second arm on the same starts makes a comparison.</p>`}
         <p class="mute small">Exact McNemar tests within each seed; differences are pooled by a hierarchical bootstrap over seeds
-          and starts; p is Holm-adjusted over arms and tasks, and bold only below 0.05 with more than one seed. ${about}</p></div>`;
+          and starts; p is Holm-adjusted, and bold only below 0.05; a pooled difference also only with more than one seed. ${about}</p></div>`;
     }
 
     change({ dataset, value }) {

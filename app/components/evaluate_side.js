@@ -20,8 +20,8 @@
     show(studies) {
       const row = ({ id, title, state, done, total, reported }) => WMPO.html`<li>
         <button class="quiet" data-study="${id}" ${WMPO.raw(reported ? "" : "disabled")}>
-        <i class="dot ${state}"></i><span class="grow name">${title}</span>
-        <span class="mute small">${state === "done" ? "done" : `${state} · ${done} of ${total || "?"} stages`}</span></button></li>`;
+        <i class="dot ${state}"></i><span class="grow name">${title}</span></button>
+        <span class="mute small">${state === "done" ? "done" : `${state} · ${done} of ${total || "?"} stages`}</span></li>`;
       WMPO.fill(
         this.element,
         WMPO.html`<h3>Studies</h3>${

@@ -22,7 +22,7 @@
   };
   const layout = WMPO.html`<div class="wm evaluate fidelity"><div class="stack main">
       <div class="card chosen"></div><div class="facts-row"></div><div class="card lens" hidden></div>
-      <div class="plots"></div><div class="card verdicts" hidden></div><div class="notes"></div></div>
+      <div class="plots"></div><div class="card agreement" hidden></div><div class="notes"></div></div>
     <div class="stack side"><div class="card new"></div></div></div>`;
   const share = (value) => `${(100 * value).toFixed(0)} %`;
   const range = (interval) => `${(100 * interval[0]).toFixed(0)}–${(100 * interval[1]).toFixed(0)}`;
@@ -82,7 +82,7 @@
     clear() {
       this.found = null;
       for (const place of [".facts-row", ".plots", ".notes"]) WMPO.fill(this.find(place), WMPO.html``);
-      for (const place of [".lens", ".verdicts"]) this.find(place).hidden = true;
+      for (const place of [".lens", ".agreement"]) this.find(place).hidden = true;
     }
 
     nothing() {
@@ -110,7 +110,7 @@
       this.facts();
       WMPO.fill(this.find(".notes"), WMPO.html`${found.notes.map((note) => WMPO.html`<p class="mute small">${note}.</p>`)}`);
       this.find(".lens").hidden = !curves;
-      this.find(".verdicts").hidden = !curves?.matrix;
+      this.find(".agreement").hidden = !curves?.matrix;
       if (!curves) {
         WMPO.fill(
           this.find(".plots"),
@@ -129,6 +129,7 @@
     facts() {
       const { metrics, models, curves, settings = {} } = this.found;
       const reward = curves?.reward;
+      const successes = reward ? reward.true_success + reward.false_failure : 0;
       const accuracy = metrics["fidelity/balanced_accuracy"];
       const tile = (label, value, text) => WMPO.html`<div class="card tile"><span class="cap">${label}</span>
         <b class="mono">${value}</b><span class="mute small">${text}</span></div>`;
@@ -137,7 +138,7 @@
         this.find(".facts-row"),
         WMPO.html`${tile("imagined against real", `${WMPO.measure(metrics["fidelity/mean_imagined_psnr"])} dB`, `start repeated ${WMPO.measure(metrics["fidelity/mean_repeat_psnr"])} dB · autoencoder ${WMPO.measure(metrics["fidelity/mean_round_trip_psnr"])} dB`)}
         ${accuracy === undefined ? "" : tile("verdicts agree (balanced)", share(accuracy), `95 % ${range(bounds)} · 85 % is wanted before training in it`)}
-        ${reward ? tile("reward model, real videos", `F1 ${WMPO.fixed(reward.f1)}`, `95 % ${reward.f1_interval.map((v) => WMPO.fixed(v)).join("–")} · starts it has not learnt from`) : ""}
+        ${reward && successes ? tile("reward model, real videos", `F1 ${WMPO.fixed(reward.f1)}`, `95 % ${reward.f1_interval.map((v) => WMPO.fixed(v)).join("–")} · ${successes} really succeeded, from starts it has not learnt from`) : ""}
         ${reward ? tile("failing starts called success", share(reward.false_success_rate), `${reward.false_success} of ${reward.false_success + reward.true_failure} · 95 % ${range(reward.false_success_interval)}`) : ""}
         <p class="mute small models">world model <b>${name(models.world_model)}</b>${models.baseline_world_model ? WMPO.html` · compared with <b>${name(models.baseline_world_model)}</b>` : ""}
           · reward model <b>${name(models.reward_model)}</b>${models.policy ? WMPO.html` · played by <b>${name(models.policy)}</b>` : ""}${
@@ -273,7 +274,7 @@
           ${CELLS.map(([label, row]) => WMPO.html`<tr><th scope="row">${label}</th>${row.map(td)}</tr>`)}</table></div>`;
       };
       WMPO.fill(
-        this.find(".verdicts"),
+        this.find(".agreement"),
         WMPO.html`<h3>Real against imagined success by frame ${depth}</h3>
           <div class="matrix">${Object.keys(matrix).map(one)}</div>
           <p class="mute small">What had happened by then; a number opens its pairs. Move the frame above to see it grow.</p>`,

@@ -1,4 +1,4 @@
-"""The Fidelity page's panel: a run's curves with intervals, its matrix by depth, a new comparison."""
+"""The Fidelity page's panel: curves with intervals, the matrix by depth, a new comparison."""
 
 from typing import TYPE_CHECKING
 
