@@ -10,6 +10,7 @@ from app.checks import check_choice, check_integer, check_names, check_number, c
 from app.evaluation_plan import PUBLIC
 from app.launcher import Launcher
 from app.simulator import Simulator
+from app.suites import path_name
 from engine.jobs.fidelity import NAMES, JobConfig, check_planned
 from engine.tasks import POOLS, TASKS
 from storage.cabinet import Cabinet
@@ -227,7 +228,7 @@ class Fidelity:
     def _models(self, run: RunRow) -> dict[str, str]:
         known = {str(c.directory): c.id for c in self._cabinet.checkpoints.all()}
         return {
-            role: known.get(str(path), "/".join(str(path).split("/")[-3::2]))
+            role: known.get(str(path), path_name(str(path)))
             for role in ROLES
             if (path := run.config.get(role))
         }

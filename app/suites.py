@@ -6,6 +6,7 @@ for it: the runs say everything themselves.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,13 @@ def suites_of(runs: Iterable[RunRow], names: Mapping[str, str]) -> list[Suite]:
 def arm_of(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """What a run's policy is compared as: what it was given, else the policy's own name."""
     path = str(config["policy"])
-    return str(config.get("arm") or names.get(path) or "/".join(path.split("/")[-3::2]))
+    return str(config.get("arm") or names.get(path) or path_name(path))
+
+
+def path_name(path: str) -> str:
+    """A checkpoint outside the catalogue, by its run and step, or by its directory's name."""
+    parts = Path(path).parts
+    return f"{parts[-3]}/{parts[-1]}" if parts[-2:-1] == ("checkpoints",) else parts[-1]
 
 
 def _suite(key: SuiteKey, runs: list[RunRow], names: Mapping[str, str]) -> Suite:
