@@ -87,7 +87,7 @@
     close() {
       this.player.pause();
       this.release();
-      this.element.parentElement.remove();
+      this.element.remove();
       this.onClose();
     }
   }
