@@ -1,6 +1,7 @@
 """LPIPS (Zhang 2018), only where somebody installed its backbone: the one file that imports it."""
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,9 +28,7 @@ def load_backbone() -> Backbone | None:
         return None
     if not any(Path(torch.hub.get_dir(), "checkpoints").glob(WEIGHTS)):
         return None  # it would be fetched from the network
-    import lpips
-
-    network: Backbone = lpips.LPIPS(net="alex", verbose=False).eval()
+    network: Backbone = import_module("lpips").LPIPS(net="alex", verbose=False).eval()
     return network
 
 

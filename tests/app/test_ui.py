@@ -76,6 +76,8 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("episodes", "Episodes"),
         ("label", "Label"),
         ("train", "Train"),
+        ("evaluate", "Evaluate"),
+        ("fidelity", "Fidelity"),
     ]
 
 
