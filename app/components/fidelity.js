@@ -131,7 +131,7 @@
       const reward = curves?.reward;
       const successes = reward ? reward.true_success + reward.false_failure : 0;
       const accuracy = metrics["fidelity/balanced_accuracy"];
-      const tile = (label, value, text) => WMPO.html`<div class="card tile"><span class="cap">${label}</span>
+      const tile = (label, value, text) => WMPO.html`<div class="card reading"><span class="cap">${label}</span>
         <b class="mono">${value}</b><span class="mute small">${text}</span></div>`;
       const bounds = ["low", "high"].map((end) => metrics[`fidelity/balanced_accuracy_${end}`]);
       WMPO.fill(
