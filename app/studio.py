@@ -20,6 +20,7 @@ from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.queues import Queues
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
 from app.sources import Sources, gate
@@ -115,6 +116,7 @@ class Studio:
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
         self._labels = Labelling(self.cabinet, public=public)
+        self.queues = Queues(self.cabinet, self.gallery, public=public)
         self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(
             self.cabinet,
@@ -321,9 +323,9 @@ class Studio:
         return self._labels.undo(event_id, new_event_id=new_event_id, actor=actor)
 
     @in_a_sentence
-    def label_history(self, *, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest labels that stand, newest first."""
-        return self._labels.history(limit=limit)
+    def label_history(self, *, limit: int = 20, actor: str | None = None) -> list[dict[str, Any]]:
+        """The newest labels that stand, of one actor or of all, newest first."""
+        return self._labels.history(limit=limit, actor=actor)
 
     def label_counts(self) -> dict[str, int]:
         """{labelled, success, fail, unsure, dream_broke, episodes}."""

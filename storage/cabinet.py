@@ -10,9 +10,11 @@ import duckdb
 from storage.checkpoints import Catalogue
 from storage.database import Database
 from storage.downloads import Downloads
+from storage.failure_modes import FailureModes
 from storage.hub import login
 from storage.ingest import Ingest
 from storage.labels import LabelStore
+from storage.queues import QueueStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
 from storage.trajectories import TrajectoryStore
@@ -36,6 +38,8 @@ class Cabinet:
     downloads: Downloads
     views: ViewStore
     label_queue: LabelQueue
+    queues: QueueStore
+    failure_modes: FailureModes
 
     def close(self) -> None:
         """Interrupt the downloads and close the database; nothing else is held open."""
@@ -79,6 +83,8 @@ def open_cabinet(
         downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
         views=ViewStore(database),
         label_queue=LabelQueue(database),
+        queues=QueueStore(database, workspace.queues),
+        failure_modes=FailureModes(workspace.failure_modes),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

@@ -58,6 +58,16 @@ class Workspace:
         return self.root / "twins"
 
     @property
+    def queues(self) -> Path:
+        """Queues of clips to judge, one file each."""
+        return self.root / "queues"
+
+    @property
+    def failure_modes(self) -> Path:
+        """The taxonomy of failures."""
+        return self.root / "failure_modes.json"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
@@ -95,7 +105,7 @@ def open_workspace(root: Path) -> Workspace:
     workspace = Workspace(root)
     try:
         rooms = (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine)
-        for room in (*rooms, workspace.checkpoints, workspace.downloads):
+        for room in (*rooms, workspace.checkpoints, workspace.downloads, workspace.queues):
             room.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"the data directory {root} cannot be used: {error.strerror}") from error
