@@ -44,7 +44,7 @@ def cohen_kappa(table: Int64[np.ndarray, "k k"], z: float = Z) -> Agreement:
     chance = float((table.sum(axis=0) / total) @ (table.sum(axis=1) / total))
     if chance >= 1.0 - 1e-12:
         return Agreement(None, None, None, total, agreed)
-    low, high = share_interval(agreed / total, total, z)
+    low, high = share_interval(agreed / total, float(total), z)
 
     def beyond(observed: float) -> float:
         return (observed - chance) / (1.0 - chance)
