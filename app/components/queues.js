@@ -12,8 +12,8 @@
       <button class="quiet" data-queue="remove" hidden>Remove queue</button>
       <button class="quiet who" data-queue="who" title="Who judges"></button></div>
     <form class="make fields" hidden>
-      <label>clips<select name="filter"></select></label>
-      <label>order<select name="order">${options(props.queueOrders)}</select></label>
+      <label>clips<select name="filter" aria-label="Clips"></select></label>
+      <label>order<select name="order" aria-label="Order">${options(props.queueOrders)}</select></label>
       <label>how many<input name="clips" type="number" min="1" max="5000" value="200"></label>
       <label>people a clip<input name="overlap" type="number" min="1" max="20" value="1"></label>
       <label>known answer every<input name="gold" type="number" min="0" max="100" value="0"

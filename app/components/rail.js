@@ -181,10 +181,10 @@
     const known = people.find((one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
     const share = (one) => `${WMPO.fixed(one.value)} ${bounds(one)}`;
     const rows = [
-      ["κ people", `${kappa(humans)} · ${humans.total} pairs`],
-      ["κ people–model", `${kappa(model)} · ${model.total} clips`],
+      ["κ people", `${kappa(humans)} · n ${humans.total}`],
+      ["κ people–model", `${kappa(model)} · n ${model.total}`],
     ];
-    if (known?.total) rows.push(["known answers right", `${share(known)} · ${known.total}`]);
+    if (known?.total) rows.push(["known answers right", `${share(known)} · n ${known.total}`]);
     for (const name of estimates ? ["success_rate", "precision", "recall"] : [])
       if (estimates[name].total) rows.push([`${name.replace("_", " ")}, all`, share(estimates[name])]);
     WMPO.fill(place, WMPO.html`<h3>Agreement</h3><dl class="facts"></dl>`);

@@ -23,24 +23,21 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 KILLS = 100
 CLIPS = 40
 
-# A studio of the label page alone: two people take clips from one queue and judge them, one
-# acknowledgement a line; a third takes labels back.
+# For every line of its input a studio of the label page alone, in a process of its own: two people
+# take clips from one queue, judge them, and take some labels back. What it tells, it tells in lines
+# short enough to be written whole.
 STUDIO = """
-import json, sys, threading, uuid
+import json, os, sys, threading
 from pathlib import Path
 from engine.types import Label
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
-data, begun = Path(sys.argv[1]), sys.argv[2]
-cabinet = open_cabinet(open_workspace(data), demo=data / "demo")
-speaking = threading.Lock()
+data = Path(sys.argv[1])
 
 def tell(**values):
-    with speaking:
-        sys.stdout.write(json.dumps(values) + "\\n")
-        sys.stdout.flush()
+    os.write(1, (json.dumps(values) + "\\n").encode())
 
-def judge(actor):
+def judge(cabinet, actor, begun):
     number = 0
     while True:
         for clip in cabinet.queues.lease("q", actor, 3) or cabinet.trajectories.ids()[:3]:
@@ -49,17 +46,23 @@ def judge(actor):
             outcome = ("success", "fail", "unsure")[number % 3]
             tell(sent=name)
             label = Label(event_id=name, episode_id=clip, outcome=outcome, actor=actor)
-            event = cabinet.labels.append(label)
-            tell(saved=name, seq=event.seq)
+            tell(saved=name, seq=cabinet.labels.append(label).seq)
             if number % 5 == 0:
                 tell(sent=f"{name}-undo")
                 undone = cabinet.labels.withdraw(name, new_event_id=f"{name}-undo", actor=actor)
                 tell(saved=f"{name}-undo", seq=undone.seq)
 
-tell(open=True)
-for actor in ("ann", "ben"):
-    threading.Thread(target=judge, args=(actor,), daemon=True).start()
-threading.Event().wait()
+for line in sys.stdin:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        tell(dead=child)
+        continue
+    cabinet = open_cabinet(open_workspace(data), demo=data / "demo")
+    tell(open=os.getpid())
+    for actor in ("ann", "ben"):
+        threading.Thread(target=judge, args=(cabinet, actor, line.strip()), daemon=True).start()
+    threading.Event().wait()
 """
 
 
@@ -70,27 +73,37 @@ class Drill:
         self.workspace = workspace
         self.acknowledged: dict[str, int] = {}
         self.sent: set[str] = set()
-
-    def live(self, begun: int, seconds: float) -> None:
-        """A studio that is killed some time after it opened."""
-        place = [str(self.workspace.root), str(begun)]
-        process = subprocess.Popen(
-            [sys.executable, "-c", STUDIO, *place], stdout=subprocess.PIPE, text=True
+        self.studios = subprocess.Popen(
+            [sys.executable, "-c", STUDIO, str(workspace.root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline()) == {"open": True}
-        killer = threading.Timer(seconds, os.kill, (process.pid, signal.SIGKILL))
-        killer.start()
-        for line in process.stdout:
-            if not line.endswith("\n"):
-                break  # cut in the middle: nobody could read it as an acknowledgement
-            told = json.loads(line)
-            if "saved" in told:
-                self.acknowledged[told["saved"]] = told["seq"]
-            else:
-                self.sent.add(told["sent"])
-        killer.join()
-        assert process.wait() == -signal.SIGKILL
+
+    def live(self, begun: int, *, labels: int, seconds: float) -> None:
+        """A studio that is killed some time after so many acknowledgements."""
+        assert self.studios.stdin is not None and self.studios.stdout is not None
+        self.studios.stdin.write(f"{begun}\n")
+        self.studios.stdin.flush()
+        process, left = 0, labels
+        for line in self.studios.stdout:
+            match json.loads(line):
+                case {"open": int(process)}:
+                    pass
+                case {"sent": name}:
+                    self.sent.add(name)
+                case {"saved": name, "seq": seq}:
+                    self.acknowledged[name] = seq
+                    left -= 1
+                case {"dead": child}:
+                    assert child == process
+                    return
+            if left == 0:
+                left -= 1
+                threading.Timer(seconds, os.kill, (process, signal.SIGKILL)).start()
+
+    def end(self) -> None:
+        self.studios.communicate(timeout=60)
 
     def check(self) -> None:
         """Every acknowledged event is there once, at its place; nothing else but what was sent."""
@@ -120,10 +133,11 @@ def test_no_acknowledged_label_is_lost_or_doubled_by_a_hundred_kills(
     cabinet.queues.add("q", places, query={}, overlap=2)
     cabinet.close()
     for begun in range(KILLS):
-        drill.live(begun, chance.uniform(0.0, 0.6))
+        drill.live(begun, labels=chance.randint(0, 25), seconds=chance.uniform(0.0, 0.05))
         if begun % 10 == 9:
             drill.check()
     drill.check()
+    drill.end()
     assert len(drill.acknowledged) > 10 * KILLS
 
     cabinet = drill.open()
