@@ -97,6 +97,12 @@ class Queues:
         said = self._judgements(queue.name) if adjudicate and ids else []
         return [_item(rows[name], said) for name in ids if name in rows]
 
+    def release(self, query: object) -> int:
+        """{queue, actor} -> clips that may go to others now: the actor turned to something else."""
+        values = check_names(query, allowed=("queue", "actor"), required=("queue", "actor"))
+        actor = check_actor(values["actor"], guest=self._public)
+        return self._cabinet.queues.release(check_text("queue", values["queue"], 60), actor)
+
     def statistics(self, query: object) -> dict[str, Any]:
         """{queue?} -> who judged how much, and how people agree with each other and the model.
 

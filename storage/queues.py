@@ -231,6 +231,12 @@ class QueueStore:
         with self._lock:
             return self._database.write(change)
 
+    def release(self, name: str, actor: str) -> int:
+        """Give back every clip of a queue that a person holds; how many they were."""
+        sql = "delete from queue_leases where queue = ? and actor = ? returning episode_id"
+        with self._lock:
+            return len(self._database.write(lambda cursor: cursor.rows(sql, [name, actor])))
+
     def conflicts(self, name: str, *, guest: bool = False) -> list[str]:
         """Clips of a queue on which people differ and nobody has decided since, in order."""
         rows = self._database.read(_CONFLICTS, [name, guest, name])

@@ -41,6 +41,7 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         server_functions=[
             server_function("queue", queue),
             server_function("next", lambda q: {"items": queues.next(q)}),
+            server_function("release", lambda q: {"released": queues.release(q)}),
             server_function(
                 "queues", lambda _: {"all": queues.all(), "views": studio.gallery.views()}
             ),

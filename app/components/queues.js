@@ -75,13 +75,23 @@
     }
 
     /** {items} of the next clips, leased if the queue is a named one; null without an answer. */
-    next(count) {
+    async next(count) {
+      await this.release();
       if (this.name === null) {
         const chosen = { kind: this.find(".kind").value, order: this.find(".order").value };
         return WMPO.ask(this.server, "queue", chosen);
       }
-      const question = { queue: this.name, actor: this.actor, count: Math.min(count, 50) };
-      return WMPO.ask(this.server, "next", { ...question, adjudicate: this.deciding }, true);
+      this.held = { queue: this.name, actor: this.actor };
+      const question = { ...this.held, count: Math.min(count, 50), adjudicate: this.deciding };
+      return WMPO.ask(this.server, "next", question, true);
+    }
+
+    /** What was held under another name or of another queue may go to others. */
+    async release() {
+      const { held } = this;
+      if (!held || (held.queue === this.name && held.actor === this.actor)) return;
+      this.held = null;
+      await WMPO.ask(this.server, "release", held, true);
     }
 
     // What the buttons do.

@@ -64,6 +64,12 @@ def test_a_lease_ends_unless_it_is_asked_for_again(judges: Judges) -> None:
     assert judges.queues.lease("q", "ben", 1) == [CLIPS[1]]
 
 
+def test_what_is_given_back_goes_to_others_at_once(judges: Judges) -> None:
+    judges.queues.lease("q", "ann", 2)
+    judges.queues.release("q", "ann")
+    assert judges.queues.lease("q", "ben", 1) == [CLIPS[0]]
+
+
 def test_as_many_people_as_the_overlap_get_a_clip(judges: Judges) -> None:
     places = [Place(episode_id=CLIPS[0])]
     judges.queues.add("pairs", places, query={}, overlap=2)
