@@ -12,6 +12,7 @@ from app.adopting import Adopting
 from app.catalogue import describe_together, summary, task_of
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
+from app.data import Data
 from app.dreams import Dreams
 from app.exports import Exports
 from app.gallery import Gallery
@@ -114,6 +115,9 @@ class Studio:
         self.unload_models = in_a_sentence(slots.unload)
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
+        self.data = Data(
+            self.cabinet, self._exports, self.gallery, demo=demo, rules=rules, public=public
+        )
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(
@@ -143,6 +147,7 @@ class Studio:
         self._simulator.close()
         self.supervisor.close()
         self._adopting.close()
+        self.data.close()
         self.cabinet.close()
 
     def warm_up(self) -> None:

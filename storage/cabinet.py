@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from storage.audit import AuditLog
 from storage.checkpoints import Catalogue
 from storage.database import Database
 from storage.downloads import Downloads
@@ -30,6 +31,7 @@ class Cabinet:
     database: Database
     trajectories: TrajectoryStore
     labels: LabelStore
+    audit: AuditLog
     runs: RunStore
     ingest: Ingest
     checkpoints: Catalogue
@@ -66,11 +68,13 @@ def open_cabinet(
     database = database or _open_database(workspace)
     trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
     runs = RunStore(database, workspace.runs)
+    labels = LabelStore(database, workspace.label_twin)
     cabinet = Cabinet(
         workspace=workspace,
         database=database,
         trajectories=trajectories,
-        labels=LabelStore(database, workspace.label_twin),
+        labels=labels,
+        audit=AuditLog(database, labels),
         runs=runs,
         ingest=Ingest(database, workspace.runs, trajectories),
         checkpoints=Catalogue(

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -29,6 +30,23 @@ def local_copy(location: str) -> Iterator[Path]:
         for name in FILES:
             filesystem.get_file(f"{path}/{name}", f"{directory}/{name}")
         yield Path(directory)
+
+
+def weigh_episode(location: str) -> tuple[int, int]:
+    """(bytes of an episode's arrays as stored, bytes of its frames unpacked); 0 if not local.
+
+    Raises:
+        ValueError: its files cannot be read.
+    """
+    filesystem, path = url_to_fs(location)
+    if not isinstance(filesystem, LocalFileSystem):
+        return 0, 0
+    arrays = Path(path) / "episode.npz"
+    try:
+        with ZipFile(arrays) as archive:
+            return arrays.stat().st_size, archive.getinfo("frames.npy").file_size
+    except (BadZipFile, KeyError, OSError) as error:
+        raise ValueError(f"{path} is not a readable episode: {error}") from error
 
 
 def put_episode(root: str, trajectory: Trajectory) -> None:

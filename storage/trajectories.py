@@ -15,7 +15,7 @@ import numpy as np
 from engine.episodes import check_episode_id, episode_record, latent_drift, read_episode
 from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
-from storage.episode_files import local_copy, put_episode
+from storage.episode_files import local_copy, put_episode, weigh_episode
 from storage.episode_filter import JOINED, EpisodeFilter, order_clause
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,10 @@ class TrajectoryStore:
         with local_copy(self._absolute(row.location)) as directory:
             trajectory = read_episode(directory)
         return dataclasses.replace(trajectory, id=row.id)
+
+    def weigh(self, row: EpisodeRow) -> tuple[int, int]:
+        """As `weigh_episode`, of an index row."""
+        return weigh_episode(self._absolute(row.location))
 
     def ids(
         self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None

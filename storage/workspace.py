@@ -63,6 +63,16 @@ class Workspace:
         return self.root / "exports"
 
     @property
+    def backups(self) -> Path:
+        """Whole backups (`storage.backup`), until somebody carries them away."""
+        return self.root / "backups"
+
+    @property
+    def sync(self) -> Path:
+        """Where label parts go, and how far they are."""
+        return self.root / "sync.json"
+
+    @property
     def thumbnails(self) -> Path:
         """Films of decisive windows, made once; may be deleted at any time."""
         return self.root / "thumbnails"

@@ -103,6 +103,8 @@ window.WMPO = {};
     png: "sheet (png)",
     zip: "exact copy (zip)",
     lerobot: "LeRobot v3.0 (zip)",
+    wmpo: "WMPO WebDataset (tar)",
+    robomimic: "robomimic (hdf5)",
   };
   WMPO.exportMenu = WMPO.html`<select class="export" aria-label="Export"><option value="">Export…</option>
     ${Object.entries(FORMATS).map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}</select>`;

@@ -5,12 +5,17 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from storage.exports.bundle import FOREIGN, LARGEST, unpack
+from storage.exports.bundle import LARGEST, unpack
 from storage.exports.contents import Contents, LabelledEpisode
 from storage.exports.lerobot import write_lerobot
 from storage.exports.lerobot_reading import is_lerobot, unpack_lerobot
 from storage.exports.robomimic import is_hdf5, read_robomimic, write_robomimic
 from storage.exports.wmpo_tar import is_tar, read_wmpo_tar, write_wmpo_tar
+
+FOREIGN = (
+    "that is no file of episodes: an exact copy (.wmpo.zip), a LeRobot dataset, a WMPO tar or "
+    "robomimic HDF5"
+)
 
 
 def write_lerobot_zip(path: Path, items: Iterable[LabelledEpisode]) -> None:
@@ -47,7 +52,7 @@ def read_episodes(path: Path, *, task: str = "", largest: int = LARGEST) -> Cont
     if is_tar(path):
         return read_wmpo_tar(path, task=task, largest=largest)
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{FOREIGN}, LeRobot dataset, WMPO tar or robomimic file")
+        raise ValueError(FOREIGN)
     if path.stat().st_size > largest:
         raise ValueError(f"a file of episodes may have {largest // 2**20} MB")
     data = path.read_bytes()

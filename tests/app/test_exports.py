@@ -10,6 +10,7 @@ import pytest
 from app.studio import Studio
 from engine.types import Label, Trajectory
 from storage.exports.bundle import pack
+from storage.exports.formats import FOREIGN
 from storage.workspace import open_workspace
 
 
@@ -163,8 +164,8 @@ def test_one_bad_episode_or_label_keeps_all_out(
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("data:;base64,UEs=", "that is no episode exported from a studio (.wmpo.zip)"),
-        ("data:;base64,", "that is no episode exported from a studio (.wmpo.zip)"),
+        ("data:;base64,UEs=", FOREIGN),
+        ("data:;base64,", FOREIGN),
     ],
 )
 def test_a_foreign_file_is_said_in_the_report(other: Studio, data: str, problem: str) -> None:

@@ -19,7 +19,9 @@ PUBLIC = {
     "list_episodes",
     "get_episode",
     "imagine",
+    "next_item",
     "label",
+    "rm_audit",
     "start_run",
     "run_status",
     "stop_run",
@@ -76,6 +78,7 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("episodes", "Episodes"),
         ("label", "Label"),
         ("train", "Train"),
+        ("data", "Data"),
     ]
 
 
