@@ -14,7 +14,7 @@ from app import api
 from app.components.assets import routes
 from app.components.early import EarlyScript
 from app.components.header import header
-from app.pages import episodes, imagine, label, models, start, train
+from app.pages import data, episodes, imagine, label, models, start, train
 from app.theme import stylesheet, theme
 from engine.config import Config
 
@@ -48,6 +48,7 @@ def build(
         "Episodes": lambda: episodes.build(studio),
         "Label": lambda: label.build(studio),
         "Train": lambda: train.build(studio, preset=preset, shown=shown),
+        "Data": lambda: data.build(studio),
     }
     blocks = gr.Blocks(
         title="WMPO Studio",

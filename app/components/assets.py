@@ -39,6 +39,11 @@ SCRIPTS = (
     "slot",
     "models",
     "sources",
+    "errands",
+    "exchange",
+    "audit",
+    "keeping",
+    "data",
     "header",
 )
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

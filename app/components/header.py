@@ -19,6 +19,7 @@ PAGES = (
     ("Episodes", "episodes"),
     ("Label", "label"),
     ("Train", "train"),
+    ("Data", "data"),
 )
 
 _MARK = (
