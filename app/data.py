@@ -42,7 +42,7 @@ class Data:
         self._public = public
         self._errands = Errands()
         self._exports_room = cabinet.workspace.exports
-        self.handover = Handover(self._exports_room)
+        self.handover = Handover(self._exports_room, hours=1.0 if public else 24.0)
         self.exchange = Exchange(
             cabinet, exports, gallery, self._errands, self.handover, public=public
         )

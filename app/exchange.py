@@ -1,5 +1,6 @@
 """Export and import of the Data page: what is chosen, how large it is, and the work itself."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +16,7 @@ from storage.cabinet import Cabinet
 from storage.plans import size_words
 from storage.trajectories import EpisodeRow
 
-MOST_CHOSEN, MOST_WEIGHED, MOST_SAID = 10_000, 200, 20
-# What a format makes of an episode's compressed size; a tar holds plain arrays instead.
-GROWTH = {"lerobot": 1.5, "robomimic": 1.1}
+MOST_CHOSEN, MOST_WEIGHED, MOST_SAID = 10_000, 3, 20
 CHOICE = ("what", "filter", "view", "ids", "format")
 
 
@@ -40,7 +39,7 @@ class Exchange:
     def plan(self, query: object) -> dict[str, Any]:
         """{what: episodes or labels, format, filter?, view?, ids?} -> {items, bytes, text}.
 
-        `bytes` is an estimate: episodes are weighed on the disk, at most `MOST_WEIGHED` of them.
+        `bytes` is an estimate where there are more than `MOST_WEIGHED` episodes.
         """
         values = check_names(query, allowed=CHOICE, required=("what", "format"))
         what = check_choice("what", values["what"], ("episodes", "labels"))
@@ -158,17 +157,13 @@ class Exchange:
         progress(len(rows), len(rows))
 
     def _weigh(self, rows: Sequence[EpisodeRow], kind: str) -> int:
-        """About the bytes of a file of these episodes."""
-        sample = rows[:: max(1, -(-len(rows) // MOST_WEIGHED))]
-        sizes = [self._weigh_one(row, kind) for row in sample]
-        return int(sum(sizes) * len(rows) / len(sample))
-
-    def _weigh_one(self, row: EpisodeRow, kind: str) -> float:
-        stored, frames = self._cabinet.trajectories.weigh(row)
-        if kind in GROWTH:
-            return stored * GROWTH[kind]
-        longest = max(row.num_actions, TASKS[row.task].horizon if row.task in TASKS else 0)
-        return frames * (longest + 1) / (row.num_actions + 1)
+        """About the bytes of a file of these episodes: a few of them are written and measured."""
+        sample = rows[:: -(-len(rows) // MOST_WEIGHED)]
+        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "sample"
+            write(path, [self._exports.labelled(row.id) for row in sample])
+            return int(path.stat().st_size * len(rows) / len(sample))
 
 
 def label_format(name: str) -> str:

@@ -177,9 +177,13 @@ class Exports:
         fresh = [episode for episode, _ in found if episode.id not in known]
         new = sum(labels.event(event.label.event_id) is None for event in events)
         if not dry_run:
-            for episode in fresh:
-                trajectories.add(episode)
-            labels.take_in(events)
+            try:
+                for episode in fresh:
+                    trajectories.add(episode)
+                labels.take_in(events)
+            except BaseException:  # a full disk: all or nothing
+                trajectories.remove([episode.id for episode in fresh])
+                raise
         names = [episode.id for episode, _ in found]
         return {"episodes": names, "added": len(fresh), "labels": new, "problems": []}
 

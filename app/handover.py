@@ -15,14 +15,21 @@ UPLOAD = ".partial-upload-"  # cleaned up like everything that was begun and nev
 
 
 class Handover:
-    """Hands files out and takes them in, in one directory of the studio."""
+    """Hands files out and takes them in, in one directory of the studio.
 
-    def __init__(self, room: Path) -> None:
-        self._room = room
+    Args:
+        hours: how long a file that was handed out is kept.
+    """
+
+    def __init__(self, room: Path, *, hours: float = 24.0) -> None:
+        self._room, self._hours = room, hours
         self._sizes: dict[str, int] = {}
 
     def place(self, name: str) -> Path:
-        """A new path for a file to hand out; it carries its name for whoever looks."""
+        """A new path for a file to hand out; old files go to make room for it."""
+        for path in self._room.glob("[!.]*"):
+            if time.time() - path.stat().st_mtime > self._hours * 3600:
+                path.unlink(missing_ok=True)
         return self._room / f"{secrets.token_hex(4)}-{name}"
 
     def part(self, path: Path, offset: object) -> dict[str, Any]:

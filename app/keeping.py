@@ -197,7 +197,8 @@ class Keeping:
             shelf = parts.open_shelf(target, rules=self._rules, token=login())
             found = parts.push(shelf, self._cabinet.labels)
             parts.remember(self._space.sync, target, found)
-            return {"text": f"{found.synced:,} label events there, in {found.parts:,} parts"}
+            parts_words = f"{found.parts:,} part{'s' if found.parts != 1 else ''}"
+            return {"text": f"{found.synced:,} label events are there, in {parts_words}"}
 
         return self._errands.start("sync", target, work)
 

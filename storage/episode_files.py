@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -32,23 +31,6 @@ def local_copy(location: str) -> Iterator[Path]:
         yield Path(directory)
 
 
-def weigh_episode(location: str) -> tuple[int, int]:
-    """(bytes of an episode's arrays as stored, bytes of its frames unpacked); 0 if not local.
-
-    Raises:
-        ValueError: its files cannot be read.
-    """
-    filesystem, path = url_to_fs(location)
-    if not isinstance(filesystem, LocalFileSystem):
-        return 0, 0
-    arrays = Path(path) / "episode.npz"
-    try:
-        with ZipFile(arrays) as archive:
-            return arrays.stat().st_size, archive.getinfo("frames.npy").file_size
-    except (BadZipFile, KeyError, OSError) as error:
-        raise ValueError(f"{path} is not a readable episode: {error}") from error
-
-
 def put_episode(root: str, trajectory: Trajectory) -> None:
     """Write `root/<id>/`; an episode of that id that is already whole is kept as it is."""
     filesystem, path = url_to_fs(root)
@@ -63,3 +45,15 @@ def put_episode(root: str, trajectory: Trajectory) -> None:
         filesystem.makedirs(target, exist_ok=True)
         for name in FILES:
             filesystem.put_file(str(written / name), f"{target}/{name}")
+
+
+def remove_episode(root: str, episode_id: str) -> None:
+    """Delete `root/<id>/`, in one step where the file system can rename."""
+    filesystem, path = url_to_fs(f"{root.rstrip('/')}/{episode_id}")
+    if not filesystem.exists(path):
+        return
+    if isinstance(filesystem, LocalFileSystem):
+        doomed = Path(path).with_name(f".removed-{episode_id}")
+        Path(path).rename(doomed)
+        path = str(doomed)
+    filesystem.rm(path, recursive=True)

@@ -15,7 +15,7 @@ import numpy as np
 from engine.episodes import check_episode_id, episode_record, latent_drift, read_episode
 from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
-from storage.episode_files import local_copy, put_episode, weigh_episode
+from storage.episode_files import local_copy, put_episode, remove_episode
 from storage.episode_filter import JOINED, EpisodeFilter, order_clause
 
 logger = logging.getLogger(__name__)
@@ -92,6 +92,17 @@ class TrajectoryStore:
         self.index([row])
         return trajectory.id
 
+    def remove(self, episode_ids: Sequence[str]) -> None:
+        """Take back what `add` stored, rows first; what is not there is gone already."""
+        names = [check_episode_id(name) for name in episode_ids]
+        self._database.write(
+            lambda cursor: cursor.rows(
+                "delete from episodes where id in (select unnest(?::text[]))", [names]
+            )
+        )
+        for name in names:
+            remove_episode(self._episodes, name)
+
     def get(self, episode_id: str) -> Trajectory:
         """The stored trajectory, under its studio-wide id.
 
@@ -103,10 +114,6 @@ class TrajectoryStore:
         with local_copy(self._absolute(row.location)) as directory:
             trajectory = read_episode(directory)
         return dataclasses.replace(trajectory, id=row.id)
-
-    def weigh(self, row: EpisodeRow) -> tuple[int, int]:
-        """As `weigh_episode`, of an index row."""
-        return weigh_episode(self._absolute(row.location))
 
     def ids(
         self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None
