@@ -122,7 +122,10 @@ class Errands:
             errand.state, errand.error = "failed", str(error)
         except OSError as error:
             logger.exception("the errand %s failed", errand.title)
-            errand.state, errand.error = "failed", f"the disk or the net said: {error.strerror}"
+            errand.state, errand.error = (
+                "failed",
+                f"the disk or the net said: {error.strerror or error}",
+            )
 
 
 def _ended(errand: _Errand, future: "Future[None]") -> None:

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx2
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from huggingface_hub import CommitOperationAdd, HfApi, HfFileSystem
-from huggingface_hub.errors import HfHubHTTPError
 
 from engine.durable import write_json_durably
 from engine.events import decode_line, encode_line
 from storage.exports.labels import parse_event
+from storage.hub import hub_in_a_sentence
 from storage.labels import LabelEvent, LabelStore
 from storage.sources import Rules, parse_source
-from storage.web import scrub
 
 ROOM = "labels"
 LARGEST_PART, MOST_PARTS = 64 * 2**20, 100_000
@@ -97,26 +95,30 @@ class HubShelf:
         self._repository = repository
         self._api = HfApi(endpoint=rules.hub, token=token)
         self._files = HfFileSystem(endpoint=rules.hub, token=token)
-        self._api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
+        with hub_in_a_sentence(repository):
+            self._api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
 
     def names(self) -> list[str]:
         """What is there under `labels/`."""
-        files = self._api.list_repo_files(self._repository, repo_type="dataset")
+        with hub_in_a_sentence(self._repository):
+            files = self._api.list_repo_files(self._repository, repo_type="dataset")
         return [name for name in files if name.startswith(f"{ROOM}/")]
 
     def read(self, name: str) -> bytes:
         """The content of a part."""
-        content: bytes = self._files.cat_file(f"datasets/{self._repository}/{name}")
+        with hub_in_a_sentence(self._repository):
+            content: bytes = self._files.cat_file(f"datasets/{self._repository}/{name}")
         return content
 
     def write(self, name: str, content: bytes) -> None:
         """Put a part where none is."""
-        self._api.create_commit(
-            self._repository,
-            [CommitOperationAdd(name, content)],
-            commit_message=f"Labels {name}",
-            repo_type="dataset",
-        )
+        with hub_in_a_sentence(self._repository):
+            self._api.create_commit(
+                self._repository,
+                [CommitOperationAdd(name, content)],
+                commit_message=f"Labels {name}",
+                repo_type="dataset",
+            )
 
 
 def open_shelf(target: str, *, rules: Rules, token: str | None) -> Shelf:
@@ -137,12 +139,7 @@ def open_shelf(target: str, *, rules: Rules, token: str | None) -> Shelf:
         raise ValueError("labels go to an absolute folder, s3://, gs:// or OWNER/DATASET")
     if not token:
         raise ValueError("a dataset on the Hub needs a login: set HF_TOKEN")
-    try:
-        return HubShelf(source.place, rules, token)
-    except HfHubHTTPError as error:
-        raise ValueError(f"the Hub refuses {source.place} to this login") from error
-    except (httpx2.HTTPError, OSError) as error:
-        raise ValueError(f"the Hub did not answer: {scrub(str(error))}") from error
+    return HubShelf(source.place, rules, token)
 
 
 def status(shelf: Shelf, labels: LabelStore) -> SyncStatus:

@@ -1,5 +1,8 @@
 """Label events as immutable parts elsewhere, and taken in from there."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,8 +15,29 @@ from storage.database import Database
 from storage.label_parts import FolderShelf, open_shelf, pull, push, remember, remembered, status
 from storage.labels import LabelStore
 from storage.sources import DEFAULT_RULES
+from tests.storage.source_server import SourceServer
 
 Maker = Callable[..., LabelStore]
+
+# The Hub's library decides about Xet when it is imported, so this runs in a process of its own.
+ON_THE_HUB = """
+import sys
+from pathlib import Path
+from engine.types import Label
+from storage.database import Database
+from storage.label_parts import open_shelf, pull, push
+from storage.labels import LabelStore
+from storage.sources import Rules
+root, url, host = sys.argv[1:]
+shelf = open_shelf("me/labels", rules=Rules(hub=url, hosts=frozenset({host})), token="hf_secret")
+mine, other = (
+    LabelStore(Database(None, exports=Path(root)), Path(root, name)) for name in ("mine", "other")
+)
+for name in ("one", "two"):
+    mine.append(Label(event_id=name, episode_id="x", outcome="fail"))
+    push(shelf, mine)
+print(pull(shelf, other), other.events() == mine.events())
+"""
 
 
 @pytest.fixture
@@ -160,3 +184,21 @@ def test_the_last_success_is_remembered(
     remember(tmp_path / "sync.json", "/shared", push(shelf, store))
     found = remembered(tmp_path / "sync.json")
     assert (found["target"], found["synced"], found["parts"]) == ("/shared", 1, 1)
+
+
+@pytest.mark.slow
+def test_parts_lie_in_a_dataset_of_the_hub_as_well(server: SourceServer, tmp_path: Path) -> None:
+    environment = os.environ | {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", ON_THE_HUB, str(tmp_path), server.url, server.host],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert ran.stdout == "(2, 0) True\n", ran.stderr
+    repository = server.repositories["me/labels"]
+    names = sorted(repository.commits[repository.branches["main"]])
+    assert [name.rpartition("/")[2] for name in names] == [
+        "000000001-000000001.jsonl",
+        "000000002-000000002.jsonl",
+    ]
