@@ -65,7 +65,10 @@ def sent(studio: Studio, data: bytes) -> str:
     return upload
 
 
-@pytest.mark.parametrize("kind", ["lerobot", "wmpo", "robomimic"])
+@pytest.mark.parametrize(
+    "kind",
+    ["wmpo", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lerobot", "robomimic"))],
+)
 def test_episodes_travel_to_another_studio(
     stocked: Studio, make_studio: Any, demo: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -186,6 +189,7 @@ def test_the_judge_is_held_against_people(stocked: Studio) -> None:
         stocked.data.audit.rm_audit({"ids": ["episode-1"], "filter": {"kind": "real"}})
 
 
+@pytest.mark.slow
 def test_a_backup_is_made_checked_carried_and_restored(stocked: Studio, tmp_path: Path) -> None:
     keeping = stocked.data.keeping
     made = done(stocked, keeping.back_up({"checkpoints": False}))["result"]
@@ -207,11 +211,13 @@ def test_a_backup_is_made_checked_carried_and_restored(stocked: Studio, tmp_path
 
 
 @pytest.mark.parametrize("folder", ["relative", "{data}", "{data}/inside", "{data}/../data/x"])
-def test_no_place_inside_the_studio_is_restored_into(stocked: Studio, folder: str) -> None:
-    made = done(stocked, stocked.data.keeping.back_up({}))["result"]["name"]
-    place = folder.format(data=stocked.data_directory)
+def test_no_place_inside_the_studio_is_restored_into(studio: Studio, folder: str) -> None:
+    backups = studio.cabinet.workspace.backups
+    backups.mkdir()
+    (backups / "x.wmpo-backup.tar").touch()
+    place = folder.format(data=studio.data_directory)
     with pytest.raises(ValueError, match=r"absolute path|lies inside"):
-        stocked.data.keeping.restore({"backup": made, "folder": place})
+        studio.data.keeping.restore({"backup": "x.wmpo-backup.tar", "folder": place})
 
 
 def test_files_and_database_are_shown_to_agree(stocked: Studio) -> None:
