@@ -10,6 +10,7 @@ import numpy as np
 
 from app.dreams import Dreams
 from app.simulator import Simulator
+from engine.episodes import index_id
 from engine.metrics import divergence_onset, psnr, repeat_first, ssim
 from engine.run_directory import count_real
 from engine.statistics import Confusion, wilson_interval
@@ -17,7 +18,7 @@ from engine.tasks import get_task
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow, index_id
+from storage.trajectories import EpisodeRow
 
 CELLS = {
     (True, True): "true_success",

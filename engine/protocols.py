@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -158,6 +158,8 @@ class Run(Protocol):
     def count_real(
         self, *, task: str, start_id: int, use: str, policy: str | None, success: bool
     ) -> None: ...
+    def write_document(self, name: str, values: Mapping[str, Any]) -> None: ...
+    def documents(self, prefix: str = "") -> dict[str, dict[str, Any]]: ...
     def checkpoint(self, step: int) -> AbstractContextManager[Path]: ...
     def latest_checkpoint(self) -> Path | None: ...
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.checkpoint import whole_directory
+from engine.durable import write_json_durably
 from engine.episodes import write_episode
 from engine.events import encode_line, read_events
 from engine.manifest import verify_manifest
@@ -20,6 +21,7 @@ from engine.tasks import pool_of
 from engine.types import Trajectory
 
 CONTROLS = ("run", "pause", "stop", "cancel")
+DOCUMENTS = "documents"
 _STEP = re.compile(r"^step-(\d+)$")
 
 
@@ -175,6 +177,19 @@ class RunDirectory:
         """Start ids of the run's real episodes with their success, from the ledger."""
         return {entry["start_id"]: entry["success"] for entry in read_ledger(self.directory)}
 
+    def write_document(self, name: str, values: Mapping[str, Any]) -> None:
+        """Keep plain values as `documents/<name>.json`, whole or not at all; replaces the name's.
+
+        For results that are too large for the event log, and for work that need not be done twice.
+        """
+        folder = self.directory / DOCUMENTS
+        folder.mkdir(exist_ok=True)
+        write_json_durably(folder / f"{name}.json", values)
+
+    def documents(self, prefix: str = "") -> dict[str, dict[str, Any]]:
+        """The documents whose name begins with `prefix`, by name."""
+        return read_documents(self.directory, prefix)
+
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
         """A directory to fill; it becomes `checkpoints/step-…` only if the block succeeds."""
@@ -286,6 +301,14 @@ def read_ledger(directory: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def read_documents(directory: Path, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """The documents of a run directory whose name begins with `prefix`, by name, in order."""
+    paths = sorted((directory / DOCUMENTS).glob("[!.]*.json"))
+    return {
+        path.stem: json.loads(path.read_text()) for path in paths if path.stem.startswith(prefix)
+    }
 
 
 def read_control(directory: Path) -> str:

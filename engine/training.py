@@ -107,6 +107,21 @@ def fit(
     return True
 
 
+def refine(model: nn.Module, batch_loss: BatchLoss, config: FitConfig) -> None:
+    """`fit` for trainings of seconds inside a job: nothing is logged, saved or resumed."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-8
+    )
+    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    for step in range(config.steps):
+        _update(model, parameters, optimizer, batch_loss, step, config)
+        _update_average(average, model, min(config.average_decay, (step + 1) / (step + 10)))
+    model.load_state_dict(average)
+    model.eval()
+
+
 def _update(
     model: nn.Module,
     parameters: list[nn.Parameter],

@@ -12,6 +12,7 @@ from storage.database import Database
 from storage.downloads import Downloads
 from storage.hub import login
 from storage.ingest import Ingest
+from storage.label_sets import LabelSets
 from storage.labels import LabelStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
@@ -36,6 +37,7 @@ class Cabinet:
     downloads: Downloads
     views: ViewStore
     label_queue: LabelQueue
+    label_sets: LabelSets
 
     def close(self) -> None:
         """Interrupt the downloads and close the database; nothing else is held open."""
@@ -79,6 +81,7 @@ def open_cabinet(
         downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
         views=ViewStore(database),
         label_queue=LabelQueue(database),
+        label_sets=LabelSets(database, trajectories, workspace.label_sets),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

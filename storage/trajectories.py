@@ -12,7 +12,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from engine.episodes import check_episode_id, episode_record, latent_drift, read_episode
+from engine.episodes import (
+    check_episode_id,
+    episode_record,
+    index_id,
+    latent_drift,
+    read_episode,
+)
 from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
 from storage.episode_files import local_copy, put_episode
@@ -59,16 +65,6 @@ class EpisodeRow:
     reward_model: str | None = None
     drift: float | None = None
     label: Label | None = None
-
-
-def index_id(run: str | None, episode_id: str) -> str:
-    """The studio-wide name of an episode: those of a run carry the run's id.
-
-    Two runs of one config record episodes of the same names.
-    """
-    if run is None or episode_id.startswith(run):
-        return episode_id
-    return f"{run}.{episode_id}"
 
 
 class TrajectoryStore:
@@ -129,6 +125,12 @@ class TrajectoryStore:
             [list(episode_ids)],
         )
         return {row["id"]: _parse(row) for row in rows}
+
+    def directories(self, episode_ids: Sequence[str]) -> dict[str, Path]:
+        """Where the episodes are that are on this machine, by id."""
+        rows = self.find_all(episode_ids).values()
+        places = {row.id: Path(self._absolute(row.location)) for row in rows}
+        return {name: path for name, path in places.items() if path.is_dir()}
 
     def episodes(
         self,

@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "downloads"
 
     @property
+    def label_sets(self) -> Path:
+        """Frozen labels that reward models learn from: one directory a set, named by its hash."""
+        return self.root / "label_sets"
+
+    @property
     def starts(self) -> Path:
         """First frames of dreams that are not shipped: rendered, uploaded, or of episodes."""
         return self.root / "starts"

@@ -21,14 +21,7 @@ from engine.envs.episode import play_outcome
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
 from engine.jobs.cards import card
-from engine.jobs.groups import (
-    Attempt,
-    Groups,
-    ImaginedGroups,
-    RealGroups,
-    Sampling,
-    chunk_rows,
-)
+from engine.jobs.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling, chunk_rows
 from engine.loading import load_policy, load_reward_model, load_world_model
 from engine.manifest import checkpoint_hash
 from engine.policy.files import write_policy
@@ -89,6 +82,9 @@ class JobConfig(Config):
     real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
     real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    restart_from: str = knob(
+        "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
+    )
 
     @classmethod
     def paper(cls) -> "JobConfig":
@@ -141,14 +137,15 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     latest = run.latest_checkpoint()
+    origin = latest or (Path(config.restart_from) if config.restart_from else None)
     begin, metrics = 0, {}
-    if latest is not None:
-        progress = checkpoint.read_state(latest, policy, optimizer)
+    if origin is not None:
+        progress = checkpoint.read_state(origin, policy, optimizer)
         begin = int(progress["step"])
-        metrics = checkpoint.read_json(latest / "card.json")["metrics"]
+        metrics = checkpoint.read_json(origin / "card.json")["metrics"]
         if isinstance(job.groups, RealGroups):
             job.groups.spent = int(progress["real_episodes"])
-    job.weights = job.hashes["policy"] if latest is None else checkpoint_hash(latest)
+    job.weights = job.hashes["policy"] if origin is None else checkpoint_hash(origin)
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:
@@ -156,13 +153,14 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
             if isinstance(job.groups, RealGroups):
                 progress["real_episodes"] = job.groups.spent
             checkpoint.write_state(directory, policy, optimizer, progress=progress)
-            document = card(config, metrics, parents=_parents(config), start_ids=job.learnt_from)
+            parents = _parents(config) | {"restarted_from": config.restart_from}
+            document = card(config, metrics, parents=parents, start_ids=job.learnt_from)
             write_policy(directory, policy, document)
         if iteration and (kept := run.latest_checkpoint()) is not None:
             job.weights = checkpoint_hash(kept)
 
     if latest is None:
-        save(0)
+        save(begin)
     for iteration in range(begin, config.iterations):
         if _is_spent(job.groups):
             break
