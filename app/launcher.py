@@ -151,11 +151,21 @@ class Launcher:
         return [{"at": e["time"], "kind": e["kind"], "text": event_text(e)} for e in events]
 
     def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Catalogue ids to directories; on a public studio nothing else may name a file."""
+        """Ids of checkpoints, label sets and runs to directories; on a public studio nothing else
+        may name a file."""
         config = dict(values)
         for role in ROLES:
             if config.get(role):
                 config[role] = self._directory(config[role])
+        if config.get("restart_from"):
+            config["restart_from"] = self._directory(config["restart_from"])
+        if config.get("label_set"):
+            label_set = self._cabinet.label_sets.get(str(config["label_set"]))
+            config["label_set"] = str(label_set.directory)
+            config["labelled_from"] = self._cabinet.label_sets.roots(label_set.version)
+        for name, value in config.items():
+            if name.endswith("_from") and isinstance(value, list | tuple):
+                config[name] = [self._episodes(item) for item in value]
         if self._public:
             paths = [
                 name
@@ -174,6 +184,14 @@ class Launcher:
         if not self._public and Path(name).is_absolute():
             return name
         return str(self._cabinet.checkpoints.get(name).directory)
+
+    def _episodes(self, name: object) -> str:
+        """A run's id to its directory."""
+        if not isinstance(name, str):
+            raise ValueError(f"a run is named by its id, not by {name!r}")
+        if Path(name).is_absolute():
+            return name
+        return str(self._cabinet.runs.directory(name))
 
     def _nameable(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in config.items() if not str(value).startswith("/")}

@@ -20,6 +20,7 @@ from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.retraining import Retraining
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
 from app.sources import Sources, gate
@@ -123,6 +124,7 @@ class Studio:
             starts=demo / "starts.npz",
             public=public,
         )
+        self.retraining = Retraining(self.cabinet, self._runs, self._clips, public=public)
         sources = Sources(self.cabinet, rules=rules, public=public, check=check)
         self.register_folder = in_a_sentence(sources.register_folder)
         self.plan_download = in_a_sentence(sources.plan)

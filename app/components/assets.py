@@ -39,6 +39,7 @@ SCRIPTS = (
     "slot",
     "models",
     "sources",
+    "retrain",
     "header",
 )
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
