@@ -8,7 +8,7 @@
     <div class="card"><h3>1 · Labels</h3>
       <p class="mute">A frozen set never changes: a training that names it can be repeated. Unsure labels
         and broken dreams are left out; of several opinions the adjudicated or newest one stands.</p>
-      <form class="row filters" aria-label="Which labels">
+      <form class="row which" aria-label="Which labels">
         <label>Episodes <select name="imagined"><option value="">all</option>
           <option value="true">imagined</option><option value="false">real</option></select></label>
         <label>Mode <input name="mode" placeholder="any" size="8"></label>
@@ -69,21 +69,21 @@
         ${MEASURES.map((name) => WMPO.html`<td class="mono">${figure(figures, part, "before", name)}</td><td class="mono">${figure(figures, part, "after", name)}</td>`)}</tr>`,
     )}</table>`;
 
-  const row = (clip) => WMPO.html`<tr><td><button class="quiet film" data-episode="${clip.episode_id}" aria-label="Open ${clip.episode_id}">
+  const row = (clip) => WMPO.html`<tr><td><button class="quiet thumb" data-episode="${clip.episode_id}" aria-label="Open ${clip.episode_id}">
       ${clip.image ? WMPO.html`<img src="${clip.image}" alt="" loading="lazy">` : clip.episode_id}</button></td>
     <td>${clip.imagined ? "imagined" : "real"}${clip.gold ? WMPO.html` <span class="tag">gold</span>` : ""}</td>
     <td><b class="${clip.human === "success" ? "ok" : "bad"}">${clip.human}</b></td>
     <td class="mono">${clip.old === null ? "–" : WMPO.html`${WMPO.fixed(clip.old)} ${verdictOf(clip.old_success)}`}</td>
     <td class="mono">${WMPO.fixed(clip.new)} ${verdictOf(clip.new_success)}</td></tr>`;
 
-  const member = (one) => WMPO.html`<button class="quiet member" data-episode="${one.episode}" aria-label="Open ${one.episode}">
+  const member = (one) => WMPO.html`<button class="quiet" data-episode="${one.episode}" aria-label="Open ${one.episode}">
     ${verdictOf(one.was_success)}${one.success === one.was_success ? "" : WMPO.html`→${verdictOf(one.success)}`}
     <span class="mono mute">${one.was_advantage === null ? "" : `${WMPO.signed(one.was_advantage)} → `}${WMPO.signed(one.advantage)}</span></button>`;
   const fate = (name) => (name === "kept" ? "kept" : name === null ? "–" : `dropped, ${name.replaceAll("_", " ")}`);
   const group = (one) => WMPO.html`<section class="${one.flipped ? "flipped" : ""}">
     <p class="row"><span class="mono">iteration ${one.iteration ?? "–"} · start ${one.group}</span>
       <span class="tag ${one.flipped ? "warn" : ""}">${fate(one.was_fate)} → ${fate(one.fate)}</span></p>
-    <div class="row members">${one.members.map(member)}</div></section>`;
+    <div class="row kin">${one.members.map(member)}</div></section>`;
 
   class Retrain {
     constructor(element, server) {
@@ -94,7 +94,7 @@
       this.judging = WMPO.address.get("rejudge");
       element.addEventListener("submit", (event) => event.preventDefault());
       element.addEventListener("click", (event) => this.onClick(event));
-      this.find(".filters").addEventListener("change", () => this.count());
+      this.find(".which").addEventListener("change", () => this.count());
       this.shown = {};
       this.count();
       this.wake = WMPO.every(element, () => (this.busy ? 1000 : 5000), () => this.pull());
@@ -105,7 +105,7 @@
       return Object.fromEntries(pairs);
     }
     filters() {
-      const values = this.values(".filters");
+      const values = this.values(".which");
       return values.imagined ? { ...values, imagined: values.imagined === "true" } : values;
     }
 
@@ -131,7 +131,7 @@
       const of = (...jobs) => runs.filter((run) => jobs.includes(run.job)).map((run) => [run.id, run.id]);
       offer(this.find(".training [name=reward_model]"), [...named, ["", "nothing: a new model"]]);
       offer(this.find(".training [name=episodes_from]"), [["", "labels alone"], ...of("collect")]);
-      offer(this.find(".filters [name=run]"), [["", "any"], ...of("optimise", "fidelity", "collect")]);
+      offer(this.find(".which [name=run]"), [["", "any"], ...of("optimise", "fidelity", "collect")]);
       offer(this.find(".judging [name=run]"), of("optimise", "fidelity", "collect"));
       offer(this.find(".judging [name=reward_model]"), [...named, ["", "the stored probabilities"]]);
       const text = JSON.stringify([sets, this.chosen]);
@@ -198,7 +198,7 @@
             ${counts.episodes_per_second ? `at ${WMPO.measure(counts.episodes_per_second)} a second` : ""}:
             ${counts.to_success ?? 0} became successes, ${counts.to_failure ?? 0} failures;
             ${counts.groups_flipped ?? 0} of ${counts.groups ?? 0} groups flip</p>
-          <div class="groups">${found.groups.map(group)}</div>
+          <div class="regrouped">${found.groups.map(group)}</div>
           ${
             kept?.iterations.length
               ? WMPO.html`<form class="row restarting" aria-label="Restart"><label>Go on from iteration

@@ -16,7 +16,7 @@ from engine.episodes import list_episodes, read_episode
 from engine.events import read_events
 from engine.jobs.twins import imagine_twins
 from engine.loading import load_world_model
-from engine.manifest import file_sha256
+from engine.manifest import checkpoint_hash, file_sha256
 from engine.run_directory import read_ledger
 from tests.engine.tiny import do, fit, last_checkpoint
 
@@ -180,6 +180,22 @@ def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
     ours, theirs = (Path(last_checkpoint(tmp_path / name)) for name in ("killed", "whole"))
     assert file_sha256(ours / "model.safetensors") == file_sha256(theirs / "model.safetensors")
     assert file_sha256(ours / "state.safetensors") == file_sha256(theirs / "state.safetensors")
+
+
+def test_a_restart_from_an_iteration_is_the_run_it_left_and_names_it(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    _, models = tiny
+    do("optimise", tmp_path / "whole", **_optimise_options(models))
+    kept = tmp_path / "whole" / "checkpoints"
+    restart_from = str(kept / "step-000002")
+    do("optimise", tmp_path / "again", **_optimise_options(models, restart_from=restart_from))
+    again = Path(last_checkpoint(tmp_path / "again"))
+    assert again.name == "step-000003"
+    for name in ("model.safetensors", "state.safetensors"):
+        assert file_sha256(again / name) == file_sha256(kept / "step-000003" / name)
+    card = json.loads((again / "card.json").read_text())
+    assert card["lineage"]["restarted_from"] == checkpoint_hash(Path(restart_from))
 
 
 def _spawned(directory: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
