@@ -20,6 +20,7 @@ from engine.checkpoint import write_model
 from engine.config import Config, knob
 from engine.data.episode_set import episode_set, load_episodes
 from engine.jobs.cards import card
+from engine.jobs.learning_curve_figure import to_svg, to_table
 from engine.jobs.learning_curve_report import Curves, summary
 from engine.loading import load_reward_model
 from engine.protocols import Run
@@ -202,6 +203,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     found = summary(_curves(config, run, study.truth), config.seed)
     for size, metrics in zip(config.sizes, found, strict=True):
         run.log(size, metrics)
+    run.write_document(
+        "report",
+        {"markdown": to_table(config.sizes, found), "svg": to_svg(config.sizes, found)},
+    )
     return {
         f"{name}_{size}": value
         for size, metrics in zip(config.sizes, found, strict=True)
