@@ -42,12 +42,19 @@ class JobConfig(Config):
 
 @dataclass(frozen=True)
 class _Stored:
-    """An episode on disk: its studio-wide id, run directory's name, own directory, record."""
+    """An episode on disk.
+
+    Attributes:
+        id: its studio-wide name.
+        run: name of its run directory.
+        windows: as they were judged, where the stored probabilities are used.
+    """
 
     id: str
     run: str | None
     directory: Path
     record: Mapping[str, Any]
+    windows: Windowed | None
 
 
 class _Judge:
@@ -91,12 +98,11 @@ class _Judge:
         }
 
     def _windows(self, stored: _Stored) -> Windowed:
-        if self._model is not None:
-            episode = read_episode(stored.directory)
-            return judge_all(self._model, [episode], get_task(episode.task).judge)[0]
-        known = read_windows(stored.directory)
-        assert known is not None  # those without were left out
-        return known
+        if self._model is None:
+            assert stored.windows is not None
+            return stored.windows
+        episode = read_episode(stored.directory)
+        return judge_all(self._model, [episode], get_task(episode.task).judge)[0]
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
@@ -130,7 +136,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
 
 def _stored(config: JobConfig) -> Iterator[_Stored]:
-    """The episodes to be judged, by directory and id."""
+    """The episodes to be judged, by directory and id; those never judged have no probabilities to
+    apply a threshold to, and are left out without a model."""
     for name in config.episodes_from:
         root = Path(name)
         inside = root / "episodes"
@@ -139,9 +146,9 @@ def _stored(config: JobConfig) -> Iterator[_Stored]:
             record = read_record(directory)
             if config.iteration and record["lineage"].get("iteration") != config.iteration:
                 continue
-            if not config.reward_model and read_windows(directory) is None:
-                continue
-            yield _Stored(index_id(run, directory.name), run, directory, record)
+            windows = None if config.reward_model else read_windows(directory)
+            if config.reward_model or windows is not None:
+                yield _Stored(index_id(run, directory.name), run, directory, record, windows)
 
 
 def _counts(
