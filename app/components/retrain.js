@@ -36,7 +36,7 @@
   const option = ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`;
   /** Fill a chooser anew and keep what was chosen, where it is still there. */
   const offer = (select, pairs) => {
-    const was = select.value;
+    const was = select.dataset.html === undefined ? null : select.value;
     const html = WMPO.html`${pairs.map(option)}`.html;
     if (select.dataset.html === html) return;
     select.dataset.html = html;
@@ -69,7 +69,7 @@
         ${MEASURES.map((name) => WMPO.html`<td class="mono">${figure(figures, part, "before", name)}</td><td class="mono">${figure(figures, part, "after", name)}</td>`)}</tr>`,
     )}</table>`;
 
-  const row = (clip) => WMPO.html`<tr><td><button class="quiet thumb" data-episode="${clip.episode_id}" aria-label="Open ${clip.episode_id}">
+  const row = (clip) => WMPO.html`<tr><td><button class="quiet decisive" data-episode="${clip.episode_id}" aria-label="Open ${clip.episode_id}">
       ${clip.image ? WMPO.html`<img src="${clip.image}" alt="" loading="lazy">` : clip.episode_id}</button></td>
     <td>${clip.imagined ? "imagined" : "real"}${clip.gold ? WMPO.html` <span class="tag">gold</span>` : ""}</td>
     <td><b class="${clip.human === "success" ? "ok" : "bad"}">${clip.human}</b></td>

@@ -339,3 +339,12 @@ def test_a_run_killed_in_mid_write_stays_readable_and_goes_on(tmp_path: Path) ->
     assert run.latest_checkpoint() is not None
     assert list((tmp_path / "checkpoints").glob(".partial-*")) == []
     run.close()
+
+
+def test_documents_are_whole_replaced_by_name_and_found_by_how_they_begin(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    for name, number in (("batch-2", 1), ("batch-1", 1), ("batch-1", 2), ("other", 3)):
+        run.write_document(name, {"number": number})
+    (tmp_path / "run" / "documents" / ".batch-3.json.partial").write_text('{"num')
+    assert run.documents("batch") == {"batch-1": {"number": 2}, "batch-2": {"number": 1}}
+    run.close()
