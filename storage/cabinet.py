@@ -15,8 +15,10 @@ from storage.ingest import Ingest
 from storage.labels import LabelStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
+from storage.thresholds import ThresholdStore
 from storage.trajectories import TrajectoryStore
 from storage.views import LabelQueue, ViewStore
+from storage.windows import WindowStore
 from storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ class Cabinet:
     downloads: Downloads
     views: ViewStore
     label_queue: LabelQueue
+    windows: WindowStore
+    thresholds: ThresholdStore
 
     def close(self) -> None:
         """Interrupt the downloads and close the database; nothing else is held open."""
@@ -79,6 +83,8 @@ def open_cabinet(
         downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
         views=ViewStore(database),
         label_queue=LabelQueue(database),
+        windows=WindowStore(database, trajectories),
+        thresholds=ThresholdStore(database, workspace.threshold_twin),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

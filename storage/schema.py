@@ -176,4 +176,28 @@ create table label_queue (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL)
+# What a reward model said of every window of an episode, so that a new threshold judges it without
+# any model, and the thresholds that people chose. An episode that was never judged has a row of
+# empty lists: its file was looked at. `thresholds.jsonl` is the truth of the second table.
+_THRESHOLDS = """
+create table window_scores (
+    episode_id text not null,
+    judged_by text not null,
+    ends integer[] not null,
+    probabilities float[] not null,
+    primary key (episode_id, judged_by)
+);
+
+create table thresholds (
+    seq bigint primary key,
+    id text not null unique,
+    reward_model text not null,
+    threshold double not null check (threshold > 0 and threshold <= 1),
+    actor text not null,
+    created double not null,
+    note text not null,
+    measures text not null
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL, _THRESHOLDS)

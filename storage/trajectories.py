@@ -20,6 +20,8 @@ from storage.episode_filter import JOINED, EpisodeFilter, order_clause
 
 logger = logging.getLogger(__name__)
 
+WINDOWS = "windows"  # in an index row: (ends, probabilities), which go into a table of their own
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeRow:
@@ -236,7 +238,7 @@ class TrajectoryStore:
             with np.load(directory / "episode.npz", allow_pickle=False) as archive:
                 arrays = {
                     name: archive[name]
-                    for name in ("window_probabilities", "latents")
+                    for name in ("window_ends", "window_probabilities", "latents")
                     if name in archive.files
                 }
             return self.row(record, arrays, str(directory), run=run)
@@ -278,7 +280,28 @@ class TrajectoryStore:
             "created": lineage.get("created") or time.time(),
             **{role: lineage.get(role) for role in ("policy", "world_model", "reward_model")},
             "drift": round(float(latent_drift(latents)[-1]), 4) if latents is not None else None,
+            WINDOWS: (_listed(arrays.get("window_ends", ())), _listed(probabilities)),
         }
+
+    def read_windows(self, location: str) -> tuple[list[int], list[float]]:
+        """(ends, probabilities) of the windows in an episode's files; empty if it was not judged.
+
+        Args:
+            location: of an index row.
+
+        Raises:
+            ValueError: its files cannot be read.
+        """
+        try:
+            with (
+                local_copy(self._absolute(location)) as directory,
+                np.load(directory / "episode.npz", allow_pickle=False) as archive,
+            ):
+                if "window_ends" not in archive.files:
+                    return [], []
+                return _listed(archive["window_ends"]), _listed(archive["window_probabilities"])
+        except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(f"{location} is not a readable episode: {error}") from error
 
     def _relative(self, location: str) -> str:
         path = Path(location)
@@ -293,7 +316,29 @@ class TrajectoryStore:
 def insert_rows(cursor: Cursor, rows: Sequence[Row]) -> None:
     """Insert index rows inside a transaction; ids that are there already are kept."""
     unique = {row["id"]: row for row in rows}
-    cursor.insert("episodes", list(unique.values()), conflict="on conflict (id) do nothing")
+    plain = [{name: row[name] for name in row if name != WINDOWS} for row in unique.values()]
+    cursor.insert("episodes", plain, conflict="on conflict (id) do nothing")
+    judged = [
+        window_row(row["id"], row["reward_model"], row[WINDOWS])
+        for row in unique.values()
+        if WINDOWS in row
+    ]
+    cursor.insert("window_scores", judged, conflict="on conflict do nothing")
+
+
+def window_row(episode_id: str, reward_model: str | None, windows: Sequence[Any]) -> Row:
+    """(ends, probabilities) as a row of `window_scores`."""
+    ends, probabilities = windows
+    return {
+        "episode_id": episode_id,
+        "judged_by": reward_model or "",
+        "ends": ends,
+        "probabilities": probabilities,
+    }
+
+
+def _listed(values: Any) -> list[Any]:
+    return np.asarray(values).tolist()
 
 
 _SELECT = f"select episodes.*, event as label {JOINED}"

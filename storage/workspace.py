@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "labels.jsonl"
 
     @property
+    def threshold_twin(self) -> Path:
+        """Every threshold that was ever saved, one CRC-checked line each."""
+        return self.root / "thresholds.jsonl"
+
+    @property
     def episodes(self) -> Path:
         """Episodes saved by hand; those of a run lie in its run directory."""
         return self.root / "episodes"
