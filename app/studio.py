@@ -20,6 +20,7 @@ from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.reward import Reward
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
 from app.sources import Sources, gate
@@ -114,6 +115,7 @@ class Studio:
         self.unload_models = in_a_sentence(slots.unload)
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
+        self.reward = Reward(self.cabinet, public=public)
         self._labels = Labelling(self.cabinet, public=public)
         self.supervisor = Supervisor(self.cabinet)
         self._runs = Launcher(

@@ -14,7 +14,7 @@ from app import api
 from app.components.assets import routes
 from app.components.early import EarlyScript
 from app.components.header import header
-from app.pages import episodes, imagine, label, models, start, train
+from app.pages import episodes, imagine, label, models, reward, start, train
 from app.theme import stylesheet, theme
 from engine.config import Config
 
@@ -47,6 +47,7 @@ def build(
         "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
         "Episodes": lambda: episodes.build(studio),
         "Label": lambda: label.build(studio),
+        "Reward": lambda: reward.build(studio),
         "Train": lambda: train.build(studio, preset=preset, shown=shown),
     }
     blocks = gr.Blocks(

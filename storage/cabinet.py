@@ -42,8 +42,9 @@ class Cabinet:
     thresholds: ThresholdStore
 
     def close(self) -> None:
-        """Interrupt the downloads and close the database; nothing else is held open."""
+        """Interrupt what works in the background and close the database."""
         self.downloads.close()
+        self.windows.close()
         self.database.close()
 
 

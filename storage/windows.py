@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -47,14 +48,47 @@ class WindowStore:
         self._database = database
         self._trajectories = trajectories
         self._unreadable: set[str] = set()
+        self._lock = threading.Lock()
+        self._filler: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._progress = (0, 0)
+        self._changes = 0
 
-    def models(self) -> list[tuple[str, int]]:
-        """(reward model, number of episodes it judged), the most first."""
-        rows = self._database.read(
-            "select judged_by, count(*) as episodes from window_scores where len(ends) > 0"
+    def close(self) -> None:
+        """End the thread that fills the index; it goes on from there at the next start."""
+        self._closing.set()
+        if self._filler is not None:
+            self._filler.join()
+
+    def fill(self) -> tuple[int, int] | None:
+        """Fill an older index in the background; (done, total), or None once nothing is missing."""
+        with self._lock:
+            if self._filler is not None and self._filler.is_alive():
+                return self._progress
+            missing = self.missing()
+            if missing <= 0 or self._closing.is_set():
+                return None
+            self._progress = (0, missing)
+            self._filler = threading.Thread(target=self._fill, name="windows", daemon=True)
+            self._filler.start()
+            return self._progress
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes whenever what `scored` answers may have changed."""
+        [row] = self._database.read(
+            "select (select count(*) from window_scores) as scores,"
+            " (select coalesce(max(seq), 0) from label_events) as labels"
+        )
+        return int(row["scores"]), int(row["labels"]), self._changes
+
+    def models(self) -> list[Row]:
+        """Reward models that judged something, {judged_by, episodes, threshold}, most episodes
+        first; the threshold is the one that the newest of them was judged with."""
+        return self._database.read(
+            "select judged_by, count(*) as episodes, max_by(threshold, created) as threshold"
+            " from window_scores join episodes on id = episode_id where len(ends) > 0"
             " group by judged_by order by episodes desc, judged_by"
         )
-        return [(row["judged_by"], row["episodes"]) for row in rows]
 
     def scored(self, reward_model: str, wanted: EpisodeFilter) -> list[ScoredEpisode]:
         """Episodes that fit and that a reward model judged, by id."""
@@ -115,6 +149,13 @@ class WindowStore:
             if not on_progress(first + len(found), len(rows)):
                 break
         return done
+
+    def _fill(self) -> None:
+        def on_progress(done: int, total: int) -> bool:
+            self._progress = (done, total)
+            return not self._closing.is_set()
+
+        self.backfill(on_progress)
 
     def _read(self, row: Row) -> Row | None:
         """A row of `window_scores`; of unreadable files none, until the next start."""

@@ -18,6 +18,7 @@ PAGES = (
     ("Imagine", "imagine"),
     ("Episodes", "episodes"),
     ("Label", "label"),
+    ("Reward", "reward"),
     ("Train", "train"),
 )
 

@@ -22,6 +22,7 @@ BINDERS = {
     "episodes": "episodes",
     "drawer": "drawer",
     "train": "runs",
+    "reward": "reward",
 }
 
 

@@ -75,6 +75,7 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("imagine", "Imagine"),
         ("episodes", "Episodes"),
         ("label", "Label"),
+        ("reward", "Reward"),
         ("train", "Train"),
     ]
 
@@ -98,7 +99,7 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
 
 def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
     judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 3
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 4
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:

@@ -17,7 +17,7 @@ from tests.e2e.conftest import PATIENCE, Problems, Server
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["start", "models", "imagine", "episodes", "label", "train"]
+PAGES = ["start", "models", "imagine", "episodes", "label", "reward", "train"]
 # What cannot be used without seeing it: controls that say nothing to a screen reader.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
   .filter((e) => e.checkVisibility() && e.type !== 'file' && e.type !== 'hidden')
@@ -36,6 +36,7 @@ def visit(page: Page, name: str) -> None:
         "imagine": page.get_by_role("radio").first,
         "episodes": page.get_by_role("listitem").first,
         "label": page.get_by_role("button", name="Pause the recording"),
+        "reward": page.get_by_role("slider", name="Threshold"),
         "train": page.get_by_role("figure", name="success"),
     }[name]
     expect(sign).to_be_visible()
@@ -76,7 +77,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
 
 def test_the_header_leads_to_every_page(page: Page) -> None:
     visit(page, "start")
-    for name in ("Models", "Imagine", "Episodes", "Label", "Train", "Start"):
+    for name in ("Models", "Imagine", "Episodes", "Label", "Reward", "Train", "Start"):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
             "aria-current", "page"

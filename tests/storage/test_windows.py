@@ -29,7 +29,7 @@ def test_windows_are_indexed_with_the_episode(cabinet: Cabinet, make_trajectory:
     [found] = cabinet.windows.scored("r1", EVERYTHING)
     assert (found.id, list(found.ends), list(found.probabilities)) == ("a", [8, 9], [0.25, 0.75])
     assert (found.outcome, found.dream_broke) == ("fail", True)
-    assert cabinet.windows.models() == [("r1", 1)]
+    assert cabinet.windows.models() == [{"judged_by": "r1", "episodes": 1, "threshold": 0.5}]
     assert cabinet.windows.missing() == 0
     [iteration] = cabinet.windows.iterations()
     assert (iteration["run"], iteration["iteration"], iteration["groups"]) == ("grpo-1", 2, 1)
