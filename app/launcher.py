@@ -69,6 +69,8 @@ class Launcher:
         config = job_config(chosen, self._resolved(values)).to_dict()
         if "starts" in config and not config["starts"] and self._starts.is_file():
             config["starts"] = str(self._starts)
+        if "success_threshold" in config and not config["success_threshold"]:
+            config["success_threshold"] = self._threshold(config.get("reward_model"))
         self._check_room(config)
         run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         return self._supervisor.submit(run_id, chosen, config).id
@@ -174,6 +176,14 @@ class Launcher:
         if not self._public and Path(name).is_absolute():
             return name
         return str(self._cabinet.checkpoints.get(name).directory)
+
+    def _threshold(self, directory: object) -> float:
+        """The threshold saved for a reward model; 0 (its own) if there is none."""
+        for checkpoint in self._cabinet.checkpoints.all("reward_model"):
+            if str(checkpoint.directory) == directory:
+                current = self._cabinet.thresholds.current(checkpoint.hash)
+                return current.threshold if current else 0.0
+        return 0.0
 
     def _nameable(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in config.items() if not str(value).startswith("/")}

@@ -45,10 +45,7 @@
       this.range.addEventListener("input", () => this.set(Number(this.range.value)));
       this.number.addEventListener("change", () => this.set(Number(this.number.value)));
       this.width.addEventListener("change", () => this.settle());
-      this.model.addEventListener("change", () => {
-        this.threshold = null;
-        this.load(this.model.value);
-      });
+      this.model.addEventListener("change", () => this.change(this.model.value));
       this.rejudging = new WMPO.Rejudging(this.find(".rejudge"), (question) =>
         WMPO.ask(server, "rejudge", question),
       );
@@ -63,6 +60,15 @@
       });
       this.outbox.flush();
       this.load(WMPO.address.get("model"));
+    }
+
+    /** Another reward model has a threshold of its own. */
+    change(model) {
+      clearTimeout(this.timer);
+      this.threshold = null;
+      WMPO.address.set("tau", null);
+      WMPO.address.set("model", model);
+      this.load(model);
     }
 
     async load(model = null) {

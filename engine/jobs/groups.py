@@ -29,6 +29,7 @@ class Sampling:
     """How the episodes of a group are drawn.
 
     `horizon` is the most actions of an imagined episode; the simulator plays the task's.
+    `threshold` is the success probability that counts, None the reward model's own.
     """
 
     group_size: int
@@ -36,6 +37,7 @@ class Sampling:
     temperature: float
     denoising_steps: int
     seed: int
+    threshold: float | None = None
 
     def iteration_seed(self, iteration: int) -> int:
         """A seed of its own for each iteration, so that the same start is played anew."""
@@ -104,6 +106,8 @@ class ImaginedGroups:
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
         self._world_model, self._reward_model = world_model, reward_model
+        own, chosen = reward_model.success_threshold, sampling.threshold
+        self._threshold = own if chosen is None else chosen
         self._micro_batches = {
             "autoencoder": world_model.config.autoencoder.micro_batch,
             "reward_model": reward_model.config.micro_batch,
@@ -135,6 +139,7 @@ class ImaginedGroups:
             temperature=sampling.temperature,
             denoising_steps=sampling.denoising_steps,
             rules=self._task.judge,
+            threshold=self._threshold,
         )
 
     def trajectory(
@@ -145,7 +150,7 @@ class ImaginedGroups:
         hashes: Mapping[str, str | None],
     ) -> Trajectory:
         """The rollout with what is needed to dream it again."""
-        sampling, threshold = self._sampling, self._reward_model.success_threshold
+        sampling, threshold = self._sampling, self._threshold
         known: dict[str, Any] = {"threshold": threshold}
         origin = None
         if attempt.start_id in self._origins:

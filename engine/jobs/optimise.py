@@ -52,6 +52,7 @@ class JobConfig(Config):
     policy: str = knob("", "Policy checkpoint to improve")
     world_model: str = knob("", "World model checkpoint")
     reward_model: str = knob("", "Reward model checkpoint")
+    success_threshold: float = knob(0.0, "Of a window; 0: the reward model's own", low=0, high=1)
     starts: str = knob("", "File of start frames; without one they are rendered")
     key_frames_from: tuple[str, ...] = knob(
         (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"
@@ -208,6 +209,7 @@ def _build(config: JobConfig, env: Env | None) -> _Job:
         temperature=config.temperature,
         denoising_steps=config.denoising_steps,
         seed=config.seed,
+        threshold=config.success_threshold or None,
     )
     groups: Groups
     if config.environment == "simulator":

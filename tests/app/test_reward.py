@@ -211,3 +211,29 @@ def test_malformed_queries_are_refused_in_a_sentence(lab: Studio) -> None:
     for method, query, sentence in MALFORMED:
         with pytest.raises(ValueError, match=sentence):
             getattr(lab.reward, method)(query)
+
+
+def test_a_dream_is_judged_with_the_threshold_in_use_and_replayed_with_its_own(
+    studio: Studio, judge: str, settings: dict[str, Any]
+) -> None:
+    def judged(dream: str) -> tuple[float, int]:
+        pulled = studio.pull_dream({"dream": dream})
+        episode = studio.cabinet.trajectories.get(studio.save_dream(dream))
+        assert episode.replay["threshold"] == pulled["threshold"]
+        return pulled["threshold"], episode.outcome.end_step
+
+    def dreamt() -> str:
+        dream = studio.open_dream(settings)
+        for _ in range(2):
+            studio.act_dream({"dream": dream, "action": "chunk"})
+        return dream
+
+    assert judged(dreamt()) == (0.6, 14)  # brighter by a sixteenth a step
+    studio.cabinet.thresholds.save(judge, 0.3, measures={})
+    second = dreamt()
+    assert judged(second) == (0.3, 9)
+    link = studio.permalink({"dream": second})["token"]
+    studio.cabinet.thresholds.save(judge, 0.9, measures={})
+    again = studio.replay({"token": link})
+    assert again["exact"]
+    assert judged(again["dream"]) == (0.3, 9)

@@ -71,6 +71,16 @@ def test_the_shipped_starts_are_used_where_none_are_named(
     assert spec(studio, run)["config"]["starts"] == str(demo / "starts.npz")
 
 
+def test_a_run_is_told_the_threshold_that_is_in_use(studio: Studio, run: str) -> None:
+    assert spec(studio, run)["config"]["success_threshold"] == 0.0  # the reward model's own
+    [judge] = studio.cabinet.checkpoints.all("reward_model")
+    studio.cabinet.thresholds.save(judge.hash, 0.75, measures={})
+    later = studio.start_run("optimise", CONFIG)
+    assert spec(studio, later)["config"]["success_threshold"] == 0.75
+    chosen = studio.start_run("optimise", CONFIG | {"success_threshold": 0.5})
+    assert spec(studio, chosen)["config"]["success_threshold"] == 0.5
+
+
 def test_status_and_list_agree(studio: Studio, run: str) -> None:
     status = studio.run_status(run)
     assert (status["state"], status["done"], status["total"]) == ("queued", 0, 0)

@@ -17,7 +17,9 @@ from engine.events import read_events
 from engine.jobs.twins import imagine_twins
 from engine.loading import load_world_model
 from engine.manifest import file_sha256
+from engine.reward.judge import outcome
 from engine.run_directory import read_ledger
+from engine.tasks import get_task
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -154,7 +156,8 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     tiny: Tiny, tmp_path: Path
 ) -> None:
     _, models = tiny
-    metrics = do("optimise", tmp_path / "run", **_optimise_options(models))
+    options = _optimise_options(models, success_threshold=0.4)
+    metrics = do("optimise", tmp_path / "run", **options)
     assert metrics is not None
     weights = "model.safetensors"
     before = file_sha256(Path(models["policy"]) / weights)
@@ -162,6 +165,11 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     episodes = [read_episode(p) for p in list_episodes(tmp_path / "run" / "episodes")]
     assert episodes and all(episode.imagined for episode in episodes)
     assert {episode.lineage["iteration"] for episode in episodes} == {1, 2, 3}
+    assert {episode.lineage["threshold"] for episode in episodes} == {0.4}
+    rules = get_task("coffee-push").judge
+    for episode in episodes:
+        windows = episode.arrays["window_ends"], episode.arrays["window_probabilities"]
+        assert episode.outcome == outcome(*windows, 0.4, rules, len(episode.frames))
 
 
 def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
