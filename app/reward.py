@@ -66,7 +66,7 @@ class Reward:
             "reward_model": chosen["reward_model"],
             "threshold": chosen["threshold"],
             "versions": self._versions(chosen["reward_model"]),
-            "iterations": self._iterations(),
+            "iterations": self._iterations(chosen["reward_model"]),
             "filling": filling,
             "kinds": {
                 name: _kind(cases.where(cases.imagined == imagined))
@@ -168,8 +168,10 @@ class Reward:
     def _versions(self, digest: str) -> list[dict[str, Any]]:
         return [version.to_dict() for version in self._cabinet.thresholds.all(digest)]
 
-    def _iterations(self) -> list[dict[str, Any]]:
-        return [{**row, "run": row["run"] or ""} for row in self._cabinet.windows.iterations()]
+    def _iterations(self, digest: str) -> list[dict[str, Any]]:
+        return [
+            {**row, "run": row["run"] or ""} for row in self._cabinet.windows.iterations(digest)
+        ]
 
 
 def check_threshold(value: object) -> float:

@@ -100,15 +100,15 @@ class WindowStore:
         )
         return [ScoredEpisode(**row) for row in rows]
 
-    def iterations(self) -> list[Row]:
-        """Iterations with stored groups that were judged: {run, iteration, reward_model, groups,
+    def iterations(self, reward_model: str) -> list[Row]:
+        """Iterations with stored groups that a reward model judged: {run, iteration, groups,
         episodes}, newest first."""
         return self._database.read(
-            "select run, iteration, coalesce(reward_model, '') as reward_model,"
-            " count(distinct group_name) as groups, count(*) as episodes from episodes"
-            " join window_scores on episode_id = id and judged_by = coalesce(reward_model, '')"
+            "select run, iteration, count(distinct group_name) as groups, count(*) as episodes"
+            " from episodes join window_scores on episode_id = id and judged_by = ?"
             " where group_name is not null and iteration is not null and len(ends) > 0"
-            " group by all order by max(created) desc, run, iteration desc"
+            " group by run, iteration order by max(created) desc, run, iteration desc",
+            [reward_model],
         )
 
     def put(

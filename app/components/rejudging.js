@@ -41,14 +41,15 @@
 
     offer(iterations) {
       this.iterations = iterations;
-      const chosen = this.menu.value;
+      const chosen = this.menu.selectedOptions[0]?.textContent;
       while (this.menu.options.length > 1) this.menu.remove(1);
       iterations.forEach(({ run, iteration, groups, episodes }, index) =>
         this.menu.add(
           new Option(`${run || "shipped"} · ${iteration} (${groups} groups, ${episodes} episodes)`, index),
         ),
       );
-      this.menu.value = chosen;
+      const again = [...this.menu.options].find((option) => option.textContent === chosen);
+      this.menu.value = again?.value ?? "";
     }
 
     async show(threshold) {

@@ -47,7 +47,7 @@
       this.width.addEventListener("change", () => this.settle());
       this.model.addEventListener("change", () => this.change(this.model.value));
       this.rejudging = new WMPO.Rejudging(this.find(".rejudge"), (question) =>
-        WMPO.ask(server, "rejudge", question),
+        WMPO.ask(server, "rejudge", { ...question, reward_model: this.lab.reward_model }),
       );
       element.addEventListener("click", (event) => this.onClick(event));
       const move = (by) => () => this.set(Math.round(1000 * (this.threshold + by)) / 1000);

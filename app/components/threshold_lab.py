@@ -29,6 +29,7 @@ def threshold_lab(studio: "Studio") -> gr.HTML:
             server_function(
                 "siblings", lambda q: {"members": studio.gallery.siblings(str(q["episode"]))}
             ),
+            server_function("twin_episode", studio.twin_episode),
             server_function("export_episode", studio.export_episode),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
         ],

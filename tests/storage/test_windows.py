@@ -31,7 +31,7 @@ def test_windows_are_indexed_with_the_episode(cabinet: Cabinet, make_trajectory:
     assert (found.outcome, found.dream_broke) == ("fail", True)
     assert cabinet.windows.models() == [{"judged_by": "r1", "episodes": 1, "threshold": 0.5}]
     assert cabinet.windows.missing() == 0
-    [iteration] = cabinet.windows.iterations()
+    [iteration] = cabinet.windows.iterations("r1")
     assert (iteration["run"], iteration["iteration"], iteration["groups"]) == ("grpo-1", 2, 1)
 
 
