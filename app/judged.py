@@ -74,14 +74,12 @@ def restore(
     folder: Path,
     *,
     starts: Path,
-    limit: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Restored:
     """Imagine the clips that are not here yet, and take in what was said of them.
 
     Args:
         starts: the file of start frames that the dreams begin from.
-        limit: only so many clips, and no labels.
         progress: told (clips looked at, clips in all) after each.
 
     Raises:
@@ -94,7 +92,7 @@ def restore(
     imagining = Imagining(
         cabinet, dreams, Starts(starts, cabinet.workspace.starts, simulator), public=False
     )
-    clips = read_clips(folder)[:limit]
+    clips = read_clips(folder)
     known = cabinet.trajectories.find_all([clip.episode_id for clip in clips])
     added = exact = 0
     try:
@@ -107,8 +105,6 @@ def restore(
     finally:
         dreams.close()
         simulator.close()
-    if limit is not None:
-        return Restored(added, exact, 0)
     report = import_labels(cabinet.labels, "jsonl", (folder / LABELS).read_bytes(), dry_run=False)
     if report.problems:
         raise ValueError(report.problems[0])
