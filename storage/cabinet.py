@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from storage.checkpoints import Catalogue
+from storage.curves import Curves
 from storage.database import Database
 from storage.downloads import Downloads
 from storage.hub import login
@@ -31,6 +32,7 @@ class Cabinet:
     trajectories: TrajectoryStore
     labels: LabelStore
     runs: RunStore
+    curves: Curves
     ingest: Ingest
     checkpoints: Catalogue
     downloads: Downloads
@@ -72,6 +74,7 @@ def open_cabinet(
         trajectories=trajectories,
         labels=LabelStore(database, workspace.label_twin),
         runs=runs,
+        curves=Curves(database),
         ingest=Ingest(database, workspace.runs, trajectories),
         checkpoints=Catalogue(
             database, demo=demo, runs=workspace.runs, adopted=workspace.checkpoints

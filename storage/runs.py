@@ -169,10 +169,10 @@ class RunStore:
         return [json.loads(row["event"]) for row in rows]
 
     def iterations(self, run_id: str) -> list[int]:
-        """Iterations of which episodes were kept, ascending."""
+        """Iterations of which groups of episodes were kept, ascending."""
         rows = self._database.read(
             "select distinct iteration from episodes where run = ? and iteration is not null "
-            "order by iteration",
+            "and group_name is not null order by iteration",
             [run_id],
         )
         return [row["iteration"] for row in rows]

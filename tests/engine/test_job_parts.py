@@ -10,10 +10,10 @@ from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo import in_words
-from engine.jobs.groups import chunk_rows
 from engine.jobs.recipe import STAGES
 from engine.jobs.train_reward import cut_windows, scores
 from engine.jobs.train_world_model import to_targets
+from engine.jobs.update import chunk_rows
 from engine.policy import tokens
 from engine.rollout import Rollout
 from engine.types import JudgeRules, Normalization, Outcome, Trajectory

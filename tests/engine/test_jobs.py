@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.data.episode_set import load_episodes
 from engine.episodes import list_episodes, read_episode
 from engine.events import read_events
 from engine.jobs.twins import imagine_twins
-from engine.loading import load_world_model
-from engine.manifest import file_sha256
+from engine.loading import load_policy, load_world_model
+from engine.manifest import checkpoint_hash, file_sha256
 from engine.run_directory import read_ledger
+from engine.types import Trajectory
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -154,14 +156,40 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     tiny: Tiny, tmp_path: Path
 ) -> None:
     _, models = tiny
-    metrics = do("optimise", tmp_path / "run", **_optimise_options(models))
+    # Where every dream fails the gradient is 0: the weight decay is what changes the policy.
+    options = _optimise_options(models, weight_decay=20.0)
+    metrics = do("optimise", tmp_path / "run", **options)
     assert metrics is not None
     weights = "model.safetensors"
     before = file_sha256(Path(models["policy"]) / weights)
     assert file_sha256(Path(last_checkpoint(tmp_path / "run")) / weights) != before
     episodes = [read_episode(p) for p in list_episodes(tmp_path / "run" / "episodes")]
     assert episodes and all(episode.imagined for episode in episodes)
-    assert {episode.lineage["iteration"] for episode in episodes} == {1, 2, 3}
+    siblings = [episode for episode in episodes if "group" in episode.lineage]
+    assert {episode.lineage["iteration"] for episode in siblings} == {1, 2, 3}
+    _check_credit([e for e in siblings if e.lineage["iteration"] == 3], tmp_path / "run")
+    probes = [episode for episode in episodes if episode not in siblings]
+    assert [probe.lineage["iteration"] for probe in probes] == [0, 1, 2, 3]
+    assert len({probe.start_id for probe in probes}) == 1
+    first, *_, last = probes
+    np.testing.assert_array_equal(first.frames[0], last.frames[0])
+    assert first.lineage["policy"] == checkpoint_hash(Path(models["policy"]))
+    assert last.replay["policy"] == checkpoint_hash(Path(last_checkpoint(tmp_path / "run")))
+
+
+def _check_credit(episodes: list[Trajectory], directory: Path) -> None:
+    """Log-ratios are those of the policy as the update left it, of the tokens that count."""
+    policy = load_policy(Path(last_checkpoint(directory)))
+    for episode in episodes:
+        tokens = torch.from_numpy(episode.arrays["tokens"])
+        frames = torch.from_numpy(episode.frames[:-1:8].copy())
+        now, _ = policy.log_probs(frames, [episode.instruction] * len(tokens), tokens, 1.0)
+        change = (now.detach() - torch.from_numpy(episode.arrays["log_probs"])).flatten()
+        change[episode.outcome.end_step * 4 :] = 0.0
+        wanted = change.reshape(len(tokens), -1).sum(dim=1).numpy()
+        np.testing.assert_allclose(episode.arrays["log_ratio"], wanted, atol=1e-5)
+        assert np.abs(wanted).max() > 1e-4
+        assert (episode.arrays["clipped"] >= 0.0).all() and (episode.arrays["clipped"] <= 1.0).all()
 
 
 def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
