@@ -20,11 +20,14 @@ from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.preflight import Preflight
+from app.siblings import Siblings
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
 from app.sources import Sources, gate
 from app.starts import Starts
 from app.supervisor import Supervisor
+from app.training import Training
 from app.twins import Twins
 from engine.envs.gl import rendering_backend
 from engine.tasks import get_task
@@ -119,10 +122,12 @@ class Studio:
         self._runs = Launcher(
             self.cabinet,
             self.supervisor,
-            self._clips,
             starts=demo / "starts.npz",
             public=public,
         )
+        siblings = Siblings(self.cabinet, self._clips, public=public)
+        preflight = Preflight(self.cabinet, self._runs, loader, task=self._starts.task)
+        self.training = Training(self.cabinet, self._runs, siblings, preflight, public=public)
         sources = Sources(self.cabinet, rules=rules, public=public, check=check)
         self.register_folder = in_a_sentence(sources.register_folder)
         self.plan_download = in_a_sentence(sources.plan)
@@ -353,26 +358,6 @@ class Studio:
     def stop_run(self, run_id: str) -> dict[str, Any]:
         """Ask a run to save and end; the status then."""
         return self.control_run(run_id, "stop")
-
-    @in_a_sentence
-    def run_metrics(self, run_id: str, after: int = 0) -> dict[str, Any]:
-        """{next, series: {name: [[step, value]…]}} of points written after a cursor."""
-        return self._runs.metrics(str(run_id), after)
-
-    @in_a_sentence
-    def run_iterations(self, run_id: str) -> list[int]:
-        """Iterations that left episodes, ascending."""
-        return self._runs.iterations(str(run_id))
-
-    @in_a_sentence
-    def run_strip(self, run_id: str, iteration: int) -> list[dict[str, Any]]:
-        """Groups of an iteration with their members' sprites, rewards and advantages."""
-        return self._runs.strip(str(run_id), iteration)
-
-    @in_a_sentence
-    def run_events(self, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest events in words, newest first: {at, kind, text}."""
-        return self._runs.events(str(run_id), limit)
 
     def _chosen(
         self, policy: str, world_model: str, reward_model: str
