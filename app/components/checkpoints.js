@@ -38,8 +38,7 @@
         const publish = this.open
           ? WMPO.html`<button data-do="publish" data-checkpoint="${each.id}">Publish</button>`
           : "";
-        return WMPO.html`<li><span class="mono">step ${each.step}</span>
-          <span class="mono mute">${each.short}</span><span class="grow"></span>${load}
+        return WMPO.html`<li><span class="mono" title="${each.short}">step ${each.step}</span><span class="grow"></span>${load}
           <button data-do="compare" data-checkpoint="${each.id}" aria-pressed="${String(compared)}">Compare</button>${publish}</li>`;
       });
       WMPO.fill(

@@ -10,7 +10,6 @@ import pytest
 from app import ui
 from app.models import Models
 from app.studio import Studio
-from engine.config import Config, knob
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
 
@@ -27,12 +26,6 @@ PUBLIC = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Config):
-    """Stands for the options of a run."""
-
-    iterations: int = knob(5, "How often", low=1)
-
-
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
     root = tmp_path_factory.mktemp("studio")
@@ -44,8 +37,6 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
     )
     yield ui.build(
         studio,
-        preset=Options(),
-        shown=(),
         device="CPU · 2 cores",
         instruction="push the mug",
         horizon=48,
@@ -98,7 +89,7 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
 
 def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
     judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 3
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 4
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:
