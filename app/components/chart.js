@@ -197,7 +197,7 @@
       const x = points.map((point) => point[0]);
       const y = points.map((point) => point[1]);
       const color = this.compares ? this.colour(run) : trace.line.color;
-      const line = { ...trace.line, color, ...(this.compares ? { dash: DASHES[index % 3] } : {}) };
+      const line = { ...trace.line, color, ...(this.compares ? { dash: DASHES[index % 3], width: 1.2 } : {}) };
       const mode = points.length > MARKED ? "lines" : "lines+markers";
       const drawn = { ...trace, x, y, mode, line, marker: { ...trace.marker, color } };
       if (!this.smoothing || points.length < 3 || trace.marker.size > 5) return [drawn];

@@ -10,14 +10,15 @@
       <i class="clip"></i> clipped <span class="grow"></span><span>⇄ flips a verdict: nothing is stored</span></p>`;
   const blank = new Image();
 
+  const SAID = { success: "✓", fail: "✕", unsure: "?" };
   const label = ({ label }) =>
     label?.outcome
-      ? WMPO.html`<span class="you" title="Judged by a person: ${label.outcome}">${label.outcome === "success" ? "✓" : label.outcome === "fail" ? "✕" : "?"} you</span>`
-      : "";
+      ? WMPO.html`<span class="you" title="Judged by a person: ${label.outcome}">${SAID[label.outcome]} you</span>`
+      : WMPO.html``;
 
   const member = (record) => WMPO.html`<div class="member" data-member="${record.id}">
     <a href="episodes?ep=${record.id}" data-episode="${record.id}"><canvas width="64" height="64"></canvas></a>
-    <div class="credit"></div><span class="between"><b class="reward"></b>${label(record)}<span class="mono advantage"></span>
+    <div class="credit"></div><span class="between"><b class="reward"></b><span class="said"></span><span class="mono advantage"></span>
       <button class="quiet" data-flip="${record.id}" aria-label="Flip the verdict of member ${record.member}" title="What if the verdict was wrong?">⇄</button></span></div>`;
 
   /** One picture of frames side by side, painted frame by frame. */
@@ -157,9 +158,10 @@
         const verdict = place.querySelector(".reward");
         verdict.className = `reward ${success ? "ok" : "bad"}`;
         verdict.textContent = `${success ? "✓" : "✕"} ${WMPO.measure(reward)}`;
-        const place2 = place.querySelector(".advantage");
-        place2.className = `mono advantage ${tone}`;
-        place2.textContent = value;
+        const worth = place.querySelector(".advantage");
+        worth.className = `mono advantage ${tone}`;
+        worth.textContent = value;
+        WMPO.fill(place.querySelector(".said"), label(record));
         const flipped = this.flipped.has(record.id);
         place.classList.toggle("flipped", flipped);
         place.querySelector("[data-flip]").setAttribute("aria-pressed", String(flipped));
