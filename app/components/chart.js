@@ -10,7 +10,7 @@
   const AXES = { iteration: "iteration", frames: "imagined frames", real: "real episodes", time: "minutes" };
 
   const toolbar = WMPO.html`<div class="between toolbar"><div class="row">
-      <label class="row mute">x <select aria-label="Horizontal axis">${Object.entries(AXES).map(
+      <label class="row mute">x <select aria-label="X axis">${Object.entries(AXES).map(
         ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`,
       )}</select></label>
       <label class="row mute">smooth <input type="range" min="0" max="0.95" step="0.05" aria-label="Smoothing"></label>

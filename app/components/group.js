@@ -89,7 +89,7 @@
 
     clear() {
       this.epoch++;
-      Object.assign(this, { ids: "", group: null, films: new Map() });
+      Object.assign(this, { ids: "", group: null, films: new Map(), flipped: new Set() });
       this.player.clear();
     }
 

@@ -5,7 +5,7 @@
         <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
         </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
         </div></div>
-      <div class="row chips" role="tablist" aria-label="Groups"></div><div class="group" hidden></div>
+      <div class="row chips" role="tablist" aria-label="Siblings by start"></div><div class="group" hidden></div>
       <div class="probe" hidden><canvas width="64" height="64"></canvas><div><p class="cap">the same start at every
         checkpoint</p><div class="row marks"></div><p class="mute told"></p></div></div>
       <p class="empty"><b>No videos yet</b> Every iteration of a run leaves its imagined episodes here, with reward
@@ -69,7 +69,8 @@
       this.iterations = iterations;
       this.slider.max = String(Math.max(0, iterations.length - 1));
       this.slider.disabled = iterations.length < 2;
-      if (iterations.length && (this.following || this.iteration === null)) this.choose(iterations.at(-1));
+      const follow = this.following && !this.group.flipped.size; // not away from what somebody supposes
+      if (iterations.length && (follow || this.iteration === null)) this.choose(iterations.at(-1));
       else this.mark();
       if (this.iteration === iterations.at(-1) && !this.settled) this.look(this.iteration);
     }

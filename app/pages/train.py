@@ -1,5 +1,6 @@
 """Train: choose a method and a size, start it, watch it learn, look at what it imagined."""
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,9 @@ def build(studio: "Studio") -> None:
 
     for chosen in (forms.method.input, forms.size.input):
         on(chosen, forms.choose, [forms.method, forms.size], forms.outputs, queue=False)
-    on_visit(forms.checked, forms.inputs, checks)
+    # Queued, unlike other visits: a number out of range is refused there, in a sentence.
+    opened_or_changed = functools.partial(gr.on, None)
+    on(opened_or_changed, forms.checked, forms.inputs, checks, trigger_mode="always_last")
     on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
     on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.journal import living_worker
 from engine.run_directory import RunDirectory
 from engine.types import Outcome
 from tests.e2e.conftest import Server, episode
@@ -18,12 +19,13 @@ from tests.e2e.conftest import Server, episode
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RANGE = "() => document.querySelector('#plot-success')._fullLayout.xaxis.range.map(Math.round)"
+ASK_OFTEN = "() => setInterval(() => document.dispatchEvent(new CustomEvent('wmpo-runs')), 400)"
 ZOOM = "() => Plotly.relayout('plot-success', {'xaxis.range': [1, 3]})"
 
 
 def begin(page: Page, *, iterations: int) -> None:
     page.goto("/train")
-    page.get_by_label("Iterations").fill(str(iterations))
+    page.get_by_label("Iterations", exact=True).fill(str(iterations))
     page.get_by_label("Groups", exact=True).fill("1")
     page.get_by_label("Group size").fill("2")
     page.get_by_role("button", name="More options").click()
@@ -51,6 +53,9 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     resume = page.get_by_role("button", name="Resume", exact=False).last
     expect(resume).to_be_visible()
 
+    done = page.locator(".now").get_by_text(re.compile(r"^\d+ of 200$")).inner_text().split()[0]
+    expect(page.locator(".wall output").first).to_have_text(f"{done} of {done}")
+
     # A group of what it imagined so far: one verdict flipped, and all advantages are other ones.
     members = page.locator(".member .advantage")
     expect(members).to_have_count(2)
@@ -70,9 +75,11 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     expect(page.locator(".probe .mark").first).to_be_visible()
 
     resume.click()
-    told = page.locator(".events li").filter(has_text=re.compile("running$"))
+    told = page.locator(".events li").filter(has_text=re.compile(r"\brunning\b"))
     expect(told).to_have_count(2)
-    os.kill(worker_of(server.data / "runs" / run), signal.SIGKILL)
+    worker = living_worker(server.data / "runs" / run)
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
     expect(told).to_have_count(3)
     expect(page.locator(".now .tag")).to_have_text(re.compile("running"))
 
@@ -91,12 +98,6 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     expect(page.locator(".now .tag")).to_have_text(re.compile("done|cancelled"))
 
 
-def worker_of(directory: Path) -> int:
-    """The process that the supervisor started last for a run."""
-    notes = [json.loads(line) for line in (directory / "supervisor.jsonl").read_text().splitlines()]
-    return int([note["pid"] for note in notes if note["event"] == "spawn"][-1])
-
-
 def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
     page: Page, server: Server
 ) -> None:
@@ -106,13 +107,11 @@ def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
     page.goto(f"/train?run={directory.name}")
     points(page, 1)
     page.evaluate(ZOOM)
+    page.evaluate(ASK_OFTEN)
     node = page.evaluate_handle("() => document.querySelector('#plot-success svg')")
     for step in range(2, 22):
         run.log(step, {"rollout/success_rate": step / 40, "rollout/entropy": 3.0})
-        page.wait_for_function(f"""() => {{
-            document.dispatchEvent(new CustomEvent('wmpo-runs'));
-            return Number(document.querySelector('#plot-success')?.dataset.points) >= {step};
-        }}""", polling=300)  # fmt: skip
+        points(page, step)
     assert page.evaluate(RANGE) == [1, 3]
     assert page.evaluate("(old) => old === document.querySelector('#plot-success svg')", node)
 
@@ -120,7 +119,7 @@ def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
     page.locator("#plot-success .nsewdrag").first.hover()
     expect(page.locator(".chart .frame > i.at:not([hidden])")).to_have_count(2)
     expect(page.get_by_role("figure", name="success")).to_contain_text("imagined 0.05")
-    page.get_by_label("Horizontal axis").select_option("time")
+    page.get_by_label("X axis").select_option("time")
     page.get_by_label("Smoothing").fill("0.5")
     page.get_by_label("Logarithmic").check()
     points(page, 21)
@@ -134,11 +133,11 @@ def test_another_method_brings_its_own_form_and_its_own_refusal(page: Page) -> N
     checks = page.get_by_role("list", name="Preflight")
     expect(checks).to_contain_text("compatible")
     page.get_by_label("demo", exact=True).check()
-    expect(page.get_by_label("Iterations")).to_have_value("25")
+    expect(page.get_by_label("Iterations", exact=True)).to_have_value("25")
     page.get_by_label("Method").click()
     page.get_by_role("option", name="DPO").click()
     expect(page.get_by_label("Beta")).to_be_visible()
-    expect(page.get_by_label("Iterations")).to_be_hidden()
+    expect(page.get_by_label("Iterations", exact=True)).to_be_hidden()
     expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("alert").or_(page.get_by_test_id("toast-body")).first).to_contain_text(
@@ -151,7 +150,7 @@ def test_a_wrong_option_is_refused_in_a_sentence(page: Page) -> None:
     page.get_by_label("Group size").fill("1")
     page.get_by_role("button", name="Start training").click()
     expect(
-        page.get_by_text(re.compile("group_size must be at least 2|Value 1 is less"))
+        page.get_by_text(re.compile("group_size must be at least 2|Value 1 is less")).first
     ).to_be_visible()
 
 
