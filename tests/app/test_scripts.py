@@ -21,7 +21,7 @@ BINDERS = {
     "label": "judge",
     "episodes": "episodes",
     "drawer": "drawer",
-    "train": "runs",
+    "train": "wall",
 }
 
 
