@@ -19,12 +19,12 @@ AXES = {
 # Of equal stretches of steps the lowest, the highest and the last point of each curve: no peak is
 # lost, however many points there are.
 _THINNED = """
-with fresh as (select name, step, value from metrics where run = $run and seq > $after),
+with fresh as (select name, step, value, seq from metrics where run = $run and seq > $after),
 bounds as (select min(step) as low, max(step) - min(step) + 1 as span from fresh)
 select name,
     arg_min(step, value) as low_step, min(value) as low,
     arg_max(step, value) as high_step, max(value) as high,
-    max(step) as last_step, arg_max(value, step) as last
+    max(step) as last_step, arg_max(value, step) as last, max(seq) as seq
 from fresh, bounds
 group by name, (step - bounds.low) * least(span, $stretches) // span
 """
@@ -63,24 +63,21 @@ class Curves:
         """
         if axis not in AXES:
             raise ValueError(f"the axis must be one of {', '.join(AXES)}, not {axis!r}")
-        named = {"run": run_id, "after": after}
-        thinned = self._database.read(_THINNED, {**named, "stretches": max(1, most // 3)})
+        named = {"run": run_id, "after": after, "stretches": max(1, most // 3)}
+        thinned = self._database.read(_THINNED, named)
         series: dict[str, dict[int, float]] = {}
         for row in thinned:
             points = series.setdefault(row["name"], {})
             for kind in ("low", "high", "last"):
                 points[row[f"{kind}_step"]] = row[kind]
         places = self._places(run_id, axis, {step for points in series.values() for step in points})
-        [newest] = self._database.read(
-            "select coalesce(max(seq), $after) as seq from metrics"
-            " where run = $run and seq > $after",
-            named,
-        )
+        # Of the same look at the table: a point that came since is later than this cursor.
+        newest = max((row["seq"] for row in thinned), default=after)
         placed = {
             name: [[places[step], points[step], step] for step in sorted(points) if step in places]
             for name, points in sorted(series.items())
         }
-        return Points(newest["seq"], {name: points for name, points in placed.items() if points})
+        return Points(newest, {name: points for name, points in placed.items() if points})
 
     def _places(self, run_id: str, axis: str, steps: set[int]) -> dict[int, float]:
         """Where steps lie on an axis; those are missing of which it knows nothing."""
