@@ -19,6 +19,10 @@ from tests.e2e.conftest import Server, episode
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RANGE = "() => document.querySelector('#plot-success')._fullLayout.xaxis.range.map(Math.round)"
+AT_THE_LAST = """() => {
+  const done = document.querySelector('.now .mono.mute span').textContent.split(' ')[0];
+  return document.querySelector('.wall output').textContent === `${done} of ${done}`;
+}"""
 ASK_OFTEN = "() => setInterval(() => document.dispatchEvent(new CustomEvent('wmpo-runs')), 400)"
 ZOOM = "() => Plotly.relayout('plot-success', {'xaxis.range': [1, 3]})"
 
@@ -53,8 +57,7 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     resume = page.get_by_role("button", name="Resume", exact=False).last
     expect(resume).to_be_visible()
 
-    done = page.locator(".now").get_by_text(re.compile(r"^\d+ of 200$")).inner_text().split()[0]
-    expect(page.locator(".wall output").first).to_have_text(f"{done} of {done}")
+    page.wait_for_function(AT_THE_LAST)
 
     # A group of what it imagined so far: one verdict flipped, and all advantages are other ones.
     members = page.locator(".member .advantage")
