@@ -57,6 +57,7 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     resume = page.get_by_role("button", name="Resume", exact=False).last
     expect(resume).to_be_visible()
 
+    expect(page.locator(".now .tag")).to_have_text(re.compile("paused"))
     page.wait_for_function(AT_THE_LAST)
 
     # A group of what it imagined so far: one verdict flipped, and all advantages are other ones.
