@@ -20,16 +20,12 @@ import torch
 from app import ui
 from app.studio import Studio
 from engine.device import choose_device, limit_threads
-from engine.jobs.registry import job_config
 from engine.tasks import get_task
 from storage.sources import rules_from
 from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parent / "storage" / "demo"
 TASK = "coffee-push"
-# A run that shows a point and a video within a minute on two cores, within a Space's caps.
-TINY = {"iterations": 5, "groups": 2, "group_size": 4, "max_groups": 4, "record_groups": 4}
-SHOWN = ("policy", "world_model", "reward_model", "iterations", "groups", "group_size")
 
 logger = logging.getLogger("studio")
 
@@ -76,8 +72,6 @@ def serve(studio: Studio, stop: threading.Event) -> None:
     task = get_task(TASK)
     blocks = ui.build(
         studio,
-        preset=job_config("optimise", TINY),
-        shown=SHOWN,
         device=device_words(choose_device()),
         instruction=task.instruction,
         horizon=task.horizon,

@@ -70,19 +70,60 @@ def publish(studio: "Studio") -> None:
             policy, world_model, reward_model, start_id, instruction, seed, denoising_steps
         )
 
+    def next_item(queue: str = "unlabelled first", actor: str = "api") -> Record:
+        """The next episode to judge, {item}; item is null when nothing is left.
+
+        Args:
+            queue: an order such as "unlabelled first" or "closest to the threshold".
+            actor: who asks; the same name as in label.
+        """
+        return {"item": _next_item(studio, queue, actor)}
+
     def label(
-        episode_id: str, outcome: str | None, dream_broke: bool | None, event_id: str
+        episode_id: str,
+        outcome: str | None,
+        dream_broke: bool | None,
+        event_id: str,
+        end_step: int | None = None,
+        failure_mode: str | None = None,
+        note: str = "",
+        supersedes: str | None = None,
+        actor: str = "api",
     ) -> Record:
         """Judge an episode; safe to send twice.
 
         Args:
-            episode_id: as given by list_episodes.
+            episode_id: as given by list_episodes or next_item.
             outcome: success, fail, unsure, or nothing.
             dream_broke: whether the world model, not the policy, is to blame; or nothing.
             event_id: a new UUID made by the caller.
+            end_step: the first frame that shows the success.
+            failure_mode: what went wrong, in a word or two.
+            note: anything else.
+            supersedes: the event id of the label that this one corrects.
+            actor: who judges.
         """
-        event = {"event_id": event_id, "episode_id": episode_id, "outcome": outcome}
-        return studio.label({**event, "dream_broke": dream_broke, "mode": "api"}, actor="api")
+        event = {
+            "event_id": event_id,
+            "episode_id": episode_id,
+            "outcome": outcome,
+            "dream_broke": dream_broke,
+            "end_step": end_step,
+            "failure_mode": failure_mode,
+            "note": note,
+            "supersedes": supersedes,
+            "mode": "api",
+        }
+        return studio.label(event, actor=actor)
+
+    def rm_audit(episode_ids: list[str] | None = None, filter: Record | None = None) -> Record:
+        """The reward model's verdicts beside people's: {episodes, summary}.
+
+        Args:
+            episode_ids: which episodes; or
+            filter: as the Episodes page has it; without both, all that have a label.
+        """
+        return studio.data.audit.rm_audit({"ids": episode_ids, "filter": filter})
 
     def start_run(job: str, config: Record) -> str:
         """Start a job in a worker process; the id of its run.
@@ -114,13 +155,21 @@ def publish(studio: "Studio") -> None:
         list_episodes,
         get_episode,
         imagine,
+        next_item,
         label,
+        rm_audit,
         start_run,
         run_status,
         stop_run,
     ):
         limit = 1 if fn is imagine else 4
         expose(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
+
+
+def _next_item(studio: "Studio", queue: str, actor: str) -> Record | None:
+    """What `actor` is to judge next: the first of a queue without a label."""
+    found = studio.label_queue(order=queue, limit=1)
+    return next((item for item in found if item["label"] is None), None)
 
 
 FILTERS = ("imagined", "run", "task", "iteration", "labelled", "limit", "offset")

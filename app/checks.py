@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from storage.labels import is_guest
+
 
 def check_names(
     values: object, *, allowed: Iterable[str], required: Iterable[str] = ()
@@ -66,6 +68,16 @@ def check_flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {_shown(value)}")
     return value
+
+
+def check_actor(value: object, *, guest: bool) -> str:
+    """Who judges: a name in the house's pool, or on a public studio in that of its guests."""
+    name = check_text("actor", value, 64).strip()
+    if guest:
+        return name if is_guest(name) else f"guest:{name}"
+    if not name or is_guest(name):
+        raise ValueError("whoever judges needs a name, one that does not begin with guest:")
+    return name
 
 
 def _shown(value: object) -> str:

@@ -1,17 +1,18 @@
 """Episodes as the screen wants them: records, whole clips, groups of siblings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from app.media import EncodedOnce, KeptOnDisk, encode_clip, film, sprite
+from app.media import EncodedOnce, KeptOnDisk, encode_clip, film
 from app.series import chunk_size, human_steps, lines
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.trajectories import EpisodeRow
 
+WIDEST = 16_383  # pixels that a WebP picture can have in a row
 WINDOW = 8  # frames around the verdict where no judge's window is known
 
 
@@ -52,7 +53,7 @@ class Clips:
     def __init__(self, cabinet: Cabinet) -> None:
         self._cabinet = cabinet
         self._frames = EncodedOnce(self._encode_frames, capacity=64)
-        self._sprites = EncodedOnce(self._encode_sprite, capacity=512)
+        self._wholes = KeptOnDisk(self._encode_whole, cabinet.workspace.thumbnails)
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
     def clip(self, episode_id: str) -> dict[str, Any]:
@@ -88,32 +89,28 @@ class Clips:
                 films[row.id] = self._films.get(row.id)
         return films
 
-    def strip(self, rows: Sequence[EpisodeRow], *, low: float, high: float) -> list[dict[str, Any]]:
-        """Episodes of one iteration, by group, each with a sprite of its frames.
+    def whole(self, episode_id: str) -> dict[str, Any]:
+        """All of an episode in one picture, and what the update after it did to each chunk.
 
-        Args:
-            low, high: a group is kept whose share of successes lies between these, inclusive.
+        {film, frames, stride, chunk, end_step, log_ratio, clipped}: every `stride`-th frame side
+        by side; the arrays are None where no update followed.
+
+        Raises:
+            LookupError: no such episode.
+            ValueError: its files cannot be read.
         """
-        groups: dict[str, list[EpisodeRow]] = {}
-        for row in rows:
-            groups.setdefault(row.group_name or str(row.start_id), []).append(row)
-        return [self._group(members, low=low, high=high) for _, members in sorted(groups.items())]
-
-    def _group(self, members: list[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
-        members = sorted(members, key=lambda row: (row.member or 0, row.id))
+        trajectory = self._cabinet.trajectories.get(episode_id)
+        arrays = trajectory.arrays
         return {
-            **group_words(members, low=low, high=high),
-            "members": [
-                {
-                    "episode": row.id,
-                    "success": row.success,
-                    "reward": float(row.success) if row.reward is None else row.reward,
-                    "advantage": row.advantage,
-                    "probability": row.probability,
-                    "sprite": self._sprites.get(row.id)[0],
-                }
-                for row in members
-            ],
+            "film": self._wholes.get(f"{episode_id}.whole"),
+            "frames": len(trajectory.frames),
+            "stride": _stride(trajectory),
+            "chunk": chunk_size(trajectory),
+            "end_step": trajectory.outcome.end_step,
+            **{
+                name: arrays[name].round(4).tolist() if name in arrays else None
+                for name in ("log_ratio", "clipped")
+            },
         }
 
     def _encode_frames(self, episode_id: str) -> list[str]:
@@ -125,22 +122,27 @@ class Clips:
         first, last = decisive_frames(row, *_windows(trajectory))
         return film(trajectory.frames[first : last + 1])
 
-    def _encode_sprite(self, episode_id: str) -> list[str]:
-        trajectory = self._cabinet.trajectories.get(episode_id)
-        return [sprite(trajectory.frames[: trajectory.outcome.end_step + 1])]
+    def _encode_whole(self, name: str) -> bytes:
+        trajectory = self._cabinet.trajectories.get(name.removesuffix(".whole"))
+        return film(trajectory.frames[:: _stride(trajectory)])
 
 
 def group_words(members: Sequence[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
-    """{start_id, kept, reason} of a group: kept if its share of successes lies in [low, high]."""
+    """{start_id, kept, reason} of a group; where it does not say its fate, the bounds decide."""
     wins = sum(row.success for row in members)
-    kept = _kept(members[0].lineage, wins / len(members), low, high)
-    how = {0: "all fail", len(members): f"all {len(members)} succeed"}
-    words = how.get(wins, f"{wins} of {len(members)} succeed")
-    return {
-        "start_id": members[0].start_id,
-        "kept": kept,
-        "reason": f"{'kept' if kept else 'dropped'}, {words}",
-    }
+    fate = members[0].lineage.get("fate")
+    if fate is None:
+        fate = "kept" if low <= wins / len(members) <= high else "dropped"
+    return {"start_id": members[0].start_id, **fate_words(fate, wins, len(members))}
+
+
+def fate_words(fate: str, wins: int, total: int) -> dict[str, Any]:
+    """{kept, reason} of a group of which so many succeed."""
+    how = {0: "all fail", total: f"all {total} succeed"}
+    words = how.get(wins, f"{wins} of {total} succeed")
+    enough = ", but enough groups came first" if fate == "surplus" else ""
+    kept = fate == "kept"
+    return {"kept": kept, "reason": f"{'kept' if kept else 'dropped'}, {words}{enough}"}
 
 
 def decisive_frames(
@@ -167,6 +169,5 @@ def _windows(trajectory: Trajectory) -> tuple[list[int], list[float]]:
     return arrays["window_ends"].tolist(), probabilities.tolist()
 
 
-def _kept(lineage: Mapping[str, Any], success_rate: float, low: float, high: float) -> bool:
-    fate = lineage.get("fate")
-    return fate == "kept" if fate is not None else low <= success_rate <= high
+def _stride(trajectory: Trajectory) -> int:
+    return -(-len(trajectory.frames) * trajectory.frames.shape[2] // WIDEST)

@@ -305,6 +305,7 @@ class Dream:
             self._start,
             horizon=self.settings.horizon,
             chunk_size=self.settings.chunk_size,
-            threshold=self.settings.reward_model.config.get("success_threshold"),
+            threshold=self.settings.threshold
+            or self.settings.reward_model.config.get("success_threshold"),
             clock=self._clock,
         )

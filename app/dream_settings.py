@@ -22,6 +22,7 @@ class DreamSettings:
         horizon: most actions; a multiple of `chunk_size`, the actions the policy decides at once.
         member: with the start id, what keys the dream's randomness.
         origin: the episode and frame that the start was taken from, where it was.
+        threshold: probability that counts as success; None: the reward model's own.
     """
 
     policy: Checkpoint
@@ -38,6 +39,7 @@ class DreamSettings:
     chunk_size: int
     member: int = 0
     origin: Origin | None = None
+    threshold: float | None = None
 
     @property
     def draw(self) -> Draw:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ class Dreams:
         capacity: most dreams at once; when there are so many, one that nobody looked at for
             `spare_seconds` makes room, and where there is none, a new one is refused.
         idle_seconds: a dream unseen for so long is forgotten.
+        turn: entered for everything on the thread, one at a time: a background run gives way.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Dreams:
         capacity: int = 100,
         spare_seconds: float = 60.0,
         idle_seconds: float = 900.0,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._turn = turn
         self.models = models or Models()
         self._capacity = capacity
         self._spare_seconds = spare_seconds
@@ -73,15 +77,15 @@ class Dreams:
     def warm_up(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Load models before anybody asks; what cannot be loaded is said when it is used."""
         for checkpoint in checkpoints:
-            self._thread.submit(self.models.get, checkpoint).add_done_callback(_log_failure)
+            self._enqueue(self.models.get, checkpoint).add_done_callback(_log_failure)
 
     def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         """Run something on the imagination thread and wait for its value."""
-        return self._thread.submit(function, *arguments).result()
+        return self._enqueue(function, *arguments).result()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Run something on the imagination thread when its turn comes."""
-        self._thread.submit(function, *arguments).add_done_callback(_log_failure)
+        self._enqueue(function, *arguments).add_done_callback(_log_failure)
 
     def release(self, hashes: Collection[str]) -> None:
         """Take models out of memory, on the imagination thread; dreams that used one stop."""
@@ -263,6 +267,13 @@ class Dreams:
                 raise LookupError("this dream is over: nobody looked at it for a while")
             return self._dreams[dream_id]
 
+    def _enqueue(self, function: Callable[..., Value], *arguments: Any) -> "Future[Value]":
+        def work() -> Value:
+            with self._turn():
+                return function(*arguments)
+
+        return self._thread.submit(work)
+
     def _go_on(self, dream_id: str, dream: Dream) -> None:
         if dream.reel.wants_chunk:
             self._submit(dream_id, dream, dream.advance)
@@ -273,7 +284,7 @@ class Dreams:
                 return
             self._queued.add(dream_id)
         epoch = dream.reel.epoch
-        future = self._thread.submit(task)
+        future = self._enqueue(task)
         future.add_done_callback(lambda future: self._after(dream_id, dream, epoch, future))
 
     def _after(self, dream_id: str, dream: Dream, epoch: int, future: "Future[None]") -> None:

@@ -1,8 +1,10 @@
 """Episodes as files to take away, and exported episodes taken back in."""
 
 import base64
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,10 @@ FORMATS = {
     "png": (".png", "image/png"),
     "zip": (".wmpo.zip", "application/zip"),
     "lerobot": (".lerobot.zip", "application/zip"),
+    "wmpo": (".wmpo.tar", "application/x-tar"),
+    "robomimic": (".hdf5", "application/x-hdf5"),
 }
+DATASETS = ("lerobot", "wmpo", "robomimic")  # formats that hold many episodes
 LABEL_FORMATS = {
     "jsonl": (".jsonl", "application/jsonl"),
     "csv": (".csv", "text/csv"),
@@ -47,14 +52,14 @@ class Exports:
         """{episode, format, scale?} -> {name, media_type, data: a data URI}.
 
         mp4, gif and png are pictures, enlarged by a whole number; zip is exact and comes back by
-        `take_in`, and so does lerobot, which may also be asked for many `episodes`.
+        `take_in`, and so do lerobot, wmpo and robomimic, each of one or many `episodes`.
         """
         values = check_names(
             query, allowed=("episode", "episodes", "format", "scale"), required=("format",)
         )
         kind = check_choice("format", values["format"], FORMATS)
-        if kind == "lerobot":
-            return self._lerobot(values.get("episodes", [values.get("episode")]))
+        if kind in DATASETS:
+            return self._dataset(kind, values.get("episodes", [values.get("episode")]))
         check_names(values, allowed=("episode", "format", "scale"), required=("episode",))
         episode = self._cabinet.trajectories.get(str(values["episode"]))
         side = max(episode.frames.shape[1:3])
@@ -66,14 +71,12 @@ class Exports:
     def export_labels(self, query: object) -> dict[str, Any]:
         """{format: jsonl, csv, parquet or label-studio} -> {name, media_type, data}, all labels."""
         values = check_names(query, allowed=("format",), required=("format",))
-        formats = import_module("storage.exports.labels")
-        kind = check_choice("format", values["format"], formats.FORMATS)
-        events = [event for event in self._cabinet.labels.events() if self._ours(event)]
-        return _file("labels", kind, formats.write_labels(kind, events))
+        kind = check_choice("format", values["format"], LABEL_FORMATS)
+        return _file("labels", kind, self.labels_file(kind))
 
     def import_labels(self, query: object) -> dict[str, Any]:
         """{format, data: a data URI, dry_run?} -> {added, known, problems: sentences}."""
-        values = self._given(query, "format")
+        values = self._given(query, required=("format",))
         formats = import_module("storage.exports.labels")
         kind = check_choice("format", values["format"], formats.FORMATS)
         report = formats.import_labels(
@@ -82,21 +85,26 @@ class Exports:
         return {"added": report.added, "known": report.known, "problems": list(report.problems)}
 
     def take_in(self, query: object) -> dict[str, Any]:
-        """Episodes from a file of `export`: {data: a data URI, dry_run?} -> a report.
+        """Episodes from a file of `export`: {data: a data URI, dry_run?, task?} -> a report.
 
         The report is {episodes: ids, added, labels: how many new, problems: sentences}; with a
-        problem, or as a dry run, nothing was stored.
+        problem, or as a dry run, nothing was stored. `task` is what the episodes are of where no
+        studio wrote the file.
 
         Raises:
             ValueError: no file came, or a public studio.
         """
-        values = self._given(query)
-        data, dry_run = _bytes(values["data"]), _dry(values)
-        reading = import_module("storage.exports.lerobot_reading")
+        values = self._given(query, "task")
+        task = check_text("task", values.get("task") or "", 64)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "episodes"
+            path.write_bytes(_bytes(values["data"]))
+            return self.take_in_file(path, task=task, dry_run=_dry(values))
+
+    def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
+        """As `take_in`, from a file on this machine."""
         try:
-            if not reading.is_lerobot(data):
-                return self._report([(unpack(data), [])], dry_run=dry_run)
-            found = reading.unpack_lerobot(data)
+            found = import_module("storage.exports.formats").read_episodes(path, task=task)
         except ValueError as error:
             return _refused([str(error)])
         if found.problems:
@@ -116,25 +124,38 @@ class Exports:
             raise ValueError(problem)
         return episode.id
 
-    def _lerobot(self, names: object) -> dict[str, Any]:
+    def labelled(self, name: str) -> Any:
+        """An episode with the labels that this studio may hand out (a `LabelledEpisode`).
+
+        Raises:
+            LookupError: no such episode.
+        """
+        labels = self._cabinet.labels
+        standing = labels.current(name, guest=self._public)
+        return import_module("storage.exports.contents").LabelledEpisode(
+            episode=self._cabinet.trajectories.get(name),
+            events=[event for event in labels.events(name) if self._ours(event)],
+            standing=standing and standing.event_id,
+        )
+
+    def labels_file(self, kind: str) -> bytes:
+        """All labels that this studio may hand out, in one of `LABEL_FORMATS`."""
+        events = [event for event in self._cabinet.labels.events() if self._ours(event)]
+        content: bytes = import_module("storage.exports.labels").write_labels(kind, events)
+        return content
+
+    def _dataset(self, kind: str, names: object) -> dict[str, Any]:
         most = MOST_PUBLIC if self._public else MOST_EPISODES
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("episodes must be a list of episode ids")
         if len(names) > most:
             raise ValueError(f"at most {most} episodes fit into one dataset, not {len(names)}")
-        form = import_module("storage.exports.lerobot_format").LabelledEpisode
-        labels = self._cabinet.labels
-
-        def labelled(name: str) -> Any:
-            standing = labels.current(name, guest=self._public)
-            return form(
-                episode=self._cabinet.trajectories.get(name),
-                events=[event for event in labels.events(name) if self._ours(event)],
-                standing=standing and standing.event_id,
-            )
-
-        data = import_module("storage.exports.lerobot").pack_lerobot(map(labelled, names))
-        return _file(names[0] if len(names) == 1 else "episodes", "lerobot", data)
+        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "episodes"
+            write(path, map(self.labelled, names))
+            data = path.read_bytes()
+        return _file(names[0] if len(names) == 1 else "episodes", kind, data)
 
     def _report(self, found: Found, *, dry_run: bool) -> dict[str, Any]:
         """Store episodes and labels if nothing speaks against any of them."""
@@ -156,16 +177,23 @@ class Exports:
         fresh = [episode for episode, _ in found if episode.id not in known]
         new = sum(labels.event(event.label.event_id) is None for event in events)
         if not dry_run:
-            for episode in fresh:
-                trajectories.add(episode)
-            labels.take_in(events)
+            try:
+                for episode in fresh:
+                    trajectories.add(episode)
+                labels.take_in(events)
+            except BaseException:  # a full disk: all or nothing
+                trajectories.remove([episode.id for episode in fresh])
+                raise
         names = [episode.id for episode, _ in found]
         return {"episodes": names, "added": len(fresh), "labels": new, "problems": []}
 
-    def _given(self, query: object, *also: str) -> Mapping[str, Any]:
+    def _given(
+        self, query: object, *also: str, required: tuple[str, ...] = ()
+    ) -> Mapping[str, Any]:
         if self._public:
             raise ValueError(CLOSED)
-        return check_names(query, allowed=(*also, "data", "dry_run"), required=(*also, "data"))
+        needed = (*required, "data")
+        return check_names(query, allowed=(*needed, *also, "dry_run"), required=needed)
 
     def _ours(self, event: LabelEvent) -> bool:
         """Whether a label is of this studio's pool."""

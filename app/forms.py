@@ -21,7 +21,8 @@ class Form:
     Args:
         preset: the config whose values the inputs start with.
         shown: names of the knobs that are always visible; the others are folded away.
-        choices: for a knob that names something (a checkpoint), what may be chosen: (label, value).
+        choices: for a knob that names something (a checkpoint), what may be chosen: (label, value);
+            of a list of names, several.
         hidden: names of knobs that keep the preset's value and get no input.
     """
 
@@ -102,6 +103,10 @@ def _input(
 ) -> gr.components.Component:
     label, info = _words(field.name).capitalize(), field.metadata.get("help") or None
     low, high = field.metadata.get("low"), field.metadata.get("high")
+    if choices is not None and typing.get_origin(hint) is tuple:
+        known = [choice for _, choice in choices]
+        chosen = [each for each in value if each in known]
+        return gr.Dropdown(choices, value=chosen, label=label, info=info, multiselect=True)
     allowed = choices or [(str(choice), choice) for choice in field.metadata.get("choices") or ()]
     if allowed:
         known = [choice for _, choice in allowed]
@@ -139,6 +144,8 @@ def _plain(where: str, hint: Any, value: Any) -> Any:
             raise ValueError(f"{where} must be a whole number, not {value}")
         return number(value)
     if typing.get_origin(hint) is tuple:
+        if isinstance(value, list):
+            return value
         kind = typing.get_args(hint)[0]
         return [_item(where, kind, text) for text in str(value).split(",") if text.strip()]
     return value

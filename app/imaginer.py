@@ -33,12 +33,13 @@ class Imaginer:
         self._settings = settings
         policy = models.get(settings.policy)
         reward_model = models.get(settings.reward_model)
+        own, chosen = reward_model.success_threshold, settings.threshold
         self._dreamer = Dreamer(
             policy,
             models.get(settings.world_model),
             reward_model,
             rules=settings.task.judge,
-            threshold=reward_model.success_threshold,
+            threshold=own if chosen is None else chosen,
             horizon=settings.horizon,
             row=(settings.start_id, settings.member),
         )

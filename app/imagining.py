@@ -207,6 +207,7 @@ class Imagining:
             horizon=_whole_chunks(record["horizon"], task, chunk_size),
             chunk_size=chunk_size,
             origin=origin,
+            threshold=_threshold(record.get("threshold")),
             **{name: self._knob(name, record, task) for name in CHANGES},
         )
         draws = read_draws(
@@ -229,6 +230,7 @@ class Imagining:
         chunk_size = common.chunk_size
         task = task_of(chosen, self._starts.task)
         task, start_id, start, origin = self._start(values, task, common)
+        current = self._cabinet.thresholds.current(chosen[2].hash)
         return DreamSettings(
             policy=chosen[0],
             world_model=chosen[1],
@@ -239,6 +241,7 @@ class Imagining:
             horizon=_whole_chunks(values.get("horizon"), task, chunk_size),
             chunk_size=chunk_size,
             origin=origin,
+            threshold=None if current is None else current.threshold,
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
@@ -323,6 +326,10 @@ def _cursor(values: Mapping[str, Any]) -> tuple[int, int | None]:
     after = check_integer("after", values.get("after", 0), 0, 2**31)
     epoch = values.get("epoch")
     return after, None if epoch is None else check_integer("epoch", epoch, 0, 2**31)
+
+
+def _threshold(value: object) -> float | None:
+    return None if value is None else check_number("threshold", value, 0.0, 1.0)
 
 
 def _dimension(value: object, task: Task) -> int:

@@ -1,21 +1,40 @@
 """The supervisor's own log of a run: which processes it started and how they ended."""
 
-import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from app.processes import identity
 from engine.events import encode_line, read_events
 
 JOURNAL = "supervisor.jsonl"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spawned:
+    """A worker process as it was when it was started.
+
+    Attributes:
+        identity: tells it from another process that was given the same pid later.
+        slot: where it computes.
+        memory_kills: `app.processes.memory_kills` at that time.
+    """
+
+    pid: int
+    identity: str
+    slot: str
+    memory_kills: int
+
+
 def note(directory: Path, event: dict[str, Any]) -> None:
     """Append to the supervisor's own log of a run; it survives the app and the database."""
-    with (directory / JOURNAL).open("ab") as stream:
-        stream.write(encode_line({"time": time.time()} | event))
+    with (directory / JOURNAL).open("a+b") as stream:
+        end = stream.seek(0, 2)
+        stream.seek(max(0, end - 1))
+        torn = stream.read(1) not in (b"", b"\n")  # a full disk took only a part of a line
+        line = encode_line({"time": time.time()} | event)
+        stream.write(b"\n" * torn + line)
 
 
 def is_ours(directory: Path) -> bool:
@@ -23,38 +42,31 @@ def is_ours(directory: Path) -> bool:
     return (directory / JOURNAL).exists()
 
 
-def crashes(directory: Path) -> list[int | None]:
-    """Steps at which workers crashed since the last time a person resumed the run."""
-    steps: list[int | None] = []
+def crashes(directory: Path) -> list[tuple[int | None, int]]:
+    """Where workers crashed, as (checkpoint step, boundaries after it), since a person resumed the
+    run or a worker last saved anything."""
+    places: list[tuple[int | None, int]] = []
+    saved = 0
     for _, event in read_events(directory / JOURNAL):
         if event.get("event") == "resume":
-            steps.clear()
+            places.clear()
         elif event.get("event") == "crash":
-            steps.append(event.get("step"))
-    return steps
+            if event["saved"] > saved:
+                places.clear()
+            saved = max(saved, event["saved"])
+            places.append((event["step"], event["turns"]))
+    return places
 
 
-def living_worker(directory: Path) -> int | None:
-    """Process id of the last worker that was spawned, if it is that process and lives."""
-    spawned = [e for _, e in read_events(directory / JOURNAL) if e.get("event") == "spawn"]
-    if not spawned:
+def last_spawned(directory: Path) -> Spawned | None:
+    """The last worker that was started for a run."""
+    notes = [e for _, e in read_events(directory / JOURNAL) if e.get("event") == "spawn"]
+    if not notes:
         return None
-    pid: int = spawned[-1]["pid"]
-    try:
-        process = psutil.Process(pid)
-        same = process.create_time() == spawned[-1]["created"]
-        return pid if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None
+    return Spawned(**{name: notes[-1][name] for name in Spawned.__dataclass_fields__})
 
 
-def cause_of_end(status: int | None, directory: Path) -> str:
-    """Why a worker ended, in words: its signal, or the last line of `log.txt`."""
-    if status == -signal.SIGKILL:
-        return "the worker was killed (out of memory?)"
-    if status is not None and status < 0:
-        return f"the worker was ended by signal {-status}"
-    log = directory / "log.txt"
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"the worker ended unexpectedly{f' ({last[:200]})' if last else ''}"
+def living_worker(directory: Path) -> Spawned | None:
+    """The last worker that was started for a run, if it lives."""
+    spawned = last_spawned(directory)
+    return spawned if spawned and identity(spawned.pid) == spawned.identity else None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.checks import (
+    check_actor,
     check_choice,
     check_flag,
     check_integer,
@@ -75,21 +76,20 @@ class Labelling:
         )
         return _acknowledged(undone)
 
-    def history(self, *, limit: int) -> list[dict[str, Any]]:
-        """The newest labels that were not taken back, with what the model said, newest first."""
+    def history(self, *, limit: int, actor: str | None = None) -> list[dict[str, Any]]:
+        """The newest labels that were not taken back, with what the model said, newest first.
+
+        Args:
+            actor: whose; everybody's of this pool when left out.
+        """
         limit = check_integer("limit", limit, 1, 500)
-        events = self._cabinet.labels.history(limit=2 * limit, guest=self._guest)
-        replaced = {event.label.supersedes for event in events}
-        standing = [
-            event
-            for event in events
-            if not event.withdrawal and event.label.event_id not in replaced
-        ]
-        named = [event.label.episode_id for event in standing[:limit]]
+        whose = None if actor is None else self._pool(actor)
+        events = self._cabinet.labels.standing(limit=limit, guest=self._guest, actor=whose)
+        named = [event.label.episode_id for event in events]
         rows = self._cabinet.trajectories.find_all(named)
         return [
             _shown(event, rows[event.label.episode_id])
-            for event in standing[:limit]
+            for event in events
             if event.label.episode_id in rows
         ]
 
@@ -99,10 +99,7 @@ class Labelling:
         return self._cabinet.labels.counts(guest=self._guest) | {"episodes": episodes}
 
     def _pool(self, actor: str) -> str:
-        actor = check_text("actor", actor, 64)
-        if not self._guest:
-            return actor
-        return actor if is_guest(actor) else f"guest:{actor}"
+        return check_actor(actor, guest=self._guest)
 
 
 def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
@@ -151,6 +148,8 @@ def _shown(event: LabelEvent, row: EpisodeRow) -> dict[str, Any]:
         "outcome": event.label.outcome,
         "dream_broke": event.label.dream_broke,
         "note": event.label.note,
+        "end_step": event.label.end_step,
+        "failure_mode": event.label.failure_mode,
         "mode": event.label.mode,
         "actor": event.label.actor,
         "seq": event.seq,

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from app.checks import check_choice, check_integer
-from app.clips import Clips
 from app.supervisor import Supervisor
 from engine.jobs.registry import JOBS, job_config
 from engine.run_directory import CONTROLS
 from storage.cabinet import Cabinet
 from storage.checkpoints import ROLES
-from storage.episode_filter import EpisodeFilter
 from storage.runs import RunRow
 
-MAX_POINTS = 3_000  # of one curve in one answer
 MIN_FREE_BYTES = 2 * 2**30
 # On a public studio: one kind of run, small, few at a time (reliability.md §4.3).
 PUBLIC_JOBS = ("optimise",)
@@ -41,7 +38,6 @@ class Launcher:
         self,
         cabinet: Cabinet,
         supervisor: Supervisor,
-        clips: Clips,
         *,
         starts: Path,
         public: bool,
@@ -49,7 +45,6 @@ class Launcher:
         """`starts` is the file of shipped start frames, used where a job is given none."""
         self._cabinet = cabinet
         self._supervisor = supervisor
-        self._clips = clips
         self._starts = starts
         self._public = public
 
@@ -63,15 +58,26 @@ class Launcher:
             ValueError: unknown job, option or checkpoint, a value out of range, a full disk, or
                 more than a public studio allows.
         """
+        chosen, config = self.config(job, values)
+        self._check_room(config)
+        run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        return self._supervisor.submit(run_id, chosen, config).id
+
+    def config(self, job: object, values: object) -> tuple[str, dict[str, Any]]:
+        """(job, its whole config, with directories in place of ids), as `start` would queue it.
+
+        Raises:
+            ValueError: unknown job, option, checkpoint or run, or a value out of range.
+        """
         chosen = check_choice("job", job, PUBLIC_JOBS if self._public else JOBS)
         if not isinstance(values, Mapping):
             raise ValueError("the options of a run must be an object with named values")
         config = job_config(chosen, self._resolved(values)).to_dict()
         if "starts" in config and not config["starts"] and self._starts.is_file():
             config["starts"] = str(self._starts)
-        self._check_room(config)
-        run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        return self._supervisor.submit(run_id, chosen, config).id
+        if "success_threshold" in config and not config["success_threshold"]:
+            config["success_threshold"] = self._threshold(config.get("reward_model"))
+        return chosen, config
 
     def all(self) -> list[dict[str, Any]]:
         """Every run, newest first."""
@@ -97,24 +103,6 @@ class Launcher:
         self._supervisor.control(run_id, check_choice("control", control, CONTROLS))
         return self.status(run_id)
 
-    def metrics(self, run_id: str, after: object) -> dict[str, Any]:
-        """Curves of points written after a cursor: {next, series: {name: [[step, value]…]}}.
-
-        Raises:
-            LookupError: no such run.
-            ValueError: a cursor that is no whole number.
-        """
-        start = check_integer("after", after, 0, 2**62)
-        self._cabinet.runs.get(run_id)
-        rows = self._cabinet.runs.metrics(run_id, after=start)
-        series: dict[str, list[list[float]]] = {}
-        for row in rows:
-            series.setdefault(row["name"], []).append([row["step"], row["value"]])
-        return {
-            "next": max((row["seq"] for row in rows), default=start),
-            "series": {name: thin(points) for name, points in series.items()},
-        }
-
     def iterations(self, run_id: str) -> list[int]:
         """Iterations that left episodes.
 
@@ -123,21 +111,6 @@ class Launcher:
         """
         self._cabinet.runs.get(run_id)
         return self._cabinet.runs.iterations(run_id)
-
-    def strip(self, run_id: str, iteration: object) -> list[dict[str, Any]]:
-        """The stored episodes of an iteration, by group.
-
-        Raises:
-            LookupError: no such run.
-            ValueError: an iteration that is no whole number.
-        """
-        config = self._cabinet.runs.get(run_id).config
-        wanted = EpisodeFilter(
-            run=run_id, iteration=check_integer("iteration", iteration, 0, 2**31)
-        )
-        rows = self._cabinet.trajectories.episodes(wanted, order="by id", limit=256)
-        low, high = config.get("keep_low", 0.1), config.get("keep_high", 0.9)
-        return self._clips.strip(rows, low=low, high=high)
 
     def events(self, run_id: str, limit: object) -> list[dict[str, Any]]:
         """The newest events of a run in words: {at, kind, text}.
@@ -151,11 +124,21 @@ class Launcher:
         return [{"at": e["time"], "kind": e["kind"], "text": event_text(e)} for e in events]
 
     def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Catalogue ids to directories; on a public studio nothing else may name a file."""
+        """Ids of checkpoints, label sets and runs to directories; on a public studio nothing else
+        may name a file."""
         config = dict(values)
         for role in ROLES:
             if config.get(role):
                 config[role] = self._directory(config[role])
+        if config.get("restart_from"):
+            config["restart_from"] = self._directory(config["restart_from"])
+        if config.get("label_set"):
+            label_set = self._cabinet.label_sets.get(str(config["label_set"]))
+            config["label_set"] = str(label_set.directory)
+            config["labelled_from"] = self._cabinet.label_sets.roots(label_set.version)
+        for name, value in config.items():
+            if name.endswith("_from") and isinstance(value, list | tuple):
+                config[name] = [self._episodes(item) for item in value]
         if self._public:
             paths = [
                 name
@@ -168,12 +151,28 @@ class Launcher:
                 raise ValueError("a public studio does not play in the simulator, it imagines")
         return config
 
+    def _episodes(self, name: object) -> str:
+        """Where the episodes of a run lie; the command line's directories are left as they are."""
+        if not isinstance(name, str):
+            raise ValueError(f"a run is named by its id, not by {name!r}")
+        if Path(name).is_absolute():
+            return name
+        return str(self._cabinet.runs.directory(name))
+
     def _directory(self, name: object) -> str:
         if not isinstance(name, str):
             raise ValueError(f"a checkpoint is named by its id, not by {name!r}")
         if not self._public and Path(name).is_absolute():
             return name
         return str(self._cabinet.checkpoints.get(name).directory)
+
+    def _threshold(self, directory: object) -> float:
+        """The threshold saved for a reward model; 0 (its own) if there is none."""
+        for checkpoint in self._cabinet.checkpoints.all("reward_model"):
+            if str(checkpoint.directory) == directory:
+                current = self._cabinet.thresholds.current(checkpoint.hash)
+                return current.threshold if current else 0.0
+        return 0.0
 
     def _nameable(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in config.items() if not str(value).startswith("/")}
@@ -207,19 +206,6 @@ def event_text(event: Mapping[str, Any]) -> str:
             return ", ".join(f"{name} {value:.4g}" for name, value in list(numbers.items())[:4])
         case kind:
             return str(kind)
-
-
-def thin(points: list[list[float]], most: int = MAX_POINTS) -> list[list[float]]:
-    """At most `most` points of a curve: the lowest and the highest of equal stretches."""
-    if len(points) <= most:
-        return points
-    stretches = most // 2
-    kept: list[list[float]] = []
-    for i in range(stretches):
-        part = points[i * len(points) // stretches : (i + 1) * len(points) // stretches]
-        extremes = (min(part, key=lambda p: p[1]), max(part, key=lambda p: p[1]))
-        kept += sorted(extremes, key=lambda p: p[0])
-    return kept
 
 
 def _shown(run: RunRow) -> dict[str, Any]:

@@ -53,6 +53,16 @@ class Loader:
         plan: dict[str, Any] = self._plan(chosen, rows, horizon).to_dict()
         return plan
 
+    def timing(self, chosen: Three, task: Task) -> dict[str, float] | None:
+        """`engine.warm_up.time_models` of three checkpoints; None unless they are loaded."""
+        hashes = tuple(checkpoint.hash for checkpoint in chosen)
+        loaded = {checkpoint.hash for checkpoint in self._models.loaded}
+        if hashes not in self._timings and loaded.issuperset(hashes):
+            image_size = together(*chosen).image_size
+            self._dreams.call(self._warm_up, chosen, image_size, task)
+        with self._lock:
+            return self._timings.get(hashes)
+
     def parameters(self, checkpoint: Checkpoint) -> int:
         """Numbers in a checkpoint's weights, from its config alone."""
         return self._weights(checkpoint, Placement())[0]

@@ -14,7 +14,6 @@ from PIL import Image
 Frame = npt.NDArray[np.uint8]
 
 LOSSLESS_SIDE = 96  # up to this size a PNG is small enough to show exactly what the models see
-SPRITE_FRAMES = 12
 
 
 def encode(frame: Frame, *, format: str | None = None) -> str:
@@ -54,13 +53,6 @@ def film(frames: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "WEBP", quality=82, method=2)
     return buffer.getvalue()
-
-
-def sprite(frames: npt.NDArray[np.uint8], *, num_frames: int = SPRITE_FRAMES) -> str:
-    """Frames spread evenly over a clip, first and last included, side by side in one image."""
-    count = min(num_frames, len(frames))
-    chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
-    return encode(np.concatenate(list(frames[chosen]), axis=1), format="jpeg")
 
 
 def fit(image: Frame, side: int) -> Frame:

@@ -19,6 +19,7 @@ from engine.types import Trajectory
 ROLES = ("policy", "world_model", "reward_model")
 LONGEST_TOKEN, LONGEST_RECORD = 32_768, 262_144  # characters, bytes
 NEEDED = (*ROLES, "task", "start_id", "member", "start_sha256", *FIELDS, "horizon", "draws")
+KNOWN = ("origin", "threshold")  # of some dreams
 VARIED = (*FIELDS, "policy_noise", "world_noise", "overrides")
 DAMAGED = "this link is damaged: copy it again"
 
@@ -42,7 +43,7 @@ def token(trajectory: Trajectory) -> str:
             f"{trajectory.id} was stored without its {', '.join(lacking)}, so it cannot be "
             "imagined again"
         )
-    names = (*NEEDED, "origin")
+    names = (*NEEDED, *KNOWN)
     record = {name: trajectory.replay.get(name) for name in names}
     record["frames"] = frames_hash(trajectory)
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
@@ -63,7 +64,7 @@ def read_token(text: object) -> dict[str, Any]:
         record = json.loads(unpacked)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise ValueError(DAMAGED) from error
-    return dict(check_names(record, allowed=(*NEEDED, "origin", "frames"), required=NEEDED))
+    return dict(check_names(record, allowed=(*NEEDED, *KNOWN, "frames"), required=NEEDED))
 
 
 def read_origin(value: object) -> Origin | None:

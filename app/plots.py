@@ -1,22 +1,17 @@
-"""Charts of a run as plain Plotly figures: series in, JSON-able dicts out, for light and for dark.
+"""Charts of a run as plain Plotly figures without points, for light and for dark.
 
 No Plotly import: a figure is the dict {data, layout} that `Plotly.react` draws in the browser. The
-page sends each figure once without points (`skeletons`) and then only new points; every trace names
-its metric in `meta`, so the browser knows where a point belongs.
+page sends each figure once (`skeletons`) and then only points; every trace names its metric in
+`meta`, so the browser knows where a point belongs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Point = Sequence[float]  # (step, value)
-Series = Mapping[str, Sequence[Point]]
-
-MOST_POINTS = 3000
-
 _INK = {
-    "light": {"text": "#5b6577", "grid": "#e4e7ec", "hover": "#ffffff", "ink": "#101828"},
-    "dark": {"text": "#9aa6b8", "grid": "#243044", "hover": "#121826", "ink": "#e6eaf2"},
+    "light": {"text": "#5b6577", "grid": "#e4e7ec"},
+    "dark": {"text": "#9aa6b8", "grid": "#243044"},
 }
 _COLOURS = {
     "light": {"accent": "#4f46e5", "real": "#0e7490", "ok": "#067647", "bad": "#b42318"},
@@ -46,26 +41,11 @@ class Chart:
     unit: str = field(default="")
 
 
-def downsample(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """At most `most` points, keeping the lowest and highest of each stretch, the first and last."""
-    if len(points) <= most:
-        return list(points)
-    stretches = max(1, (most - 2) // 2)
-    kept = {0, len(points) - 1}
-    for index in range(stretches):
-        first = 1 + index * (len(points) - 2) // stretches
-        last = 1 + (index + 1) * (len(points) - 2) // stretches
-        stretch = range(first, max(last, first + 1))
-        kept.add(min(stretch, key=lambda place: points[place][1]))
-        kept.add(max(stretch, key=lambda place: points[place][1]))
-    return [points[place] for place in sorted(kept)]
-
-
-def figure(chart: Chart, series: Series, *, dark: bool = False) -> dict[str, Any]:
-    """The Plotly figure {data, layout} of a chart; a metric without points gives an empty line."""
+def figure(chart: Chart, *, dark: bool = False) -> dict[str, Any]:
+    """The Plotly figure {data, layout} of a chart, without points."""
     mode = "dark" if dark else "light"
     return {
-        "data": [_trace(trace, series.get(trace.metric, ()), mode) for trace in chart.traces],
+        "data": [_trace(trace, mode) for trace in chart.traces],
         "layout": _layout(chart, mode),
     }
 
@@ -76,26 +56,24 @@ def skeletons(charts: Sequence[Chart]) -> list[dict[str, Any]]:
         {
             "name": chart.name,
             "title": chart.title,
-            "light": figure(chart, {}),
-            "dark": figure(chart, {}, dark=True),
+            "light": figure(chart),
+            "dark": figure(chart, dark=True),
         }
         for chart in charts
     ]
 
 
-def _trace(trace: Trace, points: Sequence[Point], mode: str) -> dict[str, Any]:
+def _trace(trace: Trace, mode: str) -> dict[str, Any]:
     colour = _COLOURS[mode][trace.colour]
-    kept = downsample(points)
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": trace.name,
         "meta": trace.metric,
-        "x": [point[0] for point in kept],
-        "y": [point[1] for point in kept],
+        "x": [],
+        "y": [],
         "line": {"color": colour, "width": 1.2 if trace.marks else 2},
         "marker": {"color": colour, "size": 8 if trace.marks else 5},
-        "hovertemplate": f"{trace.name} %{{y:.4~g}}<extra></extra>",
     }
 
 
@@ -111,8 +89,7 @@ def _layout(chart: Chart, mode: str) -> dict[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": font,
         "showlegend": False,
-        "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": ink["hover"], "font": {"color": ink["ink"], "size": 11}},
+        "hovermode": False,  # one cursor for all charts is ours: the captions tell the values
         "xaxis": {**axis, "showgrid": False, "rangemode": "nonnegative", "tickformat": "~d"},
         "yaxis": {**axis, **vertical, "nticks": 5, "tickformat": "~g", "ticksuffix": chart.unit},
     }
@@ -125,6 +102,7 @@ OPTIMISE = (
         traces=(
             Trace(metric="rollout/success_rate", name="imagined"),
             Trace(metric="real/success_rate", name="real", colour="real", marks=True),
+            Trace(metric="audit/success_rate", name="audited", colour="ok", marks=True),
         ),
         low=0.0,
         high=1.0,
@@ -139,9 +117,9 @@ OPTIMISE = (
         ),
     ),
     Chart(
-        name="reward",
-        title="reward",
-        traces=(Trace(metric="rollout/reward", name="mean"),),
+        name="drift",
+        title="drift of the dreams",
+        traces=(Trace(metric="rollout/drift", name="last frame"),),
     ),
     Chart(
         name="clip",
@@ -169,3 +147,6 @@ OPTIMISE = (
         traces=(Trace(metric="rollout/frames_per_second", name="frames/s"),),
     ),
 )
+
+# What any other metric is drawn on: the browser fills in its name.
+OTHER = Chart(name="other", title="", traces=(Trace(metric="", name=""),))

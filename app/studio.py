@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,21 +13,32 @@ from app.adopting import Adopting
 from app.catalogue import describe_together, summary, task_of
 from app.checks import check_integer, check_names
 from app.clips import Clips, episode_record
+from app.data import Data
 from app.dreams import Dreams
+from app.evaluation import Evaluation
 from app.exports import Exports
+from app.fidelity import Fidelity
 from app.gallery import Gallery
 from app.imagining import Imagining
 from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.preflight import Preflight
+from app.queues import Queues
+from app.retraining import Retraining
+from app.reward import Reward
+from app.siblings import Siblings
 from app.simulator import Simulator
 from app.slots import ROLES, Slots
 from app.sources import Sources, gate
 from app.starts import Starts
 from app.supervisor import Supervisor
+from app.training import Training
 from app.twins import Twins
+from engine.device import slot_names
 from engine.envs.gl import rendering_backend
+from engine.slot import Slot
 from engine.tasks import get_task
 from storage.cabinet import open_cabinet
 from storage.checkpoints import Checkpoint
@@ -83,7 +95,10 @@ class Studio:
         self.public = public
         self.data_directory = workspace.root
         self.cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        self._dreams = Dreams(models)
+        places = slot_names()
+        on_gpu = places[0].startswith("gpu")  # on a CPU runs and dreams both go on
+        turn = Slot(workspace.locks / f"{places[0]}.lock").turn if on_gpu else nullcontext
+        self._dreams = Dreams(models, turn=turn)
         self._simulator = simulator or Simulator()
         self._starts = Starts(demo / "starts.npz", workspace.starts, self._simulator)
         self._imagining = Imagining(self.cabinet, self._dreams, self._starts, public=public)
@@ -114,15 +129,26 @@ class Studio:
         self.unload_models = in_a_sentence(slots.unload)
         self._clips = Clips(self.cabinet)
         self.gallery = Gallery(self.cabinet, self._clips, public=public)
+        self.data = Data(
+            self.cabinet, self._exports, self.gallery, demo=demo, rules=rules, public=public
+        )
+        self.reward = Reward(self.cabinet, public=public)
         self._labels = Labelling(self.cabinet, public=public)
-        self.supervisor = Supervisor(self.cabinet)
+        self.queues = Queues(self.cabinet, self.gallery, public=public)
+        self.supervisor = Supervisor(self.cabinet, slots=places)
         self._runs = Launcher(
             self.cabinet,
             self.supervisor,
-            self._clips,
             starts=demo / "starts.npz",
             public=public,
         )
+        simulated = (self.cabinet, self._runs, self._simulator)
+        self.evaluation = Evaluation(*simulated, public=public)
+        self.fidelity = Fidelity(*simulated, sample=demo / "fidelity.json", public=public)
+        self.retraining = Retraining(self.cabinet, self._runs, self._clips, public=public)
+        siblings = Siblings(self.cabinet, self._clips, public=public)
+        preflight = Preflight(self.cabinet, self._runs, loader, task=self._starts.task)
+        self.training = Training(self.cabinet, self._runs, siblings, preflight, public=public)
         sources = Sources(self.cabinet, rules=rules, public=public, check=check)
         self.register_folder = in_a_sentence(sources.register_folder)
         self.plan_download = in_a_sentence(sources.plan)
@@ -143,6 +169,7 @@ class Studio:
         self._simulator.close()
         self.supervisor.close()
         self._adopting.close()
+        self.data.close()
         self.cabinet.close()
 
     def warm_up(self) -> None:
@@ -321,9 +348,9 @@ class Studio:
         return self._labels.undo(event_id, new_event_id=new_event_id, actor=actor)
 
     @in_a_sentence
-    def label_history(self, *, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest labels that stand, newest first."""
-        return self._labels.history(limit=limit)
+    def label_history(self, *, limit: int = 20, actor: str | None = None) -> list[dict[str, Any]]:
+        """The newest labels that stand, of one actor or of all, newest first."""
+        return self._labels.history(limit=limit, actor=actor)
 
     def label_counts(self) -> dict[str, int]:
         """{labelled, success, fail, unsure, dream_broke, episodes}."""
@@ -353,26 +380,6 @@ class Studio:
     def stop_run(self, run_id: str) -> dict[str, Any]:
         """Ask a run to save and end; the status then."""
         return self.control_run(run_id, "stop")
-
-    @in_a_sentence
-    def run_metrics(self, run_id: str, after: int = 0) -> dict[str, Any]:
-        """{next, series: {name: [[step, value]…]}} of points written after a cursor."""
-        return self._runs.metrics(str(run_id), after)
-
-    @in_a_sentence
-    def run_iterations(self, run_id: str) -> list[int]:
-        """Iterations that left episodes, ascending."""
-        return self._runs.iterations(str(run_id))
-
-    @in_a_sentence
-    def run_strip(self, run_id: str, iteration: int) -> list[dict[str, Any]]:
-        """Groups of an iteration with their members' sprites, rewards and advantages."""
-        return self._runs.strip(str(run_id), iteration)
-
-    @in_a_sentence
-    def run_events(self, run_id: str, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest events in words, newest first: {at, kind, text}."""
-        return self._runs.events(str(run_id), limit)
 
     def _chosen(
         self, policy: str, world_model: str, reward_model: str

@@ -3,33 +3,38 @@
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from app.journal import cause_of_end, crashes, is_ours, living_worker, note
+from app.journal import crashes, is_ours, last_spawned, living_worker, note
+from app.processes import (
+    Worker,
+    end_group,
+    identity,
+    leads_group,
+    memory_kills,
+    signal_group,
+    start,
+)
+from app.verdicts import cause_of_end, standstill
+from engine.file_locks import is_locked
+from engine.heartbeat import NAME as HEARTBEAT
+from engine.heartbeat import Beat, read_heartbeat
+from engine.room import RESERVE_BYTES, free_bytes, in_words, newest_checkpoint_bytes
 from engine.run_directory import is_held, read_control, write_control
 from storage.cabinet import Cabinet
 from storage.runs import RunRow
 
 logger = logging.getLogger(__name__)
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 MAX_RESUMES = 3
 ALIVE = ("starting", "running", "pausing", "stopping")
-# What a worker may know of the app's environment: no tokens, no cookies, no keys.
-PASSED_ON = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "XDG_RUNTIME_DIR"),
-    *("MUJOCO_GL", "PYOPENGL_PLATFORM", "CUDA_VISIBLE_DEVICES", "WMPO_DATA_DIR"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,29 +45,26 @@ class Patience:
         stop: for a run to save and end; `cancel`: for one to end without saving.
         terminate: from SIGTERM to SIGKILL.
         resume: before the first automatic resume; doubled with each.
+        stalled: without progress until it is said, unless twenty usual steps take longer.
+        hung: without a sign of life until it is said.
     """
 
     stop: float = 180.0
     cancel: float = 30.0
     terminate: float = 10.0
     resume: float = 1.0
-
-
-@dataclass
-class _Worker:
-    """A living worker process; one that was adopted is not our child and has no `process`."""
-
-    pid: int | None
-    process: "subprocess.Popen[bytes] | None" = None
-    asked: dict[str, float] = field(default_factory=dict)
+    stalled: float = 120.0
+    hung: float = 60.0
 
 
 class Supervisor:
-    """Keeps at most `slots` workers going. Nothing is lost when the app ends: workers go on, and
+    """Keeps one worker going at each slot. Nothing is lost when the app ends: workers go on, and
     the next supervisor of the data directory adopts them.
 
     Args:
+        slots: where workers compute, such as `cpu-0` or `gpu-0`; each has one lock.
         command: starts a worker; the run directory is appended.
+        reserve: bytes to be left free beside the next checkpoint of a run.
         clock: seconds, monotonic.
     """
 
@@ -70,20 +72,22 @@ class Supervisor:
         self,
         cabinet: Cabinet,
         *,
-        slots: int = 1,
+        slots: Sequence[str] = ("cpu-0",),
         command: Sequence[str] = (sys.executable, "-m", "engine.worker"),
         environ: Mapping[str, str] = os.environ,
         patience: Patience | None = None,
+        reserve: int = RESERVE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cabinet = cabinet
         self._slots = slots
         self._command = list(command)
-        self._environ = {name: environ[name] for name in PASSED_ON if name in environ}
+        self._environ = dict(environ)
         self._patience = patience or Patience()
+        self._reserve = reserve
         self._clock = clock
         self._lock = threading.RLock()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
         self._not_before: dict[str, float] = {}
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -171,19 +175,34 @@ class Supervisor:
 
         Runs started on the command line are found as well: they are watched, not owned.
         """
-        self._cabinet.runs.discover()
+        for run_id in self._cabinet.runs.discover():
+            self._cabinet.ingest.ingest(run_id)
         for run in self._cabinet.runs.unfinished():
             if run.id in self._workers:
                 continue
             directory = self._cabinet.runs.directory(run.id)
-            pid = living_worker(directory)
-            if pid is not None or is_held(directory):
-                self._workers[run.id] = _Worker(pid)
+            worker = self._living(directory)
+            if worker is not None:
+                self._workers[run.id] = worker
             elif run.state in ALIVE:
                 self._cabinet.ingest.ingest(run.id)
-                self._settle(run.id, None)
+                self._settle(run.id, None, _memory_was_short(directory))
             elif run.state == "queued":
                 self._check_queued(run, directory)
+            elif run.state == "paused" and is_ours(directory) and read_control(directory) == "run":
+                self._wake_up(run, directory)
+
+    def _living(self, directory: Path) -> Worker | None:
+        """The worker of a run, whoever started it; None where none lives."""
+        spawned = living_worker(directory)
+        if spawned is not None:
+            return Worker(spawned.pid, spawned.slot, self._clock(), memory_kills())
+        if not is_held(directory):
+            return None
+        # One of ours was started, but the app was killed before it could note that.
+        beat = read_heartbeat(directory) if is_ours(directory) else None
+        pid = beat.pid if beat is not None and leads_group(beat.pid) else None
+        return Worker(pid, None, self._clock(), memory_kills())
 
     def _check_queued(self, run: RunRow, directory: Path) -> None:
         if read_control(directory) in ("stop", "cancel"):
@@ -192,64 +211,95 @@ class Supervisor:
             sentence = "nothing runs it: it was not started by the studio"
             self._cabinet.runs.set_state(run.id, "lost", sentence)
 
-    def _watch(self, run_id: str, worker: _Worker) -> None:
+    def _wake_up(self, run: RunRow, directory: Path) -> None:
+        """A run that nobody paused goes on: the system ended it, or the disk was full."""
+        if self._not_before.get(run.id, 0.0) <= self._clock() and not self._lacks_room(directory):
+            self._cabinet.runs.set_state(run.id, "queued")
+
+    def _watch(self, run_id: str, worker: Worker) -> None:
         status, ended = self._ended(run_id, worker)
         self._cabinet.ingest.ingest(run_id)
         directory = self._cabinet.runs.directory(run_id)
+        kills = memory_kills()
         if ended:
             del self._workers[run_id]
-            if is_held(directory):  # by somebody else: a run on the command line
-                self._workers[run_id] = _Worker(None)
+            if worker.pid is not None:
+                end_group(worker.pid)
+            other = self._living(directory)  # somebody else's: a run on the command line
+            if other is not None:
+                self._workers[run_id] = other
             else:
-                self._settle(run_id, status)
+                self._settle(run_id, status, kills > worker.memory_kills)
             return
+        worker.count_memory_kills(kills, self._clock())
         control = read_control(directory)
         self._show_control(run_id, control)
-        if control in ("stop", "cancel"):
-            self._insist(run_id, worker, control)
+        self._look_at(run_id, worker, read_heartbeat(directory))
+        if control != "run":
+            self._insist(worker, control)
 
-    def _ended(self, run_id: str, worker: _Worker) -> tuple[int | None, bool]:
+    def _ended(self, run_id: str, worker: Worker) -> tuple[int | None, bool]:
         if worker.process is not None:
             status = worker.process.poll()
             return status, status is not None
-        directory = self._cabinet.runs.directory(run_id)
-        return None, living_worker(directory) is None and not is_held(directory)
+        return None, self._living(self._cabinet.runs.directory(run_id)) is None
 
-    def _settle(self, run_id: str, status: int | None) -> None:
+    def _look_at(self, run_id: str, worker: Worker, beat: Beat | None) -> None:
+        """Say when a worker stands still, and take it back when it moves again."""
+        if worker.pid is None and beat is None:
+            return  # made by a version that had no heart
+        limits = {"stalled": self._patience.stalled, "hung": self._patience.hung}
+        sentence = standstill(beat, now=self._clock(), since=worker.since, **limits)
+        kind = sentence.partition(":")[0]
+        state = self._cabinet.runs.get(run_id).state
+        if kind != worker.standstill and state in ALIVE:  # it may have said that it is done
+            worker.standstill = kind
+            self._cabinet.runs.set_state(run_id, state, sentence or None)
+
+    def _settle(self, run_id: str, status: int | None, out_of_memory: bool) -> None:
         """Find out what the end of a worker means; its log has been taken in."""
         run = self._cabinet.runs.get(run_id)
         if run.ended:
             return
         directory = self._cabinet.runs.directory(run_id)
+        cause = cause_of_end(status, directory, out_of_memory=out_of_memory)
+        beat = read_heartbeat(directory)
         match read_control(directory):
             case "cancel":
                 self._cabinet.runs.set_state(run_id, "cancelled")
             case "stop":
                 forced = None if run.state == "paused" else "ended by force at its last checkpoint"
                 self._cabinet.runs.set_state(run_id, "done", forced)
-            case "run" if run.state == "paused":
-                self._cabinet.runs.set_state(run_id, "queued")
             case "pause" if run.state != "paused":
-                sentence = f"{cause_of_end(status, directory)} before it could save"
+                self._cabinet.runs.set_state(run_id, "paused", f"{cause} before it could save")
+            case _ if run.state == "paused":
+                self._not_before[run_id] = self._clock() + self._patience.resume
+            case _ if beat is not None and beat.no_room:
+                self._not_before[run_id] = self._clock() + self._patience.resume
+                sentence = f"the disk is full ({beat.no_room}): it goes on when there is room again"
                 self._cabinet.runs.set_state(run_id, "paused", sentence)
-            case _ if run.state != "paused":
-                self._crashed(run, status)
+            case _ if not is_ours(directory):
+                self._cabinet.runs.set_state(run_id, "lost", f"{cause}, on the command line")
+            case _:
+                self._crashed(run, cause, beat)
 
-    def _crashed(self, run: RunRow, status: int | None) -> None:
+    def _crashed(self, run: RunRow, cause: str, beat: Beat | None) -> None:
         directory = self._cabinet.runs.directory(run.id)
-        note(directory, {"event": "crash", "step": run.step, "status": status})
-        steps = crashes(directory)
-        what = cause_of_end(status, directory)
-        if len(steps) > MAX_RESUMES:
-            sentence = f"{what}; it was resumed {MAX_RESUMES} times already"
+        step, turns, saved = (beat.step, beat.turns, beat.saved) if beat else (None, 0, 0)
+        note(directory, {"event": "crash", "step": step, "turns": turns, "saved": saved})
+        places = crashes(directory)
+        if len(places) > MAX_RESUMES:
+            sentence = f"{cause}; it was resumed {MAX_RESUMES} times and saved nothing since"
             self._cabinet.runs.set_state(run.id, "lost", sentence)
-        elif len(steps) >= 2 and steps[-1] == steps[-2]:
-            sentence = f"{what}, twice at step {run.step or 0}: not resumed again"
+        elif len(places) >= 2 and places[-1] == places[-2]:
+            reached = run.step or step
+            where = f"at step {reached}" if reached else "before its first step"
+            sentence = f"{cause}, twice {where}: not resumed again"
             self._cabinet.runs.set_state(run.id, "lost", sentence)
         else:
-            wait = self._patience.resume * 2 ** (len(steps) - 1)
+            wait = self._patience.resume * 2 ** (len(places) - 1)
             self._not_before[run.id] = self._clock() + wait
-            sentence = f"{what}; resuming, attempt {len(steps)} of {MAX_RESUMES}"
+            sentence = f"{cause}; resuming, attempt {len(places)} of {MAX_RESUMES}"
             self._cabinet.runs.set_state(run.id, "queued", sentence)
 
     def _show_control(self, run_id: str, control: str) -> None:
@@ -275,67 +325,58 @@ class Supervisor:
                 state = "cancelled"
         self._cabinet.runs.set_state(run.id, state)
 
-    def _insist(self, run_id: str, worker: _Worker, control: str) -> None:
+    def _insist(self, worker: Worker, control: str) -> None:
         """A run that does not end when asked is ended: SIGTERM, then SIGKILL, to its group."""
         now = self._clock()
         asked = worker.asked.setdefault("asked", now)
-        limit = self._patience.stop if control == "stop" else self._patience.cancel
+        limit = self._patience.cancel if control == "cancel" else self._patience.stop
         if worker.pid is None or now - asked < limit:
             return
         terminated = worker.asked.get("terminated")
         if terminated is None:
             worker.asked["terminated"] = now
-            _signal_group(worker.pid, signal.SIGTERM)
+            signal_group(worker.pid, signal.SIGTERM)
         elif now - terminated >= self._patience.terminate:
-            _signal_group(worker.pid, signal.SIGKILL)
+            signal_group(worker.pid, signal.SIGKILL)
 
     def _dispatch(self) -> None:
         now = self._clock()
-        waiting = [run for run in self._cabinet.runs.unfinished() if run.state == "queued"]
-        for run in waiting:
-            if len(self._workers) >= self._slots:
+        taken = {worker.slot for worker in self._workers.values()}
+        free = [s for s in self._slots if s not in taken and not is_locked(self._lock_of(s))]
+        for run in self._cabinet.runs.unfinished():
+            if not free:
                 return
-            if self._not_before.get(run.id, now) <= now:
-                self._spawn(run)
+            if run.state == "queued" and self._not_before.get(run.id, now) <= now:
+                lacking = self._lacks_room(self._cabinet.runs.directory(run.id))
+                if not lacking:
+                    self._spawn(run, free.pop(0))
+                elif run.error != lacking:
+                    self._cabinet.runs.set_state(run.id, "queued", lacking)
 
-    def _spawn(self, run: RunRow) -> None:
+    def _lacks_room(self, directory: Path) -> str:
+        """Why a run cannot save its next checkpoint; empty where it can."""
+        needed, free = newest_checkpoint_bytes(directory) + self._reserve, free_bytes(directory)
+        if free >= needed:
+            return ""
+        return f"waits for room on the disk: {in_words(needed)} are needed, {in_words(free)} free"
+
+    def _lock_of(self, slot: str) -> Path:
+        return self._cabinet.workspace.locks / f"{slot}.lock"
+
+    def _spawn(self, run: RunRow, slot: str) -> None:
         directory = self._cabinet.runs.directory(run.id)
         write_control(directory, "run")
-        environment = self._environ | {
-            "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONPATH": str(CHECKOUT),
-        }
-        with (directory / "log.txt").open("ab") as log:
-            process = subprocess.Popen(
-                [*self._command, str(directory)],
-                cwd=CHECKOUT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                close_fds=True,
-            )
-        created = _stand_back(process.pid)
-        note(directory, {"event": "spawn", "pid": process.pid, "created": created})
-        self._workers[run.id] = _Worker(process.pid, process)
+        (directory / HEARTBEAT).unlink(missing_ok=True)  # of another attempt
+        kills = memory_kills()
+        process = start(self._command, directory, self._environ, self._lock_of(slot))
+        worker = Worker(process.pid, slot, self._clock(), kills, process)
+        self._workers[run.id] = worker
+        told = {"pid": process.pid, "identity": identity(process.pid) or "ended at once"}
+        note(directory, {"event": "spawn", "slot": slot, "memory_kills": kills} | told)
         self._cabinet.runs.set_state(run.id, "starting", run.error)
 
 
-def _stand_back(pid: int) -> float | None:
-    """Let the app go first: lower priority, and first in line when memory runs out."""
-    try:
-        process = psutil.Process(pid)
-        process.nice(10)
-        Path(f"/proc/{pid}/oom_score_adj").write_text("500")
-        return process.create_time()
-    except (psutil.Error, OSError):
-        return None  # it has ended already, or this system has no such file
-
-
-def _signal_group(pid: int, number: int) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return  # it ended in the meantime
+def _memory_was_short(directory: Path) -> bool:
+    """Whether the system ended a process for want of memory since a run's worker was started."""
+    spawned = last_spawned(directory)
+    return spawned is not None and memory_kills() > spawned.memory_kills

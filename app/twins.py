@@ -10,14 +10,15 @@ import numpy as np
 
 from app.dreams import Dreams
 from app.simulator import Simulator
+from engine.episodes import index_id
+from engine.ledger import append_ledger, ledger_entry
 from engine.metrics import divergence_onset, psnr, repeat_first, ssim
-from engine.run_directory import count_real
 from engine.statistics import Confusion, wilson_interval
 from engine.tasks import get_task
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow, index_id
+from storage.trajectories import EpisodeRow
 
 CELLS = {
     (True, True): "true_success",
@@ -144,7 +145,7 @@ class Twins:
         directory = self._cabinet.workspace.twins
         directory.mkdir(exist_ok=True)
         self._cabinet.trajectories.add(real)
-        count_real(
+        entry = ledger_entry(
             directory,
             task=task,
             start_id=start_id,
@@ -153,6 +154,7 @@ class Twins:
             success=success,
             episode=episode_id,
         )
+        append_ledger(directory, entry)
         return real
 
     def _judged(self, dream: Trajectory, frames: np.ndarray) -> dict[str, Any] | None:

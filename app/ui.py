@@ -14,9 +14,19 @@ from app import api
 from app.components.assets import routes
 from app.components.early import EarlyScript
 from app.components.header import header
-from app.pages import episodes, imagine, label, models, start, train
+from app.pages import (
+    data,
+    episodes,
+    evaluate,
+    fidelity,
+    imagine,
+    label,
+    models,
+    reward,
+    start,
+    train,
+)
 from app.theme import stylesheet, theme
-from engine.config import Config
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -27,8 +37,6 @@ HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would an
 def build(
     studio: "Studio",
     *,
-    preset: Config,
-    shown: tuple[str, ...],
     device: str,
     instruction: str,
     horizon: int,
@@ -36,8 +44,6 @@ def build(
     """All pages and the public API.
 
     Args:
-        preset: what the form of a new training run starts with.
-        shown: its knobs that are visible at once.
         device: the machine in words, for example "CPU · 2 cores".
         instruction, horizon: of the default task.
     """
@@ -47,7 +53,11 @@ def build(
         "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
         "Episodes": lambda: episodes.build(studio),
         "Label": lambda: label.build(studio),
-        "Train": lambda: train.build(studio, preset=preset, shown=shown),
+        "Reward": lambda: reward.build(studio),
+        "Train": lambda: train.build(studio),
+        "Evaluate": lambda: evaluate.build(studio),
+        "Fidelity": lambda: fidelity.build(studio),
+        "Data": lambda: data.build(studio),
     }
     blocks = gr.Blocks(
         title="WMPO Studio",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from tqdm import tqdm
 
 from engine.config import assign
+from engine.durable import write_json_durably
 from engine.jobs.registry import JOBS, job_config
+from engine.retention import Retention
 from engine.run_directory import write_control
-from engine.worker import BAD_INPUT, FAILED, execute
+from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
+
+AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
 
 
 class ProgressBar:
@@ -47,15 +52,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the run directory")
     parser.add_argument("--config", type=Path, help="a JSON file of the job's options")
     parser.add_argument("--set", action="append", default=[], metavar="name=value", dest="assign")
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="name=value", help="last, best, lowest: "
+        "checkpoints that are kept, the newest and the best by a metric",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        _prepare(options.job, options.out, options.config, options.assign)
+        retention = Retention.from_dict(_assigned({}, options.keep)).to_dict()
+        _prepare(options.job, options.out, options.config, options.assign, retention)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     bar = ProgressBar(options.job)
     try:
-        status, metrics = execute(options.out, bar)
+        rest_on = (signal.SIGTERM, signal.SIGINT)
+        status, metrics = execute(options.out, bar, rest_on=rest_on)
     except BlockingIOError:
         print(f"error: {options.out} is in use by another process", file=sys.stderr)
         return BAD_INPUT
@@ -64,21 +75,35 @@ def main(arguments: list[str] | None = None) -> int:
     if bar.error:
         print(f"error: {bar.error}", file=sys.stderr)
         return status if status in (FAILED, BAD_INPUT) else FAILED
+    if status in AT_REST:
+        print(f"{AT_REST[status]}: the same command goes on from there", file=sys.stderr)
     print(json.dumps({"job": options.job, "out": str(options.out), "metrics": metrics}))
     return status
 
 
-def _prepare(job: str, out: Path, config_file: Path | None, assignments: list[str]) -> None:
+def _prepare(
+    job: str,
+    out: Path,
+    config_file: Path | None,
+    assignments: list[str],
+    retention: dict[str, Any],
+) -> None:
     values: dict[str, Any] = json.loads(config_file.read_text()) if config_file else {}
-    for assignment in assignments:
-        assign(values, assignment)
-    spec = {"job": job, "config": job_config(job, values).to_dict()}
+    spec = {"job": job, "config": job_config(job, _assigned(values, assignments)).to_dict()}
     out.mkdir(parents=True, exist_ok=True)
     path = out / "config.json"
-    if path.exists() and json.loads(path.read_text()) != spec:
-        raise ValueError(f"{out} holds a run with another config; choose another --out")
-    path.write_text(json.dumps(spec, indent=1) + "\n")
+    if path.exists():
+        stored = json.loads(path.read_text())
+        if any(stored[name] != spec[name] for name in spec):
+            raise ValueError(f"{out} holds a run with another config; choose another --out")
+    write_json_durably(path, spec | {"retention": retention})
     write_control(out, "run")
+
+
+def _assigned(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    for assignment in assignments:
+        assign(values, assignment)
+    return values
 
 
 if __name__ == "__main__":

@@ -34,47 +34,177 @@ class Arm:
     outcomes: Mapping[int, Outcomes]
 
 
+@dataclass(frozen=True)
+class Difference:
+    """An arm's success against the reference's in a task, pooled over `seeds` common seeds.
+
+    `adjusted` is Holm's p-value over all arms and tasks that were compared together.
+    """
+
+    task: str
+    arm: str
+    seeds: int
+    estimate: MeanEstimate
+    adjusted: float
+
+    @property
+    def strong(self) -> bool:
+        """Whether it may be shown as significant: one seed says nothing of others."""
+        return self.seeds > 1 and self.adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Starts of a task on which only one of two arms succeeded, within a seed."""
+
+    task: str
+    arm: str
+    seed: int
+    only_arm: int
+    only_reference: int
+    p_value: float
+    adjusted: float
+
+    @property
+    def strong(self) -> bool:
+        """Whether it may be shown as significant."""
+        return self.adjusted < LEVEL
+
+
+Tasks = Mapping[str, Sequence[Arm]]
+
+
 def compare(arms: Sequence[Arm], reference: str, seeds: Sequence[int]) -> list[Block]:
+    """`compare_tasks` for one task, which needs no name."""
+    return compare_tasks({"": arms}, reference, seeds)
+
+
+def compare_tasks(tasks: Tasks, reference: str, seeds: Sequence[int]) -> list[Block]:
     """Success by seed, pooled differences, paired tests, and what the numbers could show.
+
+    Args:
+        tasks: the arms of each task, the same arms in the same order.
 
     Raises:
         ValueError: no arm is the reference, or arms were tested on different numbers of starts.
     """
-    found = [arm for arm in arms if arm.name == reference]
-    if not found:
-        raise ValueError(f"no arm is the reference {reference}")
-    if len({len(o) for arm in arms for o in arm.outcomes.values()}) > 1:
-        raise ValueError("the arms were not tested on the same starts")
-    others = [arm for arm in arms if arm.name != reference]
-    means = {
-        arm.name: estimate(list(arm.outcomes.values()), arm.name) for arm in arms if arm.outcomes
-    }
-    blocks: list[Block] = [
-        Heading("Success by seed"),
-        _by_seed(arms, seeds, means),
-        _chart(arms, means),
-    ]
+    title = check_comparable(tasks, reference)
+    blocks: list[Block] = []
+    for task, arms in tasks.items():
+        means = mean_rates(arms)
+        blocks += [
+            Heading(f"Success by seed{_in_words(task)}"),
+            _by_seed(arms, seeds, means),
+            _chart(arms, means),
+        ]
+    over = "arms and tasks" if len(tasks) > 1 else "arms"
     blocks += [
-        Heading(f"Difference to {found[0].title}"),
-        _pooled(others, found[0]),
+        Heading(f"Difference to {title}"),
+        _pooled(tasks, reference),
         Paragraph(
             "Means over seeds and starts with 95 % intervals of a hierarchical bootstrap (seeds, "
-            "and starts common to all seeds); p against no difference, Holm-adjusted over the arms."
-            " Figures are bold only where the adjusted p is below 0.05, and here only with more "
-            "than one seed. Resampling few seeds understates how much training runs differ: with 3 "
-            "seeds whose true rates have a standard deviation of 6 points the interval held the "
-            "truth in 89 % of simulations."
+            "and starts common to all seeds); p against no difference, Holm-adjusted over the "
+            f"{over}. Figures are bold only where the adjusted p is below 0.05, and here only "
+            "with more than one seed. Resampling few seeds understates how much training runs "
+            "differ: with 3 seeds whose true rates have a standard deviation of 6 points the "
+            "interval held the truth in 89 % of simulations."
         ),
         Heading("Paired tests within each seed"),
-        _within_seeds(others, found[0], seeds),
+        _within_seeds(tasks, reference, title),
         Paragraph(
             "Starts on which only one of the two arms succeeded, and the exact McNemar p, "
             "Holm-adjusted over all rows."
         ),
-        Heading("What this can show"),
-        Paragraph(_power(others, found[0])),
     ]
+    for task, arms in tasks.items():
+        blocks += [
+            Heading(f"What this can show{_in_words(task)}"),
+            Paragraph(power(arms, reference)),
+        ]
     return blocks
+
+
+def check_comparable(tasks: Tasks, reference: str) -> str:
+    """The reference's title.
+
+    Raises:
+        ValueError: no arm is the reference, or arms were tested on different numbers of starts.
+    """
+    titles = [arm.title for arms in tasks.values() for arm in arms if arm.name == reference]
+    if not titles:
+        raise ValueError(f"no arm is the reference {reference}")
+    for arms in tasks.values():
+        if len({len(o) for arm in arms for o in arm.outcomes.values()}) > 1:
+            raise ValueError("the arms were not tested on the same starts")
+    return titles[0]
+
+
+def mean_rates(arms: Sequence[Arm]) -> "Means":
+    """Success rate of every arm that was tested, over seeds and starts, with its interval."""
+    return {
+        arm.name: estimate(list(arm.outcomes.values()), arm.name) for arm in arms if arm.outcomes
+    }
+
+
+def differences(tasks: Tasks, reference: str) -> list[Difference]:
+    """Every arm against the reference in every task where they share a seed."""
+    found = []
+    for task, arms in tasks.items():
+        base = _named(arms, reference)
+        for arm in arms:
+            common = [seed for seed in arm.outcomes if base and seed in base.outcomes]
+            if base and common and arm.name != reference:
+                values = [_difference(arm, base, seed) for seed in common]
+                found.append((task, arm.name, len(common), estimate(values, arm.name, reference)))
+    adjusted = holm([e.p_value for *_, e in found])
+    return [Difference(*f, p) for f, p in zip(found, adjusted, strict=True)]
+
+
+def over_tasks(tasks: Tasks, reference: str) -> list[Difference]:
+    """Every arm against the reference, the starts of all tasks pooled; task is empty.
+
+    Only arms that share a seed with the reference in every task: else the tasks would differ.
+    """
+    found = []
+    for arm in next(iter(tasks.values())):
+        pairs = [(_named(arms, arm.name), _named(arms, reference)) for arms in tasks.values()]
+        both = [(one, base) for one, base in pairs if one and base]
+        shared = [set(one.outcomes) & set(base.outcomes) for one, base in both]
+        common = sorted(set.intersection(*shared)) if len(both) == len(tasks) else []
+        if common and arm.name != reference:
+            values = [
+                np.concatenate([_difference(one, base, seed) for one, base in both])
+                for seed in common
+            ]
+            found.append(("", arm.name, len(common), estimate(values, arm.name, reference)))
+    adjusted = holm([e.p_value for *_, e in found])
+    return [Difference(*f, p) for f, p in zip(found, adjusted, strict=True)]
+
+
+def paired(tasks: Tasks, reference: str) -> list[Paired]:
+    """McNemar's test of every arm against the reference within each seed they share."""
+    found = []
+    for task, arms in tasks.items():
+        base = _named(arms, reference)
+        for arm in arms:
+            for seed in sorted(arm.outcomes):
+                if base and arm.name != reference and seed in base.outcomes:
+                    counts = discordant(arm.outcomes[seed], base.outcomes[seed])
+                    found.append((task, arm.name, seed, *counts, mcnemar_exact(*counts)))
+    adjusted = holm([row[-1] for row in found])
+    return [Paired(*row, p) for row, p in zip(found, adjusted, strict=True)]
+
+
+def _named(arms: Sequence[Arm], name: str) -> Arm | None:
+    return next((arm for arm in arms if arm.name == name), None)
+
+
+def _difference(arm: Arm, base: Arm, seed: int) -> npt.NDArray[np.float64]:
+    return arm.outcomes[seed].astype(np.float64) - base.outcomes[seed].astype(np.float64)
+
+
+def _in_words(task: str) -> str:
+    return f": {task}" if task else ""
 
 
 def estimate(values: Sequence[Outcomes | npt.NDArray[np.float64]], *key: object) -> MeanEstimate:
@@ -119,78 +249,79 @@ def _chart(arms: Sequence[Arm], means: Means) -> Chart:
     return Chart("Success in %: mean with its 95 % interval, and each seed (rings)", bars)
 
 
-def _pooled(others: Sequence[Arm], reference: Arm) -> Table:
-    found = {}
-    for arm in others:
-        common = [seed for seed in arm.outcomes if seed in reference.outcomes]
-        if common:
-            differences = [
-                arm.outcomes[s].astype(float) - reference.outcomes[s].astype(float) for s in common
-            ]
-            found[arm.name] = (len(common), estimate(differences, arm.name, reference.name))
-    adjusted = dict(zip(found, holm([e.p_value for _, e in found.values()]), strict=True))
+def _pooled(tasks: Tasks, reference: str) -> Table:
+    many = len(tasks) > 1
+    found = {(d.task, d.arm): d for d in differences(tasks, reference)}
     rows = []
-    for arm in others:
-        if arm.name not in found:
-            rows.append([Cell(arm.title), *[ABSENT] * 4])
-            continue
-        count, difference = found[arm.name]
-        strong = count > 1 and adjusted[arm.name] < LEVEL  # one seed says nothing of others
-        interval = f"{_points(difference.low)} to {_points(difference.high)}"
-        rows.append(
-            [
-                Cell(arm.title),
-                Cell(str(count)),
-                Cell(f"{_points(difference.mean)} [{interval}]", strong),
-                Cell(_p(difference.p_value)),
-                Cell(_p(adjusted[arm.name]), strong),
-            ]
-        )
-    return Table(["arm", "seeds", "difference in points", "p", "p (Holm)"], rows)
+    for task, arms in tasks.items():
+        for arm in arms:
+            if arm.name != reference:
+                rows.append(_task_cell(task, many) + _row(arm.title, found.get((task, arm.name))))
+    if many:
+        overall = {d.arm: d for d in over_tasks(tasks, reference)}
+        for arm in next(iter(tasks.values())):
+            if arm.name != reference:
+                rows.append([Cell("all tasks"), *_row(arm.title, overall.get(arm.name))])
+    header = ["arm", "seeds", "difference in points", "p", "p (Holm)"]
+    return Table(["task", *header] if many else header, rows)
 
 
-def _within_seeds(others: Sequence[Arm], reference: Arm, seeds: Sequence[int]) -> Table:
-    pairs = [
-        (arm, seed, discordant(arm.outcomes[seed], reference.outcomes[seed]))
-        for arm in others
-        for seed in seeds
-        if seed in arm.outcomes and seed in reference.outcomes
+def _row(title: str, found: Difference | None) -> list[Cell]:
+    if found is None:
+        return [Cell(title), *[ABSENT] * 4]
+    e = found.estimate
+    interval = f"{_points(e.low)} to {_points(e.high)}"
+    return [
+        Cell(title),
+        Cell(str(found.seeds)),
+        Cell(f"{_points(e.mean)} [{interval}]", found.strong),
+        Cell(_p(e.p_value)),
+        Cell(_p(found.adjusted), found.strong),
     ]
-    p_values = [mcnemar_exact(*counts) for _, _, counts in pairs]
+
+
+def _within_seeds(tasks: Tasks, reference: str, title: str) -> Table:
+    many = len(tasks) > 1
+    titles = {arm.name: arm.title for arms in tasks.values() for arm in arms}
     rows = [
         [
-            Cell(arm.title),
-            Cell(str(seed)),
-            Cell(str(only_arm)),
-            Cell(str(only_reference)),
-            Cell(_p(p)),
-            Cell(_p(adjusted), adjusted < LEVEL),
+            *_task_cell(row.task, many),
+            Cell(titles[row.arm]),
+            Cell(str(row.seed)),
+            Cell(str(row.only_arm)),
+            Cell(str(row.only_reference)),
+            Cell(_p(row.p_value)),
+            Cell(_p(row.adjusted), row.strong),
         ]
-        for (arm, seed, (only_arm, only_reference)), p, adjusted in zip(
-            pairs, p_values, holm(p_values), strict=True
-        )
+        for row in paired(tasks, reference)
     ]
-    header = ["arm", "seed", "only it", f"only {reference.title}", "p", "p (Holm)"]
-    return Table(header, rows)
+    header = ["arm", "seed", "only it", f"only {title}", "p", "p (Holm)"]
+    return Table(["task", *header] if many else header, rows)
 
 
-def _power(others: Sequence[Arm], reference: Arm) -> str:
+def _task_cell(task: str, many: bool) -> list[Cell]:
+    return [Cell(task)] if many else []
+
+
+def power(arms: Sequence[Arm], reference: str) -> str:
     """One paragraph: the differences that so many common starts show with 80 % power."""
+    base = _named(arms, reference)
+    others = [arm for arm in arms if arm.name != reference]
     shares = [
-        float((arm.outcomes[s] != reference.outcomes[s]).mean())
+        float((arm.outcomes[s] != base.outcomes[s]).mean())
         for arm in others
         for s in arm.outcomes
-        if s in reference.outcomes
+        if base and s in base.outcomes
     ]
     share = float(np.mean(shares)) if shares else 0.0
-    if share == 0.0:
+    if base is None or share == 0.0:
         return "Nothing was compared yet, or no arm ever differed: there is nothing to reckon with."
-    starts = len(next(iter(reference.outcomes.values())))
-    rate = float(np.mean([outcomes.mean() for outcomes in reference.outcomes.values()]))
+    starts = len(next(iter(base.outcomes.values())))
+    rate = float(np.mean([outcomes.mean() for outcomes in base.outcomes.values()]))
     detectable = paired_detectable(starts, share)
     shown = "no difference" if math.isinf(detectable) else f"{100 * detectable:.1f} points"
     text = (
-        f"Arms and {reference.title} disagreed on {_percent(share)} % of the starts on average. "
+        f"Arms and {base.title} disagreed on {_percent(share)} % of the starts on average. "
         f"With {starts} common starts one seed then shows {shown} with 80 % power at p < 0.05, "
         "before Holm."
     )

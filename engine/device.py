@@ -63,6 +63,11 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def slot_names() -> tuple[str, ...]:
+    """Where workers compute: at each GPU, or else at one place on the CPU."""
+    return tuple(f"gpu-{index}" for index in range(torch.cuda.device_count())) or ("cpu-0",)
+
+
 def default_placement(device: torch.device) -> Placement:
     """bfloat16 on CUDA, as the released models were trained and run; float32 on a CPU."""
     if device.type == "cuda":

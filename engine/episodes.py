@@ -35,6 +35,16 @@ def check_episode_id(episode_id: str) -> str:
     return episode_id
 
 
+def index_id(run: str | None, episode_id: str) -> str:
+    """The studio-wide name of an episode: those of a run carry the run's id.
+
+    Two runs of one config record episodes of the same names.
+    """
+    if run is None or episode_id.startswith(run):
+        return episode_id
+    return f"{run}.{episode_id}"
+
+
 def write_episode(root: Path, trajectory: Trajectory) -> Path:
     """Write `root/<id>/`; an episode of that id that is already there is kept as it is."""
     directory = root / check_episode_id(trajectory.id)
@@ -99,6 +109,38 @@ def read_episode(directory: Path) -> Trajectory:
             lineage=record["lineage"],
             replay=record["replay"],
         )
+    except _UNREADABLE as error:
+        raise ValueError(f"{directory} is not a readable episode: {error}") from error
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """`episode.json` of an episode directory, without its arrays.
+
+    Raises:
+        ValueError: there is no readable one.
+    """
+    try:
+        record: dict[str, Any] = json.loads((directory / "episode.json").read_text())
+    except _UNREADABLE as error:
+        raise ValueError(f"{directory} is not a readable episode: {error}") from error
+    return record
+
+
+def read_windows(
+    directory: Path,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:
+    """(exclusive window ends, probabilities) as they were judged; None for an episode that was not.
+
+    The frames are not read.
+
+    Raises:
+        ValueError: there are no readable arrays.
+    """
+    try:
+        with np.load(directory / "episode.npz", allow_pickle=False) as archive:
+            if not {"window_ends", "window_probabilities"} <= set(archive.files):
+                return None
+            return archive["window_ends"], archive["window_probabilities"]
     except _UNREADABLE as error:
         raise ValueError(f"{directory} is not a readable episode: {error}") from error
 

@@ -5,11 +5,12 @@ that saw a test start leaks it to the policy that is trained inside.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.tasks import pool_of
+from engine.tasks import POOLS, pool_of
 
 Ranges = list[list[int]]
 
@@ -56,7 +57,14 @@ def check_apart(who: str, ranges: Sequence[Sequence[int]], starts: range) -> Non
 
 
 def learnt_from(directory: Path) -> Ranges:
-    """The starts a checkpoint's card names; none where the card is older than this record."""
+    """The starts a checkpoint's card names.
+
+    A card older than that record names pools in its `data`, such as "coffee-push expert
+    (demonstrations)": all of such a pool counts as learnt from, because any start may have been.
+    """
     path = directory / "card.json"
     card: Mapping[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return merge(card.get("starts", []))
+    if "starts" in card:
+        return merge(card["starts"])
+    named = {pool for source in card.get("data", {}) for pool in re.findall(r"\((.+)\)", source)}
+    return merge([[POOLS[pool].start, POOLS[pool].stop - 1] for pool in named & set(POOLS)])

@@ -90,6 +90,26 @@ def metric_by_depth(
     return depth_means(values, lengths)
 
 
+def frechet_distance(
+    first: Float[np.ndarray, "n d"], second: Float[np.ndarray, "m d"]
+) -> float | None:
+    """Squared Fréchet distance of two Gaussians fitted to features (Heusel 2017, eq. 6).
+
+    0 for equal sets. Few rows make it larger, so it is read beside that of two halves of one set.
+    None where a set has fewer than two rows, and so no covariance.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    one, other = (np.cov(rows, rowvar=False, ddof=1) for rows in (first, second))
+    one, other = np.atleast_2d(one), np.atleast_2d(other)
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(min=0.0))) @ vectors.T
+    # The trace of (one other)^1/2 is that of (root other root)^1/2, which is symmetric.
+    shared = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(min=0.0)).sum()
+    apart = np.sum((first.mean(axis=0) - second.mean(axis=0)) ** 2)
+    return float(max(0.0, apart + np.trace(one) + np.trace(other) - 2.0 * shared))
+
+
 APART_FLOOR_DB, APART_CEILING_DB, APART_FRAMES = 20.0, 30.0, 4
 
 

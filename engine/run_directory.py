@@ -1,7 +1,6 @@
 """A run on plain files: event log, episodes, ledger, checkpoints, control file, lock."""
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -10,16 +9,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from engine.checkpoint import whole_directory
+from engine.durable import write_json_durably
 from engine.episodes import write_episode
 from engine.events import encode_line, read_events
+from engine.file_locks import hold, is_locked
+from engine.heartbeat import Heartbeat
+from engine.ledger import append_ledger, ledger_entry, read_ledger
 from engine.manifest import verify_manifest
-from engine.tasks import pool_of
+from engine.retention import Retention
+from engine.room import check_room, newest_checkpoint_bytes
+from engine.slot import Slot
 from engine.types import Trajectory
 
 CONTROLS = ("run", "pause", "stop", "cancel")
+DOCUMENTS = "documents"
 _STEP = re.compile(r"^step-(\d+)$")
 
 
@@ -27,8 +33,9 @@ class RunDirectory:
     """Implements `Run` (design.md §9). One process at a time may hold a directory.
 
     Args:
-        obeys: the directory whose control file is read instead of its own: that of the run which
-            this is a stage of.
+        obeys: the run which this is a stage of: its control file is read instead of the own, and
+            its heartbeat and slot are shared.
+        slot: where this run computes; others may ask for a turn there.
 
     Raises:
         BlockingIOError: another process holds the run.
@@ -38,31 +45,47 @@ class RunDirectory:
         self,
         directory: Path,
         *,
-        keep: int = 2,
         listener: Callable[[dict[str, Any]], None] | None = None,
-        obeys: Path | None = None,
+        obeys: "RunDirectory | None" = None,
+        slot: Slot | None = None,
     ) -> None:
         self.directory = directory
-        self._control_directory = obeys or directory
-        self.keep = keep
+        self._obeys = obeys
+        self._slot: Slot | None = obeys._slot if obeys else slot
+        self._told_to_rest = False
+        self._retention = Retention()
         self._listener = listener
         directory.mkdir(parents=True, exist_ok=True)
-        self._lock = _hold(directory / "lock")
+        self._lock = hold(directory / "lock")
+        self.heartbeat: Heartbeat = obeys.heartbeat if obeys else Heartbeat(directory)
         self._log_path = directory / "events.jsonl"
         self._ledger_path = directory / "ledger.jsonl"
         self._clear_half_written()
         self._seq, self.attempt = 0, 1
         self._recorded: set[str] = set()
+        self._announced: set[int] = set()
+        self._scores: list[tuple[int, float]] = []
         for _, event in read_events(self._log_path):
             self._seq = max(self._seq, event["seq"])
             self.attempt = max(self.attempt, event["attempt"] + 1)
-            if event["kind"] == "episode":
-                self._recorded.add(event["episode"])
-        self._counted = {entry.get("episode") for entry in read_ledger(directory)}
+            self._remember(event)
+        self._entries = read_ledger(directory)
         self._log = self._log_path.open("ab", buffering=0)
+        self.heartbeat.saved(len(self._recorded) + len(self._entries) + len(self._announced))
+        for step in self._steps():  # complete, but a kill came before it was said
+            self._announce(step)
+
+    def retain(self, retention: Retention) -> None:
+        """Keep checkpoints by these rules from now on; what a killed attempt left over goes."""
+        self._retention, self._scores = retention, []
+        for _, event in read_events(self._log_path):
+            self._remember(event)
+        self._drop_superfluous()
 
     def close(self) -> None:
         """Release the lock and the files."""
+        if self._obeys is None:
+            self.heartbeat.close()
         self._log.close()
         self._lock.close()
 
@@ -70,16 +93,32 @@ class RunDirectory:
         """Append one event line with a single write.
 
         Raises:
-            OSError: the disk took only a part of the line.
+            OSError: the disk took only a part of the line, which was taken back.
         """
-        event = {"seq": self._seq + 1, "attempt": self.attempt, "time": time.time(), "kind": kind}
-        event |= values
+        event = {"seq": self._seq + 1, "attempt": self.attempt, "kind": kind}
+        event |= {"time": time.time(), "mono": time.monotonic()} | values
         line = encode_line(event)
-        if self._log.write(line) != len(line):
+        written = self._log.write(line)
+        if written != len(line):
+            os.truncate(self._log_path, self._log_path.stat().st_size - (written or 0))
             raise OSError(errno.ENOSPC, "the event log could not be written whole")
         self._seq += 1
+        self._remember(event)
+        self.heartbeat.move()
         if self._listener is not None:
             self._listener(event)
+
+    def _remember(self, event: Mapping[str, Any]) -> None:
+        match event["kind"]:
+            case "episode":
+                self._recorded.add(event["episode"])
+            case "checkpoint":
+                self._announced.add(event["step"])
+            case "metric":
+                best = self._retention.best
+                self._scores += [
+                    (event["step"], v) for n, v in event["metrics"].items() if n == best
+                ]
 
     def log(self, step: int, metrics: Mapping[str, float | int]) -> None:
         """Record numbers of one step; a number that is not finite raises `FloatingPointError`."""
@@ -119,9 +158,16 @@ class RunDirectory:
         if episode.id in self._recorded:
             return
         write_episode(self.directory / "episodes", episode)
-        if not episode.imagined and episode.id not in self._counted:
-            self._append_ledger(episode)
         lineage = dict(episode.lineage)
+        if not episode.imagined:
+            self.count_real(
+                task=episode.task,
+                start_id=episode.start_id,
+                use=str(lineage.get("use", "unassigned")),
+                policy=lineage.get("policy"),
+                success=episode.outcome.success,
+                episode=episode.id,
+            )
         self.emit(
             "episode",
             episode=episode.id,
@@ -129,7 +175,7 @@ class RunDirectory:
             end_step=episode.outcome.end_step,
             iteration=lineage.get("iteration"),
         )
-        self._recorded.add(episode.id)
+        self.heartbeat.saved()
 
     def episode_ids(self) -> dict[str, bool]:
         """Episodes the run has stored, with their success: what a resumed job need not redo."""
@@ -149,8 +195,11 @@ class RunDirectory:
         success: bool,
         episode: str | None = None,
     ) -> None:
-        """Enter a real episode into the ledger; `episode` is its id where its frames are kept."""
-        count_real(
+        """Enter a real episode into the ledger; `episode` is its id where its frames are kept.
+
+        An entry that is there already is left as it is: a resumed run played the episode again.
+        """
+        entry = ledger_entry(
             self.directory,
             task=task,
             start_id=start_id,
@@ -159,66 +208,112 @@ class RunDirectory:
             success=success,
             episode=episode,
         )
-
-    def _append_ledger(self, episode: Trajectory) -> None:
-        self.count_real(
-            task=episode.task,
-            start_id=episode.start_id,
-            use=str(episode.lineage.get("use", "unassigned")),
-            policy=episode.lineage.get("policy"),
-            success=episode.outcome.success,
-            episode=episode.id,
-        )
-        self._counted.add(episode.id)
+        if entry not in self._entries:
+            append_ledger(self.directory, entry)
+            self._entries.append(entry)
+            self.heartbeat.saved()
 
     def real_outcomes(self) -> dict[int, bool]:
         """Start ids of the run's real episodes with their success, from the ledger."""
-        return {entry["start_id"]: entry["success"] for entry in read_ledger(self.directory)}
+        return {entry["start_id"]: entry["success"] for entry in self._entries}
+
+    def write_document(self, name: str, values: Mapping[str, Any]) -> None:
+        """Keep plain values as `documents/<name>.json`, whole or not at all; replaces the name's.
+
+        For results that are too large for the event log, and for work that need not be done twice.
+        """
+        folder = self.directory / DOCUMENTS
+        folder.mkdir(exist_ok=True)
+        write_json_durably(folder / f"{name}.json", values)
+
+    def documents(self, prefix: str = "") -> dict[str, dict[str, Any]]:
+        """The documents whose name begins with `prefix`, by name."""
+        return read_documents(self.directory, prefix)
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
-        """A directory to fill; it becomes `checkpoints/step-…` only if the block succeeds."""
-        with whole_directory(self.directory / "checkpoints" / f"step-{step:06d}") as partial:
+        """A directory to fill; it becomes `checkpoints/step-…` only if the block succeeds.
+
+        Older checkpoints go by the rules of retention, after the new one was read back.
+
+        Raises:
+            OSError: there is no room for another checkpoint as large as the newest.
+        """
+        check_room(self.directory, newest_checkpoint_bytes(self.directory))
+        target = self.directory / "checkpoints" / f"step-{step:06d}"
+        with whole_directory(target) as partial:
             yield partial
-        self.emit("checkpoint", step=step)
-        for old in self.checkpoints()[: -self.keep]:
-            shutil.rmtree(old)
+        verify_manifest(target)
+        self._announce(step)
+        self._drop_superfluous()
+        self.heartbeat.count_from(step)
+
+    def _drop_superfluous(self) -> None:
+        found = self._steps()
+        for old in self._retention.superfluous(list(found), self._scores):
+            shutil.rmtree(found[old])
+
+    def _announce(self, step: int) -> None:
+        """Say that a checkpoint is complete, once."""
+        if step not in self._announced:
+            self.emit("checkpoint", step=step)
+            self.heartbeat.saved()
 
     def checkpoints(self) -> list[Path]:
         """Checkpoint directories, oldest first."""
+        return list(self._steps().values())
+
+    def _steps(self) -> dict[int, Path]:
         root = self.directory / "checkpoints"
         if not root.is_dir():
-            return []
-        steps = {
-            int(match[1]): root / match[0] for match in map(_STEP.match, os.listdir(root)) if match
-        }
-        return [steps[step] for step in sorted(steps)]
+            return {}
+        found = sorted(
+            (int(match[1]), root / match[0])
+            for match in map(_STEP.match, os.listdir(root))
+            if match
+        )
+        return dict(found)
 
     def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint whose files are what its manifest says; others raise an alarm."""
-        for path in reversed(self.checkpoints()):
+        for step, path in reversed(self._steps().items()):
             try:
                 verify_manifest(path)
             except ValueError as error:
                 self.alarm(f"{path.name} is damaged and was passed over: {error}")
                 continue
+            self.heartbeat.count_from(step)
             return path
         return None
 
     @property
     def control(self) -> str:
         """What the app asks for: run, pause, stop (save and end) or cancel (end)."""
-        return read_control(self._control_directory)
+        if self._obeys is not None:
+            return self._obeys.control
+        asked = read_control(self.directory)
+        return "pause" if asked == "run" and self._told_to_rest else asked
+
+    def rest(self) -> None:
+        """Ask the job to save and end at its next boundary, as a pause does."""
+        self._told_to_rest = True
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the job should end, saved (stop) or not (cancel)."""
+        """Whether the job should end, saved (stop) or not (cancel). Asking marks a boundary."""
+        self.heartbeat.turn()
         return self.control in ("stop", "cancel")
 
     @property
     def pause_requested(self) -> bool:
         """Whether the job should save, end with exit status 75 and be resumed later."""
         return self.control == "pause"
+
+    def give_way(self) -> None:
+        """A boundary between chunks or micro-batches: a dream on a page may go first here."""
+        self.heartbeat.turn()
+        if self._slot is not None:
+            self._slot.give_way(self.heartbeat.move)
 
     def _clear_half_written(self) -> None:
         """Tidy up after a killed attempt; nobody else writes here, because the lock is held."""
@@ -238,54 +333,12 @@ def _ends_a_line(path: Path) -> bool:
         return stream.read(1) in (b"", b"\n")
 
 
-def _hold(path: Path) -> TextIO:
-    """A lock file, held. A look by `is_held` lasts microseconds, so a refusal is tried again."""
-    lock = path.open("w")
-    pauses = [0.2, 0.05, 0.01]
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not pauses:
-                lock.close()
-                raise
-            time.sleep(pauses.pop())
-        else:
-            return lock
-
-
-def count_real(
-    directory: Path,
-    *,
-    task: str,
-    start_id: int,
-    use: str,
-    policy: str | None,
-    success: bool,
-    episode: str | None,
-) -> None:
-    """Append a real rollout to a directory's ledger."""
-    entry = {
-        "episode": episode,
-        "task": task,
-        "start_id": start_id,
-        "pool": pool_of(start_id),
-        "use": use,
-        "run": directory.name,
-        "policy": policy,
-        "success": success,
+def read_documents(directory: Path, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """The documents of a run directory whose name begins with `prefix`, by name, in order."""
+    paths = sorted((directory / DOCUMENTS).glob("[!.]*.json"))
+    return {
+        path.stem: json.loads(path.read_text()) for path in paths if path.stem.startswith(prefix)
     }
-    with (directory / "ledger.jsonl").open("a") as stream:
-        stream.write(json.dumps(entry) + "\n")
-
-
-def read_ledger(directory: Path) -> list[dict[str, Any]]:
-    """The real rollouts of a run directory; a last line still being written is left out."""
-    path = directory / "ledger.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def read_control(directory: Path) -> str:
@@ -312,12 +365,4 @@ def write_control(directory: Path, control: str) -> None:
 
 def is_held(directory: Path) -> bool:
     """Whether a living process holds the run's lock (freed by the kernel at its death)."""
-    path = directory / "lock"
-    if not path.exists():
-        return False
-    with path.open("r") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_locked(directory / "lock")

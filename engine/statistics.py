@@ -185,6 +185,20 @@ class Confusion:
         centre = self.balanced_accuracy
         return centre - math.sqrt(below) / 2, centre + math.sqrt(above) / 2
 
+    def intervals(self, z: float = 1.959964) -> dict[str, tuple[float, float]]:
+        """Wilson intervals of precision, recall and F1.
+
+        F1 is 2j / (1 + j) of the share j of true positives among all but the true negatives: its
+        interval is that of j, carried over.
+        """
+        hits, wrong = self.true_positives, self.false_positives + self.false_negatives
+        low, high = wilson_interval(hits, hits + wrong, z)
+        return {
+            "precision": wilson_interval(hits, hits + self.false_positives, z),
+            "recall": wilson_interval(hits, self.positives, z),
+            "f1": (2 * low / (1 + low), 2 * high / (1 + high)),
+        }
+
     def _need_both(self) -> None:
         if not self.positives or not self.negatives:
             raise ValueError(

@@ -68,36 +68,38 @@ def fit(
     )
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     begin = 0
+    recent: list[dict[str, float]] = []
     latest = run.latest_checkpoint()
     if latest is not None:
-        begin = int(checkpoint.read_state(latest, model, optimizer, average=average)["step"])
+        progress = checkpoint.read_state(latest, model, optimizer, average=average)
+        begin, recent = int(progress["step"]), progress.get("recent", [])
 
     def save_checkpoint(step: int) -> None:
         with run.checkpoint(step) as directory:
-            checkpoint.write_state(
-                directory, model, optimizer, average=average, progress={"step": step}
-            )
+            # With the steps since the last point, so that the next point is their mean as well.
+            progress = {"step": step, "recent": recent}
+            checkpoint.write_state(directory, model, optimizer, average=average, progress=progress)
             trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             model.load_state_dict(average)
             save(directory)
             model.load_state_dict(trained)
 
     model.train()
-    recent: list[dict[str, float]] = []
-    clock = monotonic()
+    clock, timed = monotonic(), begin
     for step in range(begin, config.steps):
         if run.stop_requested or run.pause_requested:
             save_checkpoint(step)
             return False
+        run.give_way()
         metrics = _update(model, parameters, optimizer, batch_loss, step, config)
         _update_average(average, model, min(config.average_decay, (step + 1) / (step + 10)))
         recent.append(metrics)
         if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
             means = {f"{prefix}/{k}": sum(m[k] for m in recent) / len(recent) for k in metrics}
-            seconds = (monotonic() - clock) / len(recent)
+            seconds = (monotonic() - clock) / (step + 1 - timed)
             run.log(step + 1, means | {"time/step_seconds": seconds})
             run.progress(step + 1, config.steps)
-            recent, clock = [], monotonic()
+            recent, clock, timed = [], monotonic(), step + 1
         if (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
             save_checkpoint(step + 1)
     if begin < config.steps:
@@ -105,6 +107,21 @@ def fit(
     model.load_state_dict(average)
     model.eval()
     return True
+
+
+def refine(model: nn.Module, batch_loss: BatchLoss, config: FitConfig) -> None:
+    """`fit` for trainings of seconds inside a job: nothing is logged, saved or resumed."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-8
+    )
+    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    for step in range(config.steps):
+        _update(model, parameters, optimizer, batch_loss, step, config)
+        _update_average(average, model, min(config.average_decay, (step + 1) / (step + 10)))
+    model.load_state_dict(average)
+    model.eval()
 
 
 def _update(

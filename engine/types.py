@@ -107,7 +107,8 @@ class Trajectory:
         arrays: what else is known, by name: `tokens` int64 [chunks, l], `normalized_actions`
             float32 [t, a], `log_probs` float32 [chunks, l], `latents` float32 [t + 1, c, h, w],
             `window_ends` int64 [w], `window_probabilities` float32 [w], `entropy` float32 [chunks],
-            `overridden` bool [t, a] where a person chose the number.
+            `overridden` bool [t, a] where a person chose the number, `log_ratio` and `clipped`
+            float32 [chunks]: what the update did to a chunk (engine.jobs.update.Credit).
         lineage: run, iteration, group, member, checkpoint hashes… (plain JSON).
         replay: everything needed to produce it again, bit for bit (design.md §5; plain JSON).
     """

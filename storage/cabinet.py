@@ -7,16 +7,23 @@ from pathlib import Path
 
 import duckdb
 
+from storage.audit import AuditLog
 from storage.checkpoints import Catalogue
+from storage.curves import Curves
 from storage.database import Database
 from storage.downloads import Downloads
+from storage.failure_modes import FailureModes
 from storage.hub import login
 from storage.ingest import Ingest
+from storage.label_sets import LabelSets
 from storage.labels import LabelStore
+from storage.queues import QueueStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
+from storage.thresholds import ThresholdStore
 from storage.trajectories import TrajectoryStore
 from storage.views import LabelQueue, ViewStore
+from storage.windows import WindowStore
 from storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -30,16 +37,24 @@ class Cabinet:
     database: Database
     trajectories: TrajectoryStore
     labels: LabelStore
+    audit: AuditLog
     runs: RunStore
+    curves: Curves
     ingest: Ingest
     checkpoints: Catalogue
     downloads: Downloads
     views: ViewStore
     label_queue: LabelQueue
+    queues: QueueStore
+    failure_modes: FailureModes
+    label_sets: LabelSets
+    windows: WindowStore
+    thresholds: ThresholdStore
 
     def close(self) -> None:
-        """Interrupt the downloads and close the database; nothing else is held open."""
+        """Interrupt what works in the background and close the database."""
         self.downloads.close()
+        self.windows.close()
         self.database.close()
 
 
@@ -66,12 +81,15 @@ def open_cabinet(
     database = database or _open_database(workspace)
     trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
     runs = RunStore(database, workspace.runs)
+    labels = LabelStore(database, workspace.label_twin)
     cabinet = Cabinet(
         workspace=workspace,
         database=database,
         trajectories=trajectories,
-        labels=LabelStore(database, workspace.label_twin),
+        labels=labels,
+        audit=AuditLog(database, labels),
         runs=runs,
+        curves=Curves(database),
         ingest=Ingest(database, workspace.runs, trajectories),
         checkpoints=Catalogue(
             database, demo=demo, runs=workspace.runs, adopted=workspace.checkpoints
@@ -79,6 +97,11 @@ def open_cabinet(
         downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
         views=ViewStore(database),
         label_queue=LabelQueue(database),
+        queues=QueueStore(database, workspace.queues),
+        failure_modes=FailureModes(workspace.failure_modes),
+        label_sets=LabelSets(database, trajectories, workspace.label_sets),
+        windows=WindowStore(database, trajectories),
+        thresholds=ThresholdStore(database, workspace.threshold_twin),
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from storage.schema import MIGRATIONS
 
 Value = TypeVar("Value")
 Row = dict[str, Any]
+Values = Sequence[Any] | Mapping[str, Any]  # for `?`, or for `$name`
 
 MAX_WRITERS = 4
 MAX_ATTEMPTS = 5
@@ -39,13 +40,15 @@ class Cursor:
         self._connection = connection
         self._types = types
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Run one statement and return its rows, keyed by column."""
-        result = self._connection.execute(sql, list(values))
+        result = self._connection.execute(
+            sql, dict(values) if isinstance(values, Mapping) else list(values)
+        )
         columns = [column[0] for column in result.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
-    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+    def row(self, sql: str, values: Values = ()) -> Row | None:
         """The first row of a statement, or None."""
         return next(iter(self.rows(sql, values)), None)
 
@@ -109,7 +112,7 @@ class Database:
         """Cursors waiting to be used again: at most as many as were ever in use at once."""
         return len(self._idle)
 
-    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def read(self, sql: str, values: Values = ()) -> list[Row]:
         """The rows of one query."""
         with self._recovering(), self._borrowed() as connection:
             return Cursor(connection, self._types).rows(sql, values)

@@ -45,3 +45,15 @@ def put_episode(root: str, trajectory: Trajectory) -> None:
         filesystem.makedirs(target, exist_ok=True)
         for name in FILES:
             filesystem.put_file(str(written / name), f"{target}/{name}")
+
+
+def remove_episode(root: str, episode_id: str) -> None:
+    """Delete `root/<id>/`, in one step where the file system can rename."""
+    filesystem, path = url_to_fs(f"{root.rstrip('/')}/{episode_id}")
+    if not filesystem.exists(path):
+        return
+    if isinstance(filesystem, LocalFileSystem):
+        doomed = Path(path).with_name(f".removed-{episode_id}")
+        Path(path).rename(doomed)
+        path = str(doomed)
+    filesystem.rm(path, recursive=True)

@@ -143,7 +143,7 @@ def publish(files: Mapping[str, Path | bytes], repository: str, *, rules: Rules,
         ValueError: the repository cannot be written with this login, or the Hub did not answer.
     """
     api = HfApi(endpoint=rules.hub, token=token)
-    with _in_a_sentence(repository):
+    with hub_in_a_sentence(repository):
         api.create_repo(repository, private=True, exist_ok=True)
         superfluous = set(api.list_repo_files(repository)) - {*files, ".gitattributes"}
         commit = api.create_commit(
@@ -158,7 +158,8 @@ def publish(files: Mapping[str, Path | bytes], repository: str, *, rules: Rules,
 
 
 @contextmanager
-def _in_a_sentence(repository: str) -> Iterator[None]:
+def hub_in_a_sentence(repository: str) -> Iterator[None]:
+    """What the Hub refuses inside the block, as a `ValueError`."""
     try:
         yield
     except HfHubHTTPError as error:

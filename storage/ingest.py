@@ -87,7 +87,8 @@ class Ingest:
                 case "metric":
                     rows = _metric_rows(run_id, event, common)
                     batch.metrics |= {(point["step"], point["name"]): point for point in rows}
-                    batch.changes["step"] = max(event["step"], row["step"] or 0)
+                    reached = (row | batch.changes)["step"] or 0
+                    batch.changes["step"] = max(event["step"], reached)
                 case "progress":
                     batch.changes |= _pace(row | batch.changes, event)
                 case "episode":
@@ -149,19 +150,21 @@ def _first_and_last(row: Row, common: Row) -> Row:
     if row["started"] is None:
         changes["started"] = common["time"]
     if common["attempt"] != row["attempt"]:
-        changes |= {"attempt": common["attempt"], "pace_done": None, "pace_time": None}
+        changes |= {"attempt": common["attempt"], "step": None}
+        changes |= {"pace_done": None, "pace_time": None}
     return changes
 
 
 def _pace(row: Row, event: dict[str, Any]) -> Row:
+    now = event.get("mono", event["time"])  # the pace does not know of the time of day
     changes = {
         "done": event["done"],
         "total": event["total"],
-        "progress_time": event["time"],
+        "progress_time": now,
         "step": max(event["done"], row["step"] or 0),
     }
     if row["pace_time"] is None:
-        changes |= {"pace_done": event["done"], "pace_time": event["time"]}
+        changes |= {"pace_done": event["done"], "pace_time": now}
     return changes
 
 

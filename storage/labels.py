@@ -190,6 +190,13 @@ class LabelStore:
         sql = "select event from label_events where guest = ? order by seq desc limit ?"
         return self._select(sql, [guest, limit])
 
+    def standing(
+        self, *, limit: int, guest: bool = False, actor: str | None = None
+    ) -> list[LabelEvent]:
+        """The newest labels of a pool, or of one actor, that were not taken back or corrected."""
+        sql = "select event from standing_labels where guest = ? and actor = coalesce(?, actor)"
+        return self._select(f"{sql} order by seq desc limit ?", [guest, actor, limit])
+
     def counts(self, *, guest: bool = False) -> dict[str, int]:
         """Standing labels of a pool by what they say."""
         [row] = self._database.read(

@@ -27,7 +27,7 @@ class RunRow:
         started, updated: first and last event of the log.
         seconds_left: from the pace of the current attempt; None while unknown or at rest.
         attempt: how many worker processes have run it.
-        step: largest step with a metric or a progress report, the mark to compare crashes by.
+        step: largest step of this attempt with a metric or a progress report.
     """
 
     id: str
@@ -85,7 +85,10 @@ class RunStore:
         partial = directory / ".config.json"
         partial.write_text(json.dumps({"job": job, "config": dict(config)}, indent=1) + "\n")
         partial.replace(directory / "config.json")
-        self._insert(run_id, job, config, time.time())
+        [newest] = self._database.read("select max(created) as created from runs")
+        # The queue is in this order, whatever becomes of the clock.
+        created = max(time.time(), (newest["created"] or 0.0) + 1e-3)
+        self._insert(run_id, job, config, created)
         return self.get(run_id)
 
     def discover(self) -> list[str]:
@@ -169,10 +172,10 @@ class RunStore:
         return [json.loads(row["event"]) for row in rows]
 
     def iterations(self, run_id: str) -> list[int]:
-        """Iterations of which episodes were kept, ascending."""
+        """Iterations of which groups of episodes were kept, ascending."""
         rows = self._database.read(
             "select distinct iteration from episodes where run = ? and iteration is not null "
-            "order by iteration",
+            "and group_name is not null order by iteration",
             [run_id],
         )
         return [row["iteration"] for row in rows]
@@ -183,6 +186,15 @@ class RunStore:
             "select run, task, start_id, pool, use, policy, success from ledger "
             "where ? is null or run = ? order by run, line_offset",
             [run, run],
+        )
+
+    def ledger_counts(self) -> list[Row]:
+        """How many real episodes of a task were used for what: task, pool, use, episodes,
+        successes."""
+        return self._database.read(
+            "select task, pool, use, count(*) as episodes, "
+            "count(*) filter (success) as successes from ledger "
+            "group by task, pool, use order by task, pool, use"
         )
 
     def overlaps(self) -> list[Row]:

@@ -176,4 +176,66 @@ create table label_queue (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL)
+# Queues of clips to judge, rebuilt from their files; who holds which clip for how long; and what
+# each person says of an episode, which a correction by somebody else does not unsay.
+_QUEUES = """
+create table queues (
+    name text primary key,
+    query text not null,
+    overlap integer not null check (overlap > 0),
+    created double not null,
+    after_seq bigint not null
+);
+
+create table queue_items (
+    queue text not null,
+    episode_id text not null,
+    place integer not null,
+    stratum text not null,
+    weight double not null check (weight > 0),
+    gold text check (gold in ('success', 'fail')),
+    primary key (queue, episode_id)
+);
+
+create table queue_leases (
+    queue text not null,
+    episode_id text not null,
+    actor text not null,
+    purpose text not null check (purpose in ('judge', 'adjudicate')),
+    until double not null,
+    primary key (queue, episode_id, actor, purpose)
+);
+
+create view own_labels as
+select *, json_extract_string(event, 'mode') as mode, mode = 'adjudicate' as adjudication
+from label_events
+where not withdrawal
+  and event_id not in (select supersedes from label_events where withdrawal)
+qualify row_number() over (partition by episode_id, actor, adjudication order by seq desc) = 1;
+"""
+
+# What a reward model said of every window of an episode, so that a new threshold judges it without
+# any model, and the thresholds that people chose. An episode that was never judged has a row of
+# empty lists: its file was looked at. `thresholds.jsonl` is the truth of the second table.
+_THRESHOLDS = """
+create table window_scores (
+    episode_id text not null,
+    judged_by text not null,
+    ends integer[] not null,
+    probabilities float[] not null,
+    primary key (episode_id, judged_by)
+);
+
+create table thresholds (
+    seq bigint primary key,
+    id text not null unique,
+    reward_model text not null,
+    threshold double not null check (threshold > 0 and threshold <= 1),
+    actor text not null,
+    created double not null,
+    note text not null,
+    measures text not null
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL, _QUEUES, _THRESHOLDS)

@@ -12,13 +12,21 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from engine.episodes import check_episode_id, episode_record, latent_drift, read_episode
+from engine.episodes import (
+    check_episode_id,
+    episode_record,
+    index_id,
+    latent_drift,
+    read_episode,
+)
 from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
-from storage.episode_files import local_copy, put_episode
+from storage.episode_files import local_copy, put_episode, remove_episode
 from storage.episode_filter import JOINED, EpisodeFilter, order_clause
 
 logger = logging.getLogger(__name__)
+
+WINDOWS = "windows"  # in an index row: (ends, probabilities), which go into a table of their own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +69,6 @@ class EpisodeRow:
     label: Label | None = None
 
 
-def index_id(run: str | None, episode_id: str) -> str:
-    """The studio-wide name of an episode: those of a run carry the run's id.
-
-    Two runs of one config record episodes of the same names.
-    """
-    if run is None or episode_id.startswith(run):
-        return episode_id
-    return f"{run}.{episode_id}"
-
-
 class TrajectoryStore:
     """Implements `TrajectoryStore` (engine/protocols.py) over files and DuckDB.
 
@@ -91,6 +89,17 @@ class TrajectoryStore:
         row = self.row(episode_record(trajectory), trajectory.arrays, location)
         self.index([row])
         return trajectory.id
+
+    def remove(self, episode_ids: Sequence[str]) -> None:
+        """Take back what `add` stored, rows first; what is not there is gone already."""
+        names = [check_episode_id(name) for name in episode_ids]
+        self._database.write(
+            lambda cursor: cursor.rows(
+                "delete from episodes where id in (select unnest(?::text[]))", [names]
+            )
+        )
+        for name in names:
+            remove_episode(self._episodes, name)
 
     def get(self, episode_id: str) -> Trajectory:
         """The stored trajectory, under its studio-wide id.
@@ -129,6 +138,12 @@ class TrajectoryStore:
             [list(episode_ids)],
         )
         return {row["id"]: _parse(row) for row in rows}
+
+    def directories(self, episode_ids: Sequence[str]) -> dict[str, Path]:
+        """Where the episodes are that are on this machine, by id."""
+        rows = self.find_all(episode_ids).values()
+        places = {row.id: Path(self._absolute(row.location)) for row in rows}
+        return {name: path for name, path in places.items() if path.is_dir()}
 
     def episodes(
         self,
@@ -236,7 +251,7 @@ class TrajectoryStore:
             with np.load(directory / "episode.npz", allow_pickle=False) as archive:
                 arrays = {
                     name: archive[name]
-                    for name in ("window_probabilities", "latents")
+                    for name in ("window_ends", "window_probabilities", "latents")
                     if name in archive.files
                 }
             return self.row(record, arrays, str(directory), run=run)
@@ -278,7 +293,28 @@ class TrajectoryStore:
             "created": lineage.get("created") or time.time(),
             **{role: lineage.get(role) for role in ("policy", "world_model", "reward_model")},
             "drift": round(float(latent_drift(latents)[-1]), 4) if latents is not None else None,
+            WINDOWS: (_listed(arrays.get("window_ends", ())), _listed(probabilities)),
         }
+
+    def read_windows(self, location: str) -> tuple[list[int], list[float]]:
+        """(ends, probabilities) of the windows in an episode's files; empty if it was not judged.
+
+        Args:
+            location: of an index row.
+
+        Raises:
+            ValueError: its files cannot be read.
+        """
+        try:
+            with (
+                local_copy(self._absolute(location)) as directory,
+                np.load(directory / "episode.npz", allow_pickle=False) as archive,
+            ):
+                if "window_ends" not in archive.files:
+                    return [], []
+                return _listed(archive["window_ends"]), _listed(archive["window_probabilities"])
+        except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(f"{location} is not a readable episode: {error}") from error
 
     def _relative(self, location: str) -> str:
         path = Path(location)
@@ -293,7 +329,29 @@ class TrajectoryStore:
 def insert_rows(cursor: Cursor, rows: Sequence[Row]) -> None:
     """Insert index rows inside a transaction; ids that are there already are kept."""
     unique = {row["id"]: row for row in rows}
-    cursor.insert("episodes", list(unique.values()), conflict="on conflict (id) do nothing")
+    plain = [{name: row[name] for name in row if name != WINDOWS} for row in unique.values()]
+    cursor.insert("episodes", plain, conflict="on conflict (id) do nothing")
+    judged = [
+        window_row(row["id"], row["reward_model"], row[WINDOWS])
+        for row in unique.values()
+        if WINDOWS in row
+    ]
+    cursor.insert("window_scores", judged, conflict="on conflict do nothing")
+
+
+def window_row(episode_id: str, reward_model: str | None, windows: Sequence[Any]) -> Row:
+    """(ends, probabilities) as a row of `window_scores`."""
+    ends, probabilities = windows
+    return {
+        "episode_id": episode_id,
+        "judged_by": reward_model or "",
+        "ends": ends,
+        "probabilities": probabilities,
+    }
+
+
+def _listed(values: Any) -> list[Any]:
+    return np.asarray(values).tolist()
 
 
 _SELECT = f"select episodes.*, event as label {JOINED}"

@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "labels.jsonl"
 
     @property
+    def threshold_twin(self) -> Path:
+        """Every threshold that was ever saved, one CRC-checked line each."""
+        return self.root / "thresholds.jsonl"
+
+    @property
     def episodes(self) -> Path:
         """Episodes saved by hand; those of a run lie in its run directory."""
         return self.root / "episodes"
@@ -48,6 +53,11 @@ class Workspace:
         return self.root / "downloads"
 
     @property
+    def label_sets(self) -> Path:
+        """Frozen labels that reward models learn from: one directory a set, named by its hash."""
+        return self.root / "label_sets"
+
+    @property
     def starts(self) -> Path:
         """First frames of dreams that are not shipped: rendered, uploaded, or of episodes."""
         return self.root / "starts"
@@ -58,9 +68,34 @@ class Workspace:
         return self.root / "twins"
 
     @property
+    def locks(self) -> Path:
+        """One lock file per GPU and per place on the CPU: who computes there."""
+        return self.root / "locks"
+
+    @property
+    def queues(self) -> Path:
+        """Queues of clips to judge, one file each."""
+        return self.root / "queues"
+
+    @property
+    def failure_modes(self) -> Path:
+        """The taxonomy of failures."""
+        return self.root / "failure_modes.json"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"
+
+    @property
+    def backups(self) -> Path:
+        """Whole backups (`storage.backup`), until somebody carries them away."""
+        return self.root / "backups"
+
+    @property
+    def sync(self) -> Path:
+        """Where label parts go, and how far they are."""
+        return self.root / "sync.json"
 
     @property
     def thumbnails(self) -> Path:
@@ -94,8 +129,9 @@ def open_workspace(root: Path) -> Workspace:
         )
     workspace = Workspace(root)
     try:
-        rooms = (workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine)
-        for room in (*rooms, workspace.checkpoints, workspace.downloads):
+        rooms = [workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine]
+        rooms += [workspace.checkpoints, workspace.downloads, workspace.locks, workspace.queues]
+        for room in rooms:
             room.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"the data directory {root} cannot be used: {error.strerror}") from error

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
-TINY_WORLDS = ("test_baselines.py", "test_jobs.py", "test_study.py")
+TINY_WORLDS = ("test_baselines.py", "test_exact_resume.py", "test_jobs.py", "test_study.py")
 
 settings.register_profile("studio", max_examples=30, deadline=None, derandomize=True)
 settings.load_profile("studio")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,6 +154,7 @@ class MemoryRun:
         self.done = (0, 0)
         self.ledger: dict[int, bool] = {}
         self.saved: list[Path] = []
+        self.kept: dict[str, dict[str, Any]] = {}
         self.stop_requested = False
         self.pause_requested = False
 
@@ -182,6 +184,12 @@ class MemoryRun:
     ) -> None:
         self.ledger[start_id] = success
 
+    def write_document(self, name: str, values: Mapping[str, Any]) -> None:
+        self.kept[name] = dict(values)
+
+    def documents(self, prefix: str = "") -> dict[str, dict[str, Any]]:
+        return {name: self.kept[name] for name in sorted(self.kept) if name.startswith(prefix)}
+
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Path]:
         if self.directory is None:
@@ -193,6 +201,9 @@ class MemoryRun:
 
     def latest_checkpoint(self) -> Path | None:
         return self.saved[-1] if self.saved else None
+
+    def give_way(self) -> None:
+        """Nobody else wants the device."""
 
 
 class DictTrajectories:

@@ -28,9 +28,10 @@ def follow_address(studio: "Studio", boxes: Mapping[str, gr.components.Component
         boxes: the dropdown of each role.
     """
 
-    def on_open(request: gr.Request) -> list[dict[str, Any]]:
+    def on_open(request: gr.Request) -> Any:
         asked = dict(request.query_params)
-        return [_chosen(checkpoint_choices(studio, role), asked.get(role)) for role in boxes]
+        found = [_chosen(checkpoint_choices(studio, role), asked.get(role)) for role in boxes]
+        return found if len(found) > 1 else found[0]  # to a single output a list is its value
 
     if boxes:
         on_visit(on_open, None, list(boxes.values()))

@@ -91,6 +91,20 @@ window.WMPO = {};
     return answer;
   };
 
+  /** Ask until the server answers, as long as `element` is on the page; a refusal gives null. */
+  WMPO.insist = async (element, server, name, question) => {
+    for (let pause = 500; element.isConnected; pause = Math.min(4000, 2 * pause)) {
+      try {
+        const answer = await server[name](question);
+        if (answer) return answer.refused ? null : answer;
+      } catch (error) {
+        // The studio is away: asked again.
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    return null;
+  };
+
   const QUIET = 60_000; // a page that nobody touched for so long asks more rarely
   const RARELY = 6;
   let touched = performance.now();
@@ -103,6 +117,8 @@ window.WMPO = {};
     png: "sheet (png)",
     zip: "exact copy (zip)",
     lerobot: "LeRobot v3.0 (zip)",
+    wmpo: "WMPO WebDataset (tar)",
+    robomimic: "robomimic (hdf5)",
   };
   WMPO.exportMenu = WMPO.html`<select class="export" aria-label="Export"><option value="">Export…</option>
     ${Object.entries(FORMATS).map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}</select>`;

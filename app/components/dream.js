@@ -139,7 +139,18 @@
 
     /** One of run, pause, frame, chunk, reset, undo; the answer brings the frames. */
     async act(action, extra = null) {
-      if (this.busy === "acting" || !(await this.ready())) return;
+      if (this.busy === "acting") {
+        this.next = { dream: this.id, action, extra }; // a fast key waits for the one before it
+        return;
+      }
+      await this.perform(action, extra);
+      const { next } = this;
+      this.next = null;
+      if (next?.dream === this.id) await this.act(next.action, next.extra);
+    }
+
+    async perform(action, extra) {
+      if (!(await this.ready())) return;
       if (["run", "frame", "chunk"].includes(action) && !(await this.rewind())) return;
       const [{ after, epoch }, turn] = [this, this.turn];
       const cursor = { after, ...(epoch === null ? {} : { epoch }) };

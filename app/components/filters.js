@@ -140,6 +140,7 @@
           ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
         <div class="row views">${Object.keys(this.views).map(view)}
           <button class="quiet" data-act="save">Save view</button>
+          <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
           ${NAMES.some((name) => name in this.values) ? WMPO.html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
       );
       for (const menu of this.element.querySelectorAll("select")) {

@@ -22,6 +22,9 @@
       element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
         link.href = WMPO.together.link(`./${page}`);
       });
+    // On a phone the names of the pages are wider than it: the one that is open is in view.
+    const nav = element.querySelector("nav");
+    nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.clientWidth / 2;
     const place = element.querySelector(".jobs");
     const toggle = element.querySelector("[data-do=theme]");
     const name = () => {

@@ -18,7 +18,11 @@ PAGES = (
     ("Imagine", "imagine"),
     ("Episodes", "episodes"),
     ("Label", "label"),
+    ("Reward", "reward"),
     ("Train", "train"),
+    ("Evaluate", "evaluate"),
+    ("Fidelity", "fidelity"),
+    ("Data", "data"),
 )
 
 _MARK = (

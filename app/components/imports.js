@@ -14,8 +14,8 @@
   WMPO.importer = (place, answerPlace, { take, onTaken }) => {
     WMPO.fill(
       place,
-      WMPO.html`<button title="An exact copy or a LeRobot dataset that a studio exported">Import…</button>
-        <input type="file" accept=".zip" hidden aria-label="Exported episodes (.zip)">`,
+      WMPO.html`<button title="Episodes that a studio exported: an exact copy, LeRobot, WMPO tar or robomimic HDF5">Import…</button>
+        <input type="file" accept=".zip,.tar,.hdf5" hidden aria-label="Exported episodes (.zip, .tar, .hdf5)">`,
     );
     const [button, input] = place.children;
     const say = (content) => WMPO.fill(answerPlace, content);

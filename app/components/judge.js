@@ -1,16 +1,16 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
 (() => {
-  const AHEAD = 10; // clips fetched before they are needed
+  const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
+  const SETTLE = 3_000; // statistics are asked for at most this often
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
+    <div class="queues"></div>
     <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
-      <div class="row"><select aria-label="Which clips" class="kind"></select>
-        <select aria-label="Order of the queue" class="order"></select>
-        <button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span class="mono mute pace">
-        </span></div></div>
+      <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
+        class="mono mute pace"></span></div></div>
     <div class="board"><div class="screen"></div>
-      <div class="aside"><div class="model"></div><h3>Next up</h3><div class="upcoming"></div><dl class="facts">
-        </dl></div></div>
+      <div class="aside"><div class="model"></div><div class="verdicts-of-others"></div><h3>Next up</h3>
+        <div class="upcoming"></div><div class="marks"></div><dl class="facts"></dl></div></div>
     <div class="verdicts">
       <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
         <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
@@ -18,11 +18,12 @@
         <button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
     <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
       <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
+        <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
         <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
         <button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
     <div class="strip"></div></div>
     <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
-      <dl class="facts counts"></dl></div></div>`;
+      <dl class="facts counts"></dl><div class="agreement"></div></div></div>`;
 
   class Judge {
     constructor(element, props, server, send) {
@@ -30,25 +31,14 @@
       Object.assign(this, {
         element,
         server,
-        send,
-        queue: [],
-        clips: new Map(),
-        seen: new Set(),
-        history: [],
+        strokes: [],
+        undone: [],
+        back: -1,
         full: false,
         flag: false,
         started: 0,
-        strokes: [],
       });
       this.find = (selector) => element.querySelector(selector);
-      for (const [name, words] of [
-        ["kind", props.kinds],
-        ["order", props.orders],
-      ]) {
-        const options = words.map((word) => WMPO.html`<option>${word}</option>`);
-        WMPO.fill(this.find(`select.${name}`), WMPO.html`${options}`);
-        this.find(`select.${name}`).addEventListener("change", () => this.restart());
-      }
       this.blindfold = WMPO.memory.get("blind", true);
       this.strips = new WMPO.Strips(this.find(".strip"), {
         onSeek: (frame) => this.player.jump(frame),
@@ -58,88 +48,88 @@
         onCursor: (frame) => this.strips.cursor(frame),
         onSwipe: (way) => this.swipe(way),
       });
+      this.queues = new WMPO.Queues(this.find(".queues"), {
+        props,
+        server,
+        onChange: () => this.restart(),
+      });
+      const save = async (modes) => (await WMPO.ask(server, "save_modes", { modes }))?.modes;
+      this.marks = new WMPO.Marks(this.find(".marks"), {
+        modes: props.modes,
+        cursor: () => this.player.cursor,
+        loop: () => this.player.loop,
+        save: props.public ? null : save,
+      });
       this.outbox = new WMPO.Outbox(
         "unsent",
-        (strokes) => this.send({ strokes }),
+        (strokes) => send({ strokes, actor: this.queues.actor, queue: this.queues.name }),
         (ack) => this.onAck(ack),
       );
+      this.supply = new WMPO.Supply(element, server, this.queues, () => this.outbox.waiting);
+      this.history = new WMPO.History(this.find(".history"), (item) => this.supply.fetch(item));
       element.addEventListener("click", (event) => this.onClick(event));
-      const actions = this.player.actions();
-      for (const name of [
-        "success",
-        "fail",
-        "unsure",
-        "broke",
-        "agree",
-        "disagree",
-        "undo",
-        "skip",
-        "blind",
-        "whole",
-      ])
-        actions[name] = () => this[name]();
-      WMPO.keys.use(["label", "player"], actions);
+      WMPO.keys.use(["label", "player"], { ...this.player.actions(), ...this.actions() });
       this.begin();
     }
 
-    async begin() {
-      await this.refill();
-      const asked = WMPO.address.get("episode");
-      const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
-      if (record) this.queue = [record, ...this.queue.filter((item) => item.id !== record.id)];
-      this.open();
-      this.outbox.flush();
-      const answer = await WMPO.ask(this.server, "rail", {}, true);
-      if (answer) this.take(answer);
+    /** What the keys of the page do. */
+    actions() {
+      const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "undo", "redo"];
+      const actions = Object.fromEntries(
+        [...named, "skip", "previous", "blind", "whole"].map((name) => [name, () => this[name]()]),
+      );
+      ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
+        (name, index) => (actions[name] = () => this.marks.choose(index)),
+      );
+      return {
+        ...actions,
+        mark: () => this.marks.frame(),
+        span: () => this.marks.span(),
+        note: () => this.marks.write(),
+      };
     }
 
-    async refill() {
-      const answer = await WMPO.ask(this.server, "queue", {
-        kind: this.find("select.kind").value,
-        order: this.find("select.order").value,
-      });
-      if (!answer) return;
-      const known = new Set([...this.queue.map((item) => item.id), ...this.seen]);
-      this.queue.push(...answer.items.filter((item) => !known.has(item.id)));
+    async begin() {
+      await this.queues.begin();
+      await this.supply.refill();
+      const asked = WMPO.address.get("episode");
+      const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
+      if (record) this.supply.bring(record);
+      this.open();
+      this.outbox.flush();
+      this.remember();
+      WMPO.every(this.element, RENEW, () => this.queues.name && this.supply.refill());
     }
 
     async restart() {
-      this.queue = [];
-      this.seen.clear();
-      await this.refill();
+      Object.assign(this, { strokes: [], undone: [], back: -1 });
+      this.history.clear();
+      this.supply.clear();
       this.open();
-    }
-
-    fetch(item) {
-      if (!this.clips.has(item.id)) {
-        const promise = WMPO.ask(this.server, "clip", { episode: item.id }, true).then((clip) => {
-          if (clip) clip.images = WMPO.images(clip.frames);
-          return clip;
-        });
-        this.clips.set(item.id, promise);
-        if (this.clips.size > 40) this.clips.delete(this.clips.keys().next().value);
-      }
-      return this.clips.get(item.id);
+      await this.supply.refill();
+      this.open();
+      this.remember();
     }
 
     get item() {
-      return this.queue[0];
+      return this.supply.item;
     }
 
     async open() {
       const { item } = this;
       this.flag = Boolean(item?.label?.dream_broke);
       this.clip = null;
+      this.marks.set(item?.label ?? {});
       this.show();
-      this.queue.slice(0, AHEAD + 1).forEach((next) => this.fetch(next));
+      this.supply.prefetch();
       if (!item) {
         this.player.clear();
         return;
       }
-      const clip = await this.fetch(item);
+      const clip = await this.supply.fetch(item);
       if (item !== this.item) return;
       if (!clip) {
-        this.queue.shift();
+        this.supply.done(item);
         WMPO.toast(`${item.id} cannot be shown; it is passed over.`);
         this.open();
         return;
@@ -189,7 +179,7 @@
         this.say(null);
         return;
       }
-      this.queue.push(this.queue.shift());
+      this.supply.skip();
       this.open();
     }
     whole() {
@@ -206,38 +196,55 @@
     say(outcome) {
       const { item, clip } = this;
       if (!item || !clip) return;
+      if (this.supply.lapsed(item)) {
+        this.recover();
+        return;
+      }
       const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
-      const stroke = {
-        event_id: WMPO.uuid(),
+      this.undone = [];
+      this.put(item, {
         episode_id: item.id,
         outcome,
         dream_broke: this.flag ? true : item.label ? false : null,
-        mode: this.blindfold ? "blind" : "review",
+        ...this.marks.values(outcome),
+        mode: this.queues.deciding ? "adjudicate" : this.blindfold ? "blind" : "review",
         model_probability: best,
         threshold: clip.threshold ?? null,
+        checkpoint: clip.lineage?.reward_model ?? null,
         latency_ms: Math.round(performance.now() - this.started),
         supersedes: item.label?.event_id ?? null,
-      };
-      this.strokes.push({ at: Date.now(), stroke, item });
-      this.seen.add(item.id);
-      this.history.unshift({
-        ...stroke,
-        imagined: clip.imagined,
-        model_success: clip.success,
-        probability: best,
-        image: clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)],
-        pending: true,
+        actor: this.queues.actor,
       });
       WMPO.address.set("episode", null);
-      this.queue.shift();
       this.open();
-      this.rail();
-      this.outbox.add(stroke);
-      if (this.queue.length <= AHEAD)
-        this.refill().then(() => {
+      if (this.supply.low)
+        this.supply.refill().then(() => {
           if (!this.clip) this.open();
           else this.show();
         });
+    }
+
+    /** A judgement on its way: in the outbox, among the strokes that can be undone, in the rail. */
+    put(item, said) {
+      const stroke = { event_id: WMPO.uuid(), ...said };
+      const clip = this.clip?.id === item.id ? this.clip : null;
+      this.back = -1;
+      this.strokes.push({ at: Date.now(), stroke, item });
+      this.supply.done(item);
+      this.history.add(stroke, clip);
+      this.outbox.add(stroke);
+      this.rail();
+    }
+
+    /** The lease ran out while nobody touched the page: it is renewed, or the clip is another's. */
+    async recover() {
+      const { item } = this;
+      if (!(await this.supply.refill())) {
+        WMPO.toast("The studio does not answer; this clip was held too long to be judged unasked.");
+        return;
+      }
+      if (this.item !== item) WMPO.toast("Somebody else took this clip meanwhile; here is the next.", "note");
+      this.open();
     }
 
     undo() {
@@ -246,34 +253,53 @@
         WMPO.toast("There is nothing to undo.", "note");
         return;
       }
-      this.outbox.add({ event_id: WMPO.uuid(), undo: last.stroke.event_id });
-      this.history = this.history.filter((entry) => entry.event_id !== last.stroke.event_id);
-      this.seen.delete(last.item.id);
-      this.queue = [
-        { ...last.item, label: last.item.label ?? null },
-        ...this.queue.filter((item) => item.id !== last.item.id),
-      ];
-      this.open();
+      const { actor, event_id: id } = last.stroke;
+      this.outbox.add({ event_id: WMPO.uuid(), undo: id, actor: actor ?? this.queues.actor });
+      this.undone.push(last);
+      this.history.drop(id);
+      this.bring({ ...last.item, until: null });
       this.rail();
     }
 
-    fromHistory() {
-      const [entry] = this.history;
-      return entry ? { stroke: entry, item: { id: entry.episode_id, label: null } } : null;
+    /** The judgement taken back last is given again: a new event that says the same. */
+    redo() {
+      const last = this.undone.pop();
+      if (!last) {
+        WMPO.toast("There is nothing to redo.", "note");
+        return;
+      }
+      const { event_id: _, ...said } = last.stroke;
+      this.put(last.item, said);
+      this.open();
     }
 
+    fromHistory() {
+      const [entry] = this.history.entries;
+      if (!entry) return null;
+      const names = ["event_id", "episode_id", "outcome", "dream_broke", "end_step", "failure_mode", "note", "mode"];
+      const stroke = Object.fromEntries(names.map((name) => [name, entry[name] ?? null]));
+      return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
+    }
+
+    /** Back at a judged clip; a judgement now corrects the one that stands. */
     again(entry) {
-      const label = { event_id: entry.event_id, outcome: entry.outcome, dream_broke: entry.dream_broke };
-      this.queue = [
-        { id: entry.episode_id, label },
-        ...this.queue.filter((item) => item.id !== entry.episode_id),
-      ];
+      if (entry) this.bring({ id: entry.episode_id, label: entry });
+    }
+
+    bring(item) {
+      this.supply.bring(item);
       this.open();
+    }
+
+    previous() {
+      if (this.back + 1 >= this.history.entries.length) return;
+      this.back += 1;
+      this.again(this.history.entries[this.back]);
     }
 
     onClick(event) {
       const entry = event.target.closest("[data-event]");
-      if (entry) this.again(this.history.find((item) => item.event_id === entry.dataset.event));
+      if (entry) this.again(this.history.entries.find((item) => item.event_id === entry.dataset.event));
       const action = event.target.closest("button[data-do]")?.dataset.do;
       if (action && this[action] && !event.target.closest(".scrub")) this[action]();
     }
@@ -284,36 +310,39 @@
         return;
       }
       this.find(".saved").textContent = `saved #${WMPO.integer(ack.seq)} at ${WMPO.clock(ack.at)}`;
+      this.count();
     }
 
     take(answer) {
-      if (answer.history) {
-        const waiting = new Set(this.outbox.waiting.map((stroke) => stroke.event_id));
-        const pictures = new Map(this.history.map((entry) => [entry.event_id, entry.image]));
-        const pending = this.history.filter((entry) => entry.pending && waiting.has(entry.event_id));
-        const stored = answer.history.filter(
-          (entry) => !pending.some((item) => item.event_id === entry.event_id),
-        );
-        this.history = [
-          ...pending,
-          ...stored.map((entry) => ({ ...entry, image: pictures.get(entry.event_id) })),
-        ].slice(0, 20);
-      }
+      if (answer.history) this.history.take(answer.history, this.outbox.waiting);
       if (answer.counts) this.counts = answer.counts;
       this.rail();
-      this.picture();
     }
 
-    /** Pictures for the first judgements of an earlier visit. */
-    picture() {
-      const bare = this.history.slice(0, 8).find((entry) => !entry.image && !entry.lost);
-      if (!bare) return;
-      this.fetch({ id: bare.episode_id }).then((clip) => {
-        bare.image = clip?.frames[Math.max(0, (clip.end_step ?? 1) - 1)];
-        bare.lost = !clip;
+    /** The rail anew; after a judgement it comes with the answer. */
+    async remember() {
+      const question = { actor: this.queues.actor, queue: this.queues.name };
+      const answer = await WMPO.ask(this.server, "rail", question, true);
+      if (answer) this.take(answer);
+      this.count();
+    }
+
+    /** Progress and agreement anew, once in a while. */
+    async count() {
+      this.stale = Boolean(this.counting);
+      if (this.counting) return;
+      this.counting = true;
+      const { name } = this.queues;
+      const answer = await WMPO.ask(this.server, "statistics", { queue: name }, true);
+      if (answer && this.queues.name === name) {
+        this.statistics = answer;
+        this.queues.count(answer);
         this.rail();
-        this.picture();
-      });
+      }
+      setTimeout(() => {
+        this.counting = false;
+        if (this.stale) this.count();
+      }, SETTLE);
     }
 
     acknowledge(answer) {
@@ -332,13 +361,14 @@
         button.disabled = !item;
       this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
       this.find(".screen").classList.toggle("nothing", !item);
-      WMPO.showUpcoming(this.find(".upcoming"), this.item ? this.queue.slice(1, 7) : null, (next) =>
-        this.fetch(next),
+      WMPO.showUpcoming(this.find(".upcoming"), this.item ? this.supply.items.slice(1, 7) : null, (next) =>
+        this.supply.fetch(next),
       );
       WMPO.showModel(this.find(".model"), clip, this.blindfold);
       WMPO.showFacts(this.find(".aside .facts"), this.facts());
       const strip = this.find(".strip");
       strip.hidden = this.blindfold || !clip;
+      WMPO.showVerdicts(this.find(".verdicts-of-others"), item?.verdicts ?? []);
       if (clip) this.strips.show(WMPO.stripsOf(clip, { window: this.decisive() }));
     }
 
@@ -349,17 +379,17 @@
       const window = this.decisive();
       return [
         ["episode", item.id],
-        ["kind", clip.imagined ? "imagined" : "real"],
+        ...(this.blindfold ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
         ["start", clip.start_id < 0 ? "uploaded image" : WMPO.integer(clip.start_id)],
         ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
       ];
     }
 
     rail() {
-      WMPO.showHistory(this.find(".history"), this.history);
       WMPO.showCounts(this.find(".counts"), this.counts ?? {});
+      WMPO.showAgreement(this.find(".agreement"), this.statistics, this.queues.actor);
       const recent = this.strokes.filter((stroke) => Date.now() - stroke.at < 60000).length;
-      this.find(".pace").textContent = recent > 1 ? `${recent} in the last minute` : "";
+      this.find(".pace").textContent = WMPO.pace(recent, this.queues.record, this.statistics?.human_model);
     }
   }
 

@@ -6,6 +6,8 @@ import gradio as gr
 
 from app.components.calls import Answer, Question, server_function
 from app.components.panel import live_panel
+from app.gallery import FILTERS
+from app.queues import QUEUE_ORDERS
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -14,11 +16,12 @@ KINDS = {"all clips": None, "imagined": True, "real": False}
 
 
 def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
-    """Judges one clip after another; sends `judge` events {strokes: […]}.
+    """Judges one clip after another; sends `judge` events {strokes: […], actor, queue}.
 
     Its value is the last acknowledgement: {acks: […], history: […], counts: {…}}. `orders` are
-    the orders of the queue that can be chosen, the first one first.
+    the orders of everything that can be chosen, the first one first.
     """
+    queues = studio.queues
 
     def queue(question: Question) -> Answer:
         kind = str(question.get("kind", "all clips"))
@@ -31,15 +34,37 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         "mountJudge",
         orders=list(orders),
         kinds=list(KINDS),
+        queueOrders=list(QUEUE_ORDERS),
+        filters=list(FILTERS),
+        modes=queues.failure_modes(),
+        public=studio.public,
         server_functions=[
             server_function("queue", queue),
+            server_function("next", lambda q: {"items": queues.next(q)}),
+            server_function("release", lambda q: {"released": queues.release(q)}),
+            server_function(
+                "queues", lambda _: {"all": queues.all(), "views": studio.gallery.views()}
+            ),
+            server_function(
+                "make_queue", lambda q: {"name": queues.make(q), "queues": queues.all()}
+            ),
+            server_function("remove_queue", lambda q: {"queues": queues.remove(q)}),
+            server_function("statistics", lambda q: queues.statistics({"queue": q.get("queue")})),
+            server_function("save_modes", lambda q: {"modes": queues.save_failure_modes(q)}),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
-            server_function("rail", lambda _: rail(studio)),
+            server_function("rail", lambda q: rail(studio, q)),
         ],
     )
 
 
-def rail(studio: "Studio") -> Answer:
-    """What stands beside the clip: the last judgements and the counts."""
-    return {"history": studio.label_history(limit=20), "counts": studio.label_counts()}
+def rail(studio: "Studio", question: Question) -> Answer:
+    """{actor, queue?} -> what stands beside the clip: this person's last judgements, the counts.
+
+    Calibration clips of the queue show their known answer once they are judged.
+    """
+    history = studio.label_history(limit=20, actor=str(question["actor"]))
+    name = question.get("queue")
+    gold = {} if name is None else studio.queues.gold_answers(name)
+    shown = [entry | {"gold": gold.get(entry["episode_id"])} for entry in history]
+    return {"history": shown, "counts": studio.label_counts()}

@@ -11,6 +11,7 @@
     "Shift+ArrowLeft": "shift ←",
     "Shift+ArrowRight": "shift →",
     "Shift+Space": "shift space",
+    Z: "shift z",
     Backspace: "⌫",
     Enter: "↵",
     Escape: "esc",

@@ -1,11 +1,12 @@
 // Strokes (labels and undos) on their way to the server: kept in localStorage until acknowledged,
 // sent in order, one batch at a time, and sent again when no answer comes. Ids make that harmless.
 (() => {
-  const PATIENCE = 4000;
+  const PATIENCE = 4000; // milliseconds without an answer before strokes are sent again
+  const MOST = 16_000; // a studio that stays away is asked this often
 
   class Outbox {
     constructor(name, send, onAck) {
-      Object.assign(this, { name, send, onAck, flying: null, timer: null });
+      Object.assign(this, { name, send, onAck, flying: null, timer: null, patience: PATIENCE });
     }
 
     get waiting() {
@@ -22,13 +23,15 @@
       this.flying = this.waiting.map((stroke) => stroke.event_id);
       this.timer = setTimeout(() => {
         this.flying = null;
+        this.patience = Math.min(MOST, 2 * this.patience);
         this.flush();
-      }, PATIENCE);
+      }, this.patience);
       this.send(this.waiting);
     }
 
     /** `acks`: one {saved, seq, at} or {event_id, refused} for each stroke the server has dealt with. */
     acknowledge(acks) {
+      this.patience = PATIENCE;
       const dealt = new Set(acks.map((ack) => ack.saved ?? ack.event_id));
       WMPO.memory.set(
         this.name,

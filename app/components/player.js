@@ -41,8 +41,9 @@
       this.clear();
       this.setSpeed(1);
       this.range.addEventListener("input", () => {
+        const frame = Number(this.range.value); // pausing draws the slider anew
         this.pause();
-        this.seek(Number(this.range.value));
+        this.seek(frame);
       });
       this.select.addEventListener("change", () => this.setSpeed(Number(this.select.value)));
       const buttons = { ...this.actions(), play: () => this.toggle(), unloop: () => this.setLoop(null) };

@@ -61,12 +61,14 @@ def start_picker(studio: "Studio") -> gr.HTML:
 def judge_strokes(studio: "Studio", question: Question, *, actor: str = "local") -> Answer:
     """Store a batch of strokes in order: a label, or {event_id, undo: event id of the label}.
 
-    A stroke that cannot be stored is answered {event_id, refused} and does not stop the others.
+    A stroke may name its own `actor`. One that cannot be stored is answered {event_id, refused}
+    and does not stop the others.
     """
     return {"acks": [_stroke(studio, dict(stroke), actor) for stroke in question["strokes"]]}
 
 
 def _stroke(studio: "Studio", stroke: dict[str, Any], actor: str) -> dict[str, Any]:
+    actor = str(stroke.pop("actor", actor))
     try:
         if "undo" in stroke:
             return studio.undo_label(

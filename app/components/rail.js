@@ -2,14 +2,80 @@
 (() => {
   const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 
-  WMPO.showHistory = (place, history) => {
-    const rows = history.slice(0, 20).map((entry) => {
+  const KEPT = 20; // judgements shown
+
+  /** The last judgements of a person: those on their way, then those that are stored. */
+  class History {
+    constructor(place, fetch) {
+      Object.assign(this, { place, fetch });
+      this.clear();
+    }
+
+    clear() {
+      this.entries = [];
+      this.show();
+    }
+
+    /** A judgement on its way; `clip` is null where it is not on screen. */
+    add(stroke, clip) {
+      this.entries.unshift({
+        ...stroke,
+        imagined: clip?.imagined,
+        model_success: clip?.success,
+        probability: stroke.model_probability,
+        image: lastFrame(clip),
+        pending: true,
+      });
+      this.show();
+    }
+
+    drop(id) {
+      this.entries = this.entries.filter((entry) => entry.event_id !== id);
+      this.show();
+    }
+
+    /** What the server has; `waiting` are strokes that it does not know of yet. */
+    take(stored, waiting) {
+      const pictures = new Map(this.entries.map((entry) => [entry.event_id, entry.image]));
+      const ids = new Set(waiting.map((stroke) => stroke.event_id));
+      const gone = new Set(waiting.map((stroke) => stroke.undo));
+      const pending = this.entries.filter((entry) => entry.pending && ids.has(entry.event_id));
+      const known = stored.filter((entry) => !ids.has(entry.event_id) && !gone.has(entry.event_id));
+      const shown = known.map((entry) => ({ ...entry, image: pictures.get(entry.event_id) }));
+      this.entries = [...pending, ...shown].slice(0, KEPT);
+      this.show();
+      this.picture();
+    }
+
+    /** Pictures for the first judgements of an earlier visit. */
+    picture() {
+      const bare = this.entries.slice(0, 8).find((entry) => !entry.image && !entry.lost);
+      if (!bare) return;
+      this.fetch({ id: bare.episode_id }).then((clip) => {
+        bare.image = lastFrame(clip);
+        bare.lost = !clip;
+        this.show();
+        this.picture();
+      });
+    }
+
+    show() {
+      showHistory(this.place, this.entries.slice(0, KEPT));
+    }
+  }
+  WMPO.History = History;
+
+  const lastFrame = (clip) => clip?.frames[Math.max(0, (clip.end_step ?? 1) - 1)];
+
+  const showHistory = (place, history) => {
+    const rows = history.map((entry) => {
       const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
       const said = entry.dream_broke ? WMPO.html`<span class="tag warn">dream broke</span>` : "";
       const model =
         entry.probability === null || entry.probability === undefined
           ? ""
           : ` · model ${entry.model_success ? "✓" : "✕"} ${WMPO.fixed(entry.probability)}`;
+      const known = entry.gold ? ` · known answer, ${entry.gold === entry.outcome ? "agreed" : `was ${entry.gold}`}` : "";
       const when = entry.pending ? "saving…" : WMPO.ago(entry.at);
       return WMPO.html`<li>
         <button class="quiet entry" data-event="${entry.event_id}" aria-label="Judge ${entry.episode_id} again">
@@ -20,7 +86,7 @@
           </span>`
         }
         <span class="grow"><span class="mono name">${entry.episode_id}</span>
-          <span class="mute">${when}${model}</span>
+          <span class="mute">${when}${model}${known}</span>
           </span>${said}${entry.outcome ? WMPO.html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
           </li>`;
     });
@@ -72,11 +138,56 @@
       <span class="mono">p ${WMPO.fixed(best)}${threshold}</span>
       <span class="row"><button data-do="agree">Right <kbd>↵</kbd></button>
         <button data-do="disagree">Wrong <kbd>x</kbd></button></span>`;
+    const title = blind ? "The model" : clip?.imagined === false ? "Simulator says" : "Reward model says";
     const hidden = WMPO.html`<span class="mute">hidden while you judge blind</span>`;
     WMPO.fill(
       place,
-      WMPO.html`<h3>${clip?.imagined === false ? "Simulator says" : "Reward model says"}</h3>
+      WMPO.html`<h3>${title}</h3>
         <div class="row">${clip ? (blind ? hidden : said()) : ""}</div>`,
     );
+  };
+
+  /** What others said of a clip on which they disagree. */
+  WMPO.showVerdicts = (place, verdicts) => {
+    const rows = verdicts.map((one) => {
+      const [tone, mark] = MARKS[one.outcome] ?? ["warn", "–"];
+      const why = [one.dream_broke ? "dream broke" : "", one.failure_mode, one.note].filter(Boolean).join(" · ");
+      return WMPO.html`<li><b>${one.actor}</b> <span class="tag ${tone}">${mark} ${one.outcome ?? ""}</span>
+        <span class="mute">${why}</span></li>`;
+    });
+    WMPO.fill(place, rows.length ? WMPO.html`<h3>They disagree</h3><ul>${rows}</ul>` : WMPO.html``);
+  };
+
+  const bounds = ({ low, high }) => `[${WMPO.fixed(low)}, ${WMPO.fixed(high)}]`;
+  const kappa = (agreement) =>
+    agreement?.kappa === null || agreement?.kappa === undefined
+      ? "–"
+      : `${WMPO.fixed(agreement.kappa)} ${bounds(agreement)}`;
+
+  /** Progress, pace and agreement in one line. */
+  WMPO.pace = (recent, queue, agreement) =>
+    [
+      queue ? `${queue.done} / ${queue.total}` : "",
+      recent > 1 ? `${recent} in the last minute` : "",
+      agreement?.kappa === null || agreement?.kappa === undefined ? "" : `κ ${kappa(agreement)}`,
+    ]
+      .filter(Boolean)
+      .join(" · ");
+
+  /** Agreement of people with each other and with the model, calibration, estimates of a sample. */
+  WMPO.showAgreement = (place, statistics, actor) => {
+    if (!statistics) return;
+    const { human_human: humans, human_model: model, people, estimates } = statistics;
+    const known = people.find((one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
+    const share = (one) => `${WMPO.fixed(one.value)} ${bounds(one)}`;
+    const rows = [
+      ["κ people", `${kappa(humans)} · n ${humans.total}`],
+      ["κ people–model", `${kappa(model)} · n ${model.total}`],
+    ];
+    if (known?.total) rows.push(["known answers right", `${share(known)} · n ${known.total}`]);
+    for (const name of estimates ? ["success_rate", "precision", "recall"] : [])
+      if (estimates[name].total) rows.push([`${name.replace("_", " ")}, all`, share(estimates[name])]);
+    WMPO.fill(place, WMPO.html`<h3>Agreement</h3><dl class="facts"></dl>`);
+    WMPO.showFacts(place.querySelector("dl"), rows);
   };
 })();

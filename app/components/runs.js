@@ -1,98 +1,156 @@
 // Train: attach to a run by its id (in the address), follow it by a cursor, look at what it imagined.
 (() => {
   const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
+  const MOST_RUNS = 10;
 
-  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div><div class="charts"></div>
-    <div class="card wall"><div class="between"><h3 class="title">Imagined in this iteration</h3>
-      <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button>
-        <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
-        </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
-        </div></div>
-      <div class="groups"></div></div></div>`;
-  const panel = WMPO.html`<div class="wm runs side"><div class="card now"></div><div class="card"><h3>Runs</h3>
-    <ul class="list"></ul></div><div class="card"><h3>Events</h3><ul class="events mono"></ul></div></div>`;
+  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
+    <div class="plots"></div><div class="versus"></div>
+    <div class="card wall"></div></div>`;
+  const panel = WMPO.html`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
+    <div class="card"><h3>Runs</h3><ul class="list"></ul></div>
+    <div class="card"><h3>Events</h3><ul class="events mono"></ul>
+      <details class="thresholds"><summary>Alarm thresholds</summary></details></div></div>`;
+
+  const { renew } = WMPO;
 
   class Runs {
-    constructor(element, charts) {
+    constructor(element, props, send) {
       WMPO.fill(element, layout);
       this.element = element;
       this.find = (selector) => element.querySelector(selector);
-      this.charts = new WMPO.Charts(this.find(".charts"), charts);
-      this.slider = this.find("input[type=range]");
-      this.slider.addEventListener("input", () => {
-        this.following = false;
-        this.choose(this.iterations[Number(this.slider.value)]);
+      this.charts = new WMPO.Charts(this.find(".plots"), props.figures, props.other, {
+        onPick: (step) => this.wall.pick(step),
+        onAxis: () => this.again(),
       });
-      element.addEventListener("click", (event) => {
-        const action = event.target.closest("button[data-do]")?.dataset.do;
-        if (action) this[action]();
+      this.wall = new WMPO.Wall(this.find(".wall"), {
+        ask: (name, question, quiet) => WMPO.ask(this.server, name, question, quiet),
+        server: () => this.server,
+        send,
+        onIteration: (iteration) => this.charts.mark(iteration),
+        onLabel: () => this.wake(),
       });
-      element.addEventListener("click", (event) => this.closer(event));
-      WMPO.keys.use(["train"], { earlier: () => this.earlier(), later: () => this.later() });
+      this.thresholds = props.thresholds;
       this.forget(null);
     }
 
-    connect(element, server) {
+    connect(element, props, server) {
       WMPO.fill(element, panel);
       Object.assign(this, { panel: element, server });
       element.addEventListener("click", (event) => this.onClick(event));
       document.addEventListener("wmpo-runs", () => this.wake());
+      this.wall.outbox.flush();
+      this.kept = new WMPO.Checkpoints(element.querySelector(".kept-by"), {
+        ask: (name, question) => WMPO.ask(this.server, name, question),
+        open: !props.public,
+      });
+      this.kept.runs = () => [this.run, ...this.others.keys()];
+      this.knobs(element.querySelector(".thresholds"));
       const attached = WMPO.address.get("run");
+      const beside = (WMPO.address.get("with") ?? "").split(",").filter(Boolean);
       if (attached) this.forget(attached);
+      this.others = new Map(beside.slice(0, MOST_RUNS - 1).map((run) => [run, 0]));
       this.wake = WMPO.every(
         element,
-        () => (BUSY.includes(this.status?.state) ? 1000 : 3000),
+        () => (BUSY.includes(this.status?.state) ? 2500 : 6000),
         () => this.pull(),
       );
     }
 
-    forget(run) {
-      Object.assign(this, {
-        run,
-        after: 0,
-        status: null,
-        iterations: [],
-        iteration: null,
-        following: true,
-        epoch: (this.epoch ?? 0) + 1,
+    /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
+    knobs(place) {
+      const mine = WMPO.memory.get("thresholds", {});
+      place.insertAdjacentHTML(
+        "beforeend",
+        WMPO.html`${this.thresholds.map(
+          ({ name, value, help }) => WMPO.html`<label class="between mute">${help}
+          <input type="number" step="any" name="${name}" value="${mine[name] ?? value}"></label>`,
+        )}`.html,
+      );
+      place.addEventListener("change", ({ target }) => {
+        const chosen = { ...WMPO.memory.get("thresholds", {}), [target.name]: Number(target.value) };
+        WMPO.memory.set("thresholds", chosen);
+        this.again();
       });
-      this.charts.reset(run ?? "none");
-      this.groups([]);
-      for (const place of [".alarms", ".twins"]) WMPO.fill(this.find(place), WMPO.html``);
-      this.compared = false;
+    }
+
+    forget(run) {
+      Object.assign(this, { run, status: null, others: new Map(), compared: false });
+      this.wall.forget(run);
+      this.again();
+      for (const place of [".alarms", ".twins", ".versus"]) renew(this.find(place), WMPO.html``);
+    }
+
+    /** Ask for all points anew: another axis, another threshold, another run. */
+    again() {
+      Object.assign(this, { after: 0, audits: "", epoch: (this.epoch ?? 0) + 1 });
+      for (const run of this.others.keys()) this.others.set(run, 0);
+      this.charts.reset(this.run ?? "none", this.status?.job);
+      this.wake?.();
     }
 
     attach(run) {
       WMPO.address.set("run", run);
+      WMPO.address.set("with", null);
       this.forget(run);
-      this.wake();
     }
 
     async pull() {
       const { run, after, epoch } = this;
-      const answer = await WMPO.ask(this.server, "follow", { run, after }, after > 0);
+      const others = Object.fromEntries(this.others);
+      const { axis } = this.charts;
+      const thresholds = WMPO.memory.get("thresholds", {});
+      const question = { run, after, axis, others, thresholds };
+      const answer = await WMPO.ask(this.server, "follow", question, after > 0);
       if (!answer || epoch !== this.epoch) return;
-      this.list(answer.runs);
       if (!run && answer.runs.length) {
+        this.list(answer.runs);
         this.attach(answer.runs[0].id);
         return;
       }
       if (run && !answer.status) {
-        WMPO.address.set("run", null);
-        this.forget(null);
+        this.attach(null);
         return;
       }
       if (!answer.status) {
+        this.list(answer.runs);
         this.now();
         return;
       }
-      this.status = answer.status;
-      this.after = answer.next;
-      if (Object.keys(answer.series).length) this.charts.add(answer.series);
-      this.events(answer.events);
-      this.now();
-      this.arrive(answer.iterations);
+      this.take(answer);
+      this.list(answer.runs);
       this.compare(epoch);
+    }
+
+    take(answer) {
+      if (this.status?.job !== answer.status.job && !this.after)
+        this.charts.reset(this.run, answer.status.job);
+      Object.assign(this, { status: answer.status, after: answer.next });
+      if (Object.keys(answer.series).length) this.charts.add(this.run, answer.series);
+      for (const [run, found] of Object.entries(answer.others)) {
+        this.others.set(run, found.next);
+        if (Object.keys(found.series).length) this.charts.add(run, found.series);
+      }
+      this.audited(answer.audits);
+      this.events(answer.events);
+      if (answer.alarms) this.alarms(answer.alarms);
+      this.now();
+      const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
+      this.panel.querySelector(".kept-by").hidden = false;
+      this.kept.show(this.run, `${saved} ${answer.status.state}`);
+      this.wall.arrive(answer.iterations, saved);
+    }
+
+    /** What people saw in the groups of an iteration, as points of the chart of success. */
+    audited(audits) {
+      const text = JSON.stringify(audits);
+      if (text === this.audits || this.charts.axis !== "iteration") return;
+      this.audits = text;
+      const points = audits.map(({ iteration, judged, succeeded }) => [
+        iteration,
+        succeeded / judged,
+        iteration,
+      ]);
+      if (points.length) this.charts.add(this.run, { "audit/success_rate": points });
     }
 
     /** A finished fidelity run is a comparison with reality: shown once. */
@@ -104,84 +162,11 @@
       if (found && epoch === this.epoch) WMPO.showMatrix(this.find(".twins"), found);
     }
 
-    arrive(iterations) {
-      this.iterations = iterations;
-      this.slider.max = String(Math.max(0, iterations.length - 1));
-      this.slider.disabled = iterations.length < 2;
-      if (iterations.length && (this.following || this.iteration === null)) this.choose(iterations.at(-1));
-      else {
-        this.mark();
-        this.recheck();
-      }
-    }
-
-    /** Episodes of the newest iteration come in one by one: look again until none is added. */
-    async recheck() {
-      if (this.settled || this.iteration === null || this.iteration !== this.iterations.at(-1)) return;
-      await this.look(this.iteration);
-    }
-
-    mark() {
-      this.slider.value = String(Math.max(0, this.iterations.indexOf(this.iteration)));
-      this.find("output").textContent =
-        this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
-    }
-
-    async choose(iteration) {
-      if (iteration === undefined || iteration === this.iteration) return;
-      this.iteration = iteration;
-      this.settled = false;
-      this.members = -1;
-      this.mark();
-      await this.look(iteration);
-    }
-
-    async look(iteration) {
-      const answer = await WMPO.ask(this.server, "strip", { run: this.run, iteration });
-      if (!answer || iteration !== this.iteration) return;
-      const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
-      this.settled = members === this.members && members > 0;
-      this.members = members;
-      if (!this.settled) this.groups(answer.groups);
-    }
-
-    earlier() {
-      this.move(-1);
-    }
-    later() {
-      this.move(1);
-    }
-    move(by) {
-      const index = this.iterations.indexOf(this.iteration) + by;
-      if (index < 0 || index >= this.iterations.length) return;
-      this.following = index === this.iterations.length - 1;
-      this.choose(this.iterations[index]);
-    }
-
-    /** A click on a member opens it here; with Ctrl the link leads to its page, as links do. */
-    closer(event) {
-      const episode = event.target.closest("[data-episode]")?.dataset.episode;
-      if (!episode || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      this.drawer ??= new WMPO.Drawer({
-        server: this.server,
-        clip: (id) => WMPO.ask(this.server, "clip", { episode: id }),
-        siblings: async (clip) =>
-          (await WMPO.ask(this.server, "siblings", { episode: clip.id }, true))?.members,
-        onClose: () => (this.drawer = null),
-      });
-      this.drawer.open(episode);
-    }
-
-    groups(groups) {
-      WMPO.showGroups(this.find(".groups"), groups);
-    }
-
     now() {
       const place = this.panel.querySelector(".now");
       const run = this.status;
       if (!run) {
-        WMPO.fill(
+        renew(
           place,
           WMPO.html`<h3>No run yet</h3>
             <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
@@ -191,7 +176,7 @@
       const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
       const paused = run.state === "paused";
       const alive = BUSY.includes(run.state) || paused;
-      WMPO.fill(
+      renew(
         place,
         WMPO.html`<div class="between"><b class="mono name">${run.id}</b>
           <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
@@ -212,33 +197,80 @@
     }
 
     list(runs) {
-      const rows = runs.map(
-        (run) =>
-          WMPO.html`<li>
-            <button class="quiet" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
+      const rows = runs.map((run) => {
+        const beside = run.id !== this.run && this.run;
+        return WMPO.html`<li class="row">
+            <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
             <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
             <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
-            </button></li>`,
-      );
-      WMPO.fill(
+            </button>${
+              beside
+                ? WMPO.html`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
+                    title="Compare" aria-pressed="${String(this.others.has(run.id))}">⊕</button>`
+                : ""
+            }</li>`;
+      });
+      renew(
         this.panel.querySelector(".list"),
         rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">None yet.</li>`,
+      );
+      if (this.others.size && !this.find(".versus").childElementCount) this.differences();
+    }
+
+    /** Take a run into the comparison, or out of it. */
+    beside(run) {
+      if (this.others.has(run)) {
+        this.others.delete(run);
+        this.charts.drop(run);
+      } else if (this.others.size < MOST_RUNS - 1) this.others.set(run, 0);
+      else WMPO.toast(`at most ${MOST_RUNS} runs can be compared at once`);
+      WMPO.address.set("with", [...this.others.keys()].join(","));
+      this.differences();
+      this.wake();
+    }
+
+    async differences() {
+      const place = this.find(".versus");
+      const runs = [this.run, ...this.others.keys()];
+      if (runs.length < 2) {
+        renew(place, WMPO.html``);
+        return;
+      }
+      const found = await WMPO.ask(this.server, "differences", { runs });
+      if (!found) return;
+      const head = found.runs.map(
+        (run) =>
+          WMPO.html`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
+      );
+      const rows = found.rows.map(
+        ({ name, values }) => WMPO.html`<tr><th scope="row">${name.replace(/_/g, " ")}</th>${values.map(
+          (value) => WMPO.html`<td>${value}</td>`,
+        )}</tr>`,
+      );
+      renew(
+        place,
+        WMPO.html`<div class="card"><h3>What differs</h3><div class="scroll"><table class="differences mono"
+          aria-label="Options in which the runs differ"><tr><th></th>${head}</tr>${rows}</table></div>
+          ${rows.length ? "" : WMPO.html`<p class="mute">Their options are the same.</p>`}</div>`,
+      );
+    }
+
+    alarms(alarms) {
+      renew(
+        this.find(".alarms"),
+        WMPO.html`${alarms.map(
+          (alarm) => WMPO.html`<div class="banner warn" role="alert"><b class="warn">${alarm.name}</b>
+          ${alarm.text} · <a href="episodes?run=${this.run}${alarm.step === null ? "" : `&iteration=${alarm.step}`}">see
+          the clips</a> · <a href="label">judge some</a></div>`,
+        )}`,
       );
     }
 
     events(events) {
-      const alarms = events.filter((event) => event.kind === "alarm");
-      WMPO.fill(
-        this.find(".alarms"),
-        WMPO.html`${alarms.slice(0, 2).map(
-          (alarm) => WMPO.html`<div class="banner warn" role="alert">
-          <b class="warn">Alarm</b> ${alarm.text} · <a href="label">judge some clips</a></div>`,
-        )}`,
-      );
-      WMPO.fill(
+      renew(
         this.panel.querySelector(".events"),
         events.length
-          ? WMPO.html`${events.slice(0, 12).map(
+          ? WMPO.html`${events.map(
               (event) => WMPO.html`<li>
             <time>${WMPO.clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span>
             </li>`,
@@ -248,6 +280,11 @@
     }
 
     async onClick(event) {
+      const beside = event.target.closest("[data-beside]");
+      if (beside) {
+        this.beside(beside.dataset.beside);
+        return;
+      }
       const chosen = event.target.closest("[data-run]");
       if (chosen) {
         this.attach(chosen.dataset.run);
@@ -257,6 +294,7 @@
       if (!button) return;
       button.disabled = true;
       await WMPO.ask(this.server, "control", { run: this.run, control: button.dataset.control });
+      this.panel.querySelector(".now").shown = null;
       document.dispatchEvent(new CustomEvent("wmpo-runs"));
     }
   }
@@ -266,9 +304,13 @@
   const board = new Promise((resolve) => {
     found = resolve;
   });
-  WMPO.mountRunBoard = ({ element, props }) => found(new Runs(element, props.figures));
+  WMPO.mountRunBoard = ({ element, props, send, watch }) => {
+    const runs = new Runs(element, props, send);
+    watch("value", () => runs.wall.outbox.acknowledge(props.value?.acks ?? []));
+    found(runs);
+  };
   WMPO.mountRunPanel = ({ element, props, server, watch }) => {
-    board.then((runs) => runs.connect(element, server));
+    board.then((runs) => runs.connect(element, props, server));
     watch("value", () =>
       board.then((runs) => {
         if (props.value?.run) runs.attach(props.value.run);

@@ -1,36 +1,72 @@
-"""Train: the board (charts, wall of imagined groups) and the panel (state, list, events)."""
+"""Train: the board (charts, groups), the panel (state, checkpoints, runs, events), preflight."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from app.alarms import Thresholds
 from app.components.calls import Answer, Question, server_function
 from app.components.panel import live_panel
-from app.plots import OPTIMISE, skeletons
+from app.plots import OPTIMISE, OTHER, skeletons
 
 if TYPE_CHECKING:
     from app.studio import Studio
 
+MARKS = {True: ("ok", "✓"), False: ("bad", "✕"), None: ("mute", "–")}
+
 
 def run_board() -> gr.HTML:
-    """Live charts and videos of the run that the panel is attached to."""
-    return live_panel("mountRunBoard", charts=True, figures=skeletons(OPTIMISE))
+    """Live charts and videos of the run that the panel is attached to.
+
+    Sends `judge` events {strokes: […]}; its value is the last acknowledgement: {acks: […]}.
+    """
+    thresholds = Thresholds()
+    return live_panel(
+        "mountRunBoard",
+        charts=True,
+        figures=skeletons(OPTIMISE),
+        other=skeletons([OTHER])[0],
+        thresholds=[
+            {
+                "name": name,
+                "value": value,
+                "help": thresholds.__dataclass_fields__[name].metadata["help"],
+            }
+            for name, value in thresholds.to_dict().items()
+        ],
+    )
 
 
 def run_panel(studio: "Studio") -> gr.HTML:
-    """State and buttons of a run, the list of runs, events; its value {run} attaches to it."""
+    """State and buttons of a run, its checkpoints, all runs, events; value {run} attaches to it."""
+    training = studio.training
 
     def strip(question: Question) -> Answer:
-        return {"groups": studio.run_strip(str(question["run"]), int(question["iteration"]))}
+        return {"groups": training.strip(str(question["run"]), question["iteration"])}
 
     def control(question: Question) -> Answer:
         return studio.control_run(str(question["run"]), str(question["control"]))
 
+    def push(question: Question) -> Answer:
+        return {"place": studio.push_checkpoint(question["checkpoint"], question["target"])}
+
     return live_panel(
         "mountRunPanel",
+        public=studio.public,
         server_functions=[
-            server_function("follow", lambda q: follow(studio, q)),
+            server_function("follow", training.follow),
             server_function("strip", strip),
+            server_function("films", training.films),
+            server_function("flip", training.flip),
+            server_function("probes", lambda q: {"probes": training.probes(str(q["run"]))}),
+            server_function("differences", training.differences),
+            server_function(
+                "checkpoints", lambda q: {"checkpoints": training.checkpoints(str(q["run"]))}
+            ),
+            server_function("push", push),
+            server_function("table", training.table),
             server_function("control", control),
             server_function("twin_matrix", studio.twin_matrix),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
@@ -42,21 +78,15 @@ def run_panel(studio: "Studio") -> gr.HTML:
     )
 
 
-def follow(studio: "Studio", question: Question) -> Answer:
-    """Everything new about a run since the cursor `after`, and the list of runs.
-
-    Without a run, or with one that is unknown, only the list.
-    """
-    runs = studio.list_runs()
-    run = str(question.get("run") or "")
-    if run not in {record["id"] for record in runs}:
-        return {"runs": runs, "status": None}
-    metrics = studio.run_metrics(run, after=int(question.get("after", 0)))
-    return {
-        "runs": runs,
-        "status": studio.run_status(run),
-        "next": metrics["next"],
-        "series": metrics["series"],
-        "iterations": studio.run_iterations(run),
-        "events": studio.run_events(run, limit=20),
-    }
+def preflight_html(found: Mapping[str, Any]) -> str:
+    """What `Preflight.look` found, as a list."""
+    rows = []
+    for check in found["checks"]:
+        tone, mark = MARKS[check["ok"]]
+        rows.append(
+            f'<li><b class="{tone}">{mark}</b> <span class="mute">{escape(check["name"])}</span> '
+            f"<span>{escape(check['text'])}</span></li>"
+        )
+    return (
+        f'<div class="wm"><ul class="preflight" aria-label="Preflight">{"".join(rows)}</ul></div>'
+    )

@@ -23,6 +23,6 @@ def build(studio: "Studio") -> None:
         board = label_board(studio, orders=ORDERS)
 
     def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return {**judge_strokes(studio, event._data), **rail(studio)}
+        return {**judge_strokes(studio, event._data), **rail(studio, event._data)}
 
     on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")

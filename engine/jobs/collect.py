@@ -59,6 +59,7 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     for done, (episode_id, start_id, seed) in enumerate(planned):
         if run.stop_requested or run.pause_requested:
             return None
+        run.give_way()
         was_discarded = config.only_successes and outcomes_of_starts.get(start_id) is False
         if episode_id in known or was_discarded:
             outcomes.append(known.get(episode_id, False))

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
-from engine.envs.episode import play_outcome
+from engine.envs.episode import play_outcome, record_episode
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
+from engine.jobs.names import episode_name
 from engine.leaks import check_apart, learnt_from
 from engine.protocols import Env, Run
 from engine.statistics import wilson_interval
@@ -27,6 +28,10 @@ class JobConfig(Config):
     # paper: greedy in the simulator, at temperature 1.6 in imagination
     temperature: float = knob(0.0, "Sampling temperature; 0 is greedy", low=0.0)
     seed: int = knob(0, "Root of randomness of the sampling", low=0)
+    record_episodes: int = knob(
+        0, "Starts, from the first, whose video is kept: three times slower", low=0
+    )
+    arm: str = knob("", "What the policy is compared as; policies of one arm are its trainings")
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
@@ -43,17 +48,33 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     check_apart("the policy", learnt_from(Path(config.policy)), starts)
     actor = PolicyActor.load(Path(config.policy), env, temperature=config.temperature)
-    played = run.real_outcomes()
+    use = "test" if config.pool == "test" else "calibration"
+    played, recorded = run.real_outcomes(), run.episode_ids()
     for done, start_id in enumerate(starts):
         if run.stop_requested or run.pause_requested:
             return None
-        if start_id not in played:
+        run.give_way()
+        if done < config.record_episodes:
+            name = episode_name(task.name, start_id, config.seed)
+            if name not in recorded:  # also where a killed attempt stored it and did not say so
+                episode = record_episode(
+                    env,
+                    actor,
+                    episode_id=name,
+                    start_id=start_id,
+                    seed=config.seed,
+                    steps_after_success=0,
+                    lineage={"use": use, "source": "evaluate", "policy": actor.policy_hash},
+                )
+                run.record(episode)
+                played[start_id] = episode.outcome.success
+        elif start_id not in played:
             success = play_outcome(env, actor, start_id=start_id, seed=config.seed).success
             played[start_id] = success
             run.count_real(
                 task=task.name,
                 start_id=start_id,
-                use="test" if config.pool == "test" else "calibration",
+                use=use,
                 policy=actor.policy_hash,
                 success=success,
             )

@@ -1,6 +1,8 @@
-"""Real against imagined on held-out action sequences: pixels by depth and verdicts (paper §4.4)."""
+"""Real against imagined on held-out action sequences: pixels, verdicts, features (paper §4.4)."""
 
+import dataclasses
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,94 +11,178 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
+from engine.envs.factory import make_env
 from engine.images import to_model, to_pixels
+from engine.jobs import collect
+from engine.jobs.fidelity_curves import agreement, curves
+from engine.jobs.fidelity_plan import NAMES, JobConfig, check_planned
+from engine.jobs.fidelity_scores import Scores, means, real_verdicts
 from engine.jobs.twins import imagine_twins
+from engine.leaks import learnt_from, overlap
 from engine.loading import load_normalization, load_reward_model, load_world_model
 from engine.manifest import checkpoint_hash
-from engine.metrics import psnr, repeat_first, ssim
+from engine.metrics import repeat_first
+from engine.perceptual import MISSING, load_backbone
 from engine.protocols import Run
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
+from engine.run_directory import RunDirectory
 from engine.seeding import numpy_generator, row_generators
-from engine.statistics import Confusion
 from engine.tasks import get_task
 from engine.types import Trajectory
 from engine.world_model.model import LatentWorldModel
 
-
-@dataclass(frozen=True, kw_only=True)
-class JobConfig(Config):
-    """Which world model is compared with which real episodes."""
-
-    world_model: str = knob("", "World model checkpoint")
-    reward_model: str = knob("", "Reward model checkpoint; without one only pixels are compared")
-    episodes_from: tuple[str, ...] = knob((), "Run directories of held-out real episodes")
-    episodes: int = knob(100, "Episodes compared", low=2)
-    denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
-    record_pairs: int = knob(200, "Judged pairs whose imagined video is stored", low=0)
-    batch_size: int = knob(16, "Episodes imagined at once", low=1)
-    seed: int = knob(0, "Root of randomness", low=0)
+Array = npt.NDArray[Any]
+Video = npt.NDArray[np.uint8]
+Sources = list[tuple[str, Trajectory]]  # (name of the run directory, real episode)
 
 
-KINDS = ("imagined", "shuffled", "round_trip", "repeat")
+@dataclass(frozen=True)
+class Models:
+    """Everything that looks at an episode."""
+
+    world: LatentWorldModel
+    baseline: LatentWorldModel | None
+    judge: VideoReward | None
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
-    """Imagine every episode from its first frame under its own and under another's actions."""
+    """Imagine every episode from its first frame: under its own actions, another's, and none."""
     if not config.world_model:
         raise ValueError("fidelity needs world_model=CHECKPOINT_DIRECTORY")
-    model = load_world_model(Path(config.world_model))
-    normalization = load_normalization(Path(config.world_model))
-    judge = load_reward_model(Path(config.reward_model)) if config.reward_model else None
-    sources = [
-        (Path(name).name, episode)
-        for name in config.episodes_from
-        for episode in load_episodes([name])
-    ][: config.episodes]
+    check_planned(config)
+    sources = real_episodes(config, run)
+    if sources is None:
+        return None
+    for role in ("world_model", "baseline_world_model", "reward_model"):
+        check_held_out(role, getattr(config, role), [episode for _, episode in sources])
+    models = Models(
+        load_world_model(Path(config.world_model)),
+        load_world_model(Path(config.baseline_world_model))
+        if config.baseline_world_model
+        else None,
+        load_reward_model(Path(config.reward_model)) if config.reward_model else None,
+    )
+    scores = measure(config, run, models, sources)
+    return None if scores is None else report(run, scores, models, sources)
+
+
+def check_held_out(role: str, name: str, episodes: Sequence[Trajectory]) -> None:
+    """Refuse real episodes whose starts a checkpoint has learnt from.
+
+    Raises:
+        ValueError: some of them are not held out.
+    """
+    known = learnt_from(Path(name)) if name else []
+    shared = sum(overlap(known, range(e.start_id, e.start_id + 1)) for e in episodes)
+    if shared:
+        raise ValueError(
+            f"the {role.replace('_', ' ')} learnt from the starts of {shared} of the "
+            f"{len(episodes)} episodes: fidelity needs held-out ones"
+        )
+
+
+def real_episodes(config: JobConfig, run: Run) -> Sources | None:
+    """The real episodes, played into this very run where none are given; None if it is to stop."""
+    names = config.episodes_from
+    if not names:
+        assert isinstance(run, RunDirectory)
+        options = collect.JobConfig(
+            task=config.task,
+            source="policy",
+            policy=config.policy,
+            pool=config.pool,
+            first_start=config.first_start,
+            episodes=config.episodes,
+            temperature=config.temperature,
+            seed=config.seed,
+            use="calibration",
+        )
+        with closing(make_env(get_task(config.task))) as env:
+            if collect.collect(options, run, env) is None:
+                return None
+        names = (str(run.directory),)
+    found = [(Path(n).resolve().name, e) for n in names for e in load_episodes([n])]
+    return [(name, e) for name, e in found if not e.imagined][: config.episodes]
+
+
+def measure(config: JobConfig, run: Run, models: Models, sources: Sources) -> Scores | None:
+    """Scores of every episode, kept after each batch; None where the run is to stop."""
+    scores, network = room(models, sources), load_backbone()
+    latest = run.latest_checkpoint()
+    if latest is not None:
+        scores.restore(latest)
     episodes = [episode for _, episode in sources]
     others = numpy_generator(config.seed, "shuffle").permutation(len(episodes))
     others = np.where(others == np.arange(len(episodes)), (others + 1) % len(episodes), others)
-    quality: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
-    likeness: dict[str, list[npt.NDArray[np.float64]]] = {kind: [] for kind in KINDS}
-    verdicts: list[bool] = []
-    sampler = {"seed": config.seed, "denoising_steps": config.denoising_steps}
-    for first in range(0, len(episodes), config.batch_size):
+    while scores.done < len(episodes):
         if run.stop_requested or run.pause_requested:
             return None
-        index = range(first, min(first + config.batch_size, len(episodes)))
+        run.give_way()
+        index = range(scores.done, min(scores.done + config.batch_size, len(episodes)))
         batch = [episodes[i] for i in index]
-        own = [normalization.normalize(e.actions) for e in batch]
-        foreign = [normalization.normalize(episodes[others[i]].actions) for i in index]
-        imagined = imagine_twins(model, batch, own, **sampler)
-        videos = {
-            "imagined": imagined,
-            "shuffled": imagine_twins(model, batch, foreign, **sampler),
-            "round_trip": [round_trip(model, e, config.seed) for e in batch],
-            "repeat": [repeat_first(e.frames) for e in batch],
-        }
-        for kind, clips in videos.items():
-            for clip, episode in zip(clips, batch, strict=True):
-                depth = min(len(clip), len(episode.frames))
-                quality[kind].append(psnr(clip[1:depth], episode.frames[1:depth]))
-                likeness[kind].append(ssim(clip[1:depth], episode.frames[1:depth]))
-        if judge is not None:
-            for i, clip in zip(index, imagined, strict=True):
-                pair = judged_pair(judge, clip, sources[i], i, config)
-                verdicts.append(pair.outcome.success)
-                if i < config.record_pairs:
-                    run.record(pair)
-        run.progress(index[-1] + 1, len(episodes))
-    metrics = by_depth(run, quality, likeness)
-    if judge is not None:
-        metrics |= agreement(verdicts, [episode.outcome.success for episode in episodes])
-    run.log(0, metrics)
-    return metrics
+        videos = imagine_all(config, models, batch, [episodes[others[i]] for i in index])
+        for place, row in enumerate(index):
+            clips = {kind: video[place] for kind, video in videos.items()}
+            for kind, clip in clips.items():
+                scores.compare(row, kind, clip, batch[place].frames, network)
+            if models.judge is not None:
+                judge_row(config, run, models, scores, row, sources[row], clips)
+        scores.done = index[-1] + 1
+        with run.checkpoint(scores.done) as directory:
+            scores.save(directory)
+        run.progress(scores.done, len(episodes))
+    return scores
+
+
+def room(models: Models, sources: Sources) -> Scores:
+    """Empty scores for everything that will be measured."""
+    kinds = ["imagined", "shuffled", "zero", "round_trip", "repeat"]
+    judged = ["real", "imagined", "round_trip"]
+    if models.baseline is not None:
+        kinds.append("baseline")
+        judged.append("baseline")
+    metrics = ["psnr", "ssim"] + (["lpips"] if load_backbone() is not None else [])
+    depth = max(len(episode.actions) for _, episode in sources)
+    return Scores.empty(
+        len(sources),
+        depth,
+        pixels=[f"{kind}/{metric}" for kind in kinds for metric in metrics],
+        judged=judged if models.judge is not None else [],
+        chunks=depth // models.world.chunk_size,
+        width=models.judge.config.hidden_size if models.judge is not None else 0,
+    )
+
+
+def imagine_all(
+    config: JobConfig,
+    models: Models,
+    batch: Sequence[Trajectory],
+    others: Sequence[Trajectory],
+) -> dict[str, list[Video]]:
+    """Videos of each kind, one an episode: the dream, its controls and its bounds."""
+    normalization = load_normalization(Path(config.world_model))
+    own = [normalization.normalize(e.actions) for e in batch]
+    foreign = [normalization.normalize(e.actions) for e in others]
+    none = [normalization.normalize(np.zeros_like(e.actions)) for e in batch]
+    sampler = {"seed": config.seed, "denoising_steps": config.denoising_steps}
+    videos = {
+        "imagined": imagine_twins(models.world, batch, own, **sampler),
+        "shuffled": imagine_twins(models.world, batch, foreign, **sampler),
+        "zero": imagine_twins(models.world, batch, none, **sampler),
+        "round_trip": [round_trip(models.world, e, config.seed) for e in batch],
+        "repeat": [repeat_first(e.frames) for e in batch],
+    }
+    if models.baseline is not None:
+        statistics = load_normalization(Path(config.baseline_world_model))
+        actions = [statistics.normalize(e.actions) for e in batch]
+        videos["baseline"] = imagine_twins(models.baseline, batch, actions, **sampler)
+    return videos
 
 
 @torch.no_grad()
-def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> npt.NDArray[np.uint8]:
+def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> Video:
     """The episode through the autoencoder: the best the world model could do."""
     frames = to_model(torch.from_numpy(episode.frames))
     rows = [(episode.start_id, index) for index in range(len(frames))]
@@ -104,14 +190,36 @@ def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> npt.N
     return to_pixels(model.decode(latents)).numpy()
 
 
+def judge_row(
+    config: JobConfig,
+    run: Run,
+    models: Models,
+    scores: Scores,
+    row: int,
+    source: tuple[str, Trajectory],
+    clips: dict[str, Video],
+) -> None:
+    """Verdict and features of an episode's real and imagined videos; the dreams are stored."""
+    assert models.judge is not None
+    checkpoints = {"imagined": config.world_model, "baseline": config.baseline_world_model}
+    videos = {"real": source[1].frames} | clips
+    for name in scores.verdicts:
+        pair = judged_pair(models.judge, videos[name], source, row, config)
+        scores.verdicts[name][row] = (pair.outcome.success, pair.outcome.end_step)
+        scores.describe(row, name, models.judge, videos[name], models.world.chunk_size)
+        if name in checkpoints and row < config.record_pairs:
+            quality = scores.pixels[f"{name}/psnr"][row, : len(videos[name]) - 1]
+            run.record(named(pair, name, Path(checkpoints[name]), quality))
+
+
 def judged_pair(
     judge: VideoReward,
-    video: npt.NDArray[np.uint8],
+    video: Video,
     source: tuple[str, Trajectory],
     number: int,
     config: JobConfig,
 ) -> Trajectory:
-    """An imagined video as an episode of its own, with the verdict of the reward model.
+    """A video of an episode as an episode of its own, with the verdict of the reward model.
 
     Args:
         source: the real episode, and the name of the run directory it is from; both are named in
@@ -124,7 +232,7 @@ def judged_pair(
     values = probabilities[0].numpy()
     found = outcome(ends.numpy(), values, judge.success_threshold, rules, len(video))
     return Trajectory(
-        id=f"pair-{number:04d}-{real.id}"[:128],
+        id=f"{number:04d}-{real.id}",
         task=real.task,
         start_id=real.start_id,
         instruction=real.instruction,
@@ -134,53 +242,49 @@ def judged_pair(
         actions=real.actions[: len(video) - 1],
         arrays={"window_ends": ends.numpy(), "window_probabilities": values},
         lineage={
-            "source": "fidelity",
             "real": real.id,
             "real_run": origin,
             "real_success": real.outcome.success,
-            "world_model": checkpoint_hash(Path(config.world_model)),
+            "real_end_step": real.outcome.end_step,
             "reward_model": checkpoint_hash(Path(config.reward_model)),
             "threshold": judge.success_threshold,
         },
     )
 
 
-def by_depth(
-    run: Run,
-    quality: dict[str, list[npt.NDArray[np.float64]]],
-    likeness: dict[str, list[npt.NDArray[np.float64]]],
-) -> dict[str, float]:
-    """Log PSNR (dB) and SSIM of each kind by frame depth; return their means over all frames."""
-    depths = max(len(values) for values in quality["imagined"])
-    for depth in range(depths):
-        point = {}
-        for name, table in (("psnr", quality), ("ssim", likeness)):
-            for kind in KINDS:
-                at_depth = [values[depth] for values in table[kind] if len(values) > depth]
-                if at_depth:
-                    point[f"fidelity/{kind}_{name}"] = float(np.mean(at_depth))
+def named(pair: Trajectory, name: str, world_model: Path, quality: Array) -> Trajectory:
+    """A dream under the name of what imagined it, with its PSNR in dB by frame, from frame 1."""
+    prefix, label = NAMES[name]
+    lineage = {
+        "source": label,
+        **pair.lineage,
+        "world_model": checkpoint_hash(world_model),
+        "psnr": quality.round(2).tolist(),
+    }
+    return dataclasses.replace(pair, id=f"{prefix}-{pair.id}"[:128], lineage=lineage)
+
+
+def report(run: Run, scores: Scores, models: Models, sources: Sources) -> dict[str, Any]:
+    """Log pixels by depth and all means; what the run returns, `curves` with all intervals."""
+    for depth in range(scores.pixels["imagined/psnr"].shape[1]):
+        columns = {name: values[:, depth] for name, values in scores.pixels.items()}
+        there = {name: column[~np.isnan(column)] for name, column in columns.items()}
+        point = {
+            f"fidelity/{name.replace('/', '_')}": float(values.mean())
+            for name, values in there.items()
+            if len(values)
+        }
         run.log(depth + 1, point)
-    return {
-        f"fidelity/mean_{kind}_{name}": float(np.mean(np.concatenate(table[kind])))
-        for name, table in (("psnr", quality), ("ssim", likeness))
-        for kind in KINDS
-    }
-
-
-def agreement(imagined: Sequence[bool], real: Sequence[bool]) -> dict[str, float]:
-    """Confusion matrix and balanced accuracy of the imagined verdicts, with its interval."""
-    found = Confusion.count(np.array(imagined, dtype=bool), np.array(real, dtype=bool))
-    metrics = {
-        "fidelity/true_success": found.true_positives,
-        "fidelity/false_success": found.false_positives,
-        "fidelity/false_failure": found.false_negatives,
-        "fidelity/true_failure": found.true_negatives,
-    }
-    if not found.positives or not found.negatives:
-        return {name: float(count) for name, count in metrics.items()}
-    low, high = found.balanced_accuracy_interval()
-    return {name: float(count) for name, count in metrics.items()} | {
-        "fidelity/balanced_accuracy": found.balanced_accuracy,
-        "fidelity/balanced_accuracy_low": low,
-        "fidelity/balanced_accuracy_high": high,
-    }
+    real = real_verdicts([episode for _, episode in sources])
+    metrics = means(scores.pixels)
+    judged = [name for name in ("imagined", "baseline") if name in scores.verdicts]
+    for name in judged:
+        prefix = "" if name == "imagined" else f"{name}_"
+        metrics |= agreement(scores.verdicts[name], real, name=prefix)
+    found = curves(scores, real, chunk_size=models.world.chunk_size, judged=judged)
+    if "reward" in found:
+        metrics["fidelity/reward_f1"] = found["reward"]["f1"]
+        metrics["fidelity/false_success_rate"] = found["reward"]["false_success_rate"]
+    run.log(0, metrics)
+    notes = [] if load_backbone() is not None else [MISSING]
+    return metrics | {"curves": found, "notes": notes}

@@ -1,17 +1,17 @@
 """Groups of episodes from the same start, for GRPO: imagined, or played in the simulator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from engine import grpo
 from engine.data.starts import Starts
 from engine.envs.episode import record_episode
+from engine.episodes import latent_drift
 from engine.jobs.actors import PolicyActor
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env
@@ -23,12 +23,15 @@ from engine.tasks import Task
 from engine.types import Outcome, Trajectory
 from engine.world_model.model import LatentWorldModel
 
+GiveWay = Callable[[], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How the episodes of a group are drawn.
 
     `horizon` is the most actions of an imagined episode; the simulator plays the task's.
+    `threshold` is the success probability that counts, None the reward model's own.
     """
 
     group_size: int
@@ -36,6 +39,7 @@ class Sampling:
     temperature: float
     denoising_steps: int
     seed: int
+    threshold: float | None = None
 
     def iteration_seed(self, iteration: int) -> int:
         """A seed of its own for each iteration, so that the same start is played anew."""
@@ -64,9 +68,10 @@ class Attempt(Protocol):
 
 @runtime_checkable
 class Groups(Protocol):
-    """Where groups come from."""
+    """Where groups come from. `give_way` is called between chunks or episodes."""
 
     verb: str
+    give_way: GiveWay
 
     def __len__(self) -> int:
         """Starts to choose from."""
@@ -74,6 +79,10 @@ class Groups(Protocol):
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> Sequence[Attempt]:
         """`group_size` attempts from each chosen start (indices), in order."""
+        ...
+
+    def measures(self, attempts: Sequence[Any]) -> dict[str, float]:
+        """Metrics of an iteration's attempts that only this kind of group has."""
         ...
 
     def trajectory(
@@ -101,9 +110,12 @@ class ImaginedGroups:
         starts: Starts,
         sampling: Sampling,
     ) -> None:
+        self.give_way: GiveWay = lambda: None
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
         self._world_model, self._reward_model = world_model, reward_model
+        own, chosen = reward_model.success_threshold, sampling.threshold
+        self._threshold = own if chosen is None else chosen
         self._micro_batches = {
             "autoencoder": world_model.config.autoencoder.micro_batch,
             "reward_model": reward_model.config.micro_batch,
@@ -117,11 +129,42 @@ class ImaginedGroups:
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
         """Imagine all rows of all groups in one batch."""
-        sampling = self._sampling
+        seed = self._sampling.iteration_seed(iteration)
+        return self._imagine(chosen, self._sampling.group_size, seed, self._sampling.temperature)
+
+    def measures(self, attempts: Sequence[Rollout]) -> dict[str, float]:
+        """Drift of the dreams' last frames, see `latent_drift`."""
+        drifts = [latent_drift(attempt.latents.cpu().numpy())[-1] for attempt in attempts]
+        return {"rollout/drift": float(np.mean(drifts))}
+
+    def probes(
+        self, iterations: int, count: int, hashes: Mapping[str, str | None]
+    ) -> list[Trajectory]:
+        """The first starts imagined greedily and with the same noise, whatever the iteration.
+
+        Only the policy, after `iterations` updates, makes one differ from another.
+        """
+        chosen = range(min(count, len(self)))
+        dreams = self._imagine(chosen, 1, self._sampling.seed, 0.0) if chosen else []
+        return [
+            self._trajectory(
+                dream,
+                f"probe-{iterations:04d}-{dream.start_id}",
+                {"iteration": iterations, "probe": True, **hashes},
+                hashes,
+                seed=self._sampling.seed,
+                temperature=0.0,
+            )
+            for dream in dreams
+        ]
+
+    def _imagine(
+        self, chosen: Sequence[int], members: int, seed: int, temperature: float
+    ) -> list[Rollout]:
         frames, rows = group_starts(
             torch.from_numpy(self._starts.frames[list(chosen)]),
             [int(self._starts.start_ids[index]) for index in chosen],
-            sampling.group_size,
+            members,
         )
         return imagine(
             self._world_model,
@@ -130,11 +173,13 @@ class ImaginedGroups:
             frames,
             [self._task.instruction] * len(rows),
             rows=rows,
-            horizon=sampling.horizon,
-            seed=sampling.iteration_seed(iteration),
-            temperature=sampling.temperature,
-            denoising_steps=sampling.denoising_steps,
+            horizon=self._sampling.horizon,
+            seed=seed,
+            temperature=temperature,
+            denoising_steps=self._sampling.denoising_steps,
             rules=self._task.judge,
+            on_chunk=lambda _: self.give_way(),
+            threshold=self._threshold,
         )
 
     def trajectory(
@@ -145,7 +190,26 @@ class ImaginedGroups:
         hashes: Mapping[str, str | None],
     ) -> Trajectory:
         """The rollout with what is needed to dream it again."""
-        sampling, threshold = self._sampling, self._reward_model.success_threshold
+        return self._trajectory(
+            attempt,
+            _episode_id(iteration, attempt),
+            lineage,
+            hashes,
+            seed=self._sampling.iteration_seed(iteration),
+            temperature=self._sampling.temperature,
+        )
+
+    def _trajectory(
+        self,
+        attempt: Rollout,
+        episode_id: str,
+        lineage: Mapping[str, Any],
+        hashes: Mapping[str, str | None],
+        *,
+        seed: int,
+        temperature: float,
+    ) -> Trajectory:
+        sampling, threshold = self._sampling, self._threshold
         known: dict[str, Any] = {"threshold": threshold}
         origin = None
         if attempt.start_id in self._origins:
@@ -157,14 +221,14 @@ class ImaginedGroups:
             self._task,
             self._task.instruction,
             self._policy.normalization,
-            id=_episode_id(iteration, attempt),
+            id=episode_id,
             lineage={**lineage, **known},
             replay=rollout_record(
                 attempt,
                 hashes=hashes,
                 task=self._task,
-                seed=sampling.iteration_seed(iteration),
-                temperature=sampling.temperature,
+                seed=seed,
+                temperature=temperature,
                 denoising_steps=sampling.denoising_steps,
                 horizon=sampling.horizon,
                 threshold=threshold,
@@ -214,6 +278,7 @@ class RealGroups:
         *,
         budget: int,
     ) -> None:
+        self.give_way: GiveWay = lambda: None
         self.spent, self.budget = 0, budget
         self._env, self._policy, self._sampling = env, policy, sampling
         self._start_ids = list(start_ids)
@@ -232,7 +297,12 @@ class RealGroups:
         self.spent += len(rows)
         return [self._play(iteration, *row) for row in rows]
 
+    def measures(self, attempts: Sequence[RealAttempt]) -> dict[str, float]:
+        """How much of the budget is spent."""
+        return {"real/episodes_spent": float(self.spent)}
+
     def _play(self, iteration: int, start_id: int, member: int) -> RealAttempt:
+        self.give_way()
         actor = PolicyActor(
             self._policy, self._env.task.instruction, temperature=self._sampling.temperature
         )
@@ -269,41 +339,6 @@ class RealGroups:
             id=_episode_id(iteration, attempt),
             lineage={**attempt.episode.lineage, **lineage},
         )
-
-
-@dataclass(frozen=True)
-class ChunkRows:
-    """Chunks of a mini-batch of trajectories, one row each.
-
-    Attributes:
-        images: uint8 [rows, h, w, 3]: the frame the policy saw.
-        tokens, old_log_probs, advantages, weights: [rows, l]; a weight is 0 beyond the end step.
-    """
-
-    images: Tensor
-    tokens: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    weights: Tensor
-
-
-def chunk_rows(attempts: Sequence[Attempt], advantages: Tensor, action_dim: int) -> ChunkRows:
-    """Lay the chunks of trajectories out as rows, with each token's share in the loss."""
-    weights, spread = [], []
-    for attempt, advantage in zip(attempts, advantages, strict=True):
-        chunks, length = attempt.tokens.shape
-        end = torch.tensor([attempt.outcome.end_step])
-        mask = grpo.token_mask(end, num_tokens=chunks * length, action_dim=action_dim)
-        share = grpo.token_weights(mask) / len(attempts)
-        weights.append(rearrange(share, "1 (n l) -> n l", n=chunks))
-        spread.append(torch.full((chunks, length), float(advantage)))
-    return ChunkRows(
-        images=torch.cat([attempt.policy_frames for attempt in attempts]),
-        tokens=torch.cat([attempt.tokens for attempt in attempts]),
-        old_log_probs=torch.cat([attempt.log_probs for attempt in attempts]),
-        advantages=torch.cat(spread),
-        weights=torch.cat(weights).float(),
-    )
 
 
 def _episode_id(iteration: int, attempt: Attempt) -> str:

@@ -4,6 +4,7 @@ The same in the simulator is the baseline at the same real budget: same loss, re
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine import checkpoint, grpo
 from engine.config import Config, knob
@@ -27,8 +28,9 @@ from engine.jobs.groups import (
     ImaginedGroups,
     RealGroups,
     Sampling,
-    chunk_rows,
 )
+from engine.jobs.iteration import Iteration, record
+from engine.jobs.update import PolicyUpdate
 from engine.loading import load_policy, load_reward_model, load_world_model
 from engine.manifest import checkpoint_hash
 from engine.policy.files import write_policy
@@ -52,6 +54,7 @@ class JobConfig(Config):
     policy: str = knob("", "Policy checkpoint to improve")
     world_model: str = knob("", "World model checkpoint")
     reward_model: str = knob("", "Reward model checkpoint")
+    success_threshold: float = knob(0.0, "Of a window; 0: the reward model's own", low=0, high=1)
     starts: str = knob("", "File of start frames; without one they are rendered")
     key_frames_from: tuple[str, ...] = knob(
         (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"
@@ -86,9 +89,15 @@ class JobConfig(Config):
     slice_rows: int = knob(32, "Chunks that go through the policy at once", low=1)
     checkpoint_every: int = knob(1, "Iterations between two checkpoints", low=1)
     record_groups: int = knob(4, "Groups whose videos are stored per iteration", low=0)
+    probe_starts: int = knob(
+        1, "Starts imagined greedily at every checkpoint: the same start over the training", low=0
+    )
     real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
     real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    restart_from: str = knob(
+        "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
+    )
 
     @classmethod
     def paper(cls) -> "JobConfig":
@@ -110,6 +119,7 @@ class _Job:
     config: JobConfig
     task: Task
     policy: OpenVLAPolicy
+    update: PolicyUpdate
     groups: Groups
     hashes: dict[str, str]
     learnt_from: Sequence[int]
@@ -119,12 +129,10 @@ class _Job:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
-    env = make_env(get_task(config.task)) if needs_simulator(config) else None
-    try:
+    if not needs_simulator(config):
+        return optimise(config, run, None)
+    with closing(make_env(get_task(config.task))) as env:
         return optimise(config, run, env)
-    finally:
-        if env is not None:
-            env.close()
 
 
 def needs_simulator(config: JobConfig) -> bool:
@@ -135,20 +143,21 @@ def needs_simulator(config: JobConfig) -> bool:
 
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
-    job = _build(config, env)
+    job = _build(config, env, run)
     policy = job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     latest = run.latest_checkpoint()
+    origin = latest or (Path(config.restart_from) if config.restart_from else None)
     begin, metrics = 0, {}
-    if latest is not None:
-        progress = checkpoint.read_state(latest, policy, optimizer)
+    if origin is not None:
+        progress = checkpoint.read_state(origin, policy, optimizer)
         begin = int(progress["step"])
-        metrics = checkpoint.read_json(latest / "card.json")["metrics"]
+        metrics = checkpoint.read_json(origin / "card.json")["metrics"]
         if isinstance(job.groups, RealGroups):
             job.groups.spent = int(progress["real_episodes"])
-    job.weights = job.hashes["policy"] if latest is None else checkpoint_hash(latest)
+    job.weights = job.hashes["policy"] if origin is None else checkpoint_hash(origin)
 
     def save(iteration: int) -> None:
         with run.checkpoint(iteration) as directory:
@@ -156,13 +165,15 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
             if isinstance(job.groups, RealGroups):
                 progress["real_episodes"] = job.groups.spent
             checkpoint.write_state(directory, policy, optimizer, progress=progress)
-            document = card(config, metrics, parents=_parents(config), start_ids=job.learnt_from)
+            parents = _parents(config) | {"restarted_from": config.restart_from}
+            document = card(config, metrics, parents=parents, start_ids=job.learnt_from)
             write_policy(directory, policy, document)
         if iteration and (kept := run.latest_checkpoint()) is not None:
             job.weights = checkpoint_hash(kept)
 
     if latest is None:
-        save(0)
+        save(begin)
+    _probe(job, run, begin)  # of a resumed run, too: it may have been killed before this
     for iteration in range(begin, config.iterations):
         if _is_spent(job.groups):
             break
@@ -172,16 +183,32 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
         metrics = _iterate(job, optimizer, run, iteration)
         if _due(iteration + 1, config.real_every):
             metrics |= _diagnose(job, run, iteration)
+        metrics["real/episodes"] = float(_real_episodes(job, iteration + 1))
         run.log(iteration + 1, metrics)
         run.progress(iteration + 1, config.iterations)
         last = iteration + 1 == config.iterations or _is_spent(job.groups)
         if _due(iteration + 1, config.checkpoint_every) or last:
             save(iteration + 1)
+            _probe(job, run, iteration + 1)
     return dict(metrics)
 
 
 def _is_spent(groups: Groups) -> bool:
     return isinstance(groups, RealGroups) and groups.spent >= groups.budget
+
+
+def _real_episodes(job: _Job, iterations: int) -> int:
+    """Real episodes played so far, to learn from and to look how it goes."""
+    every = job.config.real_every
+    checked = job.config.real_episodes * (iterations // every) if every else 0
+    return checked + (job.groups.spent if isinstance(job.groups, RealGroups) else 0)
+
+
+def _probe(job: _Job, run: Run, iterations: int) -> None:
+    if isinstance(job.groups, ImaginedGroups):
+        hashes = job.hashes | {"policy": job.weights}
+        for episode in job.groups.probes(iterations, job.config.probe_starts, hashes):
+            run.record(episode)
 
 
 def _due(iteration: int, every: int) -> bool:
@@ -196,7 +223,7 @@ def _parents(config: JobConfig) -> dict[str, str]:
     return parents
 
 
-def _build(config: JobConfig, env: Env | None) -> _Job:
+def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
     for role, path in _parents(config).items():
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
@@ -208,6 +235,7 @@ def _build(config: JobConfig, env: Env | None) -> _Job:
         temperature=config.temperature,
         denoising_steps=config.denoising_steps,
         seed=config.seed,
+        threshold=config.success_threshold or None,
     )
     groups: Groups
     if config.environment == "simulator":
@@ -219,8 +247,21 @@ def _build(config: JobConfig, env: Env | None) -> _Job:
         reward_model = load_reward_model(Path(config.reward_model))
         starts, start_ids = _starts(config, task, env)
         groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    groups.give_way = run.give_way
     hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
-    return _Job(config, task, policy, groups, hashes, start_ids, env)
+    update = PolicyUpdate(
+        policy=policy,
+        instruction=task.instruction,
+        temperature=config.temperature,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        gradient_clip=config.gradient_clip,
+        mini_batches=config.mini_batches,
+        slice_rows=config.slice_rows,
+        seed=config.seed,
+        give_way=run.give_way,
+    )
+    return _Job(config, task, policy, update, groups, hashes, start_ids, env)
 
 
 def _pool(config: JobConfig) -> list[int]:
@@ -258,7 +299,6 @@ def _iterate(
     fates = grpo.group_fates(rewarded, starts, low=config.keep_low, high=config.keep_high)
     returns = grpo.success_returns(rewarded)
     advantages = grpo.group_advantages(returns, starts)
-    _record(job, run, iteration, attempts, returns, advantages, fates)
     kept = [i for i, start in enumerate(starts) if fates[start] == "kept"]
     kept = kept[: config.groups * config.group_size]
     verb = job.groups.verb
@@ -272,17 +312,29 @@ def _iterate(
         "grpo/all_fail_groups": float(sum(f == "too_few_successes" for f in fates.values())),
         "grpo/all_success_groups": float(sum(f == "too_many_successes" for f in fates.values())),
         f"time/{verb}_seconds": seconds,
+        "rollout/frames": float(actions),
         "rollout/frames_per_second": actions / seconds,
+        **job.groups.measures(attempts),
     }
-    if isinstance(job.groups, RealGroups):
-        metrics["real/episodes_spent"] = float(job.groups.spent)
-    if not kept:
-        run.alarm(f"iteration {iteration}: every group was dropped, nothing was learnt")
-        return metrics
-    clock = monotonic()
-    job.weights = None
-    metrics |= _update(job, optimizer, [attempts[i] for i in kept], advantages[kept], iteration)
-    return metrics | {"time/update_seconds": monotonic() - clock}
+    done = Iteration(
+        number=iteration,
+        attempts=attempts,
+        returns=returns,
+        advantages=advantages,
+        fates=fates,
+        kept=kept,
+        weights=job.weights,
+    )
+    if kept:
+        clock = monotonic()
+        job.weights = None
+        batch = [attempts[i] for i in kept]
+        metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
+        metrics["time/update_seconds"] = monotonic() - clock
+    else:
+        run.alarm(f"iteration {iteration + 1}: every group was dropped, nothing was learnt")
+    record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
+    return metrics
 
 
 def sample_groups(
@@ -311,73 +363,6 @@ def sample_groups(
         if sum(fate == "kept" for fate in fates.values()) >= config.groups:
             break
     return attempts, rewarded
-
-
-def _record(
-    job: _Job,
-    run: Run,
-    iteration: int,
-    attempts: Sequence[Attempt],
-    returns: Tensor,
-    advantages: Tensor,
-    fates: dict[Any, str],
-) -> None:
-    """Store episodes: every real one, for the ledger; of imagined groups some, kept ones first."""
-    groups = list(fates)
-    if not isinstance(job.groups, RealGroups):
-        by_fate = sorted(fates, key=lambda group: fates[group] != "kept")
-        groups = by_fate[: job.config.record_groups]
-    for attempt, reward, advantage in zip(
-        attempts, returns.tolist(), advantages.tolist(), strict=True
-    ):
-        if attempt.start_id in groups:
-            lineage = {
-                "iteration": iteration + 1,
-                "group": attempt.start_id,
-                "member": attempt.member,
-                "reward": reward,
-                "advantage": advantage,
-                "fate": fates[attempt.start_id],
-                **job.hashes,
-            }
-            hashes = job.hashes | {"policy": job.weights}
-            run.record(job.groups.trajectory(attempt, iteration, lineage, hashes))
-
-
-def _update(
-    job: _Job,
-    optimizer: torch.optim.Optimizer,
-    attempts: Sequence[Attempt],
-    advantages: Tensor,
-    iteration: int,
-) -> dict[str, float]:
-    """`mini_batches` clipped updates over the kept trajectories (method.md §4.2)."""
-    config, policy = job.config, job.policy
-    order = numpy_generator(config.seed, "mini-batches", iteration).permutation(len(attempts))
-    parameters = [p for p in policy.parameters() if p.requires_grad]
-    totals: list[dict[str, float]] = []
-    for part in np.array_split(order, min(config.mini_batches, len(order))):
-        batch = [attempts[index] for index in part]
-        rows = chunk_rows(batch, advantages[torch.from_numpy(part)], policy.action_dim)
-        optimizer.zero_grad(set_to_none=True)
-        metrics = grpo.accumulate_gradient(
-            lambda index, rows=rows: policy.log_probs(  # type: ignore[misc]
-                rows.images[index],
-                [job.task.instruction] * len(index),
-                rows.tokens[index],
-                config.temperature,
-            ),
-            rows.old_log_probs,
-            rows.advantages,
-            rows.weights,
-            clip_low=config.clip_low,
-            clip_high=config.clip_high,
-            slice_rows=config.slice_rows,
-        )
-        norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-        optimizer.step()
-        totals.append(metrics | {"grpo/gradient_norm": norm.item()})
-    return {name: float(np.mean([t[name] for t in totals])) for name in totals[0]}
 
 
 def _diagnose(job: _Job, run: Run, iteration: int) -> dict[str, float]:

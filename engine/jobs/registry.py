@@ -19,6 +19,8 @@ JOBS = (
     "choose",
     "evaluate",
     "fidelity",
+    "rejudge",
+    "learning_curve",
     "demo",
     "study",
 )

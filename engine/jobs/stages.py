@@ -11,8 +11,10 @@ from typing import Any
 
 from engine import checkpoint
 from engine.config import Config, knob
+from engine.durable import write_json_durably
 from engine.events import read_events
 from engine.jobs.registry import job_config, run_job
+from engine.retention import Retention
 from engine.run_directory import RunDirectory
 
 Locate = Callable[[str], Path]
@@ -70,10 +72,10 @@ def last_checkpoint(directory: Path) -> Path:
     Raises:
         ValueError: it has none.
     """
-    found = sorted((directory / "checkpoints").glob("step-*"))
+    found = list((directory / "checkpoints").glob("step-*"))
     if not found:
         raise ValueError(f"stage {directory.name} has no checkpoint yet")
-    return found[-1]
+    return max(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def finished_result(directory: Path) -> dict[str, Any] | None:
@@ -114,12 +116,13 @@ def run_stage(
             values = {f"{name}/{metric}": v for metric, v in event["metrics"].items()}
             parent.log(event["step"], values)
 
-    run = RunDirectory(directory, listener=forward, obeys=parent.directory)
+    run = RunDirectory(directory, listener=forward, obeys=parent)
     try:
         done = run.finished_result()
         if done is not None:
             return done
-        checkpoint.write_json(directory / "config.json", {"job": job, "config": dict(config)})
+        write_json_durably(directory / "config.json", {"job": job, "config": dict(config)})
+        run.retain(Retention())
         run.state("running")
         metrics = run_job(job, config, run)
         if metrics is None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.comparison import Arm, compare
 from engine.jobs.study_plan import Planned, upstream
+from engine.ledger import read_ledger
 from engine.report import Block, Cell, Code, Heading, Paragraph, Table, to_html, to_markdown
-from engine.run_directory import read_ledger
 
 # Real episodes that a method spends to improve the base; the others are given to every arm alike.
 BUDGET_USES = {"world model", "reward", "policy"}

@@ -1,6 +1,6 @@
 """The reward model: transformers' VideoMAE over windows of frames (method.md §3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,6 +160,18 @@ class VideoReward(nn.Module):
         logits = self._classify(tokens, index)[:, SUCCESS]
         return rearrange(logits, "(b w) -> b w", b=len(frames))
 
+    @torch.no_grad()
+    def window_features(
+        self, frames: UInt8[Tensor, "b t h w 3"], ends: Int64[Tensor, " windows"]
+    ) -> Float[Tensor, "b windows d"]:
+        """What the last layer reads of each window, on the CPU: features to compare videos by."""
+        clips, places = self.clips(frames.to(self.network.classifier.weight.device), ends)
+        tokens = self._embed(rearrange(clips, "b u t c h w -> (b u) t c h w"))
+        rows = torch.arange(len(frames))[:, None, None] * clips.shape[1]
+        parts = self._pooled(tokens, rearrange(rows + places, "b w n -> (b w) n"))
+        features = torch.cat([pooled[:rows] for pooled, rows in parts]).float().cpu()
+        return rearrange(features, "(b w) d -> b w d", b=len(frames))
+
     def clips(
         self, frames: UInt8[Tensor, "b t h w 3"], ends: Int64[Tensor, " windows"]
     ) -> tuple[Float[Tensor, "b u tubelet 3 y x"], Int64[Tensor, "windows n"]]:
@@ -180,15 +192,18 @@ class VideoReward(nn.Module):
 
     def _classify(self, tokens: Tensor, index: Tensor) -> Tensor:
         """Logits of windows given as indices [m, n] of their n tubelets."""
+        classify = self.network.classifier
+        parts = self._pooled(tokens, index)
+        return torch.cat([_row_by_row(classify, pooled)[:rows] for pooled, rows in parts])
+
+    def _pooled(self, tokens: Tensor, index: Tensor) -> Iterator[tuple[Tensor, int]]:
+        """What the classifier reads of windows: (padded micro-batch [micro_batch, d], its rows)."""
         network = self.network
         positions = network.videomae.embeddings.position_embeddings.to(tokens)
-        parts = []
         for part in index.split(self.config.micro_batch):
             window = rearrange(tokens[part], "m n s d -> m (n s) d") + positions
             hidden = network.videomae.encoder(_padded(window, self.config.micro_batch))
-            pooled = network.fc_norm(hidden.last_hidden_state.mean(dim=1))
-            parts.append(_row_by_row(network.classifier, pooled)[: len(part)])
-        return torch.cat(parts)
+            yield network.fc_norm(hidden.last_hidden_state.mean(dim=1)), len(part)
 
 
 def rename_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ from engine.episodes import episode_record
 from engine.tasks import TASKS as KNOWN_TASKS
 from engine.types import Frames, Trajectory
 from storage.exports import lerobot_format as layout
-from storage.exports.lerobot_format import CAMERA, LabelledEpisode
+from storage.exports.contents import LabelledEpisode
+from storage.exports.lerobot_format import CAMERA
 from storage.exports.lerobot_stats import Stats, column_stats, image_stats, together
 from storage.exports.pictures import FRAMES_PER_SECOND, write_mp4
 

@@ -15,16 +15,15 @@ Columns beyond the format:
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.types import Frames, Label, Trajectory
+from engine.types import Frames, Trajectory
+from storage.exports.contents import LabelledEpisode
 from storage.exports.pictures import FRAMES_PER_SECOND
-from storage.labels import LabelEvent
 
 CODEBASE_VERSION = "v3.0"
 CAMERA = "observation.images.main"
@@ -67,21 +66,6 @@ OURS_SCHEMA = pa.schema(
 )
 
 Columns = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledEpisode:
-    """An episode with all that people said of it; `standing` is the id of the label that counts."""
-
-    episode: Trajectory
-    events: Sequence[LabelEvent] = ()
-    standing: str | None = None
-
-    @property
-    def label(self) -> Label | None:
-        """The label that stands."""
-        found = (e.label for e in self.events if e.label.event_id == self.standing)
-        return next(found, None)
 
 
 def video_size(frames: Frames) -> tuple[int, int]:

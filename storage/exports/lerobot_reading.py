@@ -9,7 +9,6 @@ import json
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from engine.episodes import check_episode_id
-from engine.types import Frames, Outcome, Trajectory
+from engine.types import Frames
 from storage.exports import lerobot_format as layout
-from storage.exports.bundle import LARGEST, check_plausible, check_size, foreign_zip
-from storage.exports.labels import parse_event
-from storage.exports.lerobot_format import CAMERA, LabelledEpisode
+from storage.exports.bundle import LARGEST, check_size, foreign_zip
+from storage.exports.contents import Contents, LabelledEpisode, Problem, WrongError, item_from
+from storage.exports.lerobot_format import CAMERA
 from storage.exports.pictures import FRAMES_PER_SECOND
 
 FOREIGN = "that is no LeRobot dataset exported from a studio (.lerobot.zip)"
 NEEDED = (layout.INFO, layout.STATS, layout.TASKS, layout.EPISODES, layout.DATA, layout.OURS)
 MOST_ROWS = 1_000_000
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong, in which file, and in which of its rows (from 0) where it is one row."""
-
-    file: str
-    reason: str
-    row: int | None = None
-
-    def __str__(self) -> str:
-        where = self.file if self.row is None else f"{self.file}, row {self.row}"
-        return f"{where}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The episodes of a dataset; with a problem, none of them is to be trusted."""
-
-    episodes: tuple[LabelledEpisode, ...]
-    problems: tuple[Problem, ...]
-
-
-class _WrongError(Exception):
-    """A `Problem`, on its way to the report."""
-
-    def __init__(self, file: str, reason: object, row: int | None = None) -> None:
-        self.problem = Problem(file, str(reason), row)
 
 
 def is_lerobot(data: bytes) -> bool:
@@ -90,7 +60,7 @@ def unpack_lerobot(data: bytes, *, largest: int = LARGEST) -> Contents:
             archive.extractall(root)
         try:
             return _Reader(root, largest).contents()
-        except _WrongError as wrong:
+        except WrongError as wrong:
             return Contents((), (wrong.problem,))
 
 
@@ -102,7 +72,7 @@ class _Reader:
         self._largest = largest
         for name in NEEDED:
             if not (root / name).is_file():
-                raise _WrongError(name, "is missing")
+                raise WrongError(name, "is missing")
         self._info = self._json(layout.INFO)
         self._json(layout.STATS)
         self._images, self._size = self._check_info()
@@ -118,9 +88,9 @@ class _Reader:
         found: list[LabelledEpisode] = []
         counts = (self._ours.num_rows, len(self._rows), self._info["total_episodes"])
         if len(set(counts)) != 1:
-            raise _WrongError(layout.INFO, f"{counts[2]} episodes, but {counts[0]} are kept")
+            raise WrongError(layout.INFO, f"{counts[2]} episodes, but {counts[0]} are kept")
         if self._info["total_frames"] != self._data.num_rows:
-            raise _WrongError(
+            raise WrongError(
                 layout.INFO, f"{self._info['total_frames']} rows, not {self._data.num_rows}"
             )
         video = None if self._images else self._video()
@@ -129,7 +99,7 @@ class _Reader:
             try:
                 item, first = self._episode(number, first, video)
                 found.append(item)
-            except _WrongError as wrong:
+            except WrongError as wrong:
                 problems.append(wrong.problem)
                 length = self._rows[number].get("length")
                 first += length if isinstance(length, int) and length > 0 else 0
@@ -153,22 +123,22 @@ class _Reader:
         for name, value in ({"length": rows.num_rows} | wanted).items():
             if self._rows[number].get(name) != value:
                 given = self._rows[number].get(name)
-                raise _WrongError(layout.EPISODES, f"{name} is {given}, not {value}", number)
+                raise WrongError(layout.EPISODES, f"{name} is {given}, not {value}", number)
         try:
             last = picture(kept["last_frame"], self._frame_size(kept["last_frame"]))
             frames = self._frames(rows, first, video, last)
             item = _item(kept, frames, _actions(rows))
         except _UNREADABLE as error:
-            raise _WrongError(layout.OURS, error, number) from error
+            raise WrongError(layout.OURS, error, number) from error
         self._compare(item, number, first, rows)
         return item, first + rows.num_rows
 
     def _compare(self, item: LabelledEpisode, number: int, first: int, rows: pa.Table) -> None:
         instruction = item.episode.instruction
         if instruction not in self._tasks:
-            raise _WrongError(layout.TASKS, f"{instruction!r} is missing")
+            raise WrongError(layout.TASKS, f"{instruction!r} is missing")
         if self._rows[number].get("tasks") != [instruction]:
-            raise _WrongError(layout.EPISODES, f"tasks must be {[instruction]}", number)
+            raise WrongError(layout.EPISODES, f"tasks must be {[instruction]}", number)
         task = self._tasks.index(instruction)
         for name, values in layout.columns(
             item, number=number, first=first, task_index=task
@@ -180,7 +150,7 @@ class _Reader:
             if not same.all():
                 at = int(np.argmin(same))
                 reason = f"{name} is {given[at]}, but the episode makes it {values[at]}"
-                raise _WrongError(layout.DATA, reason, first + at)
+                raise WrongError(layout.DATA, reason, first + at)
 
     def _frames(self, rows: pa.Table, first: int, video: Frames | None, last: Frames) -> Frames:
         if video is not None:
@@ -194,7 +164,7 @@ class _Reader:
                 found.append(picture(cell["bytes"], self._size))
             except _UNREADABLE as error:
                 reason = f"{CAMERA} is not a picture of this size"
-                raise _WrongError(layout.DATA, reason, first + at) from error
+                raise WrongError(layout.DATA, reason, first + at) from error
         return np.stack([*found, last])
 
     def _frame_size(self, data: bytes) -> tuple[int, int]:
@@ -211,7 +181,7 @@ class _Reader:
         """All frames [rows, h, w, 3] of the video."""
         path, (height, width) = self._root / layout.VIDEO, self._size
         if self._data.num_rows * height * width * 3 > self._largest:
-            raise _WrongError(layout.VIDEO, f"it unpacks to more than {self._largest // 2**20} MB")
+            raise WrongError(layout.VIDEO, f"it unpacks to more than {self._largest // 2**20} MB")
         found = np.empty((self._data.num_rows, height, width, 3), np.uint8)
         number = 0
         try:
@@ -222,11 +192,11 @@ class _Reader:
                     found[number] = frame.to_ndarray(format="rgb24")
                     number += 1
         except (av.FFmpegError, ValueError, IndexError) as error:
-            raise _WrongError(
+            raise WrongError(
                 layout.VIDEO, f"is not the video of these episodes: {error}"
             ) from error
         if number != len(found):
-            raise _WrongError(layout.VIDEO, f"has {number} frames, not {len(found)}")
+            raise WrongError(layout.VIDEO, f"has {number} frames, not {len(found)}")
         return found
 
     def _check_info(self) -> tuple[bool, tuple[int, int]]:
@@ -248,15 +218,15 @@ class _Reader:
             if self._info["fps"] != FRAMES_PER_SECOND:
                 raise ValueError(f"fps is {self._info['fps']}, not {FRAMES_PER_SECOND}")
         except (AttributeError, *_UNREADABLE) as error:
-            raise _WrongError(layout.INFO, _words(error)) from error
+            raise WrongError(layout.INFO, _words(error)) from error
         return images, (height, width)
 
     def _read_tasks(self) -> list[str]:
         table = self._table(layout.TASKS, None)
         if {"task", "task_index"} - set(table.column_names):
-            raise _WrongError(layout.TASKS, "needs the columns task and task_index")
+            raise WrongError(layout.TASKS, "needs the columns task and task_index")
         if table["task_index"].to_pylist() != list(range(table.num_rows)):
-            raise _WrongError(layout.TASKS, "task_index must count from 0")
+            raise WrongError(layout.TASKS, "task_index must count from 0")
         names: list[str] = table["task"].to_pylist()
         return names
 
@@ -271,15 +241,15 @@ class _Reader:
                     raise ValueError("its columns are not as a studio writes them")
                 return file.read()
         except (pa.ArrowException, *_UNREADABLE) as error:
-            raise _WrongError(name, error) from error
+            raise WrongError(name, error) from error
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
             values = json.loads((self._root / name).read_text(encoding="utf-8"))
         except ValueError as error:
-            raise _WrongError(name, f"is not JSON: {error}") from error
+            raise WrongError(name, f"is not JSON: {error}") from error
         if not isinstance(values, dict):
-            raise _WrongError(name, "must be an object")
+            raise WrongError(name, "must be an object")
         return values
 
 
@@ -308,29 +278,8 @@ def _item(kept: dict[str, Any], frames: Frames, actions: Any) -> LabelledEpisode
         check_size(archive, LARGEST)
     with np.load(io.BytesIO(kept["arrays"]), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    if record["num_actions"] != len(actions):
-        raise ValueError(f"it has {record['num_actions']} actions, but {len(actions)} rows")
-    episode = Trajectory(
-        id=check_episode_id(record["id"]),
-        task=record["task"],
-        start_id=record["start_id"],
-        instruction=record["instruction"],
-        imagined=record["imagined"],
-        outcome=Outcome(record["success"], record["end_step"]),
-        frames=frames,
-        actions=actions,
-        arrays=arrays,
-        lineage=record["lineage"],
-        replay=record["replay"],
-    )
-    check_plausible(episode)
-    events = tuple(parse_event(values) for values in json.loads(kept["labels"]))
-    if any(event.label.episode_id != episode.id for event in events):
-        raise ValueError("a label is of another episode")
-    item = LabelledEpisode(episode=episode, events=events, standing=kept["standing"])
-    if kept["standing"] is not None and item.label is None:
-        raise ValueError(f"the label {kept['standing']} that stands is not there")
-    return item
+    labels = {"events": json.loads(kept["labels"]), "standing": kept["standing"]}
+    return item_from(record, labels, frames=frames, actions=actions, arrays=arrays)
 
 
 def _words(error: Exception) -> str:

@@ -10,6 +10,7 @@ import pytest
 from app.studio import Studio
 from engine.types import Label, Trajectory
 from storage.exports.bundle import pack
+from storage.exports.formats import FOREIGN
 from storage.workspace import open_workspace
 
 
@@ -163,8 +164,8 @@ def test_one_bad_episode_or_label_keeps_all_out(
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("data:;base64,UEs=", "that is no episode exported from a studio (.wmpo.zip)"),
-        ("data:;base64,", "that is no episode exported from a studio (.wmpo.zip)"),
+        ("data:;base64,UEs=", FOREIGN),
+        ("data:;base64,", FOREIGN),
     ],
 )
 def test_a_foreign_file_is_said_in_the_report(other: Studio, data: str, problem: str) -> None:
@@ -183,3 +184,17 @@ def test_labels_travel_as_files(judged: Studio, other: Studio, kind: str) -> Non
     assert other.import_labels(query | {"dry_run": True})["added"] == 2
     assert other.import_labels(query) == {"added": 2, "known": 0, "problems": []}
     assert other.cabinet.labels.events() == judged.cabinet.labels.events()
+
+
+def test_an_import_that_fails_in_the_middle_leaves_nothing(judged: Studio, other: Studio) -> None:
+    query = {"episodes": ["episode-1", "episode-2"], "format": "wmpo"}
+    data = judged.export_episode(query)["data"]
+    space = other.cabinet.workspace
+    space.label_twin.mkdir()  # labels cannot be written, and they come last
+    with pytest.raises(OSError, match=r"labels\.jsonl"):
+        other.import_episodes({"data": data})
+    assert other.cabinet.trajectories.ids() == []
+    assert list(space.episodes.iterdir()) == []
+    assert other.cabinet.labels.all() == []
+    space.label_twin.rmdir()
+    assert other.import_episodes({"data": data})["added"] == 2

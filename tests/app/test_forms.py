@@ -108,3 +108,18 @@ def test_an_empty_list_is_an_empty_list() -> None:
 def test_showing_a_knob_that_does_not_exist_is_an_error() -> None:
     with gr.Blocks(), pytest.raises(ValueError, match="Options has no knob speed"):
         Form(Options(), shown=("speed",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources(Config):
+    """A list of names."""
+
+    names: tuple[str, ...] = knob((), "Which runs")
+
+
+def test_several_names_can_be_chosen_where_a_knob_is_a_list_of_them() -> None:
+    with gr.Blocks():
+        form = Form(Sources(), choices={"names": [("Run one", "one"), ("Run two", "two")]})
+    [box] = form.inputs
+    assert isinstance(box, gr.Dropdown) and box.multiselect
+    assert form.parse(["two", "one"]) == Sources(names=("two", "one"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.media import EncodedOnce, encode, encode_clip, fit, sprite
+from app.media import EncodedOnce, encode, encode_clip, fit
 
 
 def decode(uri: str) -> np.ndarray:
@@ -50,18 +50,6 @@ def test_what_is_no_frame_is_refused(shape: tuple[int, ...]) -> None:
 
 def test_a_clip_has_one_picture_a_frame(frame: np.ndarray) -> None:
     assert encode_clip(np.stack([frame, frame])) == [encode(frame), encode(frame)]
-
-
-def test_a_sprite_begins_with_the_first_frame_and_ends_with_the_last() -> None:
-    frames = np.stack([np.full((8, 8, 3), 10 * i, np.uint8) for i in range(20)])
-    sheet = decode(sprite(frames, num_frames=4))
-    assert sheet.shape == (8, 32, 3)
-    assert sheet[4, 4, 0] == pytest.approx(0, abs=3)
-    assert sheet[4, 28, 0] == pytest.approx(190, abs=3)
-
-
-def test_a_short_clip_makes_a_short_sprite() -> None:
-    assert decode(sprite(np.zeros((2, 8, 8, 3), np.uint8))).shape == (8, 16, 3)
 
 
 def test_fitting_takes_the_middle_square() -> None:

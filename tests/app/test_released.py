@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from app.models import Models
+from app.processes import CHECKOUT
 from app.studio import Studio
-from app.supervisor import CHECKOUT
 from engine.manifest import verify_manifest
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id

@@ -21,7 +21,8 @@ BINDERS = {
     "label": "judge",
     "episodes": "episodes",
     "drawer": "drawer",
-    "train": "runs",
+    "train": "wall",
+    "reward": "reward",
 }
 
 

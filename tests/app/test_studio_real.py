@@ -95,7 +95,7 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     run = studio.start_run("optimise", RUN)
     until(lambda: studio.run_status(run)["state"] == "running")
     studio = open_studio()
-    until(lambda: studio.run_metrics(run)["next"] > 0)
+    until(lambda: studio.training.curves(run).next > 0)
     directory = tmp_path / "data" / "runs" / run
     [spawned] = [
         line for line in (directory / "supervisor.jsonl").read_text().split("\n") if "spawn" in line
@@ -104,13 +104,14 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     if studio.run_status(run)["state"] == "running":
         os.killpg(worker, signal.SIGKILL)
     until(lambda: studio.run_status(run)["state"] == "done")
-    reward = studio.run_metrics(run)["series"]["rollout/reward"]
-    assert [step for step, _ in reward] == [1, 2]
-    assert studio.run_iterations(run) == [1, 2]
-    [group] = studio.run_strip(run, 1)
+    reward = studio.training.curves(run).series["rollout/reward"]
+    assert [step for step, *_ in reward] == [1, 2]
+    assert studio.training.follow({"run": run})["iterations"] == [1, 2]
+    [group] = studio.training.strip(run, 1)
     assert len(group["members"]) == 2
-    for iteration in studio.run_iterations(run):  # the policy of each, bit for bit
-        episodes = [m["episode"] for g in studio.run_strip(run, iteration) for m in g["members"]]
+    for iteration in (1, 2):  # the policy of each, bit for bit
+        episodes = [m["id"] for g in studio.training.strip(run, iteration) for m in g["members"]]
+        episodes += [p["id"] for p in studio.training.probes(run) if p["iteration"] == iteration]
         for episode in episodes:
             assert studio.replay(studio.permalink({"episode": episode}))["exact"]
     trained = f"run/{run}/step-000002"

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from app.supervisor import Patience, Supervisor
+from engine.file_locks import is_locked
 from engine.run_directory import is_held
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
@@ -63,15 +64,20 @@ def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
 def pids(cabinet: Cabinet, run_id: str) -> list[int]:
     """Worker processes of a run that live."""
     directory = str(cabinet.runs.directory(run_id))
+    living = (p.info for p in psutil.process_iter(["pid", "status", "cmdline"]))
     return [
-        process.pid
-        for process in psutil.process_iter()
-        if process.status() != psutil.STATUS_ZOMBIE and directory in " ".join(process.cmdline())
+        info["pid"]
+        for info in living
+        if info["status"] != psutil.STATUS_ZOMBIE and directory in (info["cmdline"] or [])
     ]
 
 
 def in_state(cabinet: Cabinet, run_id: str, state: str) -> Callable[[], bool]:
     return lambda: cabinet.runs.get(run_id).state == state
+
+
+def says(cabinet: Cabinet, sentence: str) -> Callable[[], bool]:
+    return lambda: (cabinet.runs.get("run-1").error or "").startswith(sentence)
 
 
 def at_step(cabinet: Cabinet, run_id: str, step: int) -> Callable[[], bool]:
@@ -182,9 +188,7 @@ def test_two_crashes_at_one_step_end_the_resuming(
     until(supervisor, in_state(cabinet, "run-1", "lost"))
     run = cabinet.runs.get("run-1")
     assert run.attempt == 2
-    assert run.error == (
-        "the worker was killed (out of memory?), twice at step 3: not resumed again"
-    )
+    assert run.error == ("the worker was killed, twice at step 3: not resumed again")
 
 
 def test_a_lost_run_can_be_resumed_by_hand(
@@ -207,13 +211,16 @@ def test_a_worker_that_cannot_start_says_why(
     assert "no such job" in (cabinet.runs.get("run-1").error or "")
 
 
+@pytest.mark.parametrize("noted", [True, False])
 def test_a_new_supervisor_adopts_a_living_worker(
-    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+    noted: bool, cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
 ) -> None:
     first = make_supervisor()
     first.submit("run-1", "tiny", FOREVER)
     until(first, at_step(cabinet, "run-1", 2))
     first.close()
+    if not noted:  # the app was killed between starting the worker and saying so
+        (cabinet.runs.directory("run-1") / "supervisor.jsonl").write_bytes(b"")
     [worker] = pids(cabinet, "run-1")
     second = make_supervisor()
     reached = cabinet.runs.get("run-1").step or 0
@@ -294,3 +301,95 @@ def test_an_unknown_run_and_an_unknown_word_are_refused(
     supervisor.submit("run-1", "tiny", FOREVER)
     with pytest.raises(ValueError, match="control must be one of"):
         supervisor.control("run-1", "explode")
+
+
+def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
+    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    for name, config in (("whole", {"steps": 2}), ("killed", {"steps": 3, "crash_at": [2]})):
+        directory = workspace.runs / name
+        directory.mkdir()
+        (directory / "config.json").write_text(json.dumps({"job": "tiny", "config": config}))
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([*COMMAND, str(directory)], env=environment, check=False)
+    make_supervisor().tick()
+    assert cabinet.runs.get("whole").state == "done"
+    assert [row["step"] for row in cabinet.runs.metrics("whole")] == [1, 2]
+    killed = cabinet.runs.get("killed")
+    assert (killed.state, killed.attempt) == ("lost", 1)
+    assert killed.error == "the worker ended unexpectedly, on the command line"
+
+
+def test_a_full_disk_pauses_a_run_and_room_resumes_it(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(patience=Patience(resume=0.2))
+    supervisor.submit("run-1", "tiny", {"steps": 4, "full_at": 2, "spared": ["2"]})
+    until(supervisor, in_state(cabinet, "run-1", "paused"))
+    sentence = "the disk is full (9 MB are to be saved, 3 MB are free): it goes on when "
+    assert says(cabinet, sentence)()
+    until(supervisor, in_state(cabinet, "run-1", "done"))
+    assert cabinet.runs.get("run-1").attempt == 2
+
+
+def test_without_room_a_run_waits_in_the_queue_and_says_so(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(reserve=2**60)
+    supervisor.submit("run-1", "tiny", {"steps": 1})
+    supervisor.tick()
+    assert cabinet.runs.get("run-1").state == "queued"
+    assert says(cabinet, "waits for room on the disk: 1073741824.0 GB are needed")()
+
+
+def test_a_worker_that_stands_still_is_named_until_it_moves_again(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(
+        patience=Patience(stalled=0.3, hung=0.6, stop=9.0, cancel=0.2, terminate=0.2)
+    )
+    supervisor.submit("run-1", "tiny", {"steps": 5, "stand_at": 3})
+    until(supervisor, says(cabinet, "stalled: "))
+    [worker] = pids(cabinet, "run-1")
+    os.kill(worker, signal.SIGSTOP)
+    until(supervisor, says(cabinet, "hung: "))
+    assert cabinet.runs.get("run-1").state == "running"
+    os.kill(worker, signal.SIGCONT)
+    supervisor.control("run-1", "stop")
+    until(supervisor, in_state(cabinet, "run-1", "done"))
+    assert cabinet.runs.get("run-1").error is None
+
+
+def test_a_run_that_the_system_ended_cleanly_goes_on(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor()
+    supervisor.submit("run-1", "tiny", FOREVER | {"rests_at_sigterm": True})
+    until(supervisor, at_step(cabinet, "run-1", 2))
+    os.kill(pids(cabinet, "run-1")[0], signal.SIGTERM)
+    until(supervisor, lambda: cabinet.runs.get("run-1").attempt == 2)
+    assert cabinet.runs.get("run-1").error is None
+
+
+def test_each_slot_has_one_worker_and_its_lock_keeps_others_out(
+    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor(slots=("cpu-0", "cpu-1"))
+    for number in (1, 2, 3):
+        supervisor.submit(f"run-{number}", "tiny", FOREVER)
+    until(supervisor, lambda: all(at_step(cabinet, f"run-{n}", 1)() for n in (1, 2)))
+    assert cabinet.runs.get("run-3").state == "queued"
+    assert all(is_locked(workspace.locks / f"cpu-{n}.lock") for n in (0, 1))
+    supervisor.control("run-2", "cancel")
+    until(supervisor, at_step(cabinet, "run-3", 1))
+
+
+def test_what_a_worker_started_does_not_outlive_it(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor()
+    supervisor.submit("run-1", "tiny", {"steps": 9, "pace": 0.2, "children": True})
+    until(supervisor, at_step(cabinet, "run-1", 1))
+    [child] = psutil.Process(pids(cabinet, "run-1")[0]).children()
+    os.kill(pids(cabinet, "run-1")[0], signal.SIGKILL)
+    until(supervisor, lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

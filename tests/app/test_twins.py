@@ -11,7 +11,7 @@ import pytest
 from app.simulator import Simulator
 from app.studio import Studio
 from engine.envs.gl import MISSING, rendering_backend
-from engine.run_directory import read_ledger
+from engine.ledger import read_ledger
 from engine.tasks import Task
 from engine.types import Outcome, Trajectory
 from storage.workspace import Workspace, open_workspace

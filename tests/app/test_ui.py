@@ -1,7 +1,6 @@
 """The pages as Gradio sees them: what is public, what is where, what a handler does."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -10,7 +9,6 @@ import pytest
 from app import ui
 from app.models import Models
 from app.studio import Studio
-from engine.config import Config, knob
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
 
@@ -19,18 +17,13 @@ PUBLIC = {
     "list_episodes",
     "get_episode",
     "imagine",
+    "next_item",
     "label",
+    "rm_audit",
     "start_run",
     "run_status",
     "stop_run",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(Config):
-    """Stands for the options of a run."""
-
-    iterations: int = knob(5, "How often", low=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +37,6 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
     )
     yield ui.build(
         studio,
-        preset=Options(),
-        shown=(),
         device="CPU · 2 cores",
         instruction="push the mug",
         horizon=48,
@@ -75,7 +66,11 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("imagine", "Imagine"),
         ("episodes", "Episodes"),
         ("label", "Label"),
+        ("reward", "Reward"),
         ("train", "Train"),
+        ("evaluate", "Evaluate"),
+        ("fidelity", "Fidelity"),
+        ("data", "Data"),
     ]
 
 
@@ -98,7 +93,7 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
 
 def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
     judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 3
+    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 5
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:
@@ -134,5 +129,9 @@ def test_a_refusal_reaches_the_client_as_its_sentence(
 
 
 def test_a_form_out_of_range_is_refused_in_a_sentence(blocks: gr.Blocks) -> None:
+    [launch] = [fn for fn in blocks.fns.values() if fn.name == "on_launch"]
+    boxes = [box.label for box in launch.inputs]
+    values = [box.value for box in launch.inputs]
+    values[boxes.index("Iterations")] = 0
     with pytest.raises(gr.Error, match=r"iterations must be at least 1, not 0"):
-        function(blocks, "on_launch")(0)
+        function(blocks, "on_launch")(*values)

@@ -91,19 +91,26 @@ def server(
 ) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("studio")
     stock(root / "data")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    server = start_server(root, demo, hosts=web.host)
+    yield server
+    end_runs(server.data)
+    server.process.terminate()
+    assert server.process.wait(60) == 0, server.log.read_text()
+
+
+def start_server(root: Path, demo: Path, *, hosts: str = "", port: int | None = None) -> Server:
+    """app.py over `root`/data in a process of its own; returns once it answers."""
+    port = port or free_port()
     environment = {
         **os.environ,
         "GRADIO_SERVER_PORT": str(port),
         "WMPO_DATA_DIR": str(root / "data"),
         "WMPO_DEMO_DIR": str(demo),
-        "WMPO_SOURCE_HOSTS": web.host,
+        "WMPO_SOURCE_HOSTS": hosts,
         "OMP_NUM_THREADS": "1",
     }
     environment.pop("SPACE_ID", None)
-    with (root / "log.txt").open("wb") as log:
+    with (root / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=ROOT,
@@ -117,16 +124,20 @@ def server(
     while not server.is_open():
         assert process.poll() is None, server.log.read_text()
         pause.wait(0.3)
-    yield server
-    end_runs(server.data)
-    process.terminate()
-    assert process.wait(60) == 0, server.log.read_text()
+    return server
 
 
-def stock(data: Path) -> None:
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stock(data: Path, episodes: int = EPISODES) -> None:
     """Put some imagined episodes into a new data directory, so that there is something to judge."""
     cabinet = open_cabinet(open_workspace(data), demo=SHIPPED)
-    for number in range(EPISODES):
+    for number in range(episodes):
         cabinet.trajectories.add(episode(number))
     cabinet.close()
 

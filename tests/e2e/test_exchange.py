@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from storage.exports.bundle import pack
+from storage.exports.contents import LabelledEpisode
+from storage.exports.formats import FOREIGN
 from storage.exports.lerobot import pack_lerobot
-from storage.exports.lerobot_format import LabelledEpisode
 from storage.exports.lerobot_reading import unpack_lerobot
 from tests.e2e.conftest import episode
 from tests.e2e.test_episodes import drawer, tile
@@ -22,7 +23,7 @@ def test_an_exported_episode_is_imported_and_shown(page: Page, tmp_path: Path) -
     path = tmp_path / "traveller.wmpo.zip"
     path.write_bytes(pack(dataclasses.replace(episode(3), id="traveller")))
     page.goto(WALL)
-    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
+    page.get_by_label("Exported episodes (.zip, .tar, .hdf5)").set_input_files(path)
     expect(page.get_by_text("1 episode and 0 labels imported")).to_be_visible()
     expect(drawer(page)).to_contain_text("traveller")
     page.keyboard.press("Escape")
@@ -34,12 +35,12 @@ def test_what_is_wrong_with_a_file_is_said_in_place(page: Page, tmp_path: Path) 
     path = tmp_path / "other.lerobot.zip"
     path.write_bytes(pack_lerobot([LabelledEpisode(episode=changed)]))
     page.goto(WALL)
-    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
+    page.get_by_label("Exported episodes (.zip, .tar, .hdf5)").set_input_files(path)
     answer = page.get_by_role("alert").filter(has_text="Nothing was imported")
     expect(answer).to_contain_text("there is already another episode journey-04")
     path.write_bytes(b"no zip")
-    page.get_by_label("Exported episodes (.zip)").set_input_files(path)
-    expect(answer).to_contain_text("that is no episode exported from a studio")
+    page.get_by_label("Exported episodes (.zip, .tar, .hdf5)").set_input_files(path)
+    expect(answer).to_contain_text(FOREIGN)
 
 
 def test_the_export_menu_gives_a_valid_lerobot_dataset(page: Page) -> None:

@@ -28,6 +28,14 @@ def test_one_frame_one_chunk_and_back(imagine: Page) -> None:
     imagined(imagine, 0)
 
 
+def test_a_key_pressed_while_the_last_one_is_at_work_is_not_lost(imagine: Page) -> None:
+    imagine.keyboard.press("e")
+    imagined(imagine, 8)
+    for _ in range(2):
+        imagine.keyboard.press("e")
+    imagined(imagine, 24)
+
+
 def test_space_runs_and_pauses(imagine: Page) -> None:
     imagine.keyboard.press("Space")
     expect(imagine.get_by_role("button", name="Pause space")).to_be_visible()

@@ -20,7 +20,7 @@ def roll_out(page: Page) -> None:
 def start_a_tiny_run(page: Page) -> None:
     """Start the smallest run there is, from the form."""
     page.goto("/train")
-    page.get_by_label("Iterations").fill("2")
+    page.get_by_label("Iterations", exact=True).fill("2")
     page.get_by_label("Groups", exact=True).fill("1")
     page.get_by_label("Group size").fill("2")
     page.get_by_role("button", name="More options").click()

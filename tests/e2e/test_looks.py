@@ -17,7 +17,10 @@ from tests.e2e.conftest import PATIENCE, Problems, Server
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["start", "models", "imagine", "episodes", "label", "train"]
+PAGES = [
+    *("start", "models", "imagine", "episodes", "label", "reward", "train", "evaluate"),
+    *("fidelity", "data"),
+]
 # What cannot be used without seeing it: controls that say nothing to a screen reader.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
   .filter((e) => e.checkVisibility() && e.type !== 'file' && e.type !== 'hidden')
@@ -36,29 +39,23 @@ def visit(page: Page, name: str) -> None:
         "imagine": page.get_by_role("radio").first,
         "episodes": page.get_by_role("listitem").first,
         "label": page.get_by_role("button", name="Pause the recording"),
+        "reward": page.get_by_role("slider", name="Threshold"),
         "train": page.get_by_role("figure", name="success"),
+        "evaluate": page.get_by_label("Difference to see, points"),
+        "fidelity": page.get_by_label("Fidelity run"),
+        "data": page.get_by_text(re.compile("free")),
     }[name]
     expect(sign).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_control_has_a_name(page: Page, name: str) -> None:
+def test_a_page_names_its_controls_and_scrolls_only_downwards(page: Page, name: str) -> None:
+    """On a desk, a small desk and a phone."""
     visit(page, name)
     assert page.evaluate(NAMELESS) == []
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_phone_scrolls_only_downwards(page: Page, name: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    visit(page, name)
-    assert page.evaluate(WIDTH) <= 390
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_small_desk_scrolls_only_downwards(page: Page, name: str) -> None:
-    page.set_viewport_size({"width": 1280, "height": 800})
-    visit(page, name)
-    assert page.evaluate(WIDTH) <= 1280
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(f"{WIDTH} <= {width}", timeout=5_000)
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
@@ -76,7 +73,8 @@ def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
 
 def test_the_header_leads_to_every_page(page: Page) -> None:
     visit(page, "start")
-    for name in ("Models", "Imagine", "Episodes", "Label", "Train", "Start"):
+    others = [name.capitalize() for name in PAGES[1:]]
+    for name in (*others, "Start"):
         page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
         expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
             "aria-current", "page"

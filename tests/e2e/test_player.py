@@ -44,6 +44,13 @@ def test_keys_step_by_frames_and_chunks(clip: Page) -> None:
         expect(shown(clip)).to_have_attribute("data-frame", str(value))
 
 
+def test_the_slider_shows_the_frame_it_is_dragged_to(clip: Page) -> None:
+    clip.keyboard.press("Space")
+    frame(clip).fill("10")
+    expect(shown(clip)).to_have_attribute("data-frame", "10")
+    expect(frame(clip)).to_have_value("10")
+
+
 def test_g_goes_to_the_most_likely_window(clip: Page) -> None:
     clip.keyboard.press("g")
     expect(frame(clip)).to_have_value(str(LAST))
@@ -92,6 +99,7 @@ def test_the_strips_share_the_cursor(clip: Page) -> None:
     clip.keyboard.press("h")
     strips = clip.get_by_role("img", name="success probability per window, 4 action dimensions")
     expect(strips).to_be_visible()
+    strips.scroll_into_view_if_needed()
     box = strips.bounding_box()
     assert box is not None
     middle = 46 + (box["width"] - 46 - 6) / 2

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.journal import living_worker
 from engine.run_directory import RunDirectory
 from engine.types import Outcome
 from tests.e2e.conftest import Server, episode
@@ -16,12 +19,13 @@ from tests.e2e.conftest import Server, episode
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RANGE = "() => document.querySelector('#plot-success')._fullLayout.xaxis.range.map(Math.round)"
+ASK_OFTEN = "() => setInterval(() => document.dispatchEvent(new CustomEvent('wmpo-runs')), 400)"
 ZOOM = "() => Plotly.relayout('plot-success', {'xaxis.range': [1, 3]})"
 
 
 def begin(page: Page, *, iterations: int) -> None:
     page.goto("/train")
-    page.get_by_label("Iterations").fill(str(iterations))
+    page.get_by_label("Iterations", exact=True).fill(str(iterations))
     page.get_by_label("Groups", exact=True).fill("1")
     page.get_by_label("Group size").fill("2")
     page.get_by_role("button", name="More options").click()
@@ -39,22 +43,106 @@ def points(page: Page, count: int) -> None:
     )
 
 
-def test_the_zoom_survives_new_points_and_a_run_stops_when_asked(page: Page) -> None:
-    begin(page, iterations=60)
+def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server: Server) -> None:
+    begin(page, iterations=200)
+    run = page.url.split("run=")[1].split("&")[0]
     points(page, 1)
-    page.evaluate(ZOOM)
-    node = page.evaluate_handle("() => document.querySelector('#plot-success svg')")
-    seen = int(page.evaluate("() => document.querySelector('#plot-success')?.dataset.points"))
-    points(page, seen + 2)
-    assert page.evaluate(RANGE) == [1, 3]
-    assert page.evaluate("(old) => old === document.querySelector('#plot-success svg')", node)
-
     dock = page.get_by_role("banner").or_(page.locator("header")).first
     expect(dock).to_contain_text("optimise")
     page.get_by_role("button", name="Pause", exact=False).last.click()
-    expect(page.get_by_role("button", name="Resume", exact=False).last).to_be_visible()
+    resume = page.get_by_role("button", name="Resume", exact=False).last
+    expect(resume).to_be_visible()
+
+    done = page.locator(".now").get_by_text(re.compile(r"^\d+ of 200$")).inner_text().split()[0]
+    expect(page.locator(".wall output").first).to_have_text(f"{done} of {done}")
+
+    # A group of what it imagined so far: one verdict flipped, and all advantages are other ones.
+    members = page.locator(".member .advantage")
+    expect(members).to_have_count(2)
+    expect(page.locator(".member canvas[data-frame]")).to_have_count(2)
+    expect(page.locator(".member .credit")).to_have_count(2)
+    before = members.all_inner_texts()
+    page.get_by_role("button", name="Flip the verdict of member 0").click()
+    expect(page.get_by_text("if your verdicts stood")).to_be_visible()
+    assert members.all_inner_texts() != before
+    page.get_by_role("button", name="Put back").click()
+    expect(page.get_by_text("if your verdicts stood")).to_have_count(0)
+    assert members.all_inner_texts() == before
+    page.get_by_role("button", name="Flip the verdict of member 0").click()
+    page.get_by_role("button", name="Keep as my labels").click()
+    expect(page.get_by_text("saved as your label")).to_be_visible()
+    expect(page.locator(".member .you")).to_have_count(1)
+    expect(page.locator(".probe .mark").first).to_be_visible()
+
+    resume.click()
+    told = page.locator(".events li").filter(has_text=re.compile(r"\brunning\b"))
+    expect(told).to_have_count(2)
+    worker = living_worker(server.data / "runs" / run)
+    assert worker is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    expect(told).to_have_count(3)
+    expect(page.locator(".now .tag")).to_have_text(re.compile("running"))
+
+    other = six_pairs(server.data / "runs" / "fidelity-beside")
+    other.log(1, {"rollout/success_rate": 0.5})
+    page.get_by_role("button", name="Compare with fidelity-beside").click()
+    differing = page.get_by_role("table", name="Options in which the runs differ")
+    expect(differing).to_contain_text("fidelity-beside")
+    expect(differing.get_by_role("row").filter(has_text="group size")).to_contain_text("2")
+    expect(page.locator(".toolbar .legend")).to_contain_text("fidelity-beside")
+    assert "with=fidelity-beside" in page.url
+    other.state("done")
+    other.close()
+
     page.get_by_role("button", name="Stop and save").click()
     expect(page.locator(".now .tag")).to_have_text(re.compile("done|cancelled"))
+
+
+def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
+    page: Page, server: Server
+) -> None:
+    directory = server.data / "runs" / "written-by-hand"
+    run = six_pairs(directory)
+    run.log(1, {"rollout/success_rate": 0.1, "rollout/entropy": 3.0})
+    page.goto(f"/train?run={directory.name}")
+    points(page, 1)
+    page.evaluate(ZOOM)
+    page.evaluate(ASK_OFTEN)
+    node = page.evaluate_handle("() => document.querySelector('#plot-success svg')")
+    for step in range(2, 22):
+        run.log(step, {"rollout/success_rate": step / 40, "rollout/entropy": 3.0})
+        points(page, step)
+    assert page.evaluate(RANGE) == [1, 3]
+    assert page.evaluate("(old) => old === document.querySelector('#plot-success svg')", node)
+
+    # One cursor for all charts: the other chart's line stands at the same step.
+    page.locator("#plot-success .nsewdrag").first.hover()
+    expect(page.locator(".chart .frame > i.at:not([hidden])")).to_have_count(2)
+    expect(page.get_by_role("figure", name="success")).to_contain_text("imagined 0.05")
+    page.get_by_label("X axis").select_option("time")
+    page.get_by_label("Smoothing").fill("0.5")
+    page.get_by_label("Logarithmic").check()
+    points(page, 21)
+    page.get_by_label("Logarithmic").uncheck()
+    run.state("done")
+    run.close()
+
+
+def test_another_method_brings_its_own_form_and_its_own_refusal(page: Page) -> None:
+    page.goto("/train")
+    checks = page.get_by_role("list", name="Preflight")
+    expect(checks).to_contain_text("compatible")
+    page.get_by_label("demo", exact=True).check()
+    expect(page.get_by_label("Iterations", exact=True)).to_have_value("25")
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name="DPO").click()
+    expect(page.get_by_label("Beta")).to_be_visible()
+    expect(page.get_by_label("Iterations", exact=True)).to_be_hidden()
+    expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_role("alert").or_(page.get_by_test_id("toast-body")).first).to_contain_text(
+        "choose the runs"
+    )
 
 
 def test_a_wrong_option_is_refused_in_a_sentence(page: Page) -> None:
@@ -62,7 +150,7 @@ def test_a_wrong_option_is_refused_in_a_sentence(page: Page) -> None:
     page.get_by_label("Group size").fill("1")
     page.get_by_role("button", name="Start training").click()
     expect(
-        page.get_by_text(re.compile("group_size must be at least 2|Value 1 is less"))
+        page.get_by_text(re.compile("group_size must be at least 2|Value 1 is less")).first
     ).to_be_visible()
 
 

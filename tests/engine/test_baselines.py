@@ -14,9 +14,10 @@ from engine.data.starts import FIRST_KEY_FRAME, key_frames
 from engine.episodes import list_episodes, read_episode, write_episode
 from engine.jobs import optimise
 from engine.jobs.registry import job_config, run_job
+from engine.ledger import read_ledger
 from engine.loading import load_policy, load_world_model
 from engine.manifest import file_sha256
-from engine.run_directory import RunDirectory, read_ledger
+from engine.run_directory import RunDirectory
 from engine.types import Outcome
 from tests.engine.tiny import do, fit, last_checkpoint
 from tests.fakes import CountingEnv

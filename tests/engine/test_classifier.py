@@ -69,6 +69,14 @@ def test_shared_tubelets_give_what_whole_windows_give(
     torch.testing.assert_close(probabilities[0], expected, atol=1e-6, rtol=0.0)
 
 
+def test_the_features_of_a_window_are_what_its_logit_is_read_from(reward: VideoReward) -> None:
+    frames, ends = _frames(2, 11), torch.tensor([8, 11])
+    features = reward.window_features(frames, ends)
+    assert features.shape == (2, 2, 32)
+    logits = features @ reward.network.classifier.weight[1] + reward.network.classifier.bias[1]
+    torch.testing.assert_close(logits, reward.window_logits(frames, ends))
+
+
 def test_another_window_than_the_model_reads_is_refused(reward: VideoReward) -> None:
     with pytest.raises(ValueError, match="windows of 4 frames, but the reward model reads"):
         reward.probabilities(_frames(1, 9), JudgeRules(window=4))

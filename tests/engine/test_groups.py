@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.jobs.collect import JobConfig as CollectConfig
 from engine.jobs.collect import plan
+from engine.jobs.iteration import Iteration
 from engine.jobs.optimise import JobConfig, sample_groups
 from engine.types import Outcome, Trajectory
 
@@ -32,11 +33,17 @@ class WrittenGroups:
 
     verb = "write"
 
+    def give_way(self) -> None:
+        """Nobody else wants the device."""
+
     def __len__(self) -> int:
         return 10
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Written]:
         return [Written(s, m, Outcome(m == 0, 8)) for s in chosen for m in range(4)]
+
+    def measures(self, attempts: Sequence[Any]) -> dict[str, float]:
+        return {}
 
     def trajectory(self, attempt: Any, iteration: int, lineage: Mapping[str, Any]) -> Trajectory:
         raise AssertionError("nothing is recorded here")
@@ -83,3 +90,17 @@ def test_episodes_that_cannot_be_shared_out_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         plan(CollectConfig(pool="budget", episodes_per_start=2, **changes), "push")
+
+
+def test_a_group_that_came_when_there_were_enough_is_told_apart() -> None:
+    attempts = [Written(start, 0, Outcome(True, 8)) for start in (1, 2, 3)]
+    done = Iteration(
+        number=0,
+        attempts=attempts,
+        returns=torch.zeros(3),
+        advantages=torch.zeros(3),
+        fates={1: "kept", 2: "kept", 3: "too_few_successes"},
+        kept=[0],
+        weights=None,
+    )
+    assert done.told_fates() == {1: "kept", 2: "surplus", 3: "too_few_successes"}

@@ -10,11 +10,12 @@ from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo import in_words
-from engine.jobs.groups import chunk_rows
 from engine.jobs.recipe import STAGES
-from engine.jobs.train_reward import cut_windows, scores
 from engine.jobs.train_world_model import to_targets
+from engine.jobs.update import chunk_rows
 from engine.policy import tokens
+from engine.reward.learning import cut_windows
+from engine.reward.scores import scores
 from engine.rollout import Rollout
 from engine.types import JudgeRules, Normalization, Outcome, Trajectory
 
@@ -76,9 +77,9 @@ def test_windows_are_sorted_into_success_early_and_failure() -> None:
     copies = (torch.from_numpy(episodes.frames),)
     windows = cut_windows(episodes, copies, 8, late=2, gap=1)
     # the success is first seen in the window that ends at frame 9, end 10 exclusive
-    assert windows.successes.tolist() == [2, 3, 4]
-    assert windows.early.tolist() == [0]
-    assert windows.failures.tolist() == [13, 14, 15]
+    assert windows.successes.rows.tolist() == [2, 3, 4]
+    assert windows.early.rows.tolist() == [0]
+    assert windows.failures.rows.tolist() == [13, 14, 15]
 
 
 def test_a_reward_model_needs_failures_to_learn_from() -> None:

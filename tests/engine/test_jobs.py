@@ -1,23 +1,24 @@
-"""Every job for real, in miniature: a real simulator, real training steps, real kills."""
+"""Every job for real, in miniature: a real simulator, real training steps."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.data.episode_set import load_episodes
 from engine.episodes import list_episodes, read_episode
 from engine.events import read_events
 from engine.jobs.twins import imagine_twins
-from engine.loading import load_world_model
-from engine.manifest import file_sha256
-from engine.run_directory import read_ledger
+from engine.ledger import read_ledger
+from engine.loading import load_policy, load_world_model
+from engine.manifest import checkpoint_hash, file_sha256
+from engine.reward.judge import outcome
+from engine.run_directory import write_control
+from engine.tasks import get_task
+from engine.types import Trajectory
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -107,30 +108,88 @@ def test_evaluate_counts_every_real_episode_once_even_when_run_again(
     again = do("evaluate", tmp_path / "run", **options)
     assert first == again
     assert len(read_ledger(tmp_path / "run")) == 2
+    filmed = do("evaluate", tmp_path / "filmed", **options, record_episodes=1)
+    assert filmed == first
+    [path] = list_episodes(tmp_path / "filmed" / "episodes")
+    episode = read_episode(path)
+    assert (episode.imagined, episode.start_id) == (False, 400_000)
+    assert [entry["episode"] for entry in read_ledger(tmp_path / "filmed")] == [episode.id, None]
 
 
-def test_fidelity_reports_every_kind_at_every_depth(tiny: Tiny, tmp_path: Path) -> None:
-    root, models = tiny
-    metrics = do(
-        "fidelity",
-        tmp_path / "run",
-        world_model=models["world_model"],
-        reward_model=models["reward_model"],
-        episodes_from=[str(root / "demos"), str(root / "play")],
-        episodes=3,
-        denoising_steps=1,
-    )
+@pytest.fixture(scope="module")
+def fidelity(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A fidelity run that plays its own real episodes, and what it returned."""
+    directory = tmp_path_factory.mktemp("fidelity") / "run"
+    metrics = do("fidelity", directory, **_fidelity_options(tiny[1]))
     assert metrics is not None
+    return directory, metrics
+
+
+def _fidelity_options(models: dict[str, str]) -> dict[str, Any]:
+    return {
+        **models,
+        "baseline_world_model": models["world_model"],
+        "episodes": 3,
+        "batch_size": 2,
+        "denoising_steps": 1,
+    }
+
+
+def test_fidelity_measures_every_kind_at_every_depth(fidelity: tuple[Path, dict[str, Any]]) -> None:
+    directory, metrics = fidelity
     matrix = [metrics[f"fidelity/{name}"] for name in _CONFUSION]
     assert sum(matrix) == 3
-    depths = [e for _, e in read_events(tmp_path / "run" / "events.jsonl") if e["kind"] == "metric"]
-    assert depths[0]["metrics"]["fidelity/repeat_psnr"] > 0.0
-    pairs = [read_episode(path) for path in list_episodes(tmp_path / "run" / "episodes")]
-    real = {read_episode(path).id for path in list_episodes(root / "demos" / "episodes")}
-    assert len(pairs) == 3
-    assert all(pair.imagined and pair.lineage["real_run"] == "demos" for pair in pairs)
-    assert {pair.lineage["real"] for pair in pairs} <= real
-    assert sum(pair.outcome.success for pair in pairs) == matrix[0] + matrix[1]
+    assert metrics["fidelity/mean_baseline_psnr"] == metrics["fidelity/mean_imagined_psnr"]
+    depths = [e for _, e in read_events(directory / "events.jsonl") if e["kind"] == "metric"]
+    assert any(event["metrics"].get("fidelity/repeat_psnr", 0.0) > 0.0 for event in depths)
+    found = metrics["curves"]
+    assert [point[3] for point in found["depth"]["zero/ssim"]["all"][:8]] == [3] * 8
+    assert len(found["position"]["imagined/psnr"]["all"]) == found["chunk_size"] == 8
+    assert found["frechet"]["baseline"] == found["frechet"]["imagined"]
+    assert "LPIPS is not measured here" in metrics["notes"][0]
+
+
+def test_the_pairs_of_fidelity_name_their_real_twins(
+    fidelity: tuple[Path, dict[str, Any]],
+) -> None:
+    directory, metrics = fidelity
+    episodes = [read_episode(path) for path in list_episodes(directory / "episodes")]
+    real = {e.id: e for e in episodes if not e.imagined}
+    pairs = [e for e in episodes if e.lineage["source"] == "fidelity"]
+    assert (len(real), len(pairs), len(episodes)) == (3, 3, 9)
+    assert all(pair.lineage["real_run"] == directory.name for pair in pairs)
+    assert {pair.lineage["real"] for pair in pairs} == set(real)
+    twins = [(real[p.lineage["real"]].outcome, p.lineage) for p in pairs]
+    assert all(o.end_step == lineage["real_end_step"] for o, lineage in twins)
+    assert all(len(pair.lineage["psnr"]) == len(pair.actions) for pair in pairs)
+    judged = sum(pair.outcome.success for pair in pairs)
+    assert judged == metrics["fidelity/true_success"] + metrics["fidelity/false_success"]
+
+
+def test_an_interrupted_fidelity_ends_with_the_very_same_numbers(
+    tiny: Tiny, fidelity: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+
+    def pause(event: dict[str, Any]) -> None:
+        if event["kind"] == "checkpoint":
+            write_control(directory, "pause")
+
+    assert do("fidelity", directory, listener=pause, **_fidelity_options(tiny[1])) is None
+    write_control(directory, "run")
+    progress = []
+    again = do("fidelity", directory, listener=progress.append, **_fidelity_options(tiny[1]))
+    assert again == fidelity[1]
+    assert [e["step"] for e in progress if e["kind"] == "checkpoint"] == [3]
+
+
+def test_fidelity_refuses_what_a_model_has_learnt_from(tiny: Tiny, tmp_path: Path) -> None:
+    root, models = tiny
+    given = models | {"policy": "", "episodes_from": [str(root / "play")]}
+    with pytest.raises(ValueError, match="the world model learnt from the starts of 4 of the 4"):
+        do("fidelity", tmp_path / "given", **given)
+    with pytest.raises(ValueError, match="the world model learnt from 3 of the 9 starts"):
+        do("fidelity", tmp_path / "played", **models, pool="play", episodes=9)
 
 
 def test_a_twin_has_its_episodes_length_and_does_not_depend_on_its_batch(tiny: Tiny) -> None:
@@ -154,39 +213,61 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     tiny: Tiny, tmp_path: Path
 ) -> None:
     _, models = tiny
-    metrics = do("optimise", tmp_path / "run", **_optimise_options(models))
+    # Where every dream fails the gradient is 0: the weight decay is what changes the policy.
+    options = _optimise_options(models, weight_decay=20.0, success_threshold=0.4)
+    metrics = do("optimise", tmp_path / "run", **options)
     assert metrics is not None
     weights = "model.safetensors"
     before = file_sha256(Path(models["policy"]) / weights)
     assert file_sha256(Path(last_checkpoint(tmp_path / "run")) / weights) != before
     episodes = [read_episode(p) for p in list_episodes(tmp_path / "run" / "episodes")]
     assert episodes and all(episode.imagined for episode in episodes)
-    assert {episode.lineage["iteration"] for episode in episodes} == {1, 2, 3}
+    siblings = [episode for episode in episodes if "group" in episode.lineage]
+    assert {episode.lineage["iteration"] for episode in siblings} == {1, 2, 3}
+    _check_credit([e for e in siblings if e.lineage["iteration"] == 3], tmp_path / "run")
+    probes = [episode for episode in episodes if episode not in siblings]
+    assert [probe.lineage["iteration"] for probe in probes] == [0, 1, 2, 3]
+    assert len({probe.start_id for probe in probes}) == 1
+    first, *_, last = probes
+    np.testing.assert_array_equal(first.frames[0], last.frames[0])
+    assert first.lineage["policy"] == checkpoint_hash(Path(models["policy"]))
+    assert last.replay["policy"] == checkpoint_hash(Path(last_checkpoint(tmp_path / "run")))
+    assert {episode.lineage["threshold"] for episode in episodes} == {0.4}
+    rules = get_task("coffee-push").judge
+    for episode in episodes:
+        windows = episode.arrays["window_ends"], episode.arrays["window_probabilities"]
+        assert episode.outcome == outcome(*windows, 0.4, rules, len(episode.frames))
 
 
-def test_an_optimise_run_killed_and_resumed_ends_with_the_same_weights(
+def _check_credit(episodes: list[Trajectory], directory: Path) -> None:
+    """Log-ratios are those of the policy as the update left it, of the tokens that count."""
+    policy = load_policy(Path(last_checkpoint(directory)))
+    for episode in episodes:
+        tokens = torch.from_numpy(episode.arrays["tokens"])
+        frames = torch.from_numpy(episode.frames[:-1:8].copy())
+        now, _ = policy.log_probs(frames, [episode.instruction] * len(tokens), tokens, 1.0)
+        change = (now.detach() - torch.from_numpy(episode.arrays["log_probs"])).flatten()
+        change[episode.outcome.end_step * 4 :] = 0.0
+        wanted = change.reshape(len(tokens), -1).sum(dim=1).numpy()
+        np.testing.assert_allclose(episode.arrays["log_ratio"], wanted, atol=1e-5)
+        assert np.abs(wanted).max() > 1e-4
+        assert (episode.arrays["clipped"] >= 0.0).all() and (episode.arrays["clipped"] <= 1.0).all()
+
+
+def test_a_restart_from_an_iteration_is_the_run_it_left_and_names_it(
     tiny: Tiny, tmp_path: Path
 ) -> None:
     _, models = tiny
-    options = _optimise_options(models)
-    whole = _spawned(tmp_path / "whole", options)
-    assert whole.wait() == 0
-    victim = _spawned(tmp_path / "killed", options)
-    while not (tmp_path / "killed" / "checkpoints" / "step-000001").exists():
-        assert victim.poll() is None
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    assert _spawned(tmp_path / "killed", options).wait() == 0
-    ours, theirs = (Path(last_checkpoint(tmp_path / name)) for name in ("killed", "whole"))
-    assert file_sha256(ours / "model.safetensors") == file_sha256(theirs / "model.safetensors")
-    assert file_sha256(ours / "state.safetensors") == file_sha256(theirs / "state.safetensors")
-
-
-def _spawned(directory: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    directory.mkdir(exist_ok=True)
-    spec = {"job": "optimise", "config": options}
-    (directory / "config.json").write_text(json.dumps(spec))
-    return subprocess.Popen([sys.executable, "-m", "engine.worker", str(directory)])
+    do("optimise", tmp_path / "whole", **_optimise_options(models))
+    kept = tmp_path / "whole" / "checkpoints"
+    restart_from = str(kept / "step-000002")
+    do("optimise", tmp_path / "again", **_optimise_options(models, restart_from=restart_from))
+    again = Path(last_checkpoint(tmp_path / "again"))
+    assert again.name == "step-000003"
+    for name in ("model.safetensors", "state.safetensors"):
+        assert file_sha256(again / name) == file_sha256(kept / "step-000003" / name)
+    card = json.loads((again / "card.json").read_text())
+    assert card["lineage"]["restarted_from"] == checkpoint_hash(Path(restart_from))
 
 
 @pytest.mark.parametrize(

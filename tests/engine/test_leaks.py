@@ -40,6 +40,9 @@ def test_a_card_inherits_the_starts_of_everything_it_was_made_from(tmp_path: Pat
     assert document["starts"] == [[300_000, 300_001], [1_000_000, 1_000_003]]
 
 
-def test_an_older_card_names_no_starts(tmp_path: Path) -> None:
+def test_an_older_card_stands_for_the_pools_that_it_names(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text("{}")
     assert learnt_from(tmp_path) == []
+    document = {"data": {"coffee-push expert (demonstrations)": 9, "push play (play)": 1}}
+    (tmp_path / "card.json").write_text(json.dumps(document))
+    assert learnt_from(tmp_path) == [[0, 199_999]]

@@ -7,6 +7,7 @@ from engine.metrics import (
     PERFECT_DB,
     depth_means,
     divergence_onset,
+    frechet_distance,
     metric_by_depth,
     psnr,
     repeat_first,
@@ -88,3 +89,14 @@ def test_a_dream_parts_from_reality_where_it_stays_worse_than_standing_still(
     quality: list[float], baseline: list[float], onset: int | None
 ) -> None:
     assert divergence_onset(np.array(quality, float), np.array(baseline, float)) == onset
+
+
+def test_the_frechet_distance_of_gaussians_known_in_closed_form() -> None:
+    rows = np.random.default_rng(0).normal(size=(500, 3))
+    assert frechet_distance(rows, rows) == pytest.approx(0.0, abs=1e-9)
+    # Shifted by (1, 2, 2) and stretched by 2: |shift|^2 + tr(C) (1 - 2)^2 for the same sample.
+    centred = rows - rows.mean(axis=0)
+    other = 2.0 * centred + np.array([1.0, 2.0, 2.0])
+    expected = 9.0 + np.trace(np.cov(centred, rowvar=False))
+    assert frechet_distance(centred, other) == pytest.approx(expected)
+    assert frechet_distance(rows[:1], rows) is None

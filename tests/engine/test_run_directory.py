@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from engine.events import read_events
+from engine.ledger import read_ledger
 from engine.protocols import Run
-from engine.run_directory import RunDirectory, is_held, read_control, read_ledger, write_control
+from engine.retention import Retention
+from engine.run_directory import RunDirectory, is_held, read_control, write_control
 from engine.types import Outcome, Trajectory
 
 
@@ -66,7 +69,7 @@ def test_each_kind_of_event_carries_its_values(run: RunDirectory) -> None:
     run.alarm("imagined success rises alone")
     run.result({"rollout/success_rate": 0.5})
     told = [
-        {name: event[name] for name in event if name not in ("seq", "attempt", "time")}
+        {name: event[name] for name in event if name not in ("seq", "attempt", "time", "mono")}
         for event in events(run.directory)
     ]
     assert told == [
@@ -228,6 +231,45 @@ def test_what_a_killed_attempt_left_half_written_is_cleared(tmp_path: Path) -> N
     assert [*(tmp_path / "checkpoints").iterdir(), *(tmp_path / "episodes").iterdir()] == []
 
 
+def test_a_checkpoint_completed_but_not_said_before_a_kill_is_said_after_it(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    save(run, 1, 2)
+    run.close()
+    log = tmp_path / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:1]))
+    RunDirectory(tmp_path).close()
+    assert [event["step"] for event in events(tmp_path, "checkpoint")] == [1, 2]
+
+
+def test_a_checkpoint_that_a_killed_attempt_did_not_get_to_remove_goes(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    save(run, 1, 2)
+    shutil.copytree(run.checkpoints()[0], tmp_path / "checkpoints" / "step-000000")
+    run.close()
+    run = RunDirectory(tmp_path)
+    run.retain(Retention())
+    assert checkpoint_names(run) == ["step-000001", "step-000002"]
+    run.close()
+
+
+def test_a_checkpoint_made_again_is_said_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        run = RunDirectory(tmp_path)
+        save(run, 1)
+        run.close()
+    assert len(events(tmp_path, "checkpoint")) == 1
+
+
+def test_a_stage_obeys_the_run_it_belongs_to(run: RunDirectory, tmp_path: Path) -> None:
+    stage = RunDirectory(tmp_path / "stage", obeys=run)
+    run.rest()
+    assert stage.pause_requested
+    write_control(run.directory, "stop")
+    assert stage.stop_requested and not stage.pause_requested
+    stage.close()
+
+
 # Episodes and the ledger of real rollouts.
 
 
@@ -260,6 +302,16 @@ def test_a_real_episode_whose_frames_are_not_kept_counts_all_the_same(run: RunDi
     run.count_real(task="push", start_id=1_000_000, use="test", policy=None, success=False)
     [entry] = read_ledger(run.directory)
     assert (entry["pool"], entry["episode"], entry["success"]) == ("test", None, False)
+
+
+def test_a_real_episode_played_again_after_a_kill_counts_once(tmp_path: Path) -> None:
+    for iteration in ("iteration 1", "iteration 1", "iteration 2"):
+        run = RunDirectory(tmp_path)
+        run.count_real(
+            task="push", start_id=400_000, use="diagnostic", policy=iteration, success=True
+        )
+        run.close()
+    assert [entry["policy"] for entry in read_ledger(tmp_path)] == ["iteration 1", "iteration 2"]
 
 
 def test_an_episode_recorded_again_counts_once(tmp_path: Path) -> None:

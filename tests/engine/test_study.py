@@ -10,8 +10,9 @@ from engine.jobs.recipe import STAGES as RECIPE
 from engine.jobs.registry import job_config
 from engine.jobs.study import JobConfig, command, run
 from engine.jobs.study_plan import Planned, check_leaks, plan_study
+from engine.ledger import read_ledger
 from engine.manifest import file_sha256
-from engine.run_directory import RunDirectory, read_ledger, write_control
+from engine.run_directory import RunDirectory, write_control
 from tests.engine import tiny as world
 
 STUDY = Path(__file__).parents[2] / "docs" / "study.json"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import checkpoint
+from engine.events import read_events
 from engine.run_directory import RunDirectory, write_control
 from engine.seeding import generator, initialisation
 from engine.training import FitConfig, fit, learning_rate_at
@@ -40,6 +41,13 @@ def _train(directory: Path, config: FitConfig = CONFIG, stop_at: int | None = No
     return model
 
 
+def _points(directory: Path) -> dict[int, float]:
+    """The loss of each point; a point is a mean over steps, of which a pause may lie between."""
+    events = [event for _, event in read_events(directory / "events.jsonl")]
+    metrics = [event for event in events if event["kind"] == "metric"]
+    return {event["step"]: event["metrics"]["test/loss"] for event in metrics}
+
+
 def test_the_loss_falls(tmp_path: Path) -> None:
     x = torch.eye(3)
     untrained = (_model()(x) - 1.0).square().mean()
@@ -50,9 +58,10 @@ def test_the_loss_falls(tmp_path: Path) -> None:
 
 def test_a_paused_and_resumed_fit_equals_one_never_stopped(tmp_path: Path) -> None:
     whole = _train(tmp_path / "whole")
-    _train(tmp_path / "parts", stop_at=6)
+    _train(tmp_path / "parts", stop_at=7)
     write_control(tmp_path / "parts", "run")
     resumed = _train(tmp_path / "parts")
+    assert _points(tmp_path / "parts") == _points(tmp_path / "whole")
     for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

@@ -1,5 +1,6 @@
 """Tiny models of the real classes, trained for a few steps by the real jobs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,15 @@ REWARD = {
 }
 
 
-def do(job: str, directory: Path, **options: Any) -> dict[str, Any] | None:
+def do(
+    job: str,
+    directory: Path,
+    *,
+    listener: Callable[[dict[str, Any]], None] | None = None,
+    **options: Any,
+) -> dict[str, Any] | None:
     """Run a job in this process and leave what a worker leaves; its metrics."""
-    run = RunDirectory(directory)
+    run = RunDirectory(directory, listener=listener)
     try:
         config = job_config(job, options).to_dict()
         write_json(directory / "config.json", {"job": job, "config": config})

@@ -142,18 +142,18 @@ class _Handler(BaseHTTPRequestHandler):
                 for entry in json.loads(body)["objects"]
             ]
             return self._send_json({"transfer": "basic", "objects": objects})
-        if parts[:2] == ["api", "models"] and parts[4] == "preupload":
+        if parts[0] == "api" and parts[4] == "preupload":
             modes = [
                 {"path": file["path"], "shouldIgnore": False, "oid": None}
                 | {"uploadMode": "lfs" if file["size"] >= LFS_FROM else "regular"}
                 for file in json.loads(body)["files"]
             ]
             return self._send_json({"files": modes})
-        if parts[:2] == ["api", "models"] and parts[4] == "paths-info":
+        if parts[0] == "api" and parts[4] == "paths-info":
             files = self.server.repositories["/".join(parts[2:4])].commits[parts[5]]
             asked = parse_qs(body.decode())["paths"]
             return self._send_json([e for e in _tree(files, "", True) if e["path"] in asked])
-        if parts[:2] == ["api", "models"] and parts[4] == "commit":
+        if parts[0] == "api" and parts[4] == "commit":
             return self._commit("/".join(parts[2:4]), body)
         return self._send(404, b"{}")
 
@@ -189,16 +189,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json({"commitUrl": url, "commitOid": commit, "success": True})
 
     def _resolved(self, path: str) -> bytes | None:
-        parts = path.strip("/").split("/", 4)
+        parts = path.strip("/").removeprefix("datasets/").split("/", 4)
         if len(parts) < 5 or parts[2] != "resolve":
             return None
         repository = self.server.repositories.get("/".join(parts[:2]), Repository())
-        return repository.commits.get(parts[3], {}).get(parts[4])
+        commit = repository.branches.get(parts[3], parts[3])
+        return repository.commits.get(commit, {}).get(parts[4])
 
     def _send_api(self, path: str, query: Mapping[str, list[str]]) -> None:
         parts = path.strip("/").split("/", 6)
         repository = self.server.repositories.get("/".join(parts[2:4]))
-        if parts[:2] != ["api", "models"] or repository is None:
+        if parts[0] != "api" or repository is None:
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
         kind = parts[4] if len(parts) > 4 else "revision"
         revision = parts[5] if len(parts) > 5 else "main"

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.episodes import write_episode
+from engine.episodes import index_id, write_episode
 from engine.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
 from storage.episode_filter import EpisodeFilter
-from storage.trajectories import TrajectoryStore, index_id
+from storage.trajectories import TrajectoryStore
 from storage.workspace import Workspace
 
 Maker = Callable[..., Trajectory]

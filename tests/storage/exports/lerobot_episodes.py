@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.types import Label, Outcome, Trajectory
-from storage.exports.lerobot_format import LabelledEpisode
+from storage.exports.contents import LabelledEpisode
 from storage.labels import LabelEvent
 
 CAMERA = "observation.images.main"
@@ -54,3 +54,18 @@ def silent(number: int, **changes: Any) -> LabelledEpisode:
 
 def names(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.*") if path.is_file())
+
+
+def same(item: LabelledEpisode, wanted: LabelledEpisode) -> None:
+    """Assert that nothing at all differs."""
+    assert (item.events, item.standing) == (tuple(wanted.events), wanted.standing)
+    one, other = dataclasses.asdict(item.episode), dataclasses.asdict(wanted.episode)
+    arrays, others = one.pop("arrays"), other.pop("arrays")
+    assert list(arrays) == list(others)
+    for values, expected in [
+        *zip(arrays.values(), others.values(), strict=True),
+        *((one.pop(name), other.pop(name)) for name in ("frames", "actions")),
+    ]:
+        assert values.dtype == expected.dtype
+        np.testing.assert_array_equal(values, expected)
+    assert one == other

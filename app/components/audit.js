@@ -1,0 +1,120 @@
+// The label log: who said what, when, and what became of it; everything of one person taken back.
+(() => {
+  const PAGE = 12;
+  const TONES = { success: "ok", fail: "bad", unsure: "warn" };
+
+  const said = (event) => {
+    if (event.withdrawal) return WMPO.html`<span class="mute">takes back</span>`;
+    const outcome = event.outcome
+      ? WMPO.html`<span class="tag ${TONES[event.outcome]}">${event.outcome}</span>`
+      : "";
+    const broke =
+      event.dream_broke === null || event.dream_broke === undefined
+        ? ""
+        : WMPO.html`<span class="tag ${event.dream_broke ? "warn" : ""}">${event.dream_broke ? "dream broke" : "dream ok"}</span>`;
+    return WMPO.html`${outcome} ${broke}`;
+  };
+  const fate = (event) => {
+    if (event.superseded_seq) return WMPO.html`<span class="mute">superseded by #${WMPO.integer(event.superseded_seq)}</span>`;
+    return event.stands ? WMPO.html`stands` : WMPO.html`<span class="mute">${event.supersedes ? "an undo" : "–"}</span>`;
+  };
+  const moment = (at) => new Date(at * 1000).toISOString().replace("T", " ").slice(0, 16);
+
+  class Audit {
+    constructor(element, { server, props }) {
+      Object.assign(this, { element, server, props, offset: 0, actor: WMPO.address.get("actor") ?? "" });
+      WMPO.fill(
+        element,
+        WMPO.html`<div class="between"><h3>Who said what</h3><span class="row"><label class="row">who
+          <select aria-label="Actor"></select></label><span class="undo"></span></span></div>
+          <div class="confirm"></div><div class="scroll"></div>
+          <div class="between"><span class="mono mute total" role="status"></span><span class="row">
+          <button type="button" data-by="-1">Newer</button><button type="button" data-by="1">Older</button></span></div>`,
+      );
+      this.find = (selector) => element.querySelector(selector);
+      this.find("select").addEventListener("change", ({ target }) => {
+        Object.assign(this, { actor: target.value, offset: 0 });
+        WMPO.address.set("actor", this.actor);
+        this.load();
+      });
+      element.addEventListener("click", ({ target }) => {
+        const { by, act } = target.closest("button")?.dataset ?? {};
+        if (by) {
+          this.offset += PAGE * Number(by);
+          this.load();
+        }
+        if (act === "ask") this.confirm();
+        if (act === "no") WMPO.fill(this.find(".confirm"), WMPO.html``);
+        if (act === "yes") this.undo();
+      });
+      this.load();
+    }
+
+    async load() {
+      const { actor, offset } = this;
+      const answer = await WMPO.ask(this.server, "log", { actor, offset, limit: PAGE });
+      if (!answer) return;
+      this.person = answer.actors.find(({ name }) => name === actor);
+      this.draw(answer);
+    }
+
+    draw({ events, total, actors }) {
+      const names = [["", "everybody"], ...actors.map(({ name, events: n }) => [name, `${name} · ${WMPO.integer(n)}`])];
+      if (this.actor && !this.person) names.push([this.actor, this.actor]);
+      WMPO.fill(
+        this.find("select"),
+        WMPO.html`${names.map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}`,
+      );
+      this.find("select").value = this.actor;
+      const possible = !this.props.public && this.person?.labels;
+      WMPO.fill(
+        this.find(".undo"),
+        possible
+          ? WMPO.html`<button type="button" class="bad" data-act="ask">Undo everything of ${this.actor}</button>`
+          : WMPO.html``,
+      );
+      WMPO.fill(this.find(".confirm"), WMPO.html``);
+      const row = (event) => WMPO.html`<tr class="${event.stands ? "" : "gone"}"><td class="mono">#${WMPO.integer(event.seq)}</td>
+        <td class="mono">${moment(event.at)}</td><td>${event.actor}</td>
+        <td><a class="mono" href="episodes?ep=${encodeURIComponent(event.episode_id)}">${event.episode_id}</a></td>
+        <td>${said(event)}</td><td class="mute">${event.mode}${event.failure_mode ? ` · ${event.failure_mode}` : ""}</td>
+        <td class="note">${event.note}</td><td>${fate(event)}</td></tr>`;
+      const heads = ["", "when (UTC)", "who", "episode", "said", "how", "note", "now"];
+      WMPO.fill(
+        this.find(".scroll"),
+        total
+          ? WMPO.html`<table><thead><tr>${heads.map((text) => WMPO.html`<th>${text}</th>`)}</tr></thead>
+              <tbody>${events.map(row)}</tbody></table>`
+          : WMPO.html`<p class="empty"><b>Nothing was judged yet</b><a href="label">Judge a clip</a> and it is written here.</p>`,
+      );
+      const first = total ? this.offset + 1 : 0;
+      this.find(".total").textContent = total
+        ? `${WMPO.integer(first)}–${WMPO.integer(this.offset + events.length)} of ${WMPO.integer(total)}`
+        : "";
+      this.find("[data-by='-1']").disabled = this.offset === 0;
+      this.find("[data-by='1']").disabled = this.offset + events.length >= total;
+    }
+
+    confirm() {
+      const { labels } = this.person;
+      const many = `${WMPO.integer(labels)} label${labels === 1 ? "" : "s"}`;
+      WMPO.fill(
+        this.find(".confirm"),
+        WMPO.html`<div class="banner warn" role="alert"><div class="between"><span>Take back ${many} of <b>${this.actor}</b>?
+          Each gets an event that takes it back; the labels stay in the log, and an undo cannot be undone.</span>
+          <span class="row"><button type="button" class="bad" data-act="yes">Take back ${many}</button>
+          <button type="button" data-act="no">Keep them</button></span></div></div>`,
+      );
+      this.find("[data-act=no]").focus();
+    }
+
+    async undo() {
+      const { labels } = this.person;
+      const answer = await WMPO.ask(this.server, "undo", { actor: this.actor, labels });
+      if (answer) WMPO.toast(`${WMPO.integer(answer.undone)} taken back`, "note");
+      this.load();
+    }
+  }
+
+  WMPO.Audit = Audit;
+})();

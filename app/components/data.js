@@ -1,0 +1,48 @@
+// Data: cards for what comes in and goes out, who said what, what keeps it, and use from scripts.
+(() => {
+  const template = WMPO.html`<div class="wm data">
+    <section class="card export" aria-label="Export"></section>
+    <section class="card import" aria-label="Import"></section>
+    <section class="card audit" aria-label="Who said what"></section>
+    <section class="card space" aria-label="On the disk"></section>
+    <section class="card backup" aria-label="Backup"></section>
+    <section class="card sync" aria-label="Labels elsewhere"></section>
+    <section class="card scripts" aria-label="From a script"></section></div>`;
+
+  const scripts = (element, texts) => {
+    const here = location.href.replace(/\/data\/?([?#].*)?$/, "");
+    const block = ([language, text]) => WMPO.html`<div><div class="between"><b>${language}</b>
+      <button type="button" class="quiet" data-copy="${language}">Copy</button></div>
+      <pre class="mono" tabindex="0" aria-label="${language} example">${text.replaceAll("{address}", here)}</pre></div>`;
+    WMPO.fill(
+      element,
+      WMPO.html`<h3>From a script</h3><p class="mute">The same checks and the same sentences as on the pages. <span
+        class="mono">next_item</span>, <span class="mono">label</span> and <span class="mono">rm_audit</span> do label work;
+        the rest of the API is at <a href="./?view=api">view=api</a>.</p>
+        <div class="blocks">${Object.entries(texts).map(block)}</div>`,
+    );
+    element.addEventListener("click", async ({ target }) => {
+      const { copy } = target.closest("button")?.dataset ?? {};
+      if (!copy) return;
+      await navigator.clipboard?.writeText(element.querySelector(`[aria-label="${copy} example"]`).textContent);
+      WMPO.toast("copied", "note");
+    });
+  };
+
+  WMPO.mountData = ({ element, props, server }) => {
+    WMPO.fill(element, template);
+    const card = (name) => element.querySelector(`.card.${name}`);
+    const errands = new WMPO.Errands(element, server);
+    const tools = { server, errands, props };
+    new WMPO.Export(card("export"), tools);
+    const audit = new WMPO.Audit(card("audit"), tools);
+    const keeping = new WMPO.Keeping({ space: card("space"), backup: card("backup"), sync: card("sync") }, tools);
+    card("import").hidden = props.public;
+    const onTaken = () => {
+      audit.load();
+      keeping.load();
+    };
+    if (!props.public) new WMPO.Import(card("import"), { ...tools, onTaken });
+    scripts(card("scripts"), props.snippets);
+  };
+})();

@@ -1,0 +1,94 @@
+// What a judgement says beside its outcome: why it failed, at which frame, and a note.
+(() => {
+  const template = WMPO.html`<div class="between"><h3>If it failed, why</h3>
+      <button class="quiet" data-mark="edit" hidden>Edit</button></div>
+    <div class="row modes"></div>
+    <div class="row"><button data-mark="frame" aria-pressed="false"></button>
+      <button class="quiet" data-mark="span">Note the loop <kbd>m</kbd></button></div>
+    <label class="note">Note <kbd>t</kbd><textarea rows="2" maxlength="2000" placeholder="optional…"></textarea></label>`;
+
+  class Marks {
+    /** `cursor()` gives the frame on screen, `loop()` the looped [first, last] or null; `save(modes)`
+     * keeps another taxonomy and gives it back, null where nobody may change it. */
+    constructor(element, { modes, cursor, loop, save }) {
+      WMPO.fill(element, template);
+      Object.assign(this, { element, modes, cursor, loop, save });
+      this.text = element.querySelector("textarea");
+      this.text.addEventListener("keydown", (event) => event.key === "Escape" && this.text.blur());
+      element.querySelector("[data-mark=edit]").hidden = !save;
+      element.addEventListener("click", (event) => {
+        const { mark, mode } = event.target.closest("button")?.dataset ?? {};
+        if (mode !== undefined) this.choose(Number(mode));
+        if (mark) this[mark]();
+      });
+      this.set({});
+    }
+
+    /** Begin anew, or from what an earlier label said. */
+    set({ failure_mode: mode = null, end_step: step = null, note = "" }) {
+      Object.assign(this, { mode, step });
+      this.text.value = note ?? "";
+      this.draw();
+    }
+
+    /** What the label is to say; a success has no failure mode. */
+    values(outcome) {
+      const mode = outcome === "success" ? null : this.mode;
+      return { failure_mode: mode, end_step: this.step, note: this.text.value.trim() };
+    }
+
+    choose(index) {
+      const mode = this.modes[index];
+      if (mode === undefined) return;
+      this.mode = this.mode === mode ? null : mode;
+      this.draw();
+    }
+
+    /** It happened at this frame; the same frame again takes the mark away. */
+    frame() {
+      const at = this.cursor();
+      this.step = this.step === at ? null : at;
+      this.draw();
+    }
+
+    span() {
+      const loop = this.loop();
+      if (!loop) {
+        WMPO.toast("Set a loop with [ and ] first: its frames are what is noted.", "note");
+        return;
+      }
+      const words = `frames ${loop[0]}–${loop[1]}`;
+      this.text.value = this.text.value ? `${this.text.value.trimEnd()}; ${words}` : words;
+    }
+
+    write() {
+      this.text.focus();
+    }
+
+    async edit() {
+      const words = window.prompt("Failure modes, separated by commas", this.modes.join(", "));
+      if (words === null) return;
+      const modes = words.split(",").map((word) => word.trim());
+      this.modes = (await this.save(modes.filter(Boolean))) ?? this.modes;
+      this.draw();
+    }
+
+    draw() {
+      const known = this.modes.includes(this.mode) || this.mode === null;
+      const shown = known ? this.modes : [...this.modes, this.mode];
+      const chips = shown.map(
+        (mode, index) => WMPO.html`<button class="chip" data-mode="${index}" aria-pressed="${String(mode === this.mode)}">
+          ${index < 8 ? WMPO.html`<kbd>${index + 1}</kbd> ` : ""}${mode}</button>`,
+      );
+      WMPO.fill(this.element.querySelector(".modes"), WMPO.html`${chips}`);
+      const marked = this.element.querySelector("[data-mark=frame]");
+      marked.setAttribute("aria-pressed", String(this.step !== null));
+      WMPO.fill(
+        marked,
+        WMPO.html`${this.step === null ? "It happened here" : `It happened at frame ${this.step}`} <kbd>e</kbd>`,
+      );
+    }
+  }
+
+  WMPO.Marks = Marks;
+})();

@@ -1,0 +1,198 @@
+"""Export and import of the Data page: what is chosen, how large it is, and the work itself."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from app.checks import check_choice, check_flag, check_names, check_text
+from app.errands import Errands, Progress
+from app.exports import CLOSED, DATASETS, FORMATS, LABEL_FORMATS, MOST_PUBLIC, Exports
+from app.gallery import FILTERS, Gallery
+from app.handover import Handover, stamp
+from engine.tasks import TASKS
+from storage.cabinet import Cabinet
+from storage.plans import size_words
+from storage.trajectories import EpisodeRow
+
+MOST_CHOSEN, MOST_WEIGHED, MOST_SAID = 10_000, 3, 20
+CHOICE = ("what", "filter", "view", "ids", "format")
+
+
+class Exchange:
+    """Files of episodes and labels, made and taken in as errands."""
+
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        exports: Exports,
+        gallery: Gallery,
+        errands: Errands,
+        handover: Handover,
+        *,
+        public: bool,
+    ) -> None:
+        self._cabinet, self._exports, self._gallery = cabinet, exports, gallery
+        self._errands, self._handover, self._public = errands, handover, public
+
+    def plan(self, query: object) -> dict[str, Any]:
+        """{what: episodes or labels, format, filter?, view?, ids?} -> {items, bytes, text}.
+
+        `bytes` is an estimate where there are more than `MOST_WEIGHED` episodes.
+        """
+        values = check_names(query, allowed=CHOICE, required=("what", "format"))
+        what = check_choice("what", values["what"], ("episodes", "labels"))
+        if what == "labels":
+            kind = check_choice("format", values["format"], LABEL_FORMATS)
+            size = len(self._exports.labels_file(kind))
+            events = self._cabinet.audit.count(guest=self._public)
+            return {"items": events, "bytes": size, "text": _words(events, "label event", size)}
+        kind = check_choice("format", values["format"], DATASETS)
+        rows = self._chosen(values)
+        size = self._weigh(rows, kind)
+        return {"items": len(rows), "bytes": size, "text": _words(len(rows), "episode", size)}
+
+    def export(self, query: object) -> dict[str, Any]:
+        """As `plan`, but makes the file: an errand whose result is {name, bytes}."""
+        values = check_names(query, allowed=CHOICE, required=("what", "format"))
+        what = check_choice("what", values["what"], ("episodes", "labels"))
+        known = LABEL_FORMATS if what == "labels" else {name: FORMATS[name] for name in DATASETS}
+        kind = check_choice("format", values["format"], known)
+        name = f"{what}-{stamp()}{known[kind][0]}"
+        path = self._handover.place(name)
+        rows = self._chosen(values) if what == "episodes" else []
+
+        def work(progress: Progress) -> dict[str, Any]:
+            try:
+                if what == "labels":
+                    path.write_bytes(self._exports.labels_file(kind))
+                else:
+                    _, write = import_module("storage.exports.formats").FORMATS[kind]
+                    write(path, self._items(rows, progress))
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+            return {"name": name, "bytes": path.stat().st_size, "file": path.name}
+
+        return self._errands.start("export", name, work, unit=what)
+
+    def examine(self, query: object) -> dict[str, Any]:
+        """{upload, name, task?, dry_run?} -> an errand that reads an uploaded file and reports.
+
+        Its result is {episodes, added, labels, known, problems, more, text}; with a problem, or as
+        a dry run, nothing is stored.
+        """
+        if self._public:
+            raise ValueError(CLOSED)
+        values = check_names(
+            query, allowed=("upload", "name", "task", "dry_run"), required=("upload", "name")
+        )
+        path = self._handover.uploaded(values["upload"])
+        name = check_text("name", values["name"], 200)
+        task = values.get("task") or ""
+        if task:
+            check_choice("task", task, TASKS)
+        dry_run = check_flag("dry_run", values.get("dry_run", True))
+        kind = label_format(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = self._labels(kind, path, dry_run) if kind else None
+            if found is None:
+                found = self._exports.take_in_file(path, task=str(task), dry_run=dry_run)
+                found["episodes"] = len(found["episodes"])
+            if not dry_run and not found["problems"]:
+                self._handover.drop(str(values["upload"]))
+            return _report(found, dry_run)
+
+        return self._errands.start("import", name, work)
+
+    def _labels(self, kind: str, path: Path, dry_run: bool) -> dict[str, Any]:
+        formats = import_module("storage.exports.labels")
+        if path.stat().st_size > formats.LARGEST:
+            raise ValueError(f"a file of labels may have {formats.LARGEST // 2**20} MB")
+        report = formats.import_labels(
+            self._cabinet.labels, kind, path.read_bytes(), dry_run=dry_run
+        )
+        return {
+            "episodes": 0,
+            "added": 0,
+            "labels": report.added,
+            "known": report.known,
+            "problems": list(report.problems),
+        }
+
+    def _chosen(self, values: Any) -> list[EpisodeRow]:
+        """The episodes of a filter, a saved view or a list of ids, oldest first."""
+        given = [name for name in ("filter", "view", "ids") if values.get(name)]
+        if len(given) > 1:
+            raise ValueError(f"choose by one of {', '.join(given)}, not by all")
+        store = self._cabinet.trajectories
+        most = MOST_PUBLIC if self._public else MOST_CHOSEN
+        if values.get("ids"):
+            ids = values["ids"]
+            if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+                raise ValueError("ids must be a list of episode ids")
+            rows = [store.find(name) for name in ids[: most + 1]]
+        else:
+            wanted = values.get("filter") or {}
+            if values.get("view"):
+                views = self._gallery.views()
+                wanted = views[check_choice("view", values["view"], views)]
+                wanted = {name: value for name, value in wanted.items() if name in FILTERS}
+            checked = check_names(wanted, allowed=FILTERS)
+            rows = store.episodes(
+                self._gallery.wanted(checked), order="oldest first", limit=most + 1
+            )
+        if not rows:
+            raise ValueError("no episode fits: choose others")
+        if len(rows) > most:
+            raise ValueError(f"more than {most} episodes fit: choose fewer")
+        return rows
+
+    def _items(self, rows: Sequence[EpisodeRow], progress: Progress) -> Iterator[Any]:
+        for number, row in enumerate(rows):
+            progress(number, len(rows))
+            yield self._exports.labelled(row.id)
+        progress(len(rows), len(rows))
+
+    def _weigh(self, rows: Sequence[EpisodeRow], kind: str) -> int:
+        """About the bytes of a file of these episodes: a few of them are written and measured."""
+        sample = rows[:: -(-len(rows) // MOST_WEIGHED)]
+        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "sample"
+            write(path, [self._exports.labelled(row.id) for row in sample])
+            return int(path.stat().st_size * len(rows) / len(sample))
+
+
+def label_format(name: str) -> str:
+    """The format of a file of labels by its name; empty where it is not one."""
+    endings = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".json": "label-studio"}
+    return endings.get(Path(name).suffix.lower(), "")
+
+
+def _report(found: dict[str, Any], dry_run: bool) -> dict[str, Any]:
+    problems = found["problems"]
+    known = found.get("known", found["episodes"] - found["added"])
+    parts = [
+        f"{count:,} {noun}{'s' if count != 1 else ''}"
+        for count, noun in ((found["added"], "episode"), (found["labels"], "label"))
+        if count
+    ]
+    text = " and ".join(parts) or "nothing new"
+    text += f"; {known:,} here already" if known else ""
+    if problems:
+        text = f"{len(problems):,} problem{'s' if len(problems) != 1 else ''}: nothing is imported"
+    return {
+        **found,
+        "known": known,
+        "problems": problems[:MOST_SAID],
+        "more": max(0, len(problems) - MOST_SAID),
+        "dry_run": dry_run,
+        "text": text,
+    }
+
+
+def _words(count: int, noun: str, size: int) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}, about {size_words(size)}"

@@ -1,0 +1,124 @@
+"""Fidelity runs: their pairs by depth and cell, what is refused, and the shipped sample."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.simulator import Simulator
+from app.studio import Studio
+from engine.manifest import write_manifest
+from engine.run_directory import RunDirectory
+from engine.types import Outcome, Trajectory
+from storage.workspace import Workspace
+from tests.fakes import CountingEnv
+
+QUERY: dict[str, Any] = {
+    "world_model": "demo/world",
+    "reward_model": "demo/reward",
+    "policy": "demo/base",
+    "baseline_world_model": "",
+    "task": "coffee-push",
+    "pool": "calibration",
+    "first_start": 0,
+    "episodes": 10,
+    "temperature": 1.0,
+    "denoising_steps": 4,
+}
+# (real end step or None, imagined end step or None, PSNR at every frame)
+PAIRS = [(6, 12, 20.0), (None, 4, 10.0), (None, None, 30.0)]
+
+
+@pytest.fixture
+def studio(make_studio: Callable[..., Studio]) -> Studio:
+    return make_studio(simulator=Simulator(CountingEnv))
+
+
+@pytest.fixture
+def compared(
+    workspace: Workspace,
+    make_studio: Callable[..., Studio],
+    make_trajectory: Callable[..., Trajectory],
+) -> Studio:
+    """A studio with a finished fidelity run of three pairs, one of whose real episodes is there."""
+    directory = workspace.runs / "fid"
+    run = RunDirectory(directory)
+    (directory / "config.json").write_text(json.dumps({"job": "fidelity", "config": {}}))
+    run.record(make_trajectory("real-0", imagined=False, lineage={"use": "calibration"}))
+    for number, (real, imagined, quality) in enumerate(PAIRS):
+        lineage = {
+            "source": "fidelity",
+            "real": f"real-{number}",
+            "real_run": "fid",
+            "real_success": real is not None,
+            "real_end_step": real or 16,
+            "psnr": [quality] * 16,
+            "threshold": 0.5,
+        }
+        outcome = Outcome(imagined is not None, imagined or 16)
+        run.record(make_trajectory(f"pair-{number}", outcome=outcome, lineage=lineage))
+    run.result({"fidelity/mean_imagined_psnr": 20.0, "curves": {"chunk_size": 8}, "notes": ["n"]})
+    run.state("done")
+    run.close()
+    return make_studio(simulator=Simulator(CountingEnv))
+
+
+def ids(found: dict[str, Any]) -> list[str]:
+    return [pair["imagined"] for pair in found["pairs"]]
+
+
+def test_a_point_opens_its_pairs_the_worst_first_at_its_frame(compared: Studio) -> None:
+    found = compared.fidelity.pairs({"run": "fid", "depth": 9})
+    assert ids(found) == ["fid.pair-1", "fid.pair-0", "fid.pair-2"]
+    first, second, _ = found["pairs"]
+    assert (first["frame"], first["real"], second["real"]) == (9, None, "fid.real-0")
+    assert second["text"] == "really succeeded, judged a success, 20.0 dB at frame 9"
+    assert ids(compared.fidelity.pairs({"run": "fid", "outcome": "success"})) == ["fid.pair-0"]
+    assert ids(compared.fidelity.pairs({"run": "fid", "depth": 17})) == []
+
+
+def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Studio) -> None:
+    def cell(name: str, depth: int) -> list[str]:
+        return ids(compared.fidelity.pairs({"run": "fid", "cell": name, "depth": depth}))
+
+    assert cell("false_failure", 8) == ["fid.pair-0"]
+    assert cell("true_success", 16) == ["fid.pair-0"]
+    assert cell("false_success", 8) == ["fid.pair-1"]
+    assert compared.fidelity.pairs({"run": "fid", "model": "baseline"}) == {"pairs": []}
+
+
+def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) -> None:
+    found = compared.fidelity.results({"run": "fid"})
+    assert (found["curves"], found["videos"], found["notes"]) == ({"chunk_size": 8}, True, ["n"])
+    assert found["metrics"] == {"fidelity/mean_imagined_psnr": 20.0}
+    run = compared.fidelity.start(QUERY)["run"]
+    with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
+        compared.fidelity.results({"run": run})
+    assert [one["id"] for one in compared.fidelity.runs()] == [run, "fid"]
+
+
+def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
+    studio: Studio, demo: Path
+) -> None:
+    assert studio.fidelity.plan(QUERY)["seconds"] > 10
+    world = demo / "checkpoints" / "world"
+    (world / "card.json").write_text(json.dumps({"starts": [[400_009, 400_020]]}))
+    write_manifest(world)
+    with pytest.raises(ValueError, match="the world model learnt from 1 of the 10 starts"):
+        studio.fidelity.plan(QUERY)
+    with pytest.raises(ValueError, match="demo/base is no world model"):
+        studio.fidelity.plan(QUERY | {"baseline_world_model": "demo/base"})
+
+
+def test_the_shipped_sample_stands_where_nothing_was_measured(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    sample = {"models": {"world_model": "demo/world"}, "metrics": {}, "curves": None, "notes": []}
+    (demo / "fidelity.json").write_text(json.dumps(sample))
+    fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity
+    assert [run["state"] for run in fidelity.runs()] == ["sample"]
+    assert fidelity.results({"run": "sample"}) == {"run": "sample", "videos": False, **sample}
+    assert np.isclose(fidelity.plan(QUERY)["seconds"], 15.0 + 10 * 3.85)

@@ -1,0 +1,297 @@
+"""The Train page's use cases: curves, groups, flips, alarms, comparison, preflight, tables."""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.methods import HIDDEN, METHODS, SHOWN, get_method, values_of
+from app.studio import Studio
+from engine.episodes import write_episode
+from engine.events import encode_line
+from engine.jobs.registry import job_config
+from engine.types import Outcome, Trajectory
+from tests.app.conftest import START
+
+Maker = Callable[..., Trajectory]
+CONFIG = {
+    "policy": "demo/base",
+    "world_model": "demo/world",
+    "reward_model": "demo/reward",
+    "iterations": 2,
+}
+RATIOS = np.array([0.5, -0.25], np.float32)
+
+
+class Log:
+    """Writes what the worker of a run would."""
+
+    def __init__(self, studio: Studio, run: str) -> None:
+        self.studio, self.run, self.seq = studio, run, 0
+        self.directory = studio.data_directory / "runs" / run
+
+    def emit(self, kind: str, **values: Any) -> None:
+        self.seq += 1
+        event = {"seq": self.seq, "attempt": 1, "time": 100.0 + self.seq, "kind": kind}
+        with (self.directory / "events.jsonl").open("ab") as stream:
+            stream.write(encode_line(event | values))
+        self.studio.cabinet.ingest.ingest(self.run)
+
+    def record(self, episode: Trajectory) -> None:
+        write_episode(self.directory / "episodes", episode)
+        success, end = episode.outcome.success, episode.outcome.end_step
+        self.emit("episode", episode=episode.id, success=success, end_step=end, iteration=1)
+
+
+@pytest.fixture
+def run(studio: Studio) -> str:
+    return studio.training.start("optimise", CONFIG)
+
+
+@pytest.fixture
+def log(studio: Studio, run: str) -> Log:
+    return Log(studio, run)
+
+
+@pytest.fixture
+def groups(log: Log, make_trajectory: Maker) -> Log:
+    """A kept group of four with one success, and a dropped pair."""
+    advantages = {True: 1.5, False: -0.5}
+    for start, member, success in (
+        *((START, member, member == 0) for member in range(4)),
+        *((START + 1, member, False) for member in range(2)),
+    ):
+        kept = start == START
+        lineage = {
+            "iteration": 1,
+            "group": start,
+            "member": member,
+            "reward": 5.0 * success,
+            "advantage": advantages[success] if kept else 0.0,
+            "fate": "kept" if kept else "too_few_successes",
+        }
+        log.record(
+            make_trajectory(
+                f"iteration-0001-{start}-{member}",
+                start_id=start,
+                outcome=Outcome(success, 12 if success else 16),
+                arrays={"log_ratio": RATIOS, "clipped": np.array([0.0, 0.125], np.float32)},
+                lineage=lineage,
+            )
+        )
+    return log
+
+
+def test_what_is_new_comes_by_cursor(studio: Studio, run: str, log: Log) -> None:
+    log.emit("metric", step=1, metrics={"rollout/reward": 0.25, "rollout/frames": 64})
+    log.emit("metric", step=2, metrics={"rollout/reward": 0.5})
+    first = studio.training.follow({"run": run})
+    assert first["next"] == 2
+    assert first["series"]["rollout/reward"] == [[1, 0.25, 1], [2, 0.5, 2]]
+    assert first["status"]["id"] == run == first["runs"][0]["id"]
+    later = studio.training.follow({"run": run, "after": 2})
+    assert (later["series"], later["alarms"]) == ({}, None)
+    frames = studio.training.follow({"run": run, "axis": "frames"})
+    assert frames["series"]["rollout/reward"] == [[64.0, 0.25, 1]]
+
+
+def test_an_unknown_run_gives_only_the_list(studio: Studio, run: str) -> None:
+    answer = studio.training.follow({"run": "long gone"})
+    assert answer["status"] is None
+    assert [record["id"] for record in answer["runs"]] == [run]
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ({"axis": "vibes"}, "axis must be one of iteration"),
+        ({"after": -1}, "after must be from 0"),
+        ({"others": {"nobody": 0}}, "nobody is not known"),
+        ({"thresholds": {"luck": 1}}, "luck is not known"),
+        ({"thresholds": {"gap": 2.0}}, "gap must be at most 1"),
+    ],
+)
+def test_bad_questions_are_refused(
+    studio: Studio, run: str, question: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        studio.training.follow({"run": run, **question})
+
+
+def test_groups_come_kept_ones_first_with_what_the_update_did(
+    studio: Studio, run: str, groups: Log
+) -> None:
+    assert studio.training.follow({"run": run})["iterations"] == [1]
+    kept, dropped = studio.training.strip(run, 1)
+    assert (kept["start_id"], kept["kept"], kept["reason"]) == (START, True, "kept, 1 of 4 succeed")
+    assert (dropped["kept"], dropped["reason"]) == (False, "dropped, all fail")
+    first = kept["members"][0]
+    assert (first["success"], first["reward"], first["advantage"]) == (True, 5.0, 1.5)
+    found = studio.training.films({"episodes": [first["id"]]})[first["id"]]
+    assert found["film"].startswith("data:image/webp;base64,")
+    assert (found["stride"], found["end_step"]) == (1, 12)
+    assert found["log_ratio"] == [0.5, -0.25]
+    assert found["clipped"] == [0.0, 0.125]
+    assert studio.training.strip(run, 5) == []
+
+
+def test_a_flip_changes_rewards_advantages_and_fate_and_stores_nothing(
+    studio: Studio, run: str, groups: Log
+) -> None:
+    kept, dropped = studio.training.strip(run, 1)
+    question = {"run": run, "iteration": 1, "group": kept["group"]}
+    stored = {member["id"]: member["advantage"] for member in kept["members"]}
+    same = studio.training.flip({**question, "flipped": []})
+    assert {i: m["advantage"] for i, m in same["members"].items()} == pytest.approx(
+        stored, abs=1e-5
+    )
+    first, second, *_ = [member["id"] for member in kept["members"]]
+    two = studio.training.flip({**question, "flipped": [second]})
+    assert (two["kept"], two["reason"]) == (True, "kept, 2 of 4 succeed")
+    # Two of four: mean 2.5, deviation sqrt(25 / 3) with G - 1.
+    assert two["members"][second]["reward"] == 5.0
+    assert two["members"][second]["advantage"] == pytest.approx(0.8660, abs=1e-4)
+    none = studio.training.flip({**question, "flipped": [first]})
+    assert (none["kept"], none["reason"]) == (False, "dropped, all fail")
+    assert {member["advantage"] for member in none["members"].values()} == {0.0}
+    saved = studio.training.flip(
+        {**question, "group": dropped["group"], "flipped": [dropped["members"][0]["id"]]}
+    )
+    assert saved["reason"] == "kept, 1 of 2 succeed"
+    assert studio.label_counts()["labelled"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"flipped": ["stranger"]}, "stranger is in this group"),
+        ({"group": "nothing", "flipped": []}, "nobody is in this group"),
+        ({"flipped": "all"}, "flipped must be a list"),
+    ],
+)
+def test_a_flip_of_somebody_else_is_refused(
+    studio: Studio, run: str, groups: Log, change: dict[str, Any], sentence: str
+) -> None:
+    question = {"run": run, "iteration": 1, "group": str(START), "flipped": []}
+    with pytest.raises(ValueError, match=sentence):
+        studio.training.flip(question | change)
+
+
+def test_where_rewards_were_dealt_out_verdicts_change_nothing(studio: Studio) -> None:
+    run = studio.training.start("optimise", CONFIG | {"shuffle_rewards": True})
+    with pytest.raises(ValueError, match="rewards were dealt out at random"):
+        studio.training.flip({"run": run, "iteration": 1, "group": "1", "flipped": []})
+
+
+def test_runs_are_compared_by_what_differs(studio: Studio, run: str) -> None:
+    other = studio.training.start("optimise", CONFIG | {"iterations": 3, "policy": "demo/base"})
+    found = studio.training.differences({"runs": [run, other]})
+    assert found == {
+        "runs": [run, other],
+        "rows": [{"name": "iterations", "values": ["2", "3"]}],
+    }
+    Log(studio, other).emit("metric", step=1, metrics={"rollout/reward": 0.5})
+    beside = studio.training.follow({"run": run, "others": {other: 0}})["others"]
+    assert beside[other] == {"next": 1, "series": {"rollout/reward": [[1, 0.5, 1]]}}
+    with pytest.raises(ValueError, match="list of 1 to 10 run ids"):
+        studio.training.differences({"runs": []})
+
+
+def test_a_table_holds_the_points_of_the_runs(studio: Studio, run: str, log: Log) -> None:
+    log.emit("metric", step=1, metrics={"rollout/reward": 0.25})
+    made = studio.training.table({"runs": [run], "format": "csv"})
+    assert (made["name"], made["media_type"]) == (f"{run}.csv", "text/csv")
+    text = base64.b64decode(made["data"].partition(",")[2]).decode()
+    [row] = csv.DictReader(io.StringIO(text))
+    assert (row["run"], row["name"], row["value"]) == (run, "rollout/reward", "0.25")
+    assert studio.training.table({"runs": [run], "format": "parquet"})["name"].endswith(".parquet")
+
+
+def test_thresholds_decide_what_is_an_alarm(studio: Studio, run: str, log: Log) -> None:
+    for step in range(1, 7):
+        log.emit("metric", step=step, metrics={"grpo/kept_groups": 0, "rollout/entropy": 3 / step})
+    alarms = studio.training.follow({"run": run})["alarms"]
+    assert [alarm["name"] for alarm in alarms] == ["entropy collapse", "all groups dropped"]
+    calm = {"dropped": 9, "entropy": 0.1}
+    assert studio.training.follow({"run": run, "thresholds": calm})["alarms"] == []
+
+
+def test_checkpoints_of_a_run_are_those_it_keeps(studio: Studio, run: str) -> None:
+    assert studio.training.checkpoints(run) == []
+    with pytest.raises(LookupError, match="there is no run nothing"):
+        studio.training.checkpoints("nothing")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_every_size_of_every_method_is_a_valid_config(method: Any) -> None:
+    for size in method.sizes:
+        config = job_config(method.job, values_of(method, size)).to_dict()
+        named = {*method.hidden, *method.values, *SHOWN[method.job]}
+        assert named <= set(config)
+        decided = set(method.values) & set(HIDDEN[method.job])
+        assert all(config[name] == method.values[name] for name in decided)
+    with pytest.raises(ValueError, match="there is no method 'luck'"):
+        get_method("luck")
+
+
+def look(studio: Studio, job: str, **changes: Any) -> dict[str, tuple[bool | None, str]]:
+    found = studio.training.look(job, CONFIG | changes if job == "optimise" else changes)
+    return {check["name"]: (check["ok"], check["text"]) for check in found["checks"]}
+
+
+def test_preflight_says_what_it_knows(studio: Studio) -> None:
+    found = look(studio, "optimise")
+    assert found["models"] == (True, "compatible · 64 px · 4-D actions · K 8")
+    assert found["groups"] == (True, "kept with 1 to 7 successes of 8")
+    assert found["reward"][0] and "τ 0.60" in found["reward"][1]
+    assert found["disk"][0]
+    assert found["time"][0] is None and "not measured yet" in found["time"][1]
+
+
+def test_the_time_is_that_of_the_last_run_like_this_one(studio: Studio, run: str, log: Log) -> None:
+    measured = {"rollout/frames": 100, "time/imagine_seconds": 5.0, "time/update_seconds": 2.0}
+    log.emit("metric", step=1, metrics=measured)
+    # 2 iterations of 2 groups of 4 dreams of 10 frames at 0.05 s a frame, and 2 s of update.
+    found = look(studio, "optimise", groups=2, group_size=4, horizon=10)
+    assert found["time"] == (True, f"about 12 s, as in {run}")
+
+
+@pytest.mark.parametrize(
+    ("job", "changes", "sentence"),
+    [
+        ("optimise", {"policy": "demo/seven"}, "the policy's actions have 7 numbers"),
+        ("optimise", {"world_model": ""}, "choose a world model"),
+        ("optimise", {"keep_low": 0.95, "keep_high": 0.99}, "no group of 8 can be kept"),
+        ("optimise", {"policy": "demo/none"}, "there is no checkpoint demo/none"),
+        ("prefer", {"policy": "demo/base"}, "choose the runs whose episodes are learnt from"),
+        ("clone", {"policy": "demo/base", "episodes_from": ["nothing"]}, "there is no run nothing"),
+    ],
+)
+def test_a_run_that_cannot_work_is_refused_before_it_starts(
+    studio: Studio, job: str, changes: dict[str, Any], sentence: str
+) -> None:
+    values = CONFIG | changes if job == "optimise" else changes
+    with pytest.raises(ValueError, match=sentence):
+        studio.training.start(job, values)
+    assert studio.list_runs() == []
+
+
+def test_what_dpo_and_cloning_learn_from_is_counted(studio: Studio, groups: Log, run: str) -> None:
+    source = {"policy": "demo/base", "episodes_from": [run]}
+    told = "6 episodes, 1 of them successes"
+    assert look(studio, "prefer", **source)["episodes"] == (
+        True,
+        f"{told}, 1 starts with both outcomes",
+    )
+    assert look(studio, "clone", **source)["episodes"] == (
+        False,
+        f"{told}: cloning needs at least 11 successes",
+    )
+    started = studio.training.start("prefer", source)
+    spec = json.loads((studio.data_directory / "runs" / started / "config.json").read_text())
+    assert spec["config"]["episodes_from"] == [str(studio.data_directory / "runs" / run)]

@@ -1,0 +1,109 @@
+"""The Data page: files out and in, the label log, backup, sync, and snippets that run."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from storage.exports.formats import read_episodes
+from tests.e2e.conftest import Server, episode
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name)
+
+
+def test_episodes_go_out_and_what_is_wrong_with_a_file_is_said(page: Page, tmp_path: Path) -> None:
+    page.goto("/data")
+    export = card(page, "Export")
+    export.get_by_label("kind").select_option("imagined")
+    export.get_by_label("format").select_option("wmpo")
+    expect(export.get_by_role("status")).to_have_text(re.compile(r"^\d+ episodes, about .* MB$"))
+    with page.expect_download() as download:
+        export.get_by_role("button", name="Export").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    found = {item.episode.id: item.episode for item in read_episodes(path, largest=2**30).episodes}
+    assert found["journey-07"].frames.tobytes() == episode(7).frames.tobytes()
+
+    taken = card(page, "Import")
+    taken.get_by_label("File to import").set_input_files(without_meta(path, tmp_path / "bad.tar"))
+    alert = taken.get_by_role("alert")
+    expect(alert).to_contain_text("Nothing is imported")
+    expect(alert).to_contain_text("episode-000000.meta.json: is missing")
+
+
+def without_meta(path: Path, target: Path) -> Path:
+    """The first sample of a tar, without its meta.json."""
+    with tarfile.open(path) as source, tarfile.open(target, "w") as archive:
+        for member in source:
+            if member.name.startswith("episode-000000") and "meta" not in member.name:
+                archive.addfile(member, source.extractfile(member))
+    return target
+
+
+def test_the_snippets_of_the_page_run_and_their_label_is_logged_and_undone(
+    page: Page, server: Server
+) -> None:
+    page.goto("/data")
+    python = page.get_by_label("python example").inner_text()
+    curl = page.get_by_label("curl example").inner_text()
+    assert server.address in python
+    ran = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True)
+    saved, summary = ran.stdout.splitlines()
+    assert "'saved'" in saved
+    assert "'false_positives'" in summary
+    ran = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
+    answer = json.loads(ran.stdout.partition("event: complete\ndata: ")[2])
+    assert set(answer[0]) == {"item"}
+
+    page.goto("/data?actor=me")
+    log = card(page, "Who said what")
+    row = log.get_by_role("row").filter(has_text="by script")
+    expect(row).to_contain_text("stands")
+    log.get_by_role("button", name="Undo everything of me").click()
+    log.get_by_role("button", name="Take back 1 label").click()
+    expect(page.get_by_text("1 taken back")).to_be_visible()
+    expect(row).to_contain_text("superseded by")
+    expect(log.get_by_role("button", name="Undo everything of me")).to_have_count(0)
+
+
+def test_a_backup_a_proof_and_a_sync(page: Page, tmp_path: Path) -> None:
+    page.goto("/data")
+    space = card(page, "On the disk")
+    space.get_by_role("button", name="Verify").click()
+    expect(space.get_by_role("status")).to_have_text(
+        "Rebuilt from its files, the database is equal."
+    )
+
+    backup = card(page, "Backup")
+    backup.get_by_label("with checkpoints").uncheck()
+    backup.get_by_role("button", name="Back up now").click()
+    kept = backup.get_by_role("listitem").first
+    kept.get_by_role("button", name="Check").click()
+    expect(kept.get_by_role("status")).to_contain_text("whole and unchanged: ")
+    with page.expect_download() as download:
+        kept.get_by_role("button", name="Download").click()
+    with tarfile.open(fileobj=io.BytesIO(download.value.path().read_bytes())) as archive:
+        assert archive.getnames()[-1] == "manifest.json"
+    kept.get_by_role("button", name="Restore…").click()
+    kept.get_by_label("New folder").fill(str(tmp_path / "restored"))
+    kept.get_by_role("button", name="Restore there").click()
+    expect(kept.get_by_role("status")).to_contain_text("Start the studio with WMPO_DATA_DIR=")
+    assert (tmp_path / "restored" / "studio.duckdb").is_file()
+
+    sync = card(page, "Labels elsewhere")
+    sync.get_by_label("Where").fill("nowhere at all")
+    sync.get_by_role("button", name="Sync now").click()
+    expect(sync.get_by_role("alert")).to_contain_text("is not a source")
+    sync.get_by_label("Where").fill(str(tmp_path / "shared"))
+    sync.get_by_role("button", name="Sync now").click()
+    expect(sync.get_by_text(re.compile(r"^\d+ events there, 0 only here"))).to_be_visible()

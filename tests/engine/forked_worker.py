@@ -1,0 +1,48 @@
+"""Workers that start at once: forked from a process that has imported everything and drawn nothing
+(a software renderer does not survive a fork). To be killed as any other process."""
+
+import multiprocessing
+import os
+import signal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from engine.envs.gl import use_rendering
+from engine.jobs.registry import JOBS
+from engine.worker import execute
+
+
+def run(directory: Path, *, kill_at_event: int = 0) -> int | None:
+    """Run the worker of a run directory in a process of its own; its exit status.
+
+    Args:
+        kill_at_event: the process kills itself when it has written so many; 0: never.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, f"{__name__}_imports"])
+    process = context.Process(target=_work, args=(directory, kill_at_event))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def _work(directory: Path, kill_at_event: int) -> None:
+    written = 0
+
+    def listener(event: dict[str, Any]) -> None:
+        nonlocal written
+        written += 1
+        if written == kill_at_event:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    status, _ = execute(directory, listener)
+    os._exit(status)
+
+
+def warm_up() -> None:
+    """Import what jobs need and find out how to draw."""
+    use_rendering()
+    for job in JOBS:
+        import_module(f"engine.jobs.{job}")
+    import_module("engine.envs.metaworld")

@@ -1,0 +1,249 @@
+"""Every job, killed with kill -9 and resumed, ends as if nothing had happened: same weights, same
+metrics, same episodes, same ledger (design.md §5)."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.checkpoint import write_json
+from engine.episodes import list_episodes, read_episode, write_episode
+from engine.events import read_events
+from engine.jobs.registry import JOBS, job_config
+from engine.ledger import read_ledger
+from engine.manifest import file_sha256
+from engine.run_directory import read_documents
+from engine.types import Outcome
+from tests.engine import forked_worker
+from tests.engine.released.official import write_release
+from tests.engine.reward_episodes import episode, write_run
+from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do
+
+Tiny = tuple[Path, dict[str, str]]
+
+# Points are means over steps that lie on both sides of a checkpoint.
+FIT = {"steps": 7, "warmup_steps": 1, "log_every": 3, "checkpoint_every": 2}
+MEASURED_IN_SECONDS = ("time/", "_per_second")
+
+ALL = [job for job in JOBS if job != "demo"]
+# One of each kind in `make test`: fitted, measured at the end, imagined, played, copied, judged.
+QUICK = ("clone", "train_reward", "optimise", "evaluate", "choose", "rejudge")
+
+
+@pytest.fixture(scope="module")
+def options(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """A config in miniature for each job."""
+    root, models = tiny
+    made = tmp_path_factory.mktemp("made")
+    both = [str(root / "demos"), str(root / "play")]
+    fitted = {"episodes_from": both, "batch_size": 4, "fit": FIT}
+    last = {name: str(max((root / name / "checkpoints").iterdir())) for name in ("ae", "policy")}
+    rollouts = {"source": "policy", "policy": models["policy"], "pool": "budget"}
+    pairs = _pairs(made, rollouts)
+    imagination = {**models, "num_starts": 2, "groups": 1, "max_groups": 1, "group_size": 2}
+    imagination |= {"horizon": 8, "denoising_steps": 1, "keep_low": 0.0, "keep_high": 1.0}
+    return {
+        "adopt": {
+            "role": "autoencoder",
+            "source": str(write_release(made, "coffee")["autoencoder"]),
+            "trial_megabytes": 0,
+        },
+        "collect": {**rollouts, "episodes": 3},
+        "clone": fitted | {"episodes_from": both[:1], "held_out": 1, "model": POLICY},
+        "train_autoencoder": fitted | {"held_out": 1, "model": AUTOENCODER},
+        "train_world_model": fitted
+        | {"held_out": 1, "autoencoder": last["ae"], "transformer": TRANSFORMER},
+        "train_reward": fitted | {"held_out_share": 0.3, "model": REWARD},
+        "optimise": imagination
+        | {"iterations": 3, "real_every": 1, "real_episodes": 1, "checkpoint_every": 2},
+        "prefer": {
+            "episodes_from": [str(pairs)],
+            "policy": models["policy"],
+            "held_out_share": 0.0,
+            "batch_size": 2,
+            "fit": FIT,
+        },
+        "choose": {
+            "candidates": [str(root / "policy")] * 2,
+            "lowest": "policy/held_out_loss",
+        },
+        "rejudge": {
+            "episodes_from": [write_run(made / "judged", [episode(n) for n in range(5)])],
+            "reward_model": models["reward_model"],
+            "batch_size": 1,
+        },
+        "learning_curve": {
+            "episodes_from": [write_run(made / "pool", [episode(n) for n in range(12)])],
+            "held_out_from": [write_run(made / "held_out", [episode(n) for n in range(30, 36)])],
+            "sizes": [4, 8],
+            "seeds": 1,
+            "batch_size": 8,
+            "model": REWARD,
+            "first": FIT,
+            "further": FIT,
+        },
+        "evaluate": {"policy": models["policy"], "pool": "calibration", "episodes": 3},
+        "fidelity": {
+            "world_model": models["world_model"],
+            "reward_model": models["reward_model"],
+            "episodes_from": [str(pairs.parent / "run")],  # no model has learnt from them
+            "episodes": 3,
+            "denoising_steps": 1,
+            "batch_size": 1,
+        },
+        "study": {
+            "seeds": [0],
+            "shared": [
+                {
+                    "name": "base",
+                    "job": "clone",
+                    "options": fitted | {"episodes_from": both[:1], "held_out": 1, "model": POLICY},
+                }
+            ],
+            "per_seed": [
+                {
+                    "name": "wmpo",
+                    "job": "optimise",
+                    "options": imagination | {"policy": "{base@last}", "iterations": 2},
+                }
+            ],
+            "arms": [
+                {"name": "base", "title": "base", "policy": "{base@last}"},
+                {"name": "wmpo", "title": "WMPO", "policy": "{wmpo@last}"},
+            ],
+            "test": {"episodes": 2},
+        },
+    }
+
+
+def _pairs(made: Path, rollouts: dict[str, Any]) -> Path:
+    """Rollouts of two starts, twice each; the first of each is declared a success."""
+    do("collect", made / "run", **rollouts, episodes=4, episodes_per_start=2)
+    for path in list_episodes(made / "run" / "episodes"):
+        episode = read_episode(path)
+        won = episode.lineage["seed"] == 0
+        length = 12 if won else len(episode.actions)
+        write_episode(made / "pairs", replace(episode, outcome=Outcome(won, length)))
+    return made / "pairs"
+
+
+def prepared(directory: Path, job: str, options: dict[str, Any]) -> Path:
+    directory.mkdir()
+    config = job_config(job, options).to_dict()
+    write_json(directory / "config.json", {"job": job, "config": config})
+    return directory
+
+
+def num_events(directory: Path) -> int:
+    return sum(1 for _ in read_events(directory / "events.jsonl"))
+
+
+def account(directory: Path) -> dict[str, Any]:
+    """All that a run left that is not a time; of its stages as well."""
+    events = [event for _, event in read_events(directory / "events.jsonl")]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    metrics: dict[tuple[int, str], float] = {}
+    for event in (event for event in events if event["kind"] == "metric"):
+        metrics |= {(event["step"], name): value for name, value in event["metrics"].items()}
+    [result] = [event["metrics"] for event in events if event["kind"] == "result"]
+    kept = sorted((directory / "checkpoints").glob("step-*"))
+    stages = sorted(path for path in (directory / "stages").glob("*") if path.is_dir())
+    return {
+        "result": {name: value for name, value in result.items() if is_exact(name)},
+        "metrics": {key: value for key, value in metrics.items() if is_exact(key[1])},
+        "weights": {
+            f"{path.name}/{file.name}": file_sha256(file)
+            for path in kept
+            for file in path.glob("*.safetensors")
+        },
+        "announced": sorted(e["step"] for e in events if e["kind"] == "checkpoint"),
+        "documents": {
+            name: {key: value for key, value in document.items() if is_exact(key)}
+            for name, document in read_documents(directory).items()
+        },
+        "told": sorted(e["episode"] for e in events if e["kind"] == "episode"),
+        "episodes": {
+            path.name: [file_sha256(path / name) for name in ("episode.npz", "episode.json")]
+            for path in list_episodes(directory / "episodes")
+        },
+        "ledger": [{**entry, "run": ""} for entry in read_ledger(directory)],
+        "stages": {path.name: account(path) for path in stages},
+    }
+
+
+def is_exact(name: str) -> bool:
+    return not any(part in name for part in MEASURED_IN_SECONDS)
+
+
+def check_same(job: str, whole: Path, killed: Path) -> None:
+    ours, theirs = account(killed), account(whole)
+    for key in ours:
+        assert ours[key] == theirs[key], key
+    assert ours["metrics"] or job == "adopt"
+
+
+@pytest.mark.slow
+def test_every_job_has_a_config_here(options: dict[str, dict[str, Any]]) -> None:
+    assert set(options) == set(ALL)  # all but `demo`, a study with stages of the full size
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "job",
+    [pytest.param(j, marks=pytest.mark.slow if j in QUICK else pytest.mark.soak) for j in ALL],
+)
+def test_a_job_killed_twice_ends_as_if_nothing_had_happened(
+    options: dict[str, dict[str, Any]], job: str, tmp_path: Path
+) -> None:
+    whole, killed = (prepared(tmp_path / n, job, options[job]) for n in ("whole", "killed"))
+    assert forked_worker.run(whole) == 0
+    third = num_events(whole) // 3
+    for _ in range(2):
+        assert forked_worker.run(killed, kill_at_event=third) == -signal.SIGKILL
+    assert forked_worker.run(killed) == 0
+    check_same(job, whole, killed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("job", ALL)
+def test_a_worker_killed_at_any_moment_ends_as_if_nothing_had_happened(
+    options: dict[str, dict[str, Any]],
+    job: str,
+    tmp_path: Path,
+    record_property: Callable[..., Any],
+) -> None:
+    whole, killed = (prepared(tmp_path / n, job, options[job]) for n in ("whole", "killed"))
+    began = time.monotonic()
+    assert worker(whole).wait() == 0
+    seconds = time.monotonic() - began
+    kills, draw = 0, random.Random(job)
+    while kills < 6:
+        victim = worker(killed)
+        stop = threading.Timer(draw.uniform(0.3, 1.1) * seconds, victim.kill)
+        stop.start()
+        status = victim.wait()
+        stop.cancel()
+        kills += status == -signal.SIGKILL
+        if status == 0:
+            check_same(job, whole, killed)
+            shutil.rmtree(killed)
+            prepared(killed, job, options[job])
+    assert worker(killed).wait() == 0
+    check_same(job, whole, killed)
+    record_property("kills", kills)
+
+
+def worker(directory: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "engine.worker", str(directory)]
+    with (directory / "log.txt").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)

@@ -1,0 +1,159 @@
+"""Orders of queues, on rows small enough to order by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.types import Label
+from storage.queue_orders import advantages, draw, leverage, rank
+from storage.trajectories import EpisodeRow
+
+
+def row(name: str, **changes: Any) -> EpisodeRow:
+    values: dict[str, Any] = {
+        "id": name,
+        "task": "coffee-push",
+        "start_id": 1,
+        "instruction": "",
+        "imagined": True,
+        "success": False,
+        "end_step": 16,
+        "num_actions": 16,
+        "probability": 0.5,
+        "threshold": 0.5,
+        "run": None,
+        "iteration": None,
+        "group_name": None,
+        "member": None,
+        "advantage": None,
+        "reward": None,
+        "lineage": {},
+        "location": "",
+        "created": 0.0,
+    }
+    return EpisodeRow(**values | changes)
+
+
+def said(outcome: str, **more: Any) -> Label:
+    return Label(event_id="event", episode_id="x", outcome=outcome, **more)
+
+
+def names(order: str, rows: list[EpisodeRow], **settings: Any) -> list[str]:
+    given: dict[str, Any] = {"relatives": rows, "limit": 99, "seed": 0}
+    return [place.episode_id for place in rank(order, rows, **given | settings)]
+
+
+def test_uncertainty_asks_first_where_the_model_nearly_said_the_other() -> None:
+    rows = [row("far", probability=0.9), row("near", probability=0.55), row("mute", threshold=None)]
+    assert names("uncertainty", rows) == ["near", "far", "mute"]
+
+
+def test_disagreement_asks_first_about_the_most_confident_contradiction() -> None:
+    rows = [
+        row("agreed", success=True, probability=0.7, label=said("success")),
+        row("denied", success=True, probability=0.7, label=said("fail")),
+        row("denied-hard", success=True, probability=0.99, label=said("fail")),
+        row("unsure", label=said("unsure")),
+        row("mute"),
+    ]
+    assert names("human-model disagreement", rows)[:3] == ["denied-hard", "denied", "agreed"]
+
+
+def test_seed_disagreement_asks_first_about_starts_whose_futures_differ() -> None:
+    rows = [
+        *(row(f"sure-{n}", start_id=1, success=True) for n in range(4)),
+        *(row(f"lone-{n}", start_id=2, success=n == 0) for n in range(4)),
+        *(row(f"half-{n}", start_id=3, success=n < 2) for n in range(4)),
+    ]
+    order = [name.split("-")[0] for name in names("seed disagreement", rows)]
+    assert order == ["half"] * 4 + ["lone"] * 4 + ["sure"] * 4
+
+
+def test_siblings_outside_the_filter_still_say_that_futures_differ() -> None:
+    split = [row("a", start_id=1, success=True), row("b", start_id=1)]
+    alone = [row("c", start_id=2)]
+    wanted = [split[1], alone[0]]
+    relatives = [*split, *alone]
+    assert names("seed disagreement", wanted, relatives=relatives) == ["b", "c"]
+
+
+def test_advantages_are_those_of_the_released_code() -> None:
+    # By hand: mean 1/4, unbiased deviation 1/2 -> 1.5 for the winner, -0.5 for the others.
+    expected = [1.5, -0.5, -0.5, -0.5]
+    np.testing.assert_allclose(advantages(np.array([1, 0, 0, 0], bool)), expected, atol=1e-5)
+    assert not advantages(np.zeros(8, bool)).any()
+    assert not advantages(np.ones(1, bool)).any()
+
+
+def test_the_flip_that_empties_a_group_has_the_most_leverage() -> None:
+    moved = leverage(np.array([1, 0, 0, 0], bool))
+    # By hand: without its one success the group is dropped, 1.5 + 3 × 0.5 = 3; a second success
+    # makes it [√3, √3, -√3, -√3] / 2.
+    second = abs(1.5 - 3**0.5 / 2) + (0.5 + 3**0.5 / 2) + 2 * (3**0.5 / 2 - 0.5)
+    np.testing.assert_allclose(moved, [3.0, second, second, second], atol=1e-5)
+
+
+def test_leverage_asks_first_where_one_label_moves_the_group_most() -> None:
+    fate = {"run": "r", "iteration": 1}
+    rows = [
+        *(row(f"lone-{n}", group_name="a", success=n == 0, **fate) for n in range(4)),
+        *(row(f"half-{n}", group_name="b", success=n < 2, **fate) for n in range(4)),
+        row("groupless"),
+    ]
+    order = names("GRPO leverage", rows)
+    lone = leverage(np.array([1, 0, 0, 0], bool))
+    half = leverage(np.array([1, 1, 0, 0], bool))
+    by_hand = {f"lone-{n}": lone[n] for n in range(4)} | {f"half-{n}": half[n] for n in range(4)}
+    moved = [round(by_hand.get(name, 0.0), 6) for name in order]
+    assert moved == sorted(moved, reverse=True)
+    assert order[-1] == "groupless"
+
+
+def test_a_judged_member_counts_as_judged_and_moves_nothing() -> None:
+    fate = {"run": "r", "iteration": 1, "group_name": "a"}
+    rows = [row("judged", success=True, label=said("fail"), **fate)]
+    rows += [row(f"other-{n}", **fate) for n in range(3)]
+    assert names("GRPO leverage", rows)[-1] == "judged"
+
+
+def test_failure_modes_come_together_the_rarest_first() -> None:
+    modes = {"a": "slipped", "b": "missed", "c": "slipped", "d": None}
+    rows = [row(name, label=said("fail", failure_mode=mode)) for name, mode in modes.items()]
+    assert names("failure mode", rows) == ["b", "a", "c", "d"]
+
+
+def test_a_stratified_sample_takes_every_stratum_and_its_weights_restore_the_whole() -> None:
+    rows = [row(f"many-{n}", probability=0.1) for n in range(90)]
+    rows += [row(f"few-{n}", probability=0.9, success=True) for n in range(10)]
+    places = rank("stratified", rows, relatives=rows, limit=20, seed=3)
+    strata = {place.stratum for place in places}
+    assert strata == {"fail, from 0.0", "success, from 0.8"}
+    assert sum(place.weight for place in places) == pytest.approx(100)
+    assert [place.weight for place in places].count(1.0) == 10
+    first = {place.stratum for place in places[:2]}
+    assert first == strata  # every beginning of it is a sample of all strata
+
+
+def test_a_sample_follows_from_its_seed_and_not_from_the_order_of_the_rows() -> None:
+    rows = [row(f"row-{n}") for n in range(20)]
+    assert names("random", rows, limit=5) == names("random", rows[::-1], limit=5)
+    assert names("random", rows) != names("random", rows, seed=1)
+
+
+def test_every_member_of_a_stratum_is_drawn_equally_often() -> None:
+    strata = ["a"] * 8 + ["b"] * 2
+    drawn = [
+        place.episode_id
+        for seed in range(400)
+        for place in draw(list("abcdefghij"), strata, limit=4, seed=seed)
+    ]
+    counts = [drawn.count(name) for name in "abcdefgh"]
+    assert sum(counts) == 800
+    # 400 draws of 2 in 8: 100 each, deviation √(400 · ¼ · ¾) = 8.7.
+    assert max(abs(count - 100) for count in counts) < 35
+
+
+def test_another_order_is_refused() -> None:
+    with pytest.raises(ValueError, match="order must be one of random, stratified, uncertainty"):
+        rank("alphabet", [], relatives=[], limit=1, seed=0)
