@@ -39,6 +39,9 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     page.goto("/reward?tau=0.9")
     threshold = page.get_by_role("slider", name="Threshold")
     imagined = page.get_by_role("region", name="Imagined clips")
+    model = page.get_by_label("Reward model", exact=True)
+    judged = model.locator("option").filter(has_text=re.compile("· 16$"))  # the shipped dreams
+    model.select_option(judged.first.get_attribute("value"))
     expect(imagined).to_contain_text("16 of 16 with a known truth")
     expect(page.get_by_role("region", name="Real clips")).to_contain_text("No real clip was judged")
 
