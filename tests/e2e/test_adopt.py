@@ -14,7 +14,7 @@ from engine.released.tasks import get_released
 from tests.engine.released.official import write_release
 from tests.storage.source_server import SourceServer
 
-OTHERS = ("square", "stack_three", "three_piece_assembly", "aloha")
+TASKS = ("coffee", "square", "stack_three", "three_piece_assembly", "aloha")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -26,9 +26,8 @@ def models(page: Page) -> Page:
     return page
 
 
-@pytest.mark.parametrize(
-    "name", ["coffee", *(pytest.param(name, marks=pytest.mark.soak) for name in OTHERS)]
-)
+@pytest.mark.soak  # a minute and a half each; tests/app/test_released.py adopts without a browser
+@pytest.mark.parametrize("name", TASKS)
 def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
     models: Page, tmp_path: Path, name: str
 ) -> None:
