@@ -34,14 +34,18 @@ def cells(page: Page) -> list[str]:
     return page.get_by_role("region", name="Imagined clips").locator("td b").all_inner_texts()
 
 
+def choose_the_judge_of_the_shipped_dreams(page: Page) -> None:
+    model = page.get_by_label("Reward model", exact=True)
+    judged = model.locator("option").filter(has_text=re.compile("· 16$"))
+    model.select_option(judged.first.get_attribute("value"))
+
+
 def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server) -> None:
     judge_shipped_dreams(server)
     page.goto("/reward?tau=0.9")
     threshold = page.get_by_role("slider", name="Threshold")
     imagined = page.get_by_role("region", name="Imagined clips")
-    model = page.get_by_label("Reward model", exact=True)
-    judged = model.locator("option").filter(has_text=re.compile("· 16$"))  # the shipped dreams
-    model.select_option(judged.first.get_attribute("value"))
+    choose_the_judge_of_the_shipped_dreams(page)
     expect(imagined).to_contain_text("16 of 16 with a known truth")
     expect(page.get_by_role("region", name="Real clips")).to_contain_text("No real clip was judged")
 
@@ -94,4 +98,5 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     expect(page.get_by_text("is in use from now on")).to_be_visible()
     expect(page.get_by_role("cell", name="one miss less")).to_be_visible()
     page.goto("/reward")
+    choose_the_judge_of_the_shipped_dreams(page)
     expect(page.get_by_role("button", name=re.compile(r"in use: 0\.4[67]"))).to_be_visible()
