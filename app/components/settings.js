@@ -55,6 +55,7 @@
       if (episode) await this.store(episode);
     }
 
+    /** `first`: choose the first of them, unless an upload or a stored frame is chosen by then. */
     async fetch(first = false) {
       const shipped = this.pool === "shipped";
       const { task } = this;
@@ -71,17 +72,17 @@
         ? `Starts of other numbers are not at hand: ${answer.missing}.`
         : "";
       this.show();
-      if (!first) return;
+      if (!first || this.chosen?.own || this.chosen?.from) return;
       const same = this.starts.find(({ start_id }) => start_id === this.chosen?.start_id);
       this.choose(same ?? this.starts[0] ?? { label: "", image: null });
     }
 
-    /** Other models, another task: its starts, or none; an upload or a stored frame stays. */
+    /** Other models, another task: its starts, or none. */
     async follow(task) {
       if (task === this.task) return;
       this.task = task;
       this.offset = 0;
-      await this.fetch(!this.chosen?.own && !this.chosen?.from);
+      await this.fetch(true);
     }
 
     turn(by) {

@@ -148,7 +148,7 @@ def episode(number: int) -> Trajectory:
     for step in range(25):
         left = 4 + step + number
         frames[step, 20 + number : 34 + number, left : left + 14] = (79, 70, 229)
-    probabilities = np.linspace(0.05, 0.5 + number / 40, 18).astype(np.float32)
+    probabilities = np.linspace(0.05, 0.5 + number / 50, 18).astype(np.float32)
     return Trajectory(
         id=f"journey-{number:02d}",
         task="coffee-push",

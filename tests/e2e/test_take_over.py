@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from engine.envs.gl import rendering_backend
 from tests.e2e.test_imagine import imagined
@@ -101,7 +101,25 @@ def test_some_settings_apply_to_the_dream_that_runs(imagine: Page) -> None:
 
 
 def test_any_frame_of_an_episode_is_a_start(page: Page) -> None:
-    page.goto("/imagine?episode=journey-00&t=5")
-    expect(page.get_by_text("frame 5 of journey-00")).to_be_visible()
+    """Even where the starts of the loaded task were asked for first and come last."""
+    held: dict[str, Route] = {}
+
+    def hold(route: Route) -> None:
+        asked = route.request.post_data_json
+        name = asked["fn_name"]
+        if name == "clip" or (name == "shipped" and asked["data"]["task"]):
+            held[name] = route
+        else:
+            route.continue_()
+
+    page.route("**/component_server/", hold)
+    with page.expect_request(lambda request: '"task":"coffee-push"' in (request.post_data or "")):
+        page.goto("/imagine?episode=journey-00&t=5")
+    held["clip"].continue_()
+    chosen = page.get_by_text("frame 5 of journey-00")
+    expect(chosen).to_be_visible()
+    with page.expect_response("**/component_server/"):
+        held["shipped"].continue_()
     page.get_by_role("button", name="Chunk e").click()
     imagined(page, 8)
+    expect(chosen).to_be_visible()
