@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,11 +183,9 @@ def problems() -> Problems:
     return Problems()
 
 
-@pytest.fixture
-def page(
-    browser: Browser, server: Server, problems: Problems, request: pytest.FixtureRequest
-) -> Iterator[Page]:
-    """A new visitor; errors in the console fail the test, a failure leaves a picture."""
+@contextmanager
+def visitor(browser: Browser, server: Server, problems: Problems) -> Iterator[Page]:
+    """The page of somebody who never was here; errors in the console fail at the end."""
     context = browser.new_context(
         base_url=server.address, viewport={"width": 1440, "height": 900}, color_scheme="light"
     )
@@ -195,15 +194,36 @@ def page(
     page.on("console", problems.on_console)
     page.on("pageerror", lambda error: problems.seen.append(str(error)))
     yield page
-    if request.node.stash.get(FAILED, False):
-        page.screenshot(path=server.log.parent / f"{request.node.name}.png")
     context.close()
     assert problems.seen == []
 
 
 @pytest.fixture
+def page(
+    browser: Browser, server: Server, problems: Problems, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """A new visitor; a failure leaves a picture."""
+    with visitor(browser, server, problems) as page:
+        yield page
+        if request.node.stash.get(FAILED, False):
+            page.screenshot(path=server.log.parent / f"{request.node.name}.png")
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, server: Server) -> Iterator[Page]:
+    """One visitor for all tests of a file: opening a page costs seconds."""
+    with visitor(browser, server, Problems()) as page:
+        yield page
+
+
+@pytest.fixture
 def imagine(page: Page) -> Page:
     """The page Imagine with its first start chosen and nothing imagined yet."""
+    return open_imagine(page)
+
+
+def open_imagine(page: Page) -> Page:
+    """Go to Imagine and wait for its first start."""
     page.goto("/imagine")
     expect(page.get_by_role("radio", name="start 300,000")).to_be_checked()
     expect(page.get_by_text("compatible · ")).to_be_visible()

@@ -1,16 +1,33 @@
 """Imagine: keys, the cursor, settings, and what goes wrong in a sentence."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import open_imagine
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 def imagined(page: Page, frames: int) -> None:
     expect(page.get_by_text(f"{frames} of 48 frames")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def opened(shared_page: Page) -> Page:
+    return open_imagine(shared_page)
+
+
+@pytest.fixture
+def imagine(opened: Page) -> Iterator[Page]:
+    """Imagine as it opens; what a test imagines is taken back after it."""
+    yield opened
+    opened.evaluate("document.activeElement.blur()")  # keys rest in an input
+    opened.keyboard.press("r")
+    imagined(opened, 0)
 
 
 def test_one_frame_one_chunk_and_back(imagine: Page) -> None:
@@ -43,7 +60,8 @@ def test_space_runs_and_pauses(imagine: Page) -> None:
     expect(imagine.get_by_text("paused", exact=True)).to_be_visible()
 
 
-def test_keys_rest_while_somebody_types(imagine: Page) -> None:
+def test_keys_rest_while_somebody_types(page: Page) -> None:
+    imagine = open_imagine(page)
     instruction = imagine.get_by_label("Instruction")
     instruction.fill("")
     instruction.press_sequentially("serve some fresh wine")
@@ -51,7 +69,8 @@ def test_keys_rest_while_somebody_types(imagine: Page) -> None:
     expect(imagine.get_by_text("ready", exact=True)).to_be_visible()
 
 
-def test_a_changed_setting_starts_a_new_dream(imagine: Page) -> None:
+def test_a_changed_setting_starts_a_new_dream(page: Page) -> None:
+    imagine = open_imagine(page)
     imagine.keyboard.press("e")
     imagined(imagine, 8)
     first = imagine.url
@@ -74,7 +93,8 @@ def test_the_same_seed_gives_the_same_numbers(imagine: Page) -> None:
     expect(imagine.get_by_text(" nats")).to_have_text(entropy)
 
 
-def test_an_uploaded_picture_becomes_a_start(imagine: Page, tmp_path: Path) -> None:
+def test_an_uploaded_picture_becomes_a_start(page: Page, tmp_path: Path) -> None:
+    imagine = open_imagine(page)
     imagine.locator("input[type=file]").set_input_files(make_picture(tmp_path))
     expect(imagine.get_by_role("radio", name="uploaded image")).to_be_checked()
     imagine.keyboard.press("e")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import PATIENCE, Problems, Server
@@ -33,7 +33,12 @@ WIDTH = "document.documentElement.scrollWidth"
 def visit(page: Page, name: str) -> None:
     """Open a page and wait until it shows what it is for."""
     page.goto("/" if name == "start" else f"/{name}")
-    sign = {
+    expect(sign(page, name)).to_be_visible()
+
+
+def sign(page: Page, name: str) -> Locator:
+    """What shows that a page is ready."""
+    return {
         "start": page.get_by_role("heading", name="Train robot policies"),
         "models": page.get_by_text("Fits: "),
         "imagine": page.get_by_role("radio").first,
@@ -45,17 +50,6 @@ def visit(page: Page, name: str) -> None:
         "fidelity": page.get_by_label("Fidelity run"),
         "data": page.get_by_text(re.compile("free")),
     }[name]
-    expect(sign).to_be_visible()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_names_its_controls_and_scrolls_only_downwards(page: Page, name: str) -> None:
-    """On a desk, a small desk and a phone."""
-    visit(page, name)
-    assert page.evaluate(NAMELESS) == []
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function(f"{WIDTH} <= {width}", timeout=5_000)
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
@@ -71,14 +65,20 @@ def test_the_theme_follows_the_system_until_it_is_chosen(page: Page) -> None:
     expect(page.locator("body")).not_to_have_class(re.compile("dark"))
 
 
-def test_the_header_leads_to_every_page(page: Page) -> None:
+def test_the_header_leads_to_every_page_which_names_its_controls_and_fits(page: Page) -> None:
+    """On a desk, a small desk and a phone, where pages scroll only downwards."""
     visit(page, "start")
-    others = [name.capitalize() for name in PAGES[1:]]
-    for name in (*others, "Start"):
-        page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
-        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute(
-            "aria-current", "page"
+    for name in (*PAGES[1:], "start"):
+        link = page.get_by_role("navigation", name="Pages").get_by_role(
+            "link", name=name.capitalize(), exact=True
         )
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
+        expect(sign(page, name)).to_be_visible()
+        assert page.evaluate(NAMELESS) == [], name
+        for width in (1280, 390, 1440):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_function(f"{WIDTH} <= {width}", timeout=5_000)
 
 
 @pytest.mark.skipif("WMPO_SCREENSHOTS" not in os.environ, reason="pictures only when asked for")

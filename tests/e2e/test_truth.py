@@ -102,7 +102,7 @@ def compared(root: Path) -> RunDirectory:
 
 
 def fits(page: Page) -> None:
-    """Every control has a name, and a phone scrolls only downwards."""
+    """Also with results: every control has a name, and a phone scrolls only downwards."""
     assert page.evaluate(NAMELESS) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate(WIDTH) <= 390
