@@ -9,29 +9,22 @@ from typing import Any
 from app.checks import check_choice, check_integer, check_names, check_number, check_text
 from app.evaluation_plan import PUBLIC
 from app.launcher import Launcher
+from app.pairs import CELLS, dreams_of, real_ids
 from app.simulator import Simulator
 from app.suites import path_name
-from engine.episodes import index_id
 from engine.jobs.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.tasks import POOLS, TASKS
 from storage.cabinet import Cabinet
 from storage.checkpoints import Checkpoint
-from storage.episode_filter import EpisodeFilter
 from storage.runs import RunRow
 from storage.trajectories import EpisodeRow
 
 SAMPLE = "sample"
 POOLS_OFFERED = ("calibration", "free")
 ROLES = ("policy", "world_model", "baseline_world_model", "reward_model")
-MOST_EPISODES, MOST_PAIRS = 1_000, 10_000
+MOST_EPISODES = 1_000
 # Seconds an episode on one core of a small CPU, until this machine has compared some itself.
 PLAY_SECONDS, COMPARE_SECONDS, BASELINE_SECONDS, START_SECONDS = 0.85, 3.0, 0.9, 15.0
-CELLS = {
-    (True, True): "true_success",
-    (False, True): "false_success",
-    (True, False): "false_failure",
-    (False, False): "true_failure",
-}  # (real success, imagined success) -> cell
 
 
 class Fidelity:
@@ -181,7 +174,7 @@ class Fidelity:
         elif depth:
             rows = [row for row in rows if row.num_actions >= depth]
         rows.sort(key=lambda row: (quality_at(row, depth), row.id))
-        real = self._real_ids(rows)
+        real = real_ids(self._cabinet.trajectories, rows)
         return {
             "pairs": [
                 {
@@ -235,22 +228,8 @@ class Fidelity:
         }
 
     def _rows(self, run: str) -> list[EpisodeRow]:
-        wanted = EpisodeFilter(run=run, imagined=True)
-        rows = self._cabinet.trajectories.episodes(wanted, order="by id", limit=MOST_PAIRS)
         sources = {source for _, source in NAMES.values()}
-        return [row for row in rows if row.lineage.get("source") in sources]
-
-    def _real_ids(self, rows: list[EpisodeRow]) -> dict[str, str | None]:
-        """The studio's id of each dream's real episode, where the studio has it."""
-        names = {
-            row.id: [index_id(row.lineage["real_run"], row.lineage["real"]), row.lineage["real"]]
-            for row in rows
-        }
-        known = self._cabinet.trajectories.find_all([n for both in names.values() for n in both])
-        return {
-            pair: next((name for name in both if name in known), None)
-            for pair, both in names.items()
-        }
+        return dreams_of(self._cabinet.trajectories, run, sources)
 
 
 def cell_of(row: EpisodeRow, depth: int) -> str:

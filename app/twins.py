@@ -9,25 +9,16 @@ from typing import Any
 import numpy as np
 
 from app.dreams import Dreams
+from app.pairs import CELLS, dreams_of, real_ids
 from app.simulator import Simulator
-from engine.episodes import index_id
 from engine.ledger import append_ledger, ledger_entry
 from engine.metrics import divergence_onset, psnr, repeat_first, ssim
 from engine.statistics import Confusion, wilson_interval
 from engine.tasks import get_task
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow
 
-CELLS = {
-    (True, True): "true_success",
-    (False, True): "false_success",
-    (True, False): "false_failure",
-    (False, False): "true_failure",
-}  # (real success, imagined success) -> cell
 BINS = 10
-MOST_PAIRS = 10_000
 
 
 class Twins:
@@ -69,14 +60,12 @@ class Twins:
         Raises:
             ValueError: the run stored no pairs.
         """
-        wanted = EpisodeFilter(run=run, imagined=True)
-        rows = self._cabinet.trajectories.episodes(wanted, order="by id", limit=MOST_PAIRS)
-        rows = [row for row in rows if row.lineage.get("source") == "fidelity"]
+        rows = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
         if not rows:
             raise ValueError(
                 f"{run} has no pairs of real and imagined episodes: run fidelity first"
             )
-        real = self._real_ids(rows)
+        real = real_ids(self._cabinet.trajectories, rows)
         cells: dict[str, list[dict[str, Any]]] = {name: [] for name in CELLS.values()}
         for row in rows:
             truth = bool(row.lineage["real_success"])
@@ -166,18 +155,6 @@ class Twins:
         ends, probabilities, found = self._dreams.judge(model, frames, get_task(dream.task).judge)
         rounded = [round(value, 4) for value in probabilities]
         return _verdict(found) | {"ends": ends, "probabilities": rounded}
-
-    def _real_ids(self, rows: Sequence[EpisodeRow]) -> dict[str, str | None]:
-        """The studio's id of each pair's real episode, where the studio has it."""
-        names = {
-            row.id: [index_id(row.lineage["real_run"], row.lineage["real"]), row.lineage["real"]]
-            for row in rows
-        }
-        known = self._cabinet.trajectories.find_all([n for both in names.values() for n in both])
-        return {
-            pair: next((name for name in both if name in known), None)
-            for pair, both in names.items()
-        }
 
 
 def _from_frame(outcome: Outcome, first: int) -> Outcome:
