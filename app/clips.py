@@ -127,24 +127,6 @@ class Clips:
         return film(trajectory.frames[:: _stride(trajectory)])
 
 
-def group_words(members: Sequence[EpisodeRow], *, low: float, high: float) -> dict[str, Any]:
-    """{start_id, kept, reason} of a group; where it does not say its fate, the bounds decide."""
-    wins = sum(row.success for row in members)
-    fate = members[0].lineage.get("fate")
-    if fate is None:
-        fate = "kept" if low <= wins / len(members) <= high else "dropped"
-    return {"start_id": members[0].start_id, **fate_words(fate, wins, len(members))}
-
-
-def fate_words(fate: str, wins: int, total: int) -> dict[str, Any]:
-    """{kept, reason} of a group of which so many succeed."""
-    how = {0: "all fail", total: f"all {total} succeed"}
-    words = how.get(wins, f"{wins} of {total} succeed")
-    enough = ", but enough groups came first" if fate == "surplus" else ""
-    kept = fate == "kept"
-    return {"kept": kept, "reason": f"{'kept' if kept else 'dropped'}, {words}{enough}"}
-
-
 def decisive_frames(
     row: EpisodeRow, ends: Sequence[int], probabilities: Sequence[float]
 ) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from app.checks import (
     check_number,
     check_text,
 )
-from app.clips import Clips, episode_record, group_words
+from app.clips import Clips, episode_record
+from app.groups import KEEP_HIGH, KEEP_LOW, group_words
 from storage.cabinet import Cabinet
 from storage.episode_filter import LABELS, ORDERS, EpisodeFilter
 
@@ -28,7 +29,6 @@ FILTERS = (
 )
 MOST_FILMS, MOST_CHOSEN, MOST_VIEWS = 48, 1_000, 200
 DAY = 86_400.0
-KEEP_LOW, KEEP_HIGH = 0.1, 0.9  # where a group does not say itself whether it was kept
 
 
 class Gallery:

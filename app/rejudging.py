@@ -4,19 +4,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
 from app.cases import cut_short, rules, whole_frames, windows
 from app.checks import check_integer, check_names, check_number, check_text
-from app.clips import group_words
-from engine import grpo
+from app.groups import bounds, by_group, group_words
+from engine.grpo import regrouped
 from engine.reward.judge import outcome
 from storage.cabinet import Cabinet
 from storage.episode_filter import EpisodeFilter
 from storage.trajectories import EpisodeRow
 from storage.windows import ScoredEpisode
-
-KEEP_LOW, KEEP_HIGH = 0.1, 0.9  # of runs that do not say
 
 
 def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:
@@ -53,14 +49,10 @@ def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:
     scored = {one.id: one for name in models for one in cabinet.windows.scored(name, wanted)}
     if not any(row.id in scored for row in rows):
         raise ValueError("no stored probability of that reward model: let it judge them first")
-    config = cabinet.runs.get(run).config if run else {}
-    low, high = config.get("keep_low", KEEP_LOW), config.get("keep_high", KEEP_HIGH)
-    groups: dict[str, list[EpisodeRow]] = {}
-    for row in rows:
-        groups.setdefault(str(row.group_name), []).append(row)
+    low, high = bounds(cabinet.runs.get(run).config if run else {})
     shown = [
         _group(members, scored, threshold, low=low, high=high)
-        for _, members in sorted(groups.items())
+        for members in by_group(rows).values()
     ]
     return {
         "run": run,
@@ -78,23 +70,18 @@ def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:
 
 
 def _group(
-    rows: Sequence[EpisodeRow],
+    members: Sequence[EpisodeRow],
     scored: Mapping[str, ScoredEpisode],
     threshold: float,
     *,
     low: float,
     high: float,
 ) -> dict[str, Any]:
-    members = sorted(rows, key=lambda row: (row.member or 0, row.id))
     found = [_judged(row, scored.get(row.id), threshold) for row in members]
-    success = torch.tensor([one["success"] for one in found])
-    keys = [0] * len(members)
-    returns = grpo.success_returns(success)
-    advantages = grpo.group_advantages(returns, keys).tolist()
-    fate = grpo.group_fates(success, keys, low=low, high=high)[0]
+    wins = sum(one["success"] for one in found)
+    again = regrouped([one["success"] for one in found], low=low, high=high)
     before = group_words(members, low=low, high=high)
-    wins = int(success.sum())
-    after = {"kept": fate == "kept", "successes": wins}
+    after = {"kept": again.fate == "kept", "successes": wins}
     return {
         "group": members[0].group_name,
         "start_id": members[0].start_id,
@@ -116,7 +103,7 @@ def _group(
                 "cut": row.id in scored and cut_short(scored[row.id]) and not one["success"],
             }
             for row, one, reward, advantage in zip(
-                members, found, returns.tolist(), advantages, strict=True
+                members, found, again.rewards, again.advantages, strict=True
             )
         ],
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.checks import check_flag, check_integer, check_names, check_number, check_text
 from app.clips import Clips
+from app.groups import bounds
 from app.launcher import Launcher
 from engine.jobs.names import DISAGREEMENTS, GROUPS
 from engine.run_directory import read_documents
@@ -122,12 +123,13 @@ class Retraining:
             query, allowed=("run", "reward_model", "threshold", "iteration"), required=("run",)
         )
         run = self._run(values["run"])
+        low, high = bounds(run.config)
         options: dict[str, Any] = {
             "episodes_from": [run.id],
             "reward_model": values.get("reward_model") or "",
             "iteration": check_integer("iteration", values.get("iteration") or 0, 0, 2**31),
-            "keep_low": run.config.get("keep_low", 0.1),
-            "keep_high": run.config.get("keep_high", 0.9),
+            "keep_low": low,
+            "keep_high": high,
         }
         if values.get("threshold") is not None:
             options["threshold"] = check_number("threshold", values["threshold"], 0.0, 1.0)

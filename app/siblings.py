@@ -1,14 +1,13 @@
 """The group wall: what an iteration imagined and learnt, and what if a verdict was wrong."""
 
-from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from app.checks import check_integer, check_names
-from app.clips import Clips, episode_record, fate_words, group_words
+from app.clips import Clips, episode_record
+from app.groups import bounds, by_group, fate_words, group_words
+from engine.grpo import regrouped
 from storage.cabinet import Cabinet
 from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow
 
 MOST_MEMBERS = 64
 
@@ -34,16 +33,14 @@ class Siblings:
             groups=True,
             guest=self._public,
         )
-        groups: dict[str, list[EpisodeRow]] = {}
-        for row in self._cabinet.trajectories.episodes(wanted, order="by id", limit=1_024):
-            groups.setdefault(str(row.group_name), []).append(row)
+        rows = self._cabinet.trajectories.episodes(wanted, order="by id", limit=1_024)
         shown = [
             {
                 **group_words(members, low=low, high=high),
                 "group": name,
-                "members": [episode_record(row) for row in _in_order(members)],
+                "members": [episode_record(row) for row in members],
             }
-            for name, members in sorted(groups.items())
+            for name, members in by_group(rows).items()
         ]
         return sorted(shown, key=lambda group: not group["kept"])
 
@@ -78,12 +75,22 @@ class Siblings:
             groups=True,
         )
         rows = self._cabinet.trajectories.episodes(wanted, order="by id")
-        members = _in_order([row for row in rows if row.group_name == str(values["group"])])
+        members = by_group(rows).get(str(values["group"]), [])
         strangers = set(map(str, flipped)) - {row.id for row in members}
         if strangers or not members:
             raise ValueError(f"{', '.join(sorted(strangers)) or 'nobody'} is in this group")
         success = [row.success != (row.id in flipped) for row in members]
-        return regrouped(members, success, *self._bounds(run_id))
+        low, high = self._bounds(run_id)
+        after = regrouped(success, low=low, high=high)
+        return {
+            **fate_words(after.fate, sum(success), len(success)),
+            "members": {
+                row.id: {"success": verdict, "reward": reward, "advantage": round(advantage, 6)}
+                for row, verdict, reward, advantage in zip(
+                    members, success, after.rewards, after.advantages, strict=True
+                )
+            },
+        }
 
     def probes(self, run_id: str) -> list[dict[str, Any]]:
         """The same starts at every checkpoint: {id, start_id, iteration, success, probability}.
@@ -95,30 +102,4 @@ class Siblings:
         return self._cabinet.curves.probes(run_id)
 
     def _bounds(self, run_id: str) -> tuple[float, float]:
-        config = self._cabinet.runs.get(run_id).config
-        return config.get("keep_low", 0.1), config.get("keep_high", 0.9)
-
-
-def regrouped(
-    members: Sequence[EpisodeRow], success: Sequence[bool], low: float, high: float
-) -> dict[str, Any]:
-    """A group as `optimise` would have treated it with these verdicts."""
-    torch, grpo = import_module("torch"), import_module("engine.grpo")
-    verdicts = torch.tensor(success)
-    keys = ["group"] * len(success)
-    returns = grpo.success_returns(verdicts)
-    advantages = grpo.group_advantages(returns, keys).tolist()
-    fate: str = grpo.group_fates(verdicts, keys, low=low, high=high)["group"]
-    return {
-        **fate_words(fate, sum(success), len(success)),
-        "members": {
-            row.id: {"success": verdict, "reward": reward, "advantage": round(advantage, 6)}
-            for row, verdict, reward, advantage in zip(
-                members, success, returns.tolist(), advantages, strict=True
-            )
-        },
-    }
-
-
-def _in_order(members: Sequence[EpisodeRow]) -> list[EpisodeRow]:
-    return sorted(members, key=lambda row: (row.member or 0, row.id))
+        return bounds(self._cabinet.runs.get(run_id).config)

@@ -5,6 +5,7 @@ bonus. A trajectory's tokens are l = num_actions * a numbers, step major.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import torch
 from einops import repeat
@@ -68,6 +69,23 @@ def group_fates(
         else:
             fates[group] = "kept"
     return fates
+
+
+@dataclass(frozen=True)
+class Regrouped:
+    """What GRPO makes of one group: rewards and advantages by member, and its fate."""
+
+    rewards: list[float]
+    advantages: list[float]
+    fate: str
+
+
+def regrouped(success: Sequence[bool], *, low: float, high: float) -> Regrouped:
+    """One group under these verdicts, by the rules of an iteration."""
+    verdicts, keys = torch.tensor(success, dtype=torch.bool), [0] * len(success)
+    returns = success_returns(verdicts)
+    fate = group_fates(verdicts, keys, low=low, high=high)[0]
+    return Regrouped(returns.tolist(), group_advantages(returns, keys).tolist(), fate)
 
 
 def informative(

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-
-from engine import grpo
+from engine.grpo import regrouped
 
 
 def regroup(rows: Sequence[Mapping[str, Any]], *, low: float, high: float) -> list[dict[str, Any]]:
@@ -18,30 +16,27 @@ def regroup(rows: Sequence[Mapping[str, Any]], *, low: float, high: float) -> li
         rows: judgements, as the job `rejudge` writes them; those without a group are left out.
         low, high: success rates between which a group is kept, inclusive.
     """
-    members = [row for row in rows if row["group"] is not None]
-    keys = [(row["run"], row["iteration"], row["group"]) for row in members]
-    success = torch.tensor([bool(row["success"]) for row in members], dtype=torch.bool)
-    fates = grpo.group_fates(success, keys, low=low, high=high)
-    advantages = grpo.group_advantages(grpo.success_returns(success), keys).tolist()
-    return [
-        _group(key, [members[i] for i in index], [advantages[i] for i in index], fates[key])
-        for key, index in grpo.group_rows(keys, len(keys)).items()
-    ]
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["group"] is not None:
+            groups.setdefault((row["run"], row["iteration"], row["group"]), []).append(row)
+    return [_group(key, members, low=low, high=high) for key, members in groups.items()]
 
 
 def _group(
-    key: Any, members: Sequence[Mapping[str, Any]], advantages: Sequence[float], fate: str
+    key: tuple[Any, ...], members: Sequence[Mapping[str, Any]], *, low: float, high: float
 ) -> dict[str, Any]:
     run, iteration, group = key
     was = members[0]["was_fate"]
+    again = regrouped([row["success"] for row in members], low=low, high=high)
     return {
         "run": run,
         "iteration": iteration,
         "group": group,
         "was_fate": was,
-        "fate": fate,
+        "fate": again.fate,
         "changed": any(row["success"] != row["was_success"] for row in members),
-        "flipped": was is not None and (was == "kept") != (fate == "kept"),
+        "flipped": was is not None and (was == "kept") != (again.fate == "kept"),
         "members": [
             {
                 "episode": row["episode"],
@@ -51,6 +46,6 @@ def _group(
                 "advantage": round(advantage, 4),
                 "probability": max(row["probabilities"], default=None),
             }
-            for row, advantage in zip(members, advantages, strict=True)
+            for row, advantage in zip(members, again.advantages, strict=True)
         ],
     }
