@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ STATES = (
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """One run.
+    """One run. Its JSON is parsed when somebody asks for it: pages list every run at each poll.
 
     Attributes:
         state: one of `STATES`; `changed` is when it last changed (seconds since the epoch).
@@ -32,7 +33,6 @@ class RunRow:
 
     id: str
     job: str
-    config: Mapping[str, Any]
     created: float
     state: str
     changed: float
@@ -44,7 +44,19 @@ class RunRow:
     attempt: int
     step: int | None
     seconds_left: float | None
-    result: Mapping[str, Any] | None
+    config_text: str
+    result_text: str | None
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The options of its job."""
+        values: dict[str, Any] = json.loads(self.config_text)
+        return values
+
+    @cached_property
+    def result(self) -> Mapping[str, Any] | None:
+        """What the job returned; None until it has."""
+        return None if self.result_text is None else json.loads(self.result_text)
 
     @property
     def ended(self) -> bool:
@@ -155,14 +167,6 @@ class RunStore:
 
         self._database.write(change)
 
-    def metrics(self, run_id: str, *, after: int = 0) -> list[Row]:
-        """Points (name, step, value, seq) written after an event number, in the log's order."""
-        return self._database.read(
-            "select name, step, value, seq from metrics where run = ? and seq > ? "
-            "order by seq, name",
-            [run_id, after],
-        )
-
     def events(self, run_id: str, *, limit: int) -> list[dict[str, Any]]:
         """The newest events but metrics and progress, newest first."""
         rows = self._database.read(
@@ -221,11 +225,10 @@ class RunStore:
 
 
 def _parse(row: Row) -> RunRow:
-    result = row["result"]
     return RunRow(
         id=row["id"],
         job=row["job"],
-        config=json.loads(row["config"]),
+        config_text=row["config"],
         created=row["created"],
         state=row["state"],
         changed=row["changed"],
@@ -237,7 +240,7 @@ def _parse(row: Row) -> RunRow:
         attempt=row["attempt"],
         step=row["step"],
         seconds_left=_seconds_left(row),
-        result=None if result is None else json.loads(result),
+        result_text=row["result"],
     )
 
 

@@ -91,7 +91,7 @@ def test_a_run_is_started_followed_and_done(
     supervisor.submit("run-1", "tiny", {"steps": 3})
     assert cabinet.runs.get("run-1").state == "queued"
     until(supervisor, in_state(cabinet, "run-1", "done"))
-    steps = [row["step"] for row in cabinet.runs.metrics("run-1")]
+    steps = [row["step"] for row in cabinet.curves.table(["run-1"])]
     assert steps == [1, 2, 3]
 
 
@@ -314,7 +314,7 @@ def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
         subprocess.run([*COMMAND, str(directory)], env=environment, check=False)
     make_supervisor().tick()
     assert cabinet.runs.get("whole").state == "done"
-    assert [row["step"] for row in cabinet.runs.metrics("whole")] == [1, 2]
+    assert [row["step"] for row in cabinet.curves.table(["whole"])] == [1, 2]
     killed = cabinet.runs.get("killed")
     assert (killed.state, killed.attempt) == ("lost", 1)
     assert killed.error == "the worker ended unexpectedly, on the command line"

@@ -32,7 +32,7 @@ def contents(cabinet: Cabinet) -> list[object]:
     return [
         cabinet.labels.history(limit=9),
         cabinet.trajectories.find("episode-1"),
-        cabinet.runs.metrics("run-1"),
+        cabinet.curves.table(["run-1"]),
         (run.job, run.config, run.started, run.attempt),
     ]
 
@@ -167,6 +167,6 @@ def test_a_kill_of_the_ingesting_process_loses_and_doubles_nothing(
     run_and_kill(INGEST, workspace, tmp_path, lines=1)
     cabinet = open_cabinet(workspace, demo=tmp_path)
     cabinet.ingest.ingest("run-1")
-    steps = [row["step"] for row in cabinet.runs.metrics("run-1")]
+    steps = [row["step"] for row in cabinet.curves.table(["run-1"])]
     assert steps == list(range(1, events + 1))
     cabinet.close()

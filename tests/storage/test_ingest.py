@@ -44,7 +44,7 @@ def log(cabinet: Cabinet) -> Log:
 
 
 def values(cabinet: Cabinet) -> list[tuple[int, float]]:
-    return [(row["step"], row["value"]) for row in cabinet.runs.metrics("run-1")]
+    return [(row["step"], row["value"]) for row in cabinet.curves.table(["run-1"])]
 
 
 def test_events_become_points_and_state(cabinet: Cabinet, log: Log) -> None:
@@ -115,13 +115,6 @@ def test_an_event_of_another_shape_is_skipped(cabinet: Cabinet, log: Log) -> Non
     log.metric(2, loss=0.25)
     assert cabinet.ingest.ingest("run-1") == 3
     assert values(cabinet) == [(2, 0.25)]
-
-
-def test_points_after_an_event_number(cabinet: Cabinet, log: Log) -> None:
-    log.metric(1, loss=0.5)
-    log.metric(2, loss=0.25)
-    cabinet.ingest.ingest("run-1")
-    assert [row["seq"] for row in cabinet.runs.metrics("run-1", after=1)] == [2]
 
 
 def test_an_episode_event_makes_an_index_row(
