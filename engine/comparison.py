@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -210,7 +211,14 @@ def _in_words(task: str) -> str:
 def estimate(values: Sequence[Outcomes | npt.NDArray[np.float64]], *key: object) -> MeanEstimate:
     """Mean over seeds and starts with its bootstrap; the same key draws the same resamples."""
     stacked = np.stack(values).astype(np.float64)
-    return hierarchical_bootstrap(stacked, numpy_generator(0, "bootstrap", *key))
+    return _bootstrapped(stacked.tobytes(), stacked.shape, key)
+
+
+@lru_cache(maxsize=1024)
+def _bootstrapped(content: bytes, shape: tuple[int, ...], key: tuple[object, ...]) -> MeanEstimate:
+    """Remembered: a page asks again at every poll, and outcomes seldom change between two."""
+    values = np.frombuffer(content).reshape(shape)
+    return hierarchical_bootstrap(values, numpy_generator(0, "bootstrap", *key))
 
 
 Means = Mapping[str, MeanEstimate]

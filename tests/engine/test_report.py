@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from engine.comparison import Arm, compare
+from engine.comparison import Arm, compare, mean_rates
 from engine.report import (
     Bar,
     Block,
@@ -109,3 +109,8 @@ def test_the_page_is_escaped_and_needs_nothing_beside_itself() -> None:
     assert re.findall(r"<strong>(.*?)</strong>", page) == ["0.01"]
     assert not re.search(r"(src|href)=|url\(|@import|<script", page)
     assert "not run" in page
+
+
+def test_an_interval_is_drawn_once_however_often_a_page_asks() -> None:
+    assert mean_rates(_arms())["base"] is mean_rates(_arms())["base"]
+    assert mean_rates(_arms())["base"] != mean_rates(_arms())["better"]
