@@ -142,18 +142,6 @@ class Dreams:
         self.call(dream.select)
         return dream_id
 
-    def control(self, dream_id: str, action: str) -> dict[str, Any]:
-        """Do one of `app.reel.ACTIONS`; what viewers may see then, without frames.
-
-        Raises:
-            ValueError: another action.
-            LookupError: no such dream.
-        """
-        dream = self.get(dream_id)
-        dream.reel.control(action)
-        self._go_on(dream_id, dream)
-        return {name: value for name, value in dream.reel.pull(0).items() if name != "frames"}
-
     def act(
         self,
         dream_id: str,
@@ -163,7 +151,7 @@ class Dreams:
         *,
         seconds: float = ACT_SECONDS,
     ) -> dict[str, Any]:
-        """`control`, or undo the last chunk; the answer brings the frames that follow.
+        """Do one of `app.reel.ACTIONS`, or undo the last chunk; the answer brings what follows.
 
         Args:
             seconds: longest wait for the next chunk; later it comes by `pull`.

@@ -13,7 +13,7 @@ from app.checks import check_choice, check_flag, check_integer, check_names, che
 from engine.tasks import get_task
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
-from storage.exports.bundle import pack, unpack
+from storage.exports.bundle import pack
 from storage.labels import LabelEvent, is_guest
 
 Found = Sequence[tuple[Trajectory, Sequence[LabelEvent]]]
@@ -110,19 +110,6 @@ class Exports:
         if found.problems:
             return _refused([str(problem) for problem in found.problems])
         return self._report([(i.episode, i.events) for i in found.episodes], dry_run=dry_run)
-
-    def import_episode(self, data: bytes) -> str:
-        """Store an exported episode (the bytes of a .wmpo.zip); its id.
-
-        Raises:
-            ValueError: not such a file, another episode of that id is here, or a public studio.
-        """
-        if self._public:
-            raise ValueError(CLOSED)
-        episode = unpack(data)
-        for problem in self._report([(episode, [])], dry_run=False)["problems"]:
-            raise ValueError(problem)
-        return episode.id
 
     def labelled(self, name: str) -> Any:
         """An episode with the labels that this studio may hand out (a `LabelledEpisode`).

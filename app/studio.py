@@ -116,7 +116,6 @@ class Studio:
         self._twins = Twins(self.cabinet, self._dreams, self._simulator)
         self._exports = Exports(self.cabinet, public=public)
         self.export_episode = in_a_sentence(self._exports.export)
-        self.import_episode = in_a_sentence(self._exports.import_episode)
         self.import_episodes = in_a_sentence(self._exports.take_in)
         self.export_labels = in_a_sentence(self._exports.export_labels)
         self.import_labels = in_a_sentence(self._exports.import_labels)
@@ -229,11 +228,6 @@ class Studio:
         return self._starts.warning(check_integer("start_id", start_id, -(2**53), 2**31))
 
     # Dreams: those that are one question and one answer are bound in the constructor.
-
-    @in_a_sentence
-    def control_dream(self, dream_id: str, action: str) -> dict[str, Any]:
-        """run, pause, frame, chunk or reset; what `pull_dream` gives then, without frames."""
-        return self._dreams.control(str(dream_id), str(action))
 
     @in_a_sentence
     def save_dream(self, query: str | dict[str, Any]) -> str:

@@ -79,6 +79,12 @@ def make_settings(tmp_path: Path) -> Callable[..., DreamSettings]:
     return make
 
 
+def pace(dreams: Dreams, dream: str, action: str) -> None:
+    """Every frame in its time, as from the second chunk of a dream that runs."""
+    dreams.get(dream).reel.control(action)
+    dreams.pull(dream, 0)
+
+
 def settle(dreams: Dreams) -> None:
     """Wait until everything that was queued on the imagination thread is done."""
     for _ in range(3):
@@ -98,7 +104,7 @@ def test_a_chunk_is_imagined_at_once_and_shown_frame_by_frame(
     dreams: Dreams, clock: Clock, make_settings: Callable[..., DreamSettings]
 ) -> None:
     dream = dreams.open(make_settings())
-    dreams.control(dream, "chunk")
+    pace(dreams, dream, "chunk")
     settle(dreams)
     assert dreams.pull(dream, 0)["next"] == 2
     clock.now += 10.0
@@ -112,7 +118,7 @@ def test_the_reward_is_known_as_soon_as_eight_frames_are_there(
     dreams: Dreams, clock: Clock, make_settings: Callable[..., DreamSettings]
 ) -> None:
     dream = dreams.open(make_settings())
-    dreams.control(dream, "chunk")
+    pace(dreams, dream, "chunk")
     settle(dreams)
     clock.now += 10.0
     seen = dreams.pull(dream, 0)
@@ -174,9 +180,9 @@ def test_an_episode_saved_early_holds_the_chunks_that_were_seen(
     dreams: Dreams, clock: Clock, make_settings: Callable[..., DreamSettings]
 ) -> None:
     dream = dreams.open(make_settings())
-    dreams.control(dream, "run")
+    pace(dreams, dream, "run")
     settle(dreams)
-    dreams.control(dream, "pause")
+    pace(dreams, dream, "pause")
     episode = dreams.trajectory(dream)
     assert (len(episode.actions), len(episode.frames)) == (8, 9)
     assert (episode.outcome.success, episode.outcome.end_step) == (False, 8)
@@ -196,7 +202,7 @@ def test_a_reset_dream_goes_the_same_way_again(
     dream = dreams.open(make_settings())
     dreams.complete(dream, seconds=30.0)
     first = dreams.pull(dream, 0)
-    dreams.control(dream, "reset")
+    pace(dreams, dream, "reset")
     assert dreams.pull(dream, 0)["next"] == 1
     dreams.complete(dream, seconds=30.0)
     second = dreams.pull(dream, 0)
@@ -237,7 +243,7 @@ def test_dreams_take_turns(
 ) -> None:
     both = [dreams.open(make_settings(seed=seed)) for seed in (1, 2)]
     for dream in both:
-        dreams.control(dream, "chunk")
+        pace(dreams, dream, "chunk")
     settle(dreams)
     clock.now += 10.0
     assert [dreams.pull(dream, 0)["next"] for dream in both] == [9, 9]
@@ -274,7 +280,7 @@ def test_an_unseen_dream_is_forgotten_in_time(
     clock.now += 61.0
     dreams.open(make_settings(seed=2))
     with pytest.raises(LookupError, match="this dream is over"):
-        dreams.control(old, "run")
+        pace(dreams, old, "run")
 
 
 def test_a_model_is_loaded_once_and_the_longest_unused_dropped(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_dream_is_watched_to_its_verdict_saved_and_found_again(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     dream = studio.open_dream(settings)
-    assert studio.control_dream(dream, "run")["state"] == "running"
+    assert studio.act_dream({"dream": dream, "action": "run"})["state"] == "running"
     seen = finished(studio, dream)
     assert seen["outcome"] == {"success": True, "end_step": 14}
     assert (seen["next"], len(seen["frames"]), seen["horizon"]) == (17, 17, 48)
@@ -88,7 +88,7 @@ def test_saved_episodes_outlive_the_studio(
 ) -> None:
     studio = make_studio()
     dream = studio.open_dream(settings)
-    studio.control_dream(dream, "run")
+    studio.act_dream({"dream": dream, "action": "run"})
     finished(studio, dream)
     episode = studio.save_dream(dream)
     assert make_studio().clip(episode)["success"]
@@ -99,7 +99,7 @@ def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
 ) -> None:
     record = studio.imagine("demo/base", "demo/world", "demo/reward", START, "get brighter", 7, 4)
     dream = studio.open_dream(settings)
-    studio.control_dream(dream, "run")
+    studio.act_dream({"dream": dream, "action": "run"})
     finished(studio, dream)
     assert studio.save_dream(dream) == record["id"]
 
@@ -107,7 +107,7 @@ def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
 def test_an_upload_can_be_dreamt_from(studio: Studio, settings: dict[str, Any]) -> None:
     start_id = studio.add_upload(np.full((80, 80, 3), 60, np.uint8))
     dream = studio.open_dream(settings | {"start_id": start_id, "horizon": CHUNK})
-    studio.control_dream(dream, "run")
+    studio.act_dream({"dream": dream, "action": "run"})
     assert finished(studio, dream)["state"] == "done"
     assert studio.clip(studio.save_dream(dream))["start_id"] == start_id
 
@@ -155,10 +155,10 @@ def test_a_bad_pull_is_one_sentence(studio: Studio, question: Any) -> None:
 
 def test_an_unknown_dream_or_action_is_refused(studio: Studio, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="this dream is over"):
-        studio.control_dream("nothing", "run")
+        studio.act_dream({"dream": "nothing", "action": "run"})
     dream = studio.open_dream(settings)
     with pytest.raises(ValueError, match="action must be one of"):
-        studio.control_dream(dream, "fly")
+        studio.act_dream({"dream": dream, "action": "fly"})
 
 
 def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(

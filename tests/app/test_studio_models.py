@@ -109,13 +109,13 @@ def test_unloading_frees_models_and_stops_their_dreams(
 ) -> None:
     loaded(studio)
     dream = studio.open_dream(settings)
-    studio.control_dream(dream, "chunk")
+    studio.act_dream({"dream": dream, "action": "chunk"})
     until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
     assert studio.unload_models(list(THREE))["loaded"] == []
     until(lambda: studio.pull_dream({"dream": dream})["state"] == "failed")
     assert "were unloaded" in studio.pull_dream({"dream": dream})["error"]
-    studio.control_dream(dream, "reset")
-    studio.control_dream(dream, "chunk")
+    studio.act_dream({"dream": dream, "action": "reset"})
+    studio.act_dream({"dream": dream, "action": "chunk"})
     until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
     assert {model["id"] for model in studio.load_status()["loaded"]} == set(THREE)
 

@@ -74,14 +74,14 @@ def test_a_dream_of_the_real_models_runs_and_is_the_same_again(
     studio.warm_up()
     settings: dict[str, Any] = MODELS | {"start_id": START, "seed": 3, "horizon": 16}
     dream = studio.open_dream(settings)
-    studio.control_dream(dream, "run")
+    studio.act_dream({"dream": dream, "action": "run"})
     until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
     seen = studio.pull_dream({"dream": dream})
     assert seen["error"] is None
     assert len(seen["ends"]) == len(seen["probabilities"]) > 0
     first = studio.clip(studio.save_dream(dream))
-    studio.control_dream(dream, "reset")
-    studio.control_dream(dream, "run")
+    studio.act_dream({"dream": dream, "action": "reset"})
+    studio.act_dream({"dream": dream, "action": "run"})
     until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
     again = studio.pull_dream({"dream": dream})
     assert (again["frames"], again["actions"]) == (first["frames"], first["actions"])
