@@ -91,7 +91,6 @@
       this.onClose();
     }
   }
-  WMPO.Pair = Pair;
 
   /** Pairs in a drawer of their own; one drawer at a time. */
   let open = null;
