@@ -46,6 +46,7 @@ SCRIPTS = (
     "runs",
     "pair",
     "curves",
+    "planned",
     "evaluate_form",
     "evaluate_side",
     "evaluate",

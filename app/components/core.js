@@ -39,6 +39,12 @@ window.WMPO = {};
     if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
     return `${(seconds / 3600).toFixed(1)} h`;
   };
+  /** Bytes as the studio's sentences have them, such as 4.9 GB. */
+  WMPO.bytes = (size) => {
+    for (const [unit, scale] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]])
+      if (size >= scale) return `${(size / scale).toFixed(1)} ${unit}`;
+    return `${size} bytes`;
+  };
   WMPO.clock = (time) => {
     const date = typeof time === "number" ? new Date(time * 1000) : new Date(time);
     return Number.isNaN(date.getTime()) ? String(time ?? "") : date.toLocaleTimeString("en-GB");

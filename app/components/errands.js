@@ -1,12 +1,5 @@
 // Errands: what takes a while is shown where it was begun, and files of any size go part by part.
 (() => {
-  /** Bytes as the studio's sentences have them, such as 4.9 GB. */
-  WMPO.bytes = (size) => {
-    for (const [unit, scale] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]])
-      if (size >= scale) return `${(size / scale).toFixed(1)} ${unit}`;
-    return `${size} bytes`;
-  };
-
   const LIVE = ["queued", "running"];
   const encode = async (blob) => {
     const bytes = new Uint8Array(await blob.arrayBuffer());

@@ -38,7 +38,7 @@
       this.reference = WMPO.address.get("reference");
       element.addEventListener("change", ({ target }) => this.change(target));
       element.addEventListener("click", (event) => this.click(event));
-      new WMPO.EvaluationForm(this.find(".new"), server, () => this.wake());
+      WMPO.evaluationForm(this.find(".new"), server, () => this.wake());
       new WMPO.PowerCalculator(this.find(".power"), server);
       this.studies = new WMPO.Studies(this.find(".studies"), this.find(".study"), server);
       this.wake = WMPO.every(element, () => (this.busy ? 3000 : 15_000), () => this.pull());

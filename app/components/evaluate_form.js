@@ -8,105 +8,55 @@
     ["record_episodes", "Videos of the first", 40, 0, 1000, 1],
   ];
 
-  class EvaluationForm {
-    constructor(element, server, onStarted) {
-      Object.assign(this, { element, server, onStarted, asked: 0 });
-      WMPO.fill(element, WMPO.html`<h3>New evaluation</h3><p class="mute">asking what there is…</p>`);
-      element.addEventListener("input", () => this.plan());
-      element.addEventListener("click", (event) => event.target.closest("[data-do=start]") && this.start());
-      this.open();
-    }
+  const policy = ({ id, name, short }, index) => WMPO.html`<li><label class="row">
+      <input type="checkbox" data-policy="${id}" ${WMPO.raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
+      <span class="grow name">${name}</span><span class="mono mute small">${short.slice(0, 4)}</span></label>
+    <input type="text" data-arm="${id}" maxlength="60" placeholder="arm: ${name}" aria-label="Arm of ${name}"></li>`;
+  const box = (kind) => (value, index) => WMPO.html`<label class="chip"><input type="checkbox" data-${WMPO.raw(kind)}="${value}"
+    ${WMPO.raw(index === 0 ? "checked" : "")}> ${value}</label>`;
 
-    async open() {
-      const found = await WMPO.ask(this.server, "choices");
-      if (!found) return;
-      this.found = found;
-      const policy = ({ id, name, short }, index) => WMPO.html`<li><label class="row">
-          <input type="checkbox" data-policy="${id}" ${WMPO.raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
-          <span class="grow name">${name}</span><span class="mono mute small">${short.slice(0, 4)}</span></label>
-        <input type="text" data-arm="${id}" maxlength="60" placeholder="arm: ${name}" aria-label="Arm of ${name}"></li>`;
-      const box = (kind, value, on) => WMPO.html`<label class="chip"><input type="checkbox" data-${WMPO.raw(kind)}="${value}"
-        ${WMPO.raw(on ? "checked" : "")}> ${value}</label>`;
-      const number = ([name, words, value, low, high, step]) => WMPO.html`<label class="field">${words}
-        <input type="number" data-number="${name}" value="${value}" min="${low}" max="${high}" step="${step}"></label>`;
-      WMPO.fill(
-        this.element,
-        WMPO.html`<h3>New evaluation</h3>
-        ${found.refusal ? WMPO.html`<p class="banner warn">${found.refusal}</p>` : ""}
-        <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
-          <p class="mute small">Policies of one arm are its trainings: give them one name.</p></fieldset>
-        <details><summary>Tasks</summary><div class="row">${found.tasks.map((task, i) => box("task", task, i === 0))}</div></details>
-        <fieldset><legend>Pools of starts</legend><div class="row">
-          ${Object.keys(found.pools).map((pool, i) => box("pool", pool, i === 0))}</div></fieldset>
-        <div class="fields two">${NUMBERS.map(number)}</div>
-        <p class="said" role="status"></p>
-        <button class="primary" data-do="start" disabled>Start the evaluation</button>`,
-      );
-      this.plan();
-    }
+  const fields = (found) => WMPO.html`
+    <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
+      <p class="mute small">Policies of one arm are its trainings: give them one name.</p></fieldset>
+    <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task"))}</div></details>
+    <fieldset><legend>Pools of starts</legend><div class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
+    <div class="fields two">${NUMBERS.map((number) => WMPO.numberField(...number))}</div>`;
 
-    query() {
-      const all = (selector) => [...this.element.querySelectorAll(selector)];
-      const checked = (kind) => all(`[data-${kind}]:checked`).map((box) => box.dataset[kind]);
-      const arm = (id) => all("[data-arm]").find((field) => field.dataset.arm === id).value;
-      const numbers = all("[data-number]").map((field) => [field.dataset.number, Number(field.value)]);
-      const query = {
+  const words = (plan) => {
+    const known = plan.known ? ` ${WMPO.integer(plan.known)} there already.` : "";
+    const work = plan.new
+      ? `${WMPO.integer(plan.new)} runs, ${WMPO.integer(plan.episodes)} episodes, about ${WMPO.estimated(plan)}.`
+      : "All of this has been run.";
+    return `${work}${known} ${plan.notes.join(" ")}`;
+  };
+
+  WMPO.evaluationForm = (element, server, onStarted) => {
+    const all = (selector) => [...element.querySelectorAll(selector)];
+    const checked = (kind) => all(`[data-${kind}]:checked`).map((box) => box.dataset[kind]);
+    const arm = (id) => all("[data-arm]").find((field) => field.dataset.arm === id).value;
+    const query = () => {
+      const numbers = WMPO.named(element);
+      return {
         policies: checked("policy").map((id) => ({ id, arm: arm(id) })),
         tasks: checked("task"),
         pools: checked("pool"),
-        ...Object.fromEntries(numbers),
+        ...numbers,
+        record_episodes: Math.min(numbers.record_episodes, numbers.episodes),
       };
-      return { ...query, record_episodes: Math.min(query.record_episodes, query.episodes) };
-    }
-
-    /** Ask what it would take, once the hand rests. */
-    plan() {
-      if (!this.found) return;
-      const asked = ++this.asked;
-      setTimeout(async () => {
-        if (asked !== this.asked) return;
-        const plan = await this.server.plan(this.query());
-        if (asked === this.asked && plan) this.say(plan);
-      }, 250);
-    }
-
-    say(plan) {
-      const place = this.element.querySelector(".said");
-      const button = this.element.querySelector("[data-do=start]");
-      button.disabled = Boolean(plan.refused || this.found.refusal || !plan.new);
-      place.className = `said small ${plan.refused ? "bad" : "mute"}`;
-      if (plan.refused) {
-        place.textContent = plan.refused;
-        return;
-      }
-      const known = plan.known ? ` ${WMPO.integer(plan.known)} there already.` : "";
-      const basis = plan.measured ? "measured here" : "a guess: nothing was measured here yet";
-      const work = plan.new
-        ? `${WMPO.integer(plan.new)} runs, ${WMPO.integer(plan.episodes)} episodes, about ${WMPO.duration(plan.seconds)} (${basis}).`
-        : "All of this has been run.";
-      place.textContent = `${work}${known} ${plan.notes.join(" ")}`;
-    }
-
-    async start() {
-      const button = this.element.querySelector("[data-do=start]");
-      button.disabled = true;
-      const answer = await WMPO.ask(this.server, "start", this.query());
-      if (answer) {
-        WMPO.toast(`${answer.runs.length} runs are queued: they go on whatever happens to this page.`, "note");
-        document.dispatchEvent(new CustomEvent("wmpo-runs"));
-        this.onStarted();
-      }
-      this.plan();
-    }
-  }
-  WMPO.EvaluationForm = EvaluationForm;
+    };
+    const started = ({ runs }) => {
+      WMPO.toast(`${runs.length} runs are queued: they go on whatever happens to this page.`, "note");
+      onStarted();
+    };
+    const texts = { title: "New evaluation", button: "Start the evaluation" };
+    new WMPO.PlannedForm(element, server, { ...texts, fields, query, words, started });
+  };
 
   /** "To see 10 points you need …". */
   class PowerCalculator {
     constructor(element, server) {
       Object.assign(this, { element, server, asked: 0 });
-      const field = (name, words, value, low, high) => WMPO.html`<label class="field">${words}
-        <input type="number" data-name="${name}" value="${value}" min="${low}" max="${high}" step="1"></label>`;
+      const field = WMPO.numberField;
       WMPO.fill(
         element,
         WMPO.html`<h3>What would it take?</h3><div class="fields two">
@@ -122,8 +72,7 @@
 
     async reckon() {
       const asked = ++this.asked;
-      const fields = [...this.element.querySelectorAll("[data-name]")];
-      const values = Object.fromEntries(fields.map((field) => [field.dataset.name, Number(field.value)]));
+      const values = WMPO.named(this.element);
       const shares = ["difference", "discordant", "rate"].map((name) => [name, values[name] / 100]);
       const found = await this.server.power({ episodes: values.episodes, ...Object.fromEntries(shares) });
       if (asked !== this.asked || !found) return;

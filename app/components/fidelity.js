@@ -41,7 +41,7 @@
         if (cell) this.pairs({ cell, model, depth: this.border() });
         if (videos) this.pairs({ depth: this.depth, outcome: this.outcome });
       });
-      new WMPO.FidelityForm(this.find(".new"), server, (run) => this.attach(run));
+      fidelityForm(this.find(".new"), server, (run) => this.attach(run));
       this.wake = WMPO.every(element, () => (this.busy ? 3000 : 15_000), () => this.pull());
     }
 
@@ -297,78 +297,33 @@
   }
   WMPO.mountFidelity = ({ element, server }) => new Fidelity(element, server);
 
+  const fields = (found) => {
+    const asked = (role) => WMPO.address.get(role);
+    const menu = (role, words, options, none = false) => WMPO.html`<label class="field">${words}<select data-name="${role}">
+      ${none ? WMPO.html`<option value="">none</option>` : ""}${options.map(
+        ([text, value]) => WMPO.html`<option value="${value}" ${WMPO.raw(value === asked(role) ? "selected" : "")}>${text}</option>`,
+      )}</select></label>`;
+    const same = (values) => values.map((value) => [value, value]);
+    const number = WMPO.numberField;
+    return WMPO.html`${menu("world_model", "World model", found.world_model)}
+      ${menu("baseline_world_model", "Beside it: a world model without the policy's own rollouts", found.world_model, true)}
+      ${menu("reward_model", "Reward model", found.reward_model)}
+      ${menu("policy", "Policy that plays", found.policy)}
+      ${number("episodes", "Episodes", 40, 2, 1000)}
+      <details><summary>More options</summary><div class="fields two">${menu("task", "Task", same(found.tasks))}
+        ${menu("pool", "Pool", same(Object.keys(found.pools)))}${number("first_start", "First start", 1000, 0, 90000)}
+        ${number("temperature", "Temperature", 1, 0, 10, 0.1)}${number("denoising_steps", "Denoising steps", 4, 1, 100)}</div></details>`;
+  };
+
   /** One click compares the chosen models with reality; the rest is folded. */
-  class FidelityForm {
-    constructor(element, server, onStarted) {
-      Object.assign(this, { element, server, onStarted, asked: 0 });
-      WMPO.fill(element, WMPO.html`<h3>Compare with reality</h3><p class="mute">asking what there is…</p>`);
-      element.addEventListener("input", () => this.plan());
-      element.addEventListener("click", (event) => event.target.closest("[data-do=start]") && this.start());
-      this.open();
-    }
-
-    async open() {
-      const found = await WMPO.ask(this.server, "choices");
-      if (!found) return;
-      this.found = found;
-      const asked = (role) => WMPO.address.get(role);
-      const menu = (role, words, options, none = false) => WMPO.html`<label class="field">${words}<select data-name="${role}">
-        ${none ? WMPO.html`<option value="">none</option>` : ""}${options.map(
-          ([text, value]) => WMPO.html`<option value="${value}" ${WMPO.raw(value === asked(role) ? "selected" : "")}>${text}</option>`,
-        )}</select></label>`;
-      const number = (key, words, value, low, high, step = 1) => WMPO.html`<label class="field">${words}
-        <input type="number" data-name="${key}" value="${value}" min="${low}" max="${high}" step="${step}"></label>`;
-      const same = (values) => values.map((value) => [value, value]);
-      WMPO.fill(
-        this.element,
-        WMPO.html`<h3>Compare with reality</h3>
-        ${found.refusal ? WMPO.html`<p class="banner warn">${found.refusal}</p>` : ""}
-        ${menu("world_model", "World model", found.world_model)}
-        ${menu("baseline_world_model", "Beside it: a world model without the policy's own rollouts", found.world_model, true)}
-        ${menu("reward_model", "Reward model", found.reward_model)}
-        ${menu("policy", "Policy that plays", found.policy)}
-        ${number("episodes", "Episodes", 40, 2, 1000)}
-        <details><summary>More options</summary><div class="fields two">${menu("task", "Task", same(found.tasks))}
-          ${menu("pool", "Pool", same(Object.keys(found.pools)))}${number("first_start", "First start", 1000, 0, 90000)}
-          ${number("temperature", "Temperature", 1, 0, 10, 0.1)}${number("denoising_steps", "Denoising steps", 4, 1, 100)}</div></details>
-        <p class="said" role="status"></p><button class="primary" data-do="start" disabled>Compare with reality</button>
-        <p class="mute small">The episodes are held out: models that learnt from such starts are refused.</p>`,
-      );
-      this.plan();
-    }
-
-    query() {
-      const fields = [...this.element.querySelectorAll("[data-name]")];
-      const value = (field) => (field.type === "number" ? Number(field.value) : field.value);
-      return Object.fromEntries(fields.map((field) => [field.dataset.name, value(field)]));
-    }
-
-    plan() {
-      if (!this.found) return;
-      const asked = ++this.asked;
-      setTimeout(async () => {
-        if (asked !== this.asked) return;
-        const plan = await this.server.plan(this.query());
-        if (asked !== this.asked || !plan) return;
-        const said = this.element.querySelector(".said");
-        said.className = `said small ${plan.refused ? "bad" : "mute"}`;
-        said.textContent =
-          plan.refused ??
-          `About ${WMPO.duration(plan.seconds)} (${plan.measured ? "measured here" : "a guess: nothing was measured here yet"}).`;
-        this.element.querySelector("[data-do=start]").disabled = Boolean(plan.refused || this.found.refusal);
-      }, 250);
-    }
-
-    async start() {
-      const button = this.element.querySelector("[data-do=start]");
-      button.disabled = true;
-      const answer = await WMPO.ask(this.server, "start", this.query());
-      if (answer) {
-        document.dispatchEvent(new CustomEvent("wmpo-runs"));
-        this.onStarted(answer.run);
-      }
-      this.plan();
-    }
-  }
-  WMPO.FidelityForm = FidelityForm;
+  const fidelityForm = (element, server, onStarted) =>
+    new WMPO.PlannedForm(element, server, {
+      title: "Compare with reality",
+      button: "Compare with reality",
+      note: "The episodes are held out: models that learnt from such starts are refused.",
+      fields,
+      query: () => WMPO.named(element),
+      words: (plan) => `About ${WMPO.estimated(plan)}.`,
+      started: ({ run }) => onStarted(run),
+    });
 })();

@@ -1,5 +1,6 @@
 // The memory plan as a bar: weights of each part, the largest phase, history, margin, what is left.
 (() => {
+  /** Memory in powers of two, as the planner's sentences have it; files are `WMPO.bytes`. */
   const size = (bytes) =>
     bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.max(1, Math.round(bytes / 2 ** 20))} MiB`;
   WMPO.size = size;

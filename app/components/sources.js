@@ -104,7 +104,7 @@
       button.disabled = false;
       if (!plan) return;
       const file = ({ path, bytes }) => WMPO.html`<li><span class="mono">${path}</span>
-        <span class="mono mute">${WMPO.size(bytes)}</span></li>`;
+        <span class="mono mute">${WMPO.bytes(bytes)}</span></li>`;
       WMPO.fill(
         place,
         WMPO.html`<p class="${plan.fits ? "" : "bad"}" role="status">${plan.text}</p>
@@ -174,9 +174,9 @@
       find(".bar").setAttribute("aria-valuenow", String(percent));
       find(".bar i").style.width = `${percent}%`;
       const rate = record.rate ?? (record.seconds_left ? (total - done) / record.seconds_left : 0);
-      const pace = rate > 0 ? `${WMPO.size(rate)}/s` : "";
+      const pace = rate > 0 ? `${WMPO.bytes(rate)}/s` : "";
       const left = record.seconds_left ? `${WMPO.duration(record.seconds_left)} left` : "";
-      const amount = total ? `${WMPO.size(done)} of ${WMPO.size(total)}` : "";
+      const amount = total ? `${WMPO.bytes(done)} of ${WMPO.bytes(total)}` : "";
       const joined = record.checkpoint ? `${record.checkpoint} is in the catalogue.` : "";
       find(".amount").textContent = live ? [amount, pace, left].filter(Boolean).join(" · ") : joined;
       find(".error").textContent = record.error ?? "";
