@@ -116,16 +116,3 @@ def limit_threads() -> int:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return torch.get_num_threads()
-
-
-def describe_device(device: torch.device) -> str:
-    """One plain sentence for a person, such as "Runs on the CPU (2 cores, 1 thread used)."."""
-    if device.type == "cuda":
-        card = torch.cuda.get_device_properties(device)
-        return f"Runs on one {card.name} ({card.total_memory / 2**30:.0f} GiB)."
-    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    return f"Runs on the CPU ({_counted(cores, 'core')}, {_counted(threads, 'thread')} used)."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -4,8 +4,6 @@ Depth is the index of a frame in its rollout: frame d has seen d actions. Frames
 […, h, w, 3] in [0, 255].
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 from skimage.metrics import structural_similarity
@@ -68,26 +66,6 @@ def depth_means(
     counts = there.sum(axis=0)
     totals = np.where(there, values, 0.0).sum(axis=0)
     return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
-
-
-def metric_by_depth(
-    metric: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    pairs: list[tuple[np.ndarray, np.ndarray]],
-) -> Float[np.ndarray, " t"]:
-    """`depth_means` of a frame metric over (imagined, real) videos uint8 [t, h, w, 3].
-
-    Videos of a pair are compared over their common length.
-
-    Raises:
-        ValueError: no pairs.
-    """
-    if not pairs:
-        raise ValueError("a metric by depth needs at least one pair of videos")
-    lengths = np.array([min(len(one), len(other)) for one, other in pairs], dtype=np.int64)
-    values = np.full((len(pairs), int(lengths.max())), np.nan)
-    for row, ((one, other), length) in enumerate(zip(pairs, lengths, strict=True)):
-        values[row, :length] = metric(one[:length], other[:length])
-    return depth_means(values, lengths)
 
 
 def frechet_distance(

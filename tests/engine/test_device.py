@@ -13,7 +13,6 @@ from engine.device import (
     autocast,
     choose_device,
     default_placement,
-    describe_device,
     device_memory,
 )
 
@@ -36,17 +35,6 @@ def test_products_are_bfloat16_on_a_gpu() -> None:
     with autocast(choose_device()):
         product = ones @ ones
     assert product.dtype == torch.bfloat16
-
-
-def test_the_cpu_is_described_in_one_sentence() -> None:
-    cores = os.cpu_count() or 1
-    expected = f"Runs on the CPU ({cores} core{'s' if cores > 1 else ''}, 1 thread used)."
-    assert describe_device(CPU) == expected
-
-
-@pytest.mark.gpu
-def test_a_gpu_is_described_by_its_name() -> None:
-    assert torch.cuda.get_device_name() in describe_device(choose_device())
 
 
 def test_a_cpu_keeps_float32_and_a_gpu_takes_bfloat16() -> None:

@@ -8,7 +8,6 @@ from engine.metrics import (
     depth_means,
     divergence_onset,
     frechet_distance,
-    metric_by_depth,
     psnr,
     repeat_first,
     ssim,
@@ -54,17 +53,6 @@ def test_a_depth_counts_only_rollouts_that_reach_it() -> None:
 
 def test_a_depth_that_none_reaches_is_not_a_number() -> None:
     assert np.isnan(depth_means(np.ones((1, 2)), np.array([1]))[1])
-
-
-def test_videos_are_compared_over_their_common_length() -> None:
-    black, grey = np.zeros((3, 8, 8, 3), np.uint8), np.full((2, 8, 8, 3), 51, np.uint8)
-    by_depth = metric_by_depth(psnr, [(black, grey), (black, black)])
-    assert by_depth == pytest.approx([56.9897, 56.9897, 100.0], abs=1e-4)
-
-
-def test_no_videos_have_no_metric() -> None:
-    with pytest.raises(ValueError, match="at least one pair"):
-        metric_by_depth(psnr, [])
 
 
 def test_the_baseline_repeats_the_start() -> None:
