@@ -349,6 +349,7 @@ def test_a_worker_that_stands_still_is_named_until_it_moves_again(
         patience=Patience(stalled=0.3, hung=0.6, stop=9.0, cancel=0.2, terminate=0.2)
     )
     supervisor.submit("run-1", "tiny", {"steps": 5, "stand_at": 3})
+    until(supervisor, in_state(cabinet, "run-1", "running"))
     until(supervisor, says(cabinet, "stalled: "))
     [worker] = pids(cabinet, "run-1")
     os.kill(worker, signal.SIGSTOP)
