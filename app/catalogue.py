@@ -112,6 +112,17 @@ def compatibility(
     ]
 
 
+def is_aligned(world_model: Checkpoint) -> bool | None:
+    """Whether a world model has learnt from a policy's own rollouts, by its card; None: unsaid.
+
+    What its parent learnt from is not in its card, so only one trained afresh can be said not to.
+    """
+    data, lineage = _inner(world_model.card, "data"), _inner(world_model.card, "lineage")
+    if any(str(source).split(" ")[1:2] == ["policy"] for source in data):
+        return True
+    return False if data and "world_model" not in lineage else None
+
+
 def _agreement(name: str, ours: object, theirs: object, words: str) -> dict[str, Any]:
     if ours is None or theirs is None:
         known = theirs if ours is None else ours

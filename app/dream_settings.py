@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.replay import Origin, replay_record
+from engine.replay import USUAL, Origin, replay_record
 from engine.tasks import Task
 from engine.tree import Draw
+from engine.world_model.dream_context import DreamContext
 from storage.checkpoints import Checkpoint
 
 
@@ -23,6 +24,7 @@ class DreamSettings:
         member: with the start id, what keys the dream's randomness.
         origin: the episode and frame that the start was taken from, where it was.
         threshold: probability that counts as success; None: the reward model's own.
+        context: what the world model is shown of the past; a run's variant, imagined again.
     """
 
     policy: Checkpoint
@@ -40,6 +42,7 @@ class DreamSettings:
     member: int = 0
     origin: Origin | None = None
     threshold: float | None = None
+    context: DreamContext = USUAL
 
     @property
     def draw(self) -> Draw:
@@ -72,4 +75,5 @@ class DreamSettings:
                 "reward_model": self.reward_model.config.get("micro_batch"),
             },
             origin=self.origin,
+            context=self.context,
         )

@@ -17,6 +17,7 @@ from app.steering import Steering
 from app.tree import Place, Tree
 from engine.episodes import latent_drift
 from engine.protocols import ActionChunk
+from engine.replay import USUAL
 from engine.rollout import to_trajectory
 from engine.tree import Draw, Dreamer, Node
 from engine.types import Trajectory
@@ -32,11 +33,14 @@ class Imaginer:
     def __init__(self, settings: DreamSettings, models: Models) -> None:
         self._settings = settings
         policy = models.get(settings.policy)
+        world_model = models.get(settings.world_model)
+        if settings.context != USUAL:
+            world_model = world_model.with_context(settings.context)
         reward_model = models.get(settings.reward_model)
         own, chosen = reward_model.success_threshold, settings.threshold
         self._dreamer = Dreamer(
             policy,
-            models.get(settings.world_model),
+            world_model,
             reward_model,
             rules=settings.task.judge,
             threshold=own if chosen is None else chosen,

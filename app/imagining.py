@@ -18,7 +18,7 @@ from app.checks import (
 from app.dream import VARIATIONS
 from app.dream_settings import DreamSettings
 from app.dreams import Dreams
-from app.permalinks import frames_hash, read_draws, read_origin, read_token, token
+from app.permalinks import frames_hash, read_context, read_draws, read_origin, read_token, token
 from app.starts import Starts
 from engine.replay import Origin, start_hash
 from engine.tasks import Task, get_task
@@ -208,6 +208,7 @@ class Imagining:
             chunk_size=chunk_size,
             origin=origin,
             threshold=_threshold(record.get("threshold")),
+            context=read_context(record.get("context")),
             **{name: self._knob(name, record, task) for name in CHANGES},
         )
         draws = read_draws(

@@ -19,6 +19,7 @@ class Method:
         hidden: knobs that get no input: the method decides them, or does not use them.
         sizes: values by the name of a size, the first for a look, the last for a result.
         needs: what has to be there before, in words; empty for nothing.
+        unaligned: dreams in a world model that has never seen a policy's rollouts.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Method:
     hidden: tuple[str, ...] = ()
     sizes: Mapping[str, Values]
     needs: str = ""
+    unaligned: bool = False
 
 
 # Knobs that are visible at once, by job; the others are folded away.
@@ -78,7 +80,10 @@ _GRPO_SIZES: Mapping[str, Values] = {
     },
 }
 _REAL_ONLY = ("real_budget",)
-_DREAMT_ONLY = ("world_model", "reward_model", "denoising_steps", "horizon", "probe_starts")
+_DREAMT_ONLY = (
+    *("world_model", "reward_model", "denoising_steps", "horizon", "probe_starts"),
+    *("anchored", "context_noise"),
+)
 _ROLLOUTS = "the policy's own rollouts: collect them first, with the method “Collect rollouts”"
 
 METHODS: tuple[Method, ...] = (
@@ -106,6 +111,30 @@ METHODS: tuple[Method, ...] = (
         hidden=_REAL_ONLY,
         sizes=_GRPO_SIZES,
         needs=_ROLLOUTS,
+    ),
+    Method(
+        name="WMPO with an anchor",
+        about="dreams never forget their start: it stays the oldest frame of the context",
+        job="optimise",
+        values={"anchored": True},
+        hidden=(*_REAL_ONLY, "key_frames_from"),
+        sizes=_GRPO_SIZES,
+    ),
+    Method(
+        name="WMPO with a noisy context",
+        about="dreams blur their own past, as in the world model's training, against drift",
+        job="optimise",
+        values={"context_noise": 50.0},
+        hidden=(*_REAL_ONLY, "key_frames_from"),
+        sizes=_GRPO_SIZES,
+    ),
+    Method(
+        name="WMPO without alignment",
+        about="ablation: dreams in a world model that has never seen the policy's rollouts",
+        job="optimise",
+        hidden=(*_REAL_ONLY, "key_frames_from"),
+        sizes=_GRPO_SIZES,
+        unaligned=True,
     ),
     Method(
         name="Shuffled rewards",

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from app.checks import check_integer, check_names, check_number, check_text
+from app.checks import check_flag, check_integer, check_names, check_number, check_text
 from engine.episodes import check_episode_id
 from engine.replay import FIELDS, Origin
 from engine.tree import Draw, Overrides
 from engine.types import Trajectory
+from engine.world_model.dream_context import DreamContext
 
 ROLES = ("policy", "world_model", "reward_model")
 LONGEST_TOKEN, LONGEST_RECORD = 32_768, 262_144  # characters, bytes
 NEEDED = (*ROLES, "task", "start_id", "member", "start_sha256", *FIELDS, "horizon", "draws")
 KNOWN = ("origin", "threshold")  # of some dreams
+VARIANT = "context"  # of dreams whose context is not the usual one
 VARIED = (*FIELDS, "policy_noise", "world_noise", "overrides")
 DAMAGED = "this link is damaged: copy it again"
 
@@ -45,6 +47,8 @@ def token(trajectory: Trajectory) -> str:
         )
     names = (*NEEDED, *KNOWN)
     record = {name: trajectory.replay.get(name) for name in names}
+    if VARIANT in trajectory.replay:
+        record[VARIANT] = trajectory.replay[VARIANT]
     record["frames"] = frames_hash(trajectory)
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
@@ -64,7 +68,8 @@ def read_token(text: object) -> dict[str, Any]:
         record = json.loads(unpacked)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise ValueError(DAMAGED) from error
-    return dict(check_names(record, allowed=(*NEEDED, *KNOWN, "frames"), required=NEEDED))
+    allowed = (*NEEDED, *KNOWN, VARIANT, "frames")
+    return dict(check_names(record, allowed=allowed, required=NEEDED))
 
 
 def read_origin(value: object) -> Origin | None:
@@ -79,6 +84,19 @@ def read_origin(value: object) -> Origin | None:
     values = check_names(value, allowed=names, required=names)
     frame = check_integer("frame", values["frame"], 0, 2**31)
     return Origin(check_episode_id(str(values["episode"])), frame)
+
+
+def read_context(value: object) -> DreamContext:
+    """The context in a record, which says nothing of the usual one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    values = check_names(value or {}, allowed=("anchored", "noise"))
+    return DreamContext(
+        anchored=check_flag("anchored", values.get("anchored", False)),
+        noise=check_number("noise", values.get("noise", 0.0), 0.0, 1000.0),
+    )
 
 
 def read_draws(base: Draw, draws: object, *, chunk_size: int, action_dim: int) -> list[Draw]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.catalogue import describe_together
+from app.catalogue import describe_together, is_aligned
 from app.launcher import MIN_FREE_BYTES, Launcher
 from app.loader import Loader, Three
 from engine.tasks import TASKS, Task
@@ -21,6 +21,7 @@ STORED_SHARE = 0.6  # of an episode's bytes that compression leaves
 LATENT_BYTES = 2_048  # of one frame
 DREAMT, PLAYED = "imagination", "simulator"
 MODELS = ("policy", "world_model", "reward_model")
+LEARN_FROM_EPISODES = ("prefer", "clone", "train_autoencoder", "train_world_model")
 Check = dict[str, Any]
 
 
@@ -65,22 +66,23 @@ class Preflight:
     ) -> Iterator[Check]:
         if job == "optimise":
             yield _thresholds(config)
-        models = self._models(values)
-        dreams = job == "optimise" and config["environment"] == DREAMT
-        needed = MODELS if dreams else ("policy",)
-        absent = [role.replace("_", " ") for role in needed if role not in models]
+        models, needed = self._models(values), _needed(job, config)
+        absent = [role.replace("_", " ") for role in needed if not values.get(role)]
         if absent:
             yield _check("models", False, f"choose a {' and a '.join(absent)}")
             return
-        if dreams:
+        if not models.keys() >= set(needed):
+            yield _check("models", None, "a directory named by its path is not looked into")
+        elif needed == MODELS:
             three = (models["policy"], models["world_model"], models["reward_model"])
             together = self._together(three)
             yield together
             if together["ok"] is False:
                 return
             yield self._memory(three, config)
+            yield _alignment(models["world_model"])
             yield _reward(models["reward_model"])
-        if "episodes_from" in config:
+        if job in LEARN_FROM_EPISODES:
             yield self._episodes(job, values, config)
         yield self._time(job, config, models)
         yield self._disk(job, config, models)
@@ -120,10 +122,12 @@ class Preflight:
         names = [str(name) for name in values.get("episodes_from") or ()]
         if not names:
             return _check("episodes", False, "choose the runs whose episodes are learnt from")
+        if any(Path(name).is_absolute() for name in names):
+            return _check("episodes", None, "a directory named by its path is not looked into")
         rows = [
             row
             for name in names
-            for row in self._cabinet.trajectories.episodes(EpisodeFilter(run=Path(name).name))
+            for row in self._cabinet.trajectories.episodes(EpisodeFilter(run=name))
         ]
         wins = sum(row.success for row in rows)
         told = f"{len(rows)} episodes, {wins} of them successes"
@@ -190,12 +194,16 @@ class Preflight:
 
     def _disk(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
         free = shutil.disk_usage(self._cabinet.workspace.root).free - MIN_FREE_BYTES
-        weights = sum(f.stat().st_size for f in models["policy"].directory.iterdir())
-        needed = KEPT_CHECKPOINTS * (1 + STATE_SHARE) * weights * (job != "collect")
+        task, needed = self._task_of(config), 0
+        if "policy" in models and job != "collect":
+            weights = sum(f.stat().st_size for f in models["policy"].directory.iterdir())
+            needed = KEPT_CHECKPOINTS * (1 + STATE_SHARE) * weights
         if job == "optimise":
             rows = config["record_groups"] * config["group_size"] + config["probe_starts"]
-            side = int(models.get("world_model", models["policy"]).config.get("image_size") or 64)
-            frames = (config["horizon"] or self._task_of(config).horizon) + 1
+            side = task.image_size
+            if "world_model" in models:
+                side = int(models["world_model"].config.get("image_size") or side)
+            frames = (config["horizon"] or task.horizon) + 1
             each = frames * (3 * side * side * STORED_SHARE + LATENT_BYTES)
             needed += int(config["iterations"] * rows * each)
         text = f"{needed / GIB:.2f} GB needed, {max(free, 0) / GIB:.1f} GB free above the reserve"
@@ -207,6 +215,26 @@ class Preflight:
 
 def _check(name: str, ok: bool | None, text: str) -> Check:
     return {"name": name, "ok": ok, "text": text}
+
+
+def _needed(job: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Roles of the checkpoints that a job cannot do without."""
+    if job == "optimise":
+        return MODELS if config["environment"] == DREAMT else MODELS[:1]
+    acts = job == "collect" and config["source"] == "policy"
+    return MODELS[:1] if acts or job in ("prefer", "evaluate") else ()
+
+
+def _alignment(world_model: Checkpoint) -> Check:
+    match is_aligned(world_model):
+        case True:
+            return _check("alignment", True, "the world model has seen a policy's own rollouts")
+        case False:
+            text = "a variant: the world model has never seen a policy's own rollouts"
+            return _check("alignment", None, text)
+        case None:
+            text = "the world model's card does not say whether it has seen a policy's rollouts"
+            return _check("alignment", None, text)
 
 
 def _thresholds(config: Mapping[str, Any]) -> Check:

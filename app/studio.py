@@ -358,8 +358,8 @@ class Studio:
 
     @in_a_sentence
     def start_run(self, job: str, config: dict[str, Any]) -> str:
-        """Queue a job for a worker process; the run's id."""
-        return self._runs.start(job, config)
+        """Queue a job for a worker process, if preflight has nothing against it; the run's id."""
+        return self.training.start(job, config)
 
     @in_a_sentence
     def run_status(self, run_id: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from app.alarms import Thresholds, alarms
+from app.catalogue import is_aligned
 from app.checks import check_choice, check_integer, check_names
 from app.launcher import Launcher
 from app.preflight import Preflight
@@ -54,6 +55,11 @@ class Training:
         """
         self._preflight.refuse(job, values)
         return self._launcher.start(job, values)
+
+    def unaligned(self) -> list[str]:
+        """World models that have never seen a policy's rollouts, by their cards, newest first."""
+        found = self._cabinet.checkpoints.all("world_model")
+        return [checkpoint.id for checkpoint in reversed(found) if is_aligned(checkpoint) is False]
 
     def follow(self, question: object) -> dict[str, Any]:
         """{run, axis?, after?, others?, thresholds?} -> what is new about runs since cursors.

@@ -11,8 +11,10 @@ import numpy.typing as npt
 from engine.imagination import Rollout, Row
 from engine.tasks import Task
 from engine.tree import Draw
+from engine.world_model.dream_context import DreamContext
 
 FIELDS = ("instruction", "seed", "temperature", "denoising_steps")
+USUAL = DreamContext()
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def replay_record(
     threshold: float,
     micro_batches: Mapping[str, Any],
     origin: Origin | None = None,
+    context: DreamContext = USUAL,
 ) -> dict[str, Any]:
     """The record as plain JSON values.
 
@@ -43,8 +46,10 @@ def replay_record(
         base: what chunks were drawn with until something was changed.
         draws: what each chunk was drawn with; only its differences from `base` are written.
         micro_batches: sizes that convolutions ran in, by model.
+        context: named only where it is not the usual one.
     """
     start_id, member = row
+    varied = context.changes()
     return {
         **hashes,
         "task": task,
@@ -57,6 +62,7 @@ def replay_record(
         "threshold": threshold,
         "micro_batches": dict(micro_batches),
         "draws": [draw.changes(base) for draw in draws],
+        **({"context": varied} if varied else {}),
     }
 
 
@@ -72,6 +78,7 @@ def rollout_record(
     threshold: float,
     micro_batches: Mapping[str, Any],
     origin: Origin | None = None,
+    context: DreamContext = USUAL,
 ) -> dict[str, Any]:
     """`replay_record` of an episode of `engine.rollout.imagine`: one draw for all its chunks."""
     draw = Draw(
@@ -91,6 +98,7 @@ def rollout_record(
         threshold=threshold,
         micro_batches=micro_batches,
         origin=origin,
+        context=context,
     )
 
 

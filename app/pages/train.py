@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 # Whose episodes a knob may name, by the job of the run.
 SOURCES = {"episodes_from": ("collect",), "key_frames_from": ("collect", "optimise")}
-Values = tuple[Any, ...]
+KEEP = "the world model that is chosen"
+LACKING = (
+    "No world model of the catalogue is known never to have seen a policy's rollouts: train one "
+    "from demonstrations and play alone, with the job train_world_model."
+)
 
 
 class MethodForms:
@@ -55,16 +59,29 @@ class MethodForms:
         """What a chosen method changes: its words, which form is seen, every input."""
         return [self.about, *self.places, *self.inputs[1:]]
 
-    def choose(self, name: str, size: str) -> list[Any]:
-        """`outputs` for a method in a size."""
+    def choose(self, name: str, size: str, world_model: str | None = KEEP) -> list[Any]:
+        """`outputs` for a method in a size; the world model, where it is told, to suit it."""
         method = get_method(name)
         chosen = job_config(method.job, values_of(method, size)).to_dict()
-        changes: list[Any] = [_about(method)]
+        unaligned = self._studio.training.unaligned()
+        changes: list[Any] = [_about(method, lacking=method.unaligned and not unaligned)]
         changes += [gr.update(visible=job == method.job) for job in self.forms]
         for job, form in self.forms.items():
             for path in form.named:
-                changes.append(_change(method, path, chosen) if job == method.job else gr.skip())
+                if job != method.job:
+                    changes.append(gr.skip())
+                elif path == "world_model" and world_model is not KEEP:
+                    changes.append(self._suited(method, world_model, unaligned))
+                else:
+                    changes.append(_change(method, path, chosen))
         return changes
+
+    def _suited(self, method: Method, chosen: str | None, unaligned: list[str]) -> dict[str, Any]:
+        """The world model box: an unaligned one for the method without alignment, for it alone."""
+        known = [value for _, value in checkpoint_choices(self._studio, "world_model")]
+        fit = unaligned if method.unaligned else [each for each in known if each not in unaligned]
+        value = chosen if chosen in fit else fit[0] if fit else None
+        return gr.update(value=value, visible="world_model" not in method.hidden)
 
     def described(self, name: str, *values: Any) -> tuple[str, dict[str, Any]]:
         """(job, options) that the inputs describe."""
@@ -127,8 +144,10 @@ def build(studio: "Studio") -> None:
     def on_judge(event: gr.EventData) -> dict[str, Any]:
         return judge_strokes(studio, event._data)
 
-    for chosen in (forms.method.input, forms.size.input):
-        on(chosen, forms.choose, [forms.method, forms.size], forms.outputs, queue=False)
+    world_model = forms.forms["optimise"].named["world_model"]
+    preset = [forms.method, forms.size]
+    on(forms.method.input, forms.choose, [*preset, world_model], forms.outputs, queue=False)
+    on(forms.size.input, forms.choose, preset, forms.outputs, queue=False)
     # Queued, unlike other visits: a number out of range is refused there, in a sentence.
     opened_or_changed = functools.partial(gr.on, None)
     on(opened_or_changed, forms.checked, forms.inputs, checks, trigger_mode="always_last")
@@ -136,9 +155,10 @@ def build(studio: "Studio") -> None:
     on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")
 
 
-def _about(method: Method) -> str:
+def _about(method: Method, *, lacking: bool = False) -> str:
     needs = f" Needs {method.needs}." if method.needs else ""
-    return f'<div class="wm"><p class="mute">{method.about}.{needs}</p></div>'
+    missing = f'<p class="banner warn" role="status">{LACKING}</p>' if lacking else ""
+    return f'<div class="wm"><p class="mute">{method.about}.{needs}</p>{missing}</div>'
 
 
 def _change(method: Method, path: str, values: Mapping[str, Any]) -> Any:

@@ -15,12 +15,13 @@ from engine.episodes import latent_drift
 from engine.jobs.actors import PolicyActor
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env
-from engine.replay import Origin, rollout_record
+from engine.replay import USUAL, Origin, rollout_record
 from engine.reward.classifier import VideoReward
 from engine.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
 from engine.seeding import member_seed, numpy_generator
 from engine.tasks import Task
 from engine.types import Outcome, Trajectory
+from engine.world_model.dream_context import DreamContext
 from engine.world_model.model import LatentWorldModel
 
 GiveWay = Callable[[], None]
@@ -31,7 +32,8 @@ class Sampling:
     """How the episodes of a group are drawn.
 
     `horizon` is the most actions of an imagined episode; the simulator plays the task's.
-    `threshold` is the success probability that counts, None the reward model's own.
+    `threshold` is the success probability that counts, None the reward model's own. `context` is
+    what dreams show the world model of their past.
     """
 
     group_size: int
@@ -40,6 +42,7 @@ class Sampling:
     denoising_steps: int
     seed: int
     threshold: float | None = None
+    context: DreamContext = USUAL
 
     def iteration_seed(self, iteration: int) -> int:
         """A seed of its own for each iteration, so that the same start is played anew."""
@@ -113,7 +116,8 @@ class ImaginedGroups:
         self.give_way: GiveWay = lambda: None
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
-        self._world_model, self._reward_model = world_model, reward_model
+        self._world_model = world_model.with_context(sampling.context)
+        self._reward_model = reward_model
         own, chosen = reward_model.success_threshold, sampling.threshold
         self._threshold = own if chosen is None else chosen
         self._micro_batches = {
@@ -234,6 +238,7 @@ class ImaginedGroups:
                 threshold=threshold,
                 micro_batches=self._micro_batches,
                 origin=origin,
+                context=sampling.context,
             ),
         )
 

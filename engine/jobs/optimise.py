@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from engine import checkpoint, grpo
-from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.envs.episode import play_outcome
@@ -30,6 +29,7 @@ from engine.jobs.groups import (
     Sampling,
 )
 from engine.jobs.iteration import Iteration, record
+from engine.jobs.optimise_plan import JobConfig, needs_simulator
 from engine.jobs.update import PolicyUpdate
 from engine.loading import load_policy, load_reward_model, load_world_model
 from engine.manifest import checkpoint_hash
@@ -38,78 +38,7 @@ from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run
 from engine.seeding import numpy_generator
 from engine.tasks import Task, get_task, pool_starts
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobConfig(Config):
-    """GRPO in imagination. `paper()` has the published numbers, the defaults suit two cores."""
-
-    task: str = knob("coffee-push", "Task record")
-    environment: str = knob(
-        "imagination",
-        "Where groups are played: imagined (WMPO) or in the simulator (the baseline)",
-        choices=("imagination", "simulator"),
-    )
-    real_budget: int = knob(128, "Real episodes the simulator may play, no more and no less", low=1)
-    policy: str = knob("", "Policy checkpoint to improve")
-    world_model: str = knob("", "World model checkpoint")
-    reward_model: str = knob("", "Reward model checkpoint")
-    success_threshold: float = knob(0.0, "Of a window; 0: the reward model's own", low=0, high=1)
-    starts: str = knob("", "File of start frames; without one they are rendered")
-    key_frames_from: tuple[str, ...] = knob(
-        (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"
-    )
-    pool: str = knob("rl", "Pool the starts are taken from")
-    first_start: int = knob(0, "Offset of the first start in the pool", low=0)
-    num_starts: int = knob(128, "Different starts used", low=1)
-    iterations: int = knob(20, "Imagine and update, this many times", low=1)
-    groups: int = knob(8, "Informative groups per iteration", low=1)
-    group_size: int = knob(8, "Rollouts imagined from the same first frame", low=2)
-    max_groups: int = knob(16, "Groups imagined at most until enough are informative", low=1)
-    keep_low: float = knob(0.1, "Groups below this success rate are dropped", low=0.0, high=1.0)
-    keep_high: float = knob(0.9, "Groups above this success rate are dropped", low=0.0, high=1.0)
-    horizon: int = knob(
-        0,
-        "Most actions of an imagined rollout; 0: the task's; short with key frames: branches",
-        low=0,
-    )
-    shuffle_rewards: bool = knob(
-        False, "Control: rewards are dealt out at random among the rollouts of a batch"
-    )
-    # paper: 30 denoising steps and temperature 1.6
-    denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
-    temperature: float = knob(1.0, "Of sampling and of log-probabilities", low=0.01)
-    # paper: 5e-6 for 7.5 B parameters
-    learning_rate: float = knob(5e-5, "Of AdamW, constant", low=0.0)
-    weight_decay: float = knob(0.01, "Decoupled weight decay", low=0.0)
-    clip_low: float = knob(0.2, "The ratio is kept above 1 - clip_low", low=0.0, high=1.0)
-    clip_high: float = knob(0.28, "The ratio is kept below 1 + clip_high", low=0.0)
-    gradient_clip: float = knob(1.0, "Largest gradient norm", low=0.0)
-    mini_batches: int = knob(4, "Optimizer updates per iteration", low=1)
-    slice_rows: int = knob(32, "Chunks that go through the policy at once", low=1)
-    checkpoint_every: int = knob(1, "Iterations between two checkpoints", low=1)
-    record_groups: int = knob(4, "Groups whose videos are stored per iteration", low=0)
-    probe_starts: int = knob(
-        1, "Starts imagined greedily at every checkpoint: the same start over the training", low=0
-    )
-    real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
-    real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
-    seed: int = knob(0, "Root of randomness", low=0)
-    restart_from: str = knob(
-        "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
-    )
-
-    @classmethod
-    def paper(cls) -> "JobConfig":
-        """WMPO's published numbers (method.md §4.1)."""
-        return cls(
-            iterations=100,
-            groups=64,
-            max_groups=640,
-            denoising_steps=30,
-            temperature=1.6,
-            learning_rate=5e-6,
-        )
+from engine.world_model.dream_context import DreamContext
 
 
 @dataclass
@@ -133,12 +62,6 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         return optimise(config, run, None)
     with closing(make_env(get_task(config.task))) as env:
         return optimise(config, run, env)
-
-
-def needs_simulator(config: JobConfig) -> bool:
-    """Whether something is played or rendered, so that `optimise` has to be given a simulator."""
-    rendered = not config.starts and not config.key_frames_from
-    return config.environment == "simulator" or config.real_every > 0 or rendered
 
 
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
@@ -236,6 +159,7 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
         denoising_steps=config.denoising_steps,
         seed=config.seed,
         threshold=config.success_threshold or None,
+        context=DreamContext(anchored=config.anchored, noise=config.context_noise),
     )
     groups: Groups
     if config.environment == "simulator":

@@ -1,5 +1,6 @@
 """The world model of the studio: an autoencoder and a transformer that dreams in its latents."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from engine.config import Config, knob
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
-from engine.world_model.flow import Denoise, sample
+from engine.world_model.dream_context import DreamContext
+from engine.world_model.flow import Denoise, add_noise, sample
 from engine.world_model.transformer import STDiT, TransformerConfig
 
 
@@ -98,6 +100,13 @@ class LatentWorldModel(nn.Module):
         self.transformer = STDiT(config.transformer)
         denoise = self.transformer.denoise
         self._denoise: Denoise = torch.compile(denoise) if compiled else denoise
+        self._dream_context = DreamContext()
+
+    def with_context(self, context: DreamContext) -> "LatentWorldModel":
+        """The same weights, shared, that dream with another context."""
+        other = copy.copy(self)
+        other._dream_context = context
+        return other
 
     @property
     def context_frames(self) -> int:
@@ -107,7 +116,7 @@ class LatentWorldModel(nn.Module):
     @property
     def anchored(self) -> bool:
         """Whether the first of the context latents is always the start's."""
-        return self.config.anchored
+        return self.config.anchored or self._dream_context.anchored
 
     @property
     def chunk_size(self) -> int:
@@ -151,14 +160,18 @@ class LatentWorldModel(nn.Module):
         """The k latents that follow `context_frames` latents under normalised actions.
 
         Each row's noise is one float32 draw of shape [z, k, y, x] (channel before frame) from its
-        generator: the layout of the released rollouts.
+        generator: the layout of the released rollouts. Noise of the context, if any, comes after
+        it, so that the future begins from the same noise with it and without it.
 
         Raises:
             ValueError: a wrong number of context latents, actions or numbers in an action.
         """
         z, y, x = self.latent_shape
-        noise = randn((z, self.chunk_size, y, x), generators)
-        return self.predict_from(latents, actions, noise.to(latents), denoising_steps)
+        noise = randn((z, self.chunk_size, y, x), generators).to(latents)
+        context_noise = None
+        if self._dream_context.noise:
+            context_noise = randn(latents.shape[1:], generators).to(latents)
+        return self.predict_from(latents, actions, noise, denoising_steps, context_noise)
 
     @torch.no_grad()
     def predict_from(
@@ -167,12 +180,20 @@ class LatentWorldModel(nn.Module):
         actions: Float[Tensor, "b k a"],
         noise: Float[Tensor, "b z k y x"],
         denoising_steps: int,
+        context_noise: Float[Tensor, "b t z y x"] | None = None,
     ) -> Float[Tensor, "b k z y x"]:
-        """`predict` with its noise given; deterministic."""
+        """`predict` with its noise given; deterministic.
+
+        # paper: the context of a rollout is clean; noise on it is a variant of the dream's.
+        """
         size = self.config.image_size
+        given = latents
+        if context_noise is not None:
+            times = latents.new_full(latents.shape[:1], self._dream_context.noise)
+            given = add_noise(latents, context_noise, times)
         future = predict_latents(
             self.transformer,
-            latents,
+            given,
             actions,
             noise,
             denoising_steps,

@@ -92,7 +92,8 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     open_studio: Callable[[], Studio], tmp_path: Path
 ) -> None:
     studio = open_studio()
-    run = studio.start_run("optimise", RUN)
+    # Variants of the context: their dreams, too, come back bit for bit.
+    run = studio.start_run("optimise", RUN | {"anchored": True, "context_noise": 50.0})
     until(lambda: studio.run_status(run)["state"] == "running")
     studio = open_studio()
     until(lambda: studio.training.curves(run).next > 0)
@@ -120,9 +121,14 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     assert studio.describe_together(trained, "demo/world", "demo/reward")["ok"]
 
 
-def test_a_run_that_cannot_work_fails_in_a_sentence(open_studio: Callable[[], Studio]) -> None:
+def test_a_run_that_cannot_work_fails_in_a_sentence(
+    open_studio: Callable[[], Studio], demo: Path
+) -> None:
     studio = open_studio()
-    run = studio.start_run("optimise", RUN | {"reward_model": "demo/world"})
+    with pytest.raises(ValueError, match="demo/world is a world model, not a reward model"):
+        studio.start_run("optimise", RUN | {"reward_model": "demo/world"})
+    unseen = str(demo / "checkpoints" / "world")  # preflight does not look into paths
+    run = studio.start_run("optimise", RUN | {"reward_model": unseen})
     until(lambda: studio.run_status(run)["state"] == "failed")
     error = studio.run_status(run)["error"]
     assert "not a reward_model" in error

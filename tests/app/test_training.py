@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from app.studio import Studio
 from engine.episodes import write_episode
 from engine.events import encode_line
 from engine.jobs.registry import job_config
+from engine.manifest import write_manifest
 from engine.types import Outcome, Trajectory
-from tests.app.conftest import START
+from tests.app.conftest import CONFIGS, START, make_checkpoint
 
 Maker = Callable[..., Trajectory]
 CONFIG = {
@@ -261,6 +263,42 @@ def test_the_time_is_that_of_the_last_run_like_this_one(studio: Studio, run: str
     assert found["time"] == (True, f"about 12 s, as in {run}")
 
 
+def test_world_models_that_never_saw_a_policy_are_known_by_their_cards(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    cards: dict[str, dict[str, Any]] = {
+        "afresh": {"data": {"coffee-push expert (demonstrations)": 9}, "lineage": {}},
+        "from-another": {"data": {"coffee-push play (play)": 9}, "lineage": {"world_model": "a"}},
+        "aligned": {"data": {"coffee-push play (play)": 9, "coffee-push policy (budget)": 1}},
+    }
+    for name, card in cards.items():
+        directory = make_checkpoint(demo / "checkpoints" / name, CONFIGS["world"])
+        (directory / "card.json").write_text(json.dumps(card))
+        write_manifest(directory)
+    studio = make_studio()
+    assert studio.training.unaligned() == ["demo/afresh"]
+    told = {
+        name: look(studio, "optimise", world_model=f"demo/{name}")["alignment"] for name in cards
+    }
+    assert told["afresh"] == (
+        None,
+        "a variant: the world model has never seen a policy's own rollouts",
+    )
+    assert told["from-another"][0] is None and "does not say" in told["from-another"][1]
+    assert told["aligned"] == (True, "the world model has seen a policy's own rollouts")
+
+
+def test_what_preflight_cannot_look_into_is_not_refused(studio: Studio, demo: Path) -> None:
+    elsewhere = {"policy": str(demo / "checkpoints" / "base")}
+    unseen = (None, "a directory named by its path is not looked into")
+    assert look(studio, "optimise", **elsewhere)["models"] == unseen
+    learnt = {"episodes_from": [str(demo)], **elsewhere}
+    assert look(studio, "prefer", **learnt)["episodes"] == unseen
+    for job, options in (("collect", {}), ("train_autoencoder", {"episodes_from": [str(demo)]})):
+        assert studio.training.look(job, options)["ok"]
+    assert studio.start_run("collect", {"episodes": 1})
+
+
 @pytest.mark.parametrize(
     ("job", "changes", "sentence"),
     [
@@ -268,6 +306,7 @@ def test_the_time_is_that_of_the_last_run_like_this_one(studio: Studio, run: str
         ("optimise", {"world_model": ""}, "choose a world model"),
         ("optimise", {"keep_low": 0.95, "keep_high": 0.99}, "no group of 8 can be kept"),
         ("optimise", {"policy": "demo/none"}, "there is no checkpoint demo/none"),
+        ("collect", {"source": "policy"}, "choose a policy"),
         ("prefer", {"policy": "demo/base"}, "choose the runs whose episodes are learnt from"),
         ("clone", {"policy": "demo/base", "episodes_from": ["nothing"]}, "there is no run nothing"),
     ],
@@ -276,8 +315,10 @@ def test_a_run_that_cannot_work_is_refused_before_it_starts(
     studio: Studio, job: str, changes: dict[str, Any], sentence: str
 ) -> None:
     values = CONFIG | changes if job == "optimise" else changes
-    with pytest.raises(ValueError, match=sentence):
-        studio.training.start(job, values)
+    # The page and the public API go through the same door.
+    for start in (studio.training.start, studio.start_run):
+        with pytest.raises(ValueError, match=sentence):
+            start(job, values)
     assert studio.list_runs() == []
 
 

@@ -300,6 +300,27 @@ def test_dreams_may_begin_from_any_stored_frame(tiny: Tiny, mixed: Path, tmp_pat
         np.testing.assert_array_equal(dream.frames[0], stored[name].frames[int(frame)])
 
 
+def test_dreams_may_keep_their_start_in_sight_or_blur_their_past(
+    tiny: Tiny, mixed: Path, tmp_path: Path
+) -> None:
+    variants = {"usual": {}, "anchored": {"anchored": True}, "noisy": {"context_noise": 200.0}}
+    told, latents = {}, {}
+    for name, change in variants.items():
+        options = _imagined(tiny[1], key_frames_from=[str(mixed)], **change)
+        do("optimise", tmp_path / name, **options)
+        paths = list_episodes(tmp_path / name / "episodes")
+        dreams = [read_episode(path) for path in paths if path.name.startswith("iteration")]
+        told[name] = [dream.replay.get("context") for dream in dreams]
+        latents[name] = np.stack([dream.arrays["latents"][:17] for dream in dreams])
+    assert told["usual"] == [None] * 6
+    assert told["anchored"] == [{"anchored": True}] * 6
+    assert told["noisy"] == [{"noise": 200.0}] * 6
+    same = {name: latents[name] == latents["usual"] for name in ("anchored", "noisy")}
+    # In the first chunk the whole context is the start: the anchor is felt in the second.
+    assert same["anchored"][:, :9].all() and not same["anchored"][:, 9:].all(axis=(2, 3, 4)).any()
+    assert same["noisy"][:, 0].all() and not same["noisy"][:, 1:].all(axis=(2, 3, 4)).any()
+
+
 def test_key_frames_are_drawn_from_the_seed_and_have_ids_of_their_own(mixed: Path) -> None:
     episodes = [read_episode(path) for path in list_episodes(mixed)]
     first, again, other = (key_frames(episodes, 20, seed) for seed in (1, 1, 2))

@@ -6,6 +6,8 @@ import torch
 from engine.protocols import WorldModel
 from engine.seeding import generator, randn, row_generators
 from engine.world_model.autoencoder import AutoencoderConfig
+from engine.world_model.dream_context import DreamContext
+from engine.world_model.flow import add_noise
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig
 
@@ -63,6 +65,37 @@ def test_noise_is_drawn_channel_before_frame(world_model: LatentWorldModel) -> N
         world_model.predict(context, actions, [generator(7)], 2),
         world_model.predict_from(context, actions, noise, 2),
     )
+
+
+def test_noise_on_the_context_is_drawn_after_the_future_s_and_carried_nowhere() -> None:
+    changing = LatentWorldModel(CONFIG.replace(change_scale=0.5)).eval()
+    with torch.no_grad():
+        for parameter in changing.transformer.final_layer.parameters():
+            parameter.fill_(0.1)
+    noisy = changing.with_context(DreamContext(noise=250.0))
+    context = torch.randn(1, 4, 3, 8, 8, generator=generator(1))
+    actions = torch.zeros(1, 8, 5)
+    drawn = generator(7)
+    noise = torch.randn(3, 8, 8, 8, generator=drawn)[None]
+    seen = add_noise(context, torch.randn(4, 3, 8, 8, generator=drawn)[None], torch.tensor([250.0]))
+    dreamt = noisy.predict(context, actions, [generator(7)], 2)
+    # Changes are predicted from the noisy context and added to the clean one.
+    expected = changing.predict_from(seen, actions, noise, 2) - seen[:, -1:] + context[:, -1:]
+    torch.testing.assert_close(dreamt, expected)
+    assert not torch.equal(dreamt, changing.predict(context, actions, [generator(7)], 2))
+    usual = changing.with_context(DreamContext())
+    assert torch.equal(
+        usual.predict(context, actions, [generator(7)], 2),
+        changing.predict_from(context, actions, noise, 2),
+    )
+
+
+def test_a_dream_may_be_anchored_where_its_world_model_is_not(
+    world_model: LatentWorldModel,
+) -> None:
+    anchored = world_model.with_context(DreamContext(anchored=True))
+    assert anchored.anchored and not world_model.anchored
+    assert anchored.transformer is world_model.transformer
 
 
 def test_wrong_shapes_are_refused_in_one_sentence(world_model: LatentWorldModel) -> None:
