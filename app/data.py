@@ -27,6 +27,7 @@ class Data:
         exchange: export and import.
         audit: the label log, undo by actor, the reward model's verdicts beside people's.
         keeping: space, backup and restore, verification, sync.
+        errands: what is under way, also for others.
     """
 
     def __init__(
@@ -40,20 +41,20 @@ class Data:
         public: bool,
     ) -> None:
         self._public = public
-        self._errands = Errands()
+        self.errands = Errands()
         self._exports_room = cabinet.workspace.exports
         self.handover = Handover(self._exports_room, hours=1.0 if public else 24.0)
         self.exchange = Exchange(
-            cabinet, exports, gallery, self._errands, self.handover, public=public
+            cabinet, exports, gallery, self.errands, self.handover, public=public
         )
         self.audit = Auditing(cabinet, gallery, public=public)
         self.keeping = Keeping(
-            cabinet, self._errands, self.handover, demo=demo, rules=rules, public=public
+            cabinet, self.errands, self.handover, demo=demo, rules=rules, public=public
         )
 
     def close(self) -> None:
         """Call off what is under way."""
-        self._errands.close()
+        self.errands.close()
 
     def follow(self, query: object) -> list[dict[str, Any]]:
         """{ids?} -> the errands of those ids that are known; at home, without ids, all of them.
@@ -62,15 +63,15 @@ class Data:
         """
         ids = check_names(query, allowed=("ids",)).get("ids")
         if ids is None:
-            return [] if self._public else self._errands.all()
+            return [] if self._public else self.errands.all()
         if not isinstance(ids, list) or len(ids) > MOST_FOLLOWED:
             raise ValueError(f"ids must be a list of at most {MOST_FOLLOWED} names")
-        return [errand for errand in self._errands.all() if errand["id"] in ids]
+        return [errand for errand in self.errands.all() if errand["id"] in ids]
 
     def cancel(self, query: object) -> dict[str, Any]:
         """{id} -> the errand, which was asked to stop."""
         values = check_names(query, allowed=("id",), required=("id",))
-        return self._errands.cancel(str(values["id"]))
+        return self.errands.cancel(str(values["id"]))
 
     def part(self, query: object) -> dict[str, Any]:
         """{errand or backup, offset} -> {data: base64, next, total} of what it made."""
@@ -79,7 +80,7 @@ class Data:
             if self._public:
                 raise LookupError("there is no such backup")
             return self.handover.part(self.keeping.backup_path(values["backup"]), values["offset"])
-        errand = self._errands.get(str(values.get("errand")))
+        errand = self.errands.get(str(values.get("errand")))
         if errand["kind"] != "export" or errand["state"] != "done":
             raise ValueError("this errand made no file")
         return self.handover.part(self._exports_room / errand["result"]["file"], values["offset"])

@@ -8,12 +8,13 @@ from typing import Any
 
 from app.catalogue import summary
 from app.checks import check_names, check_text
+from app.errands import Errands, Progress
 from storage.cabinet import Cabinet
 from storage.downloads import Download
 from storage.hub import login
 from storage.official import PARTS
 from storage.plans import size_words
-from storage.publishing import pull, push
+from storage.publishing import preview, pull, push
 from storage.sources import LONGEST, Rules
 
 CLOSED = "a public studio fetches and publishes nothing: choose from the catalogue"
@@ -34,14 +35,22 @@ class Sources:
     """What a studio does with sources; a public one refuses all of it.
 
     Args:
+        errands: publish what takes a while.
         rules: where foreign checkpoints may come from.
         check: the gate for folders in our format; raises a `ValueError` on one that is refused.
     """
 
     def __init__(
-        self, cabinet: Cabinet, *, rules: Rules, public: bool, check: Callable[[Path], None] = gate
+        self,
+        cabinet: Cabinet,
+        errands: Errands,
+        *,
+        rules: Rules,
+        public: bool,
+        check: Callable[[Path], None] = gate,
     ) -> None:
-        self._cabinet, self._rules, self._public, self._check = cabinet, rules, public, check
+        self._cabinet, self._errands = cabinet, errands
+        self._rules, self._public, self._check = rules, public, check
 
     def register_folder(self, name: str, directory: str) -> str:
         """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
@@ -95,12 +104,36 @@ class Sources:
         self._refuse_in_public()
         return _record(self._cabinet.downloads.cancel(str(key)))
 
-    def push(self, checkpoint_id: str, target: str) -> str:
-        """Publish a checkpoint to the Hub, a folder or a bucket; where it can be pulled from."""
+    def publication(self, query: object) -> dict[str, Any]:
+        """{checkpoint} -> {files, bytes, card: Markdown, login}: what `publish` would write, and
+        whether the Hub knows who we are."""
         self._refuse_in_public()
-        checkpoint = self._cabinet.checkpoints.get(str(checkpoint_id))
-        place = check_text("target", target, LONGEST).strip()
-        return push(checkpoint.directory, place, rules=self._rules, token=login())
+        values = check_names(query, allowed=("checkpoint",), required=("checkpoint",))
+        checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
+        found = preview(checkpoint.directory)
+        return dataclasses.asdict(found) | {"login": login() is not None}
+
+    def publish(self, query: object) -> dict[str, Any]:
+        """{checkpoint, target} -> the errand that publishes it; its result is {place, text}.
+
+        The target is OWNER/REPOSITORY of the Hub, an absolute folder of this machine, or a bucket.
+        """
+        self._refuse_in_public()
+        names = ("checkpoint", "target")
+        values = check_names(query, allowed=names, required=names)
+        checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
+        target = check_text("target", values["target"], LONGEST).strip()
+        if not target:
+            raise ValueError("say where to: a Hub repository, a folder or a bucket")
+
+        def work(progress: Progress) -> dict[str, Any]:
+            place = push(
+                checkpoint.directory, target, rules=self._rules, token=login(), progress=progress
+            )
+            return {"place": place, "text": f"Published: {place}"}
+
+        title = f"publishing {checkpoint.id}"
+        return self._errands.start("publish", title, work, unit="bytes")
 
     def pull(self, source: str, name: str) -> dict[str, Any]:
         """Fetch a checkpoint of our format, let it through the gate, and add it as `hub/NAME`.

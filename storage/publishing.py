@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from fsspec import AbstractFileSystem
@@ -21,15 +22,50 @@ from storage.sources import Rules, parse_source
 README = "README.md"
 # What only continues a training; it is no part of a checkpoint's identity.
 TRAINING_STATE = ("state.safetensors", "progress.json")
+Progress = Callable[[int, int], None]  # (bytes done, of all)
 
 
-def push(directory: Path, target: str, *, rules: Rules, token: str | None) -> str:
+@dataclass(frozen=True)
+class Publication:
+    """What publishing a checkpoint would write: how many files and bytes, and its README.md."""
+
+    files: int
+    bytes: int
+    card: str
+
+
+def preview(directory: Path) -> Publication:
+    """What `push` would write of a whole checkpoint.
+
+    Raises:
+        ValueError: a damaged checkpoint.
+    """
+    verify_manifest(directory)
+    files = _published(directory)
+    card = files[README]
+    assert isinstance(card, bytes)
+    return Publication(len(files), sum(map(_size, files.values())), card.decode())
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def push(
+    directory: Path,
+    target: str,
+    *,
+    rules: Rules,
+    token: str | None,
+    progress: Progress = _silent,
+) -> str:
     """Publish a checkpoint with a README.md drawn from its card; where it can be pulled from.
 
     Args:
         directory: a whole checkpoint; a run's training state is left out.
         target: OWNER/REPOSITORY or hf:// for the Hub (private when it has to be created), an
             absolute local path, or s3:// or gs:// through fsspec.
+        progress: told after each file; the Hub takes all of them at once.
 
     Raises:
         ValueError: a damaged checkpoint, or a target that cannot be written.
@@ -38,7 +74,7 @@ def push(directory: Path, target: str, *, rules: Rules, token: str | None) -> st
     files = _published(directory)
     if target.startswith(("/", "~")):
         folder = Path(target).expanduser()
-        _put_folder(folder, files)
+        _put_folder(folder, files, progress)
         return str(folder)
     source = parse_source(target, rules)
     match source.kind:
@@ -47,14 +83,17 @@ def push(directory: Path, target: str, *, rules: Rules, token: str | None) -> st
                 raise ValueError("a checkpoint is pushed to a whole repository: OWNER/REPOSITORY")
             if not token:
                 raise ValueError("pushing to the Hub needs a login: set HF_TOKEN")
+            total = sum(map(_size, files.values()))
+            progress(0, total)
             commit = publish(files, source.place, rules=rules, token=token)
+            progress(total, total)
             return f"hf://{source.place}@{commit}"
         case "s3" | "gs":
             try:
                 filesystem, path = url_to_fs(target)
             except ImportError as error:
                 raise ValueError(f"{source.kind}:// needs one package more: {error}") from error
-            put_files(filesystem, path.rstrip("/"), files)
+            put_files(filesystem, path.rstrip("/"), files, progress)
             return f"{target.rstrip('/')}/"
         case _:
             raise ValueError("a checkpoint is pushed to the Hub, a local path, s3:// or gs://")
@@ -88,7 +127,12 @@ def pull(
     return catalogue.adopt(name, folder, source=plan.source, revision=plan.revision)
 
 
-def put_files(filesystem: AbstractFileSystem, path: str, files: Mapping[str, Path | bytes]) -> None:
+def put_files(
+    filesystem: AbstractFileSystem,
+    path: str,
+    files: Mapping[str, Path | bytes],
+    progress: Progress = _silent,
+) -> None:
     """Write the files of a checkpoint on any file system, the manifest last.
 
     Raises:
@@ -96,23 +140,30 @@ def put_files(filesystem: AbstractFileSystem, path: str, files: Mapping[str, Pat
     """
     if filesystem.exists(f"{path}/{MANIFEST}"):
         raise ValueError(f"there is already a checkpoint at {path}")
+    done, total = 0, sum(map(_size, files.values()))
     for name in (*sorted(files.keys() - {MANIFEST}), MANIFEST):
+        progress(done, total)
         content = files[name]
         filesystem.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
         if isinstance(content, Path):
             filesystem.put_file(str(content), f"{path}/{name}")
         else:
             filesystem.pipe_file(f"{path}/{name}", content)
+        done += _size(content)
 
 
-def _put_folder(target: Path, files: Mapping[str, Path | bytes]) -> None:
+def _size(content: Path | bytes) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+def _put_folder(target: Path, files: Mapping[str, Path | bytes], progress: Progress) -> None:
     if target.exists():
         raise ValueError(f"there is already something at {target}")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
     try:
         filesystem, path = url_to_fs(str(partial))
-        put_files(filesystem, path, files)
+        put_files(filesystem, path, files, progress)
         partial.chmod(0o755)
         move_durably(partial, target)
     finally:

@@ -42,6 +42,7 @@ SCRIPTS = (
     "reward",
     "group",
     "wall",
+    "publish",
     "checkpoints",
     "runs",
     "pair",

@@ -3,14 +3,14 @@
   const METRICS = ["rollout/success_rate", "real/success_rate", "rollout/entropy", "rollout/drift"];
 
   class Checkpoints {
-    constructor(root, { ask, open }) {
-      Object.assign(this, { root, ask, open, run: null, known: [], compared: [] });
+    constructor(root, { ask, server, open }) {
+      Object.assign(this, { root, ask, server, open, run: null, known: [], compared: [] });
       root.addEventListener("click", (event) => {
         const button = event.target.closest("button[data-checkpoint]");
         if (!button) return;
         const { checkpoint } = button.dataset;
         if (button.dataset.do === "compare") this.compare(checkpoint);
-        else this.publish(checkpoint);
+        else WMPO.openPublish(this.server(), this.known.find(({ id }) => id === checkpoint));
       });
       root.addEventListener("change", (event) => {
         if (event.target.matches(".tables")) this.table(event.target);
@@ -72,13 +72,6 @@
         )}</tr>`,
       );
       return WMPO.html`<table class="differences mono" aria-label="Checkpoints compared"><tr><th>at step</th>${head}</tr>${rows}</table>`;
-    }
-
-    async publish(checkpoint) {
-      const target = window.prompt("Publish to a Hub repository (owner/name), a folder or a bucket:");
-      if (!target) return;
-      const answer = await this.ask("push", { checkpoint, target });
-      if (answer) WMPO.toast(`published: ${answer.place}`, "note");
     }
 
     async table(menu) {

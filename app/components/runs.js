@@ -41,6 +41,7 @@
       this.wall.outbox.flush();
       this.kept = new WMPO.Checkpoints(element.querySelector(".kept-by"), {
         ask: (name, question) => WMPO.ask(this.server, name, question),
+        server: () => this.server,
         open: !props.public,
       });
       this.kept.runs = () => [this.run, ...this.others.keys()];

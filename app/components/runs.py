@@ -49,9 +49,6 @@ def run_panel(studio: "Studio") -> gr.HTML:
     def control(question: Question) -> Answer:
         return studio.control_run(str(question["run"]), str(question["control"]))
 
-    def push(question: Question) -> Answer:
-        return {"place": studio.push_checkpoint(question["checkpoint"], question["target"])}
-
     return live_panel(
         "mountRunPanel",
         public=studio.public,
@@ -65,7 +62,10 @@ def run_panel(studio: "Studio") -> gr.HTML:
             server_function(
                 "checkpoints", lambda q: {"checkpoints": training.checkpoints(str(q["run"]))}
             ),
-            server_function("push", push),
+            server_function("publication", studio.publication),
+            server_function("publish", studio.publish_checkpoint),
+            server_function("errands", lambda q: {"errands": studio.data.follow(q)}),
+            server_function("call_off", studio.data.cancel),
             server_function("table", training.table),
             server_function("control", control),
             server_function("twin_matrix", studio.twin_matrix),

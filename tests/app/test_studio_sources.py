@@ -1,6 +1,7 @@
 """The studio: checkpoints from elsewhere."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,38 @@ def test_a_registered_folder_is_a_source(studio: Studio, tmp_path: Path) -> None
     assert (plan["source"], plan["needed"]) == ("folder:mine", 0)
 
 
-def test_a_checkpoint_is_pushed_to_a_folder(studio: Studio, tmp_path: Path) -> None:
-    place = Path(studio.push_checkpoint("demo/base", str(tmp_path / "shelf")))
-    assert "library_name: wmpo-studio" in (place / "README.md").read_text()
+def published(studio: Studio, target: str) -> dict[str, Any]:
+    """The errand that published a checkpoint, after its end."""
+    errand = studio.publish_checkpoint({"checkpoint": "demo/base", "target": target})
+    while errand["state"] in ("queued", "running"):
+        threading.Event().wait(0.01)
+        [errand] = studio.data.follow({"ids": [errand["id"]]})
+    return errand
+
+
+def test_a_checkpoint_is_published_to_a_folder_as_it_was_previewed(
+    studio: Studio, tmp_path: Path
+) -> None:
+    told = studio.publication({"checkpoint": "demo/base"})
+    errand = published(studio, str(tmp_path / "shelf"))
+    place = tmp_path / "shelf"
+    assert errand["result"] == {"place": str(place), "text": f"Published: {place}"}
+    assert errand["total"] == told["bytes"] == sum(f.stat().st_size for f in place.iterdir())
+    assert told["files"] == len(list(place.iterdir()))
+    assert told["card"] == (place / "README.md").read_text()
+    again = published(studio, str(tmp_path / "shelf"))
+    assert again["error"] == f"there is already something at {place}"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("", "say where to"), (" ", "say where to"), (7, "target must be text")],
+)
+def test_a_target_that_says_nothing_is_refused_at_once(
+    studio: Studio, target: Any, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        studio.publish_checkpoint({"checkpoint": "demo/base", "target": target})
 
 
 @pytest.mark.parametrize(
@@ -124,7 +154,7 @@ def test_unknown_names_are_sentences(studio: Studio, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no download '\.\./a'"):
         studio.cancel_download("../a")
     with pytest.raises(ValueError, match="there is no checkpoint demo/none"):
-        studio.push_checkpoint("demo/none", str(tmp_path / "shelf"))
+        studio.publish_checkpoint({"checkpoint": "demo/none", "target": str(tmp_path / "shelf")})
 
 
 @pytest.mark.parametrize(
@@ -134,7 +164,8 @@ def test_unknown_names_are_sentences(studio: Studio, tmp_path: Path) -> None:
         lambda studio: studio.start_download("a-0"),
         lambda studio: studio.cancel_download("a-0"),
         lambda studio: studio.downloads(),
-        lambda studio: studio.push_checkpoint("demo/base", "me/model"),
+        lambda studio: studio.publish_checkpoint({"checkpoint": "demo/base", "target": "a/b"}),
+        lambda studio: studio.publication({"checkpoint": "demo/base"}),
         lambda studio: studio.register_folder("mine", "/"),
     ],
 )

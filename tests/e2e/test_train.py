@@ -97,6 +97,23 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     page.get_by_role("button", name="Stop and save").click()
     expect(page.locator(".now .tag")).to_have_text(re.compile("done|cancelled"))
 
+    # Its newest checkpoint is published to a folder: card first, then the place, then a refusal.
+    page.get_by_role("button", name="Publish").first.click()
+    dialog = page.get_by_role("dialog", name="Publish step")
+    expect(dialog.get_by_role("status").first).to_contain_text("the model alone")
+    dialog.get_by_label("Where to").select_option("Folder of this machine")
+    dialog.get_by_text("Card", exact=True).click()
+    expect(dialog.get_by_label("Card", exact=True)).to_contain_text("library_name: wmpo-studio")
+    shelf = server.data / "shelf"
+    dialog.get_by_label("Target").fill(str(shelf))
+    dialog.get_by_role("button", name="Publish").click()
+    expect(dialog.get_by_text(f"Published: {shelf}")).to_be_visible()
+    assert (shelf / "README.md").is_file() and not (shelf / "state.safetensors").exists()
+    dialog.get_by_label("Target").press("Enter")
+    expect(dialog.get_by_role("alert")).to_contain_text("there is already something at")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+
 
 def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
     page: Page, server: Server
@@ -143,6 +160,16 @@ def test_another_method_brings_its_own_form_and_its_own_refusal(page: Page) -> N
     expect(page.get_by_role("alert").or_(page.get_by_test_id("toast-body")).first).to_contain_text(
         "choose the runs"
     )
+
+    # The method without alignment takes no aligned world model, and gives it back afterwards.
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name="WMPO without alignment").click()
+    expect(page.get_by_text("train one from demonstrations and play alone")).to_be_visible()
+    expect(checks).to_contain_text("choose a world model")
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name="WMPO with an anchor").click()
+    expect(checks).to_contain_text("compatible")
+    expect(checks).to_contain_text("has seen a policy's own rollouts")
 
 
 def test_a_wrong_option_is_refused_in_a_sentence(page: Page) -> None:
