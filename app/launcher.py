@@ -11,6 +11,7 @@ from app.checks import check_choice, check_integer
 from app.supervisor import Supervisor
 from engine.jobs.registry import JOBS, job_config
 from engine.run_directory import CONTROLS
+from engine.tracker import NONE
 from storage.cabinet import Cabinet
 from storage.checkpoints import ROLES
 from storage.runs import RunRow
@@ -147,6 +148,8 @@ class Launcher:
             ]
             if paths:
                 raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
+            if config.get("logger", NONE) != NONE:
+                raise ValueError("a public studio sends metrics nowhere")
             if config.get("environment") == "simulator":
                 raise ValueError("a public studio does not play in the simulator, it imagines")
         return config

@@ -9,6 +9,7 @@ from app.catalogue import describe_together, is_aligned
 from app.launcher import MIN_FREE_BYTES, Launcher
 from app.loader import Loader, Three
 from engine.tasks import TASKS, Task
+from engine.tracker import NONE, missing
 from storage.cabinet import Cabinet
 from storage.checkpoints import ROLES, Checkpoint
 from storage.episode_filter import EpisodeFilter
@@ -66,6 +67,8 @@ class Preflight:
     ) -> Iterator[Check]:
         if job == "optimise":
             yield _thresholds(config)
+        if lacking := missing(config.get("logger", NONE)):
+            yield _check("logger", False, lacking)
         models, needed = self._models(values), _needed(job, config)
         absent = [role.replace("_", " ") for role in needed if not values.get(role)]
         if absent:

@@ -54,7 +54,7 @@ class RunDirectory:
         self._slot: Slot | None = obeys._slot if obeys else slot
         self._told_to_rest = False
         self._retention = Retention()
-        self._listener = listener
+        self._listeners = [] if listener is None else [listener]
         directory.mkdir(parents=True, exist_ok=True)
         self._lock = hold(directory / "lock")
         self.heartbeat: Heartbeat = obeys.heartbeat if obeys else Heartbeat(directory)
@@ -74,6 +74,10 @@ class RunDirectory:
         self.heartbeat.saved(len(self._recorded) + len(self._entries) + len(self._announced))
         for step in self._steps():  # complete, but a kill came before it was said
             self._announce(step)
+
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call a function with every event from now on."""
+        self._listeners.append(listener)
 
     def retain(self, retention: Retention) -> None:
         """Keep checkpoints by these rules from now on; what a killed attempt left over goes."""
@@ -105,8 +109,8 @@ class RunDirectory:
         self._seq += 1
         self._remember(event)
         self.heartbeat.move()
-        if self._listener is not None:
-            self._listener(event)
+        for listener in self._listeners:
+            listener(event)
 
     def _remember(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:

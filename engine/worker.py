@@ -19,6 +19,7 @@ from engine.retention import Retention
 from engine.room import is_full
 from engine.run_directory import RunDirectory
 from engine.slot import Slot
+from engine.tracker import tracked
 
 DONE, FAILED, BAD_INPUT, HELD, NO_ROOM, PAUSED = 0, 1, 2, 3, 74, 75
 SLOT_VARIABLE = "WMPO_SLOT"
@@ -79,7 +80,8 @@ def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
         run.retain(Retention.from_dict(spec.get("retention", {})))
         metrics = run.finished_result()  # of an attempt that was killed before it said "done"
         if metrics is None:
-            metrics = job(spec["job"], spec["config"], run)
+            with tracked(run.directory.name, spec["config"], run.listen, run.alarm):
+                metrics = job(spec["job"], spec["config"], run)
             if metrics is None:
                 return _asked_to_end(run)
             run.result(metrics)

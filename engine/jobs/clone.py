@@ -24,6 +24,7 @@ from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Run
 from engine.seeding import initialisation, numpy_generator
+from engine.tracker import logger_knob
 from engine.training import FitConfig, fit
 from engine.types import Normalization, Trajectory
 
@@ -46,6 +47,7 @@ class JobConfig(Config):
     smoothing: float = knob(0.0, "Width of the target around its bin, in bins; 0 is one-hot", low=0)
     held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     batch_size: int = knob(32, "Frames in a step", low=1)
     model: PolicyConfig = knob(help="Sizes", factory=tiny_policy_config)
     fit: FitConfig = knob(

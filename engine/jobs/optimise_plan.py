@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from engine.config import Config, knob
+from engine.tracker import logger_knob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ class JobConfig(Config):
     real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
     real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     restart_from: str = knob(
         "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
     )

@@ -22,6 +22,7 @@ from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Run
 from engine.seeding import numpy_generator
+from engine.tracker import logger_knob
 from engine.training import FitConfig, fit
 from engine.types import Trajectory
 
@@ -39,6 +40,7 @@ class JobConfig(Config):
     )
     batch_size: int = knob(4, "Pairs in a step", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     fit: FitConfig = knob(
         help="Optimisation",
         factory=lambda: FitConfig(

@@ -15,6 +15,7 @@ from engine.images import to_model
 from engine.jobs.cards import card
 from engine.protocols import Run
 from engine.seeding import initialisation, numpy_generator, row_generators
+from engine.tracker import logger_knob
 from engine.training import FitConfig, fit
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 
@@ -27,6 +28,7 @@ class JobConfig(Config):
     limit: int = knob(0, "Episodes taken from each run; 0 takes all", low=0)
     held_out: int = knob(10, "Episodes kept aside for the reported PSNR", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     batch_size: int = knob(16, "Frames in a step", low=1)
     kl_weight: float = knob(1e-4, "Weight of the KL term (per latent number)", low=0.0)
     motion_weight: float = knob(

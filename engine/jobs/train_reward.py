@@ -24,6 +24,7 @@ from engine.reward.learning import Windows, cut_windows, draw_batch
 from engine.reward.scores import choose_threshold, judge_all, scores
 from engine.seeding import initialisation, numpy_generator, row_generators
 from engine.tasks import get_task
+from engine.tracker import logger_knob
 from engine.training import FitConfig, fit
 from engine.types import Trajectory
 
@@ -57,6 +58,7 @@ class JobConfig(Config):
     )
     gap: int = knob(1, "Windows just before the first successful one are not shown", low=0)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     batch_size: int = knob(32, "Clips in a step, half of them successes", low=2)
     model: RewardConfig = knob(help="Sizes", factory=RewardConfig)
     fit: FitConfig = knob(

@@ -25,6 +25,7 @@ from engine.jobs.cards import card
 from engine.loading import load_autoencoder, load_world_model
 from engine.protocols import Run
 from engine.seeding import initialisation, numpy_generator
+from engine.tracker import logger_knob
 from engine.training import FitConfig, fit
 from engine.types import Normalization
 from engine.world_model.autoencoder import Autoencoder
@@ -48,6 +49,7 @@ class JobConfig(Config):
     world_model: str = knob("", "World model checkpoint to start from (alignment)")
     held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
     batch_size: int = knob(32, "Clips in a step", low=1)
     predict_changes: bool = knob(
         True, "Predict scaled changes from the last context latent instead of latents"

@@ -128,6 +128,8 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
         studio.start_run("optimise", small | {"environment": "simulator"})
     with pytest.raises(ValueError, match="starts cannot be chosen on a public studio"):
         studio.start_run("optimise", small | {"starts": "/etc/passwd"})
+    with pytest.raises(ValueError, match="a public studio sends metrics nowhere"):
+        studio.start_run("optimise", small | {"logger": "trackio"})
     with pytest.raises(ValueError, match="there is no checkpoint /etc"):
         studio.start_run("optimise", small | {"policy": "/etc"})
     studio.start_run("optimise", small)

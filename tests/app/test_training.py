@@ -307,6 +307,8 @@ def test_what_preflight_cannot_look_into_is_not_refused(studio: Studio, demo: Pa
         ("optimise", {"keep_low": 0.95, "keep_high": 0.99}, "no group of 8 can be kept"),
         ("optimise", {"policy": "demo/none"}, "there is no checkpoint demo/none"),
         ("collect", {"source": "policy"}, "choose a policy"),
+        ("optimise", {"logger": "wandb"}, "wandb is not installed here"),
+        ("optimise", {"logger": "os"}, "logger must be one of none, trackio, wandb, not 'os'"),
         ("prefer", {"policy": "demo/base"}, "choose the runs whose episodes are learnt from"),
         ("clone", {"policy": "demo/base", "episodes_from": ["nothing"]}, "there is no run nothing"),
     ],
