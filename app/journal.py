@@ -1,4 +1,8 @@
-"""The supervisor's own log of a run: which processes it started and how they ended."""
+"""The supervisor's own log of a run: which processes it started and how they ended.
+
+Every line says where the directory lay when it was written. A copy tells by that that it is one:
+the processes named in it belong to the original.
+"""
 
 import time
 from dataclasses import dataclass
@@ -33,13 +37,25 @@ def note(directory: Path, event: dict[str, Any]) -> None:
         end = stream.seek(0, 2)
         stream.seek(max(0, end - 1))
         torn = stream.read(1) not in (b"", b"\n")  # a full disk took only a part of a line
-        line = encode_line({"time": time.time()} | event)
+        line = encode_line({"time": time.time(), "home": _home(directory)} | event)
         stream.write(b"\n" * torn + line)
 
 
 def is_ours(directory: Path) -> bool:
     """Whether a run was queued by a studio, and not made on the command line."""
     return (directory / JOURNAL).exists()
+
+
+def came_from_elsewhere(directory: Path) -> bool:
+    """Whether the last line was written in another directory, of which this one is a copy."""
+    homes = [event.get("home") for _, event in read_events(directory / JOURNAL)]
+    return bool(homes) and homes[-1] not in (None, _home(directory))
+
+
+def _home(directory: Path) -> str:
+    """Where a directory lies; a copy has another place, or at least another number there."""
+    place = directory.resolve()
+    return f"{place.stat().st_ino} {place}"
 
 
 def crashes(directory: Path) -> list[tuple[int | None, int]]:
@@ -59,8 +75,11 @@ def crashes(directory: Path) -> list[tuple[int | None, int]]:
 
 
 def last_spawned(directory: Path) -> Spawned | None:
-    """The last worker that was started for a run."""
-    notes = [e for _, e in read_events(directory / JOURNAL) if e.get("event") == "spawn"]
+    """The last worker that was started for a run, here and not for the original of a copy."""
+    notes, home = [], _home(directory)
+    for _, event in read_events(directory / JOURNAL):
+        if event.get("event") == "spawn" and event.get("home", home) == home:
+            notes.append(event)
     if not notes:
         return None
     return Spawned(**{name: notes[-1][name] for name in Spawned.__dataclass_fields__})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app import journal
 from app.journal import crashes, is_ours, last_spawned, living_worker, note
 from app.processes import (
     Worker,
@@ -177,6 +178,7 @@ class Supervisor:
         """
         for run_id in self._cabinet.runs.discover():
             self._cabinet.ingest.ingest(run_id)
+            self._receive(run_id)
         for run in self._cabinet.runs.unfinished():
             if run.id in self._workers:
                 continue
@@ -191,6 +193,18 @@ class Supervisor:
                 self._check_queued(run, directory)
             elif run.state == "paused" and is_ours(directory) and read_control(directory) == "run":
                 self._wake_up(run, directory)
+
+    def _receive(self, run_id: str) -> None:
+        """A run whose directory was copied here rests until somebody resumes it.
+
+        Where only the database was lost the directory lies where it lay, and the run goes on.
+        """
+        run, directory = self._cabinet.runs.get(run_id), self._cabinet.runs.directory(run_id)
+        if not run.ended and journal.came_from_elsewhere(directory):
+            note(directory, {"event": "arrived"})
+            write_control(directory, "pause")
+            sentence = "its directory came from elsewhere: it goes on here when you resume it"
+            self._cabinet.runs.set_state(run_id, "paused", sentence)
 
     def _living(self, directory: Path) -> Worker | None:
         """The worker of a run, whoever started it; None where none lives."""
