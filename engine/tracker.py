@@ -92,7 +92,7 @@ class Tracker:
                 self._waiting.put(None, timeout=self._patience)
                 self._thread.join(self._patience)
             except queue.Full:
-                pass  # said in a moment: it still lives
+                self._trouble = self._trouble or "it takes nothing any more"
         if self._thread.is_alive():
             self._trouble = self._trouble or f"it did not finish within {self._patience:g} s"
         self._look()

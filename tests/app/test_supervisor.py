@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -94,43 +93,6 @@ def test_a_run_is_started_followed_and_done(
     until(supervisor, in_state(cabinet, "run-1", "done"))
     steps = [row["step"] for row in cabinet.curves.table(["run-1"])]
     assert steps == [1, 2, 3]
-
-
-def test_a_copied_run_rests_until_it_is_resumed_and_leaves_the_original_alone(
-    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor], tmp_path: Path
-) -> None:
-    supervisor = make_supervisor()
-    supervisor.submit("run-1", "tiny", FOREVER)
-    until(supervisor, at_step(cabinet, "run-1", 2))
-    original = cabinet.runs.directory("run-1")
-    shutil.copytree(original, original.with_name("run-2"))
-    for _ in range(2):
-        supervisor.tick()
-    copied = cabinet.runs.get("run-2")
-    assert copied.state == "paused"
-    assert (copied.error or "").startswith("its directory came from elsewhere")
-    # The worker in the copy's journal is the original's: it is not the copy's to end.
-    supervisor.control("run-2", "run")
-    supervisor.control("run-1", "pause")
-    until(supervisor, in_state(cabinet, "run-2", "running"))
-    assert cabinet.runs.get("run-1").state == "paused"
-
-
-def test_a_run_goes_on_when_only_the_database_was_lost(
-    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor], workspace: Workspace
-) -> None:
-    supervisor = make_supervisor()
-    supervisor.submit("run-1", "tiny", {"steps": 5, "crash_at": [3], "spared": ["2"]})
-    until(supervisor, lambda: (cabinet.runs.get("run-1").attempt or 0) >= 1)
-    until(supervisor, lambda: not pids(cabinet, "run-1"))
-    empty = Database(None, exports=workspace.exports)
-    rebuilt = open_cabinet(workspace, demo=workspace.root / "demo", database=empty)
-    later = Supervisor(rebuilt, command=COMMAND, patience=HASTE)
-    until(later, in_state(rebuilt, "run-1", "done"))
-    until(later, lambda: not later.has_children)
-    later.close()
-    empty.close()
-    cabinet.ingest.ingest("run-1")
 
 
 def test_one_run_waits_for_the_other(
