@@ -132,6 +132,8 @@ def _number(hint: Any) -> type | None:
 
 def _plain(where: str, hint: Any, value: Any) -> Any:
     optional = type(None) in typing.get_args(hint)
+    if value is None and hint is str:
+        return ""  # a list from which nothing is chosen
     if value in (None, "") and typing.get_origin(hint) is tuple:
         return []
     if value is None or (value == "" and hint is not str):
