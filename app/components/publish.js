@@ -12,7 +12,7 @@
       <div class="row"><select name="kind" aria-label="Where to">${Object.entries(TARGETS).map(
         ([kind, { name }]) => WMPO.html`<option value="${kind}">${name}</option>`,
       )}</select>
-        <input class="grow mono" name="target" aria-label="Target" autocomplete="off" spellcheck="false" maxlength="400"></div>
+        <input type="text" class="grow mono" name="target" aria-label="Target" autocomplete="off" spellcheck="false" maxlength="400"></div>
       <p class="mute small about"></p>
       <p class="size" role="status">Reading the checkpoint…</p>
       <details><summary>Card</summary><pre class="card-text" tabindex="0" aria-label="Card"></pre></details>

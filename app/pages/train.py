@@ -157,7 +157,7 @@ def build(studio: "Studio") -> None:
 
 def _about(method: Method, *, lacking: bool = False) -> str:
     needs = f" Needs {method.needs}." if method.needs else ""
-    missing = f'<p class="banner warn" role="status">{LACKING}</p>' if lacking else ""
+    missing = f'<div class="banner warn" role="status">{LACKING}</div>' if lacking else ""
     return f'<div class="wm"><p class="mute">{method.about}.{needs}</p>{missing}</div>'
 
 
