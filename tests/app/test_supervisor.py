@@ -61,6 +61,14 @@ def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
+def eventually(reached: Callable[[], bool]) -> None:
+    """Wait for a condition without doing anything for it."""
+    deadline = time.monotonic() + 50.0
+    while not reached():
+        assert time.monotonic() < deadline, "the condition was never reached"
+        threading.Event().wait(0.01)
+
+
 def pids(cabinet: Cabinet, run_id: str) -> list[int]:
     """Worker processes of a run that live."""
     directory = str(cabinet.runs.directory(run_id))
@@ -117,7 +125,7 @@ def test_a_pause_saves_and_a_resume_goes_on_from_there(
     assert supervisor.control("run-1", "pause").state == "pausing"
     until(supervisor, in_state(cabinet, "run-1", "paused"))
     saved = cabinet.runs.get("run-1").step or 0
-    assert pids(cabinet, "run-1") == []
+    eventually(lambda: pids(cabinet, "run-1") == [])  # it says so before it ends
     supervisor.control("run-1", "run")
     until(supervisor, at_step(cabinet, "run-1", saved + 1))
     run = cabinet.runs.get("run-1")
@@ -282,14 +290,11 @@ def test_the_rounds_go_on_in_a_thread_and_closing_leaves_workers_alone(
     supervisor = make_supervisor()
     supervisor.begin(every_seconds=0.01)
     supervisor.submit("run-1", "tiny", FOREVER)
-    deadline = time.monotonic() + 50.0
-    while not at_step(cabinet, "run-1", 2)():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+    eventually(at_step(cabinet, "run-1", 2))
     supervisor.close()
     assert len(pids(cabinet, "run-1")) == 1
     os.killpg(pids(cabinet, "run-1")[0], signal.SIGKILL)
-    until(supervisor, lambda: pids(cabinet, "run-1") == [])
+    eventually(lambda: pids(cabinet, "run-1") == [])  # a round would start the next worker
 
 
 def test_an_unknown_run_and_an_unknown_word_are_refused(
