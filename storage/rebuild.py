@@ -51,7 +51,7 @@ def compare(
     scratch = Database(None, exports=space.exports)
     try:
         rebuilt = LabelStore(scratch, space.label_twin)
-        broken = rebuilt.first_broken_link()
+        broken = rebuilt.log.first_broken_link()
         twin = scratch.read("select event_id, event from label_events order by seq")
         progress(1, total)
         trajectories = TrajectoryStore(scratch, space.root, str(space.episodes))

@@ -59,7 +59,7 @@ def test_everything_of_an_actor_is_taken_back_at_once(judged: Cabinet) -> None:
     assert judged.audit.undo("ada", by="local", expected=2) == 2
     assert judged.labels.counts()["labelled"] == 0
     assert judged.labels.counts(guest=True)["labelled"] == 1
-    assert judged.labels.first_broken_link() is None
+    assert judged.labels.log.first_broken_link() is None
     with pytest.raises(ValueError, match="no label of ada is left to take back"):
         judged.audit.undo("ada", by="local", expected=2)
 

@@ -193,7 +193,7 @@ def test_events_are_numbered_on_after_reopening(
 def test_the_chain_of_hashes_is_whole(labels: LabelStore) -> None:
     labels.add(label("1"))
     labels.add(label("2"))
-    assert labels.first_broken_link() is None
+    assert labels.log.first_broken_link() is None
 
 
 def test_a_changed_event_breaks_the_chain(
@@ -204,7 +204,7 @@ def test_a_changed_event_breaks_the_chain(
     from_twin = twin.read_bytes().splitlines()
     event = json.loads(from_twin[0].split(b" ", 1)[1]) | {"outcome": "fail"}
     twin.write_bytes(encode_line(event) + from_twin[1] + b"\n")
-    assert reopened().first_broken_link() == 1
+    assert reopened().log.first_broken_link() == 1
 
 
 @pytest.mark.parametrize(
