@@ -205,7 +205,8 @@ class EventLog:
             # `on conflict` is not to be had on a table with triggers (DuckDB 2.0)
             first = min(event["seq"] for event in self._pending.values())
             known = {
-                row["seq"] for row in cursor.rows(f"select seq from {table} where seq >= ?", [first])
+                row["seq"]
+                for row in cursor.rows(f"select seq from {table} where seq >= ?", [first])
             }
             fresh = [event for event in self._pending.values() if event["seq"] not in known]
             cursor.insert(table, [self._row(event) for event in fresh])
@@ -225,9 +226,7 @@ class EventLog:
     def _reconcile(self) -> None:
         in_twin = {values["event_id"]: dict(values) for _, values in read_events(self._twin)}
         in_database = {event["event_id"]: event for event in self.events()}
-        self._pending = {
-            name: event for name, event in in_twin.items() if name not in in_database
-        }
+        self._pending = {name: event for name, event in in_twin.items() if name not in in_database}
         missing = [event for name, event in in_database.items() if name not in in_twin]
         if missing:
             append_durably(self._twin, b"".join(map(encode_line, missing)))

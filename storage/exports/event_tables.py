@@ -12,12 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import UnionType
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Event = TypeVar("Event")
+from storage.event_log import EventLog, said
+
+
+class Stored(Protocol):
+    """An event of a log."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, with its time as `at`."""
+        ...
+
+
+Event = TypeVar("Event", bound=Stored)
 Placed = tuple[str, Event | str]  # (place in the file, the event or what is wrong with it)
 
 KINDS = ("jsonl", "csv", "parquet")
@@ -26,6 +37,21 @@ LONGEST = 10_000  # characters of a text
 # A table program runs a text that begins like this as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 _ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did or, as a dry run, would do.
+
+    Attributes:
+        added: events that were not here yet.
+        known: events that were.
+        problems: one sentence each, naming file place and reason; with any, nothing is added.
+    """
+
+    added: int
+    known: int
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +193,41 @@ class EventTable(Generic[Event]):
     def _from_parquet(self, data: bytes) -> Iterable[Placed[Event]]:
         for number, row in enumerate(pq.read_table(io.BytesIO(data)).to_pylist(), start=1):
             yield self.placed(f"row {number}", partial(dict, row))
+
+
+def import_events(
+    log: EventLog,
+    kind: str,
+    data: bytes,
+    read: Callable[[str, bytes], Iterable[Placed[Event]]],
+    *,
+    dry_run: bool,
+) -> ImportReport:
+    """Add the events of a file that are not in a log yet, all or none.
+
+    Args:
+        read: (kind, data) -> the events with their places.
+
+    Raises:
+        ValueError: the file is not of that format at all.
+    """
+    what = f"{log.kind.noun}s"
+    if len(data) > LARGEST:
+        raise ValueError(f"a file of {what} may have {LARGEST // 2**20} MB")
+    try:
+        placed = list(read(kind, data))
+    except (KeyError, TypeError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise ValueError(f"that is no {kind} file of {what}: {error}") from error
+    problems = [f"{place}: {found}" for place, found in placed if isinstance(found, str)]
+    good = [(place, found.to_dict()) for place, found in placed if not isinstance(found, str)]
+    given = [(said(event), event["at"]) for _, event in good]
+    objections = log.objections([values for values, _ in given])
+    problems += [f"{good[at][0]}: {why}" for at, why in objections.items()]
+    names = [values["event_id"] for values, _ in given]
+    fresh = {name for name in names if log.event(name) is None}
+    if problems or dry_run:
+        return ImportReport(0 if problems else len(fresh), len(given) - len(fresh), tuple(problems))
+    return ImportReport(log.take_in(given), len(given) - len(fresh), ())
 
 
 def _to_jsonl(rows: list[dict[str, Any]]) -> bytes:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,20 @@ from engine.types import Label
 from storage.database import Database
 from storage.exports.label_studio import LABELING_CONFIG
 from storage.exports.labels import FORMATS, TABLE, import_labels, parse_event, write_labels
-from storage.labels import LabelEvent, LabelStore
+from storage.labels import SPAN, LabelEvent, LabelStore
 
 LABELS = (
     Label(event_id="first", episode_id="a", outcome="success", model_probability=0.1, end_step=9),
     Label(event_id="second", episode_id="b", dream_broke=True, note='=1+1\n"two", lines', mode=""),
-    Label(event_id="third", episode_id="a", outcome="fail", supersedes="first", failure_mode=""),
+    Label(
+        event_id="third",
+        episode_id="a",
+        outcome="fail",
+        supersedes="first",
+        failure_mode="",
+        span_first=0,
+        span_last=4,
+    ),
     Label(event_id="fourth", episode_id="a", supersedes="third", actor="guest:é"),
     Label(event_id="fifth", episode_id="b", outcome="unsure", dream_broke=False, note="'tis"),
 )
@@ -57,6 +66,15 @@ def test_labels_come_back_as_they_were(
     assert other.log.first_broken_link() is None
     again = import_labels(other, kind, data, dry_run=False)
     assert (again.added, again.known, len(other.events())) == (0, 5, 5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_from_before_spans_is_read(
+    store: LabelStore, new_store: Callable[..., LabelStore], kind: str
+) -> None:
+    before = replace(TABLE, hints={n: h for n, h in TABLE.hints.items() if n not in SPAN})
+    events = [event.to_dict() for event in store.events()[:2]]
+    assert import_labels(new_store(), kind, before.write(kind, events), dry_run=True).added == 2
 
 
 def test_what_is_taken_in_survives_a_new_opening(
