@@ -4,7 +4,7 @@
     left: { tone: "ok", mark: "◀", text: "over" },
     right: { tone: "ok", mark: "▶", text: "over" },
     equal: { tone: "", mark: "=", text: "like" },
-    broken: { tone: "warn", mark: "✕✕", text: "as broken as" },
+    broken: { tone: "warn", mark: "✕✕", text: "and" },
   };
 
   /** The modes of the Label page, as links: what is unsent waits in the browser and goes on. */
