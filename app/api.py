@@ -70,11 +70,14 @@ def publish(studio: "Studio") -> None:
             policy, world_model, reward_model, start_id, instruction, seed, denoising_steps
         )
 
-    def next_item(queue: str = "unlabelled first", actor: str = "api") -> Record:
+    def next_item(queue: str | None = None, actor: str = "api") -> Record:
         """The next episode to judge, {item}; item is null when nothing is left.
 
+        As on the Label page, a clip of a queue is held for the actor until it is judged or its
+        lease runs out; of everything, nothing is held.
+
         Args:
-            queue: an order such as "unlabelled first" or "closest to the threshold".
+            queue: its name; everything, unlabelled first, when left out.
             actor: who asks; the same name as in label.
         """
         return {"item": _next_item(studio, queue, actor)}
@@ -89,6 +92,8 @@ def publish(studio: "Studio") -> None:
         note: str = "",
         supersedes: str | None = None,
         actor: str = "api",
+        span_first: int | None = None,
+        span_last: int | None = None,
     ) -> Record:
         """Judge an episode; safe to send twice.
 
@@ -102,6 +107,8 @@ def publish(studio: "Studio") -> None:
             note: anything else.
             supersedes: the event id of the label that this one corrects.
             actor: who judges.
+            span_first: the first of the frames that show what matters.
+            span_last: the last of them.
         """
         event = {
             "event_id": event_id,
@@ -109,6 +116,8 @@ def publish(studio: "Studio") -> None:
             "outcome": outcome,
             "dream_broke": dream_broke,
             "end_step": end_step,
+            "span_first": span_first,
+            "span_last": span_last,
             "failure_mode": failure_mode,
             "note": note,
             "supersedes": supersedes,
@@ -166,10 +175,11 @@ def publish(studio: "Studio") -> None:
         expose(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
 
 
-def _next_item(studio: "Studio", queue: str, actor: str) -> Record | None:
-    """What `actor` is to judge next: the first of a queue without a label."""
-    found = studio.label_queue(order=queue, limit=1)
-    return next((item for item in found if item["label"] is None), None)
+def _next_item(studio: "Studio", queue: str | None, actor: str) -> Record | None:
+    if queue is not None:
+        return next(iter(studio.queues.next({"queue": queue, "actor": actor})), None)
+    everything = studio.label_queue(limit=1)
+    return next((item for item in everything if item["label"] is None), None)
 
 
 FILTERS = ("imagined", "run", "task", "iteration", "labelled", "limit", "offset")

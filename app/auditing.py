@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.checks import check_integer, check_names, check_text
+from app.checks import check_choice, check_integer, check_names, check_text
 from app.gallery import FILTERS, Gallery
 from storage.audit import audit_record
 from storage.cabinet import Cabinet
@@ -19,39 +19,40 @@ class Auditing:
         self._cabinet, self._gallery, self._public = cabinet, gallery, public
 
     def log(self, query: object) -> dict[str, Any]:
-        """{actor?, offset?, limit?} -> {events, total, actors: [{name, events, labels}]}.
+        """{log?, actor?, offset?, limit?} -> {events, total, actors: [{name, events, open}]}.
 
-        Events come newest first, each with the label's fields and {seq, at, withdrawal,
-        superseded_by, superseded_seq, stands}.
+        `log` is labels or preferences. Events come newest first, each with its own fields and
+        {seq, at, withdrawal, superseded_by, superseded_seq, stands}.
         """
-        values = check_names(query, allowed=("actor", "offset", "limit"))
+        values = check_names(query, allowed=("log", "actor", "offset", "limit"))
         actor = values.get("actor") or None
         if actor is not None:
             actor = check_text("actor", actor, 100)
         audit = self._cabinet.audit
+        log = check_choice("log", values.get("log", "labels"), audit.names)
         events = audit.page(
             guest=self._public,
             actor=actor,
             offset=check_integer("offset", values.get("offset", 0), 0, 2**31),
             limit=check_integer("limit", values.get("limit", 50), 1, MOST_EVENTS),
+            log=log,
         )
         return {
             "events": [audit_record(event) for event in events],
-            "total": audit.count(guest=self._public, actor=actor),
-            "actors": [
-                {"name": found.name, "events": found.events, "labels": found.labels}
-                for found in audit.actors(guest=self._public)
-            ],
+            "total": audit.count(guest=self._public, actor=actor, log=log),
+            "actors": [vars(found) for found in audit.actors(guest=self._public, log=log)],
         }
 
     def undo(self, query: object) -> dict[str, Any]:
-        """{actor, labels} -> {undone}: take back all labels of an actor, who has that many."""
+        """{log?, actor, open} -> {undone}: take back all that an actor said: so many events."""
         if self._public:
             raise ValueError(CLOSED)
-        values = check_names(query, allowed=("actor", "labels"), required=("actor", "labels"))
+        values = check_names(query, allowed=("log", "actor", "open"), required=("actor", "open"))
+        audit = self._cabinet.audit
+        log = check_choice("log", values.get("log", "labels"), audit.names)
         actor = check_text("actor", values["actor"], 100)
-        expected = check_integer("labels", values["labels"], 0, 2**31)
-        return {"undone": self._cabinet.audit.undo(actor, by="local", expected=expected)}
+        expected = check_integer("open", values["open"], 0, 2**31)
+        return {"undone": audit.undo(actor, by="local", expected=expected, log=log)}
 
     def rm_audit(self, query: object) -> dict[str, Any]:
         """{ids?, filter?} -> {episodes, summary}: the judge's verdict against people's.

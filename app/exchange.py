@@ -8,7 +8,7 @@ from typing import Any
 
 from app.checks import check_choice, check_flag, check_names, check_text
 from app.errands import Errands, Progress
-from app.exports import CLOSED, DATASETS, FORMATS, LABEL_FORMATS, MOST_PUBLIC, Exports
+from app.exports import CLOSED, DATASETS, FORMATS, LARGEST_FILE, LOGS, MOST_PUBLIC, Exports
 from app.gallery import FILTERS, Gallery
 from app.handover import Handover, stamp
 from engine.tasks import TASKS
@@ -37,17 +37,19 @@ class Exchange:
         self._errands, self._handover, self._public = errands, handover, public
 
     def plan(self, query: object) -> dict[str, Any]:
-        """{what: episodes or labels, format, filter?, view?, ids?} -> {items, bytes, text}.
+        """{what, format, filter?, view?, ids?} -> {items, bytes, text}.
 
-        `bytes` is an estimate where there are more than `MOST_WEIGHED` episodes.
+        `what` is episodes, labels or preferences. `bytes` is an estimate where there are more
+        than `MOST_WEIGHED` episodes.
         """
         values = check_names(query, allowed=CHOICE, required=("what", "format"))
-        what = check_choice("what", values["what"], ("episodes", "labels"))
-        if what == "labels":
-            kind = check_choice("format", values["format"], LABEL_FORMATS)
-            size = len(self._exports.labels_file(kind))
-            events = self._cabinet.audit.count(guest=self._public)
-            return {"items": events, "bytes": size, "text": _words(events, "label event", size)}
+        what = check_choice("what", values["what"], ("episodes", *LOGS))
+        if what in LOGS:
+            kind = check_choice("format", values["format"], LOGS[what])
+            size = len(self._exports.log_file(what, kind))
+            events = self._cabinet.audit.count(guest=self._public, log=what)
+            words = _words(events, f"{what.removesuffix('s')} event", size)
+            return {"items": events, "bytes": size, "text": words}
         kind = check_choice("format", values["format"], DATASETS)
         rows = self._chosen(values)
         size = self._weigh(rows, kind)
@@ -56,8 +58,8 @@ class Exchange:
     def export(self, query: object) -> dict[str, Any]:
         """As `plan`, but makes the file: an errand whose result is {name, bytes}."""
         values = check_names(query, allowed=CHOICE, required=("what", "format"))
-        what = check_choice("what", values["what"], ("episodes", "labels"))
-        known = LABEL_FORMATS if what == "labels" else {name: FORMATS[name] for name in DATASETS}
+        what = check_choice("what", values["what"], ("episodes", *LOGS))
+        known = LOGS.get(what) or {name: FORMATS[name] for name in DATASETS}
         kind = check_choice("format", values["format"], known)
         name = f"{what}-{stamp()}{known[kind][0]}"
         path = self._handover.place(name)
@@ -65,8 +67,8 @@ class Exchange:
 
         def work(progress: Progress) -> dict[str, Any]:
             try:
-                if what == "labels":
-                    path.write_bytes(self._exports.labels_file(kind))
+                if what in LOGS:
+                    path.write_bytes(self._exports.log_file(what, kind))
                 else:
                     _, write = import_module("storage.exports.formats").FORMATS[kind]
                     write(path, self._items(rows, progress))
@@ -80,7 +82,8 @@ class Exchange:
     def examine(self, query: object) -> dict[str, Any]:
         """{upload, name, task?, dry_run?} -> an errand that reads an uploaded file and reports.
 
-        Its result is {episodes, added, labels, known, problems, more, text}; with a problem, or as
+        Its result is {episodes, added, labels, known, problems, more, text}, `labels` being
+        preferences where the file holds such; with a problem, or as
         a dry run, nothing is stored.
         """
         if self._public:
@@ -94,33 +97,25 @@ class Exchange:
         if task:
             check_choice("task", task, TASKS)
         dry_run = check_flag("dry_run", values.get("dry_run", True))
-        kind = label_format(name)
+        what, kind = log_format(name)
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = self._labels(kind, path, dry_run) if kind else None
-            if found is None:
+            if kind:
+                found = self._said(what, kind, path, dry_run)
+            else:
                 found = self._exports.take_in_file(path, task=str(task), dry_run=dry_run)
                 found["episodes"] = len(found["episodes"])
             if not dry_run and not found["problems"]:
                 self._handover.drop(str(values["upload"]))
-            return _report(found, dry_run)
+            return _report(found, what, dry_run)
 
         return self._errands.start("import", name, work)
 
-    def _labels(self, kind: str, path: Path, dry_run: bool) -> dict[str, Any]:
-        formats = import_module("storage.exports.labels")
-        if path.stat().st_size > formats.LARGEST:
-            raise ValueError(f"a file of labels may have {formats.LARGEST // 2**20} MB")
-        report = formats.import_labels(
-            self._cabinet.labels, kind, path.read_bytes(), dry_run=dry_run
-        )
-        return {
-            "episodes": 0,
-            "added": 0,
-            "labels": report.added,
-            "known": report.known,
-            "problems": list(report.problems),
-        }
+    def _said(self, what: str, kind: str, path: Path, dry_run: bool) -> dict[str, Any]:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"a file of {what} may have {LARGEST_FILE // 2**20} MB")
+        report = self._exports.take_in_log(what, kind, path.read_bytes(), dry_run=dry_run)
+        return report | {"episodes": 0, "added": 0, "labels": report["added"]}
 
     def _chosen(self, values: Any) -> list[EpisodeRow]:
         """The episodes of a filter, a saved view or a list of ids, oldest first."""
@@ -166,18 +161,20 @@ class Exchange:
             return int(path.stat().st_size * len(rows) / len(sample))
 
 
-def label_format(name: str) -> str:
-    """The format of a file of labels by its name; empty where it is not one."""
+def log_format(name: str) -> tuple[str, str]:
+    """(labels or preferences, format) of a file by its name; no format where it is neither."""
     endings = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".json": "label-studio"}
-    return endings.get(Path(name).suffix.lower(), "")
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    what = "preferences" if ".preferences" in suffixes[-2:-1] else "labels"
+    return what, endings.get("".join(suffixes[-1:]), "")
 
 
-def _report(found: dict[str, Any], dry_run: bool) -> dict[str, Any]:
+def _report(found: dict[str, Any], what: str, dry_run: bool) -> dict[str, Any]:
     problems = found["problems"]
     known = found.get("known", found["episodes"] - found["added"])
     parts = [
         f"{count:,} {noun}{'s' if count != 1 else ''}"
-        for count, noun in ((found["added"], "episode"), (found["labels"], "label"))
+        for count, noun in ((found["added"], "episode"), (found["labels"], what.removesuffix("s")))
         if count
     ]
     text = " and ".join(parts) or "nothing new"

@@ -35,6 +35,11 @@ LABEL_FORMATS = {
     "parquet": (".parquet", "application/vnd.apache.parquet"),
     "label-studio": (".label-studio.json", "application/json"),
 }
+PREFERENCE_FORMATS = {
+    kind: (f".preferences{LABEL_FORMATS[kind][0]}", LABEL_FORMATS[kind][1])
+    for kind in ("jsonl", "csv", "parquet")
+}
+LOGS = {"labels": LABEL_FORMATS, "preferences": PREFERENCE_FORMATS}
 MOST_EPISODES, MOST_PUBLIC = 100, 8  # of one dataset
 LARGEST_FILE = 64 * 2**20  # bytes of a file that is taken in
 CLOSED = "a public studio takes no episodes"
@@ -72,17 +77,13 @@ class Exports:
         """{format: jsonl, csv, parquet or label-studio} -> {name, media_type, data}, all labels."""
         values = check_names(query, allowed=("format",), required=("format",))
         kind = check_choice("format", values["format"], LABEL_FORMATS)
-        return _file("labels", kind, self.labels_file(kind))
+        return _file("labels", kind, self.log_file("labels", kind))
 
     def import_labels(self, query: object) -> dict[str, Any]:
         """{format, data: a data URI, dry_run?} -> {added, known, problems: sentences}."""
         values = self._given(query, required=("format",))
-        formats = import_module("storage.exports.labels")
-        kind = check_choice("format", values["format"], formats.FORMATS)
-        report = formats.import_labels(
-            self._cabinet.labels, kind, _bytes(values["data"]), dry_run=_dry(values)
-        )
-        return {"added": report.added, "known": report.known, "problems": list(report.problems)}
+        kind = check_choice("format", values["format"], LABEL_FORMATS)
+        return self.take_in_log("labels", kind, _bytes(values["data"]), dry_run=_dry(values))
 
     def take_in(self, query: object) -> dict[str, Any]:
         """Episodes from a file of `export`: {data: a data URI, dry_run?, task?} -> a report.
@@ -125,11 +126,32 @@ class Exports:
             standing=standing and standing.event_id,
         )
 
-    def labels_file(self, kind: str) -> bytes:
-        """All labels that this studio may hand out, in one of `LABEL_FORMATS`."""
-        events = [event for event in self._cabinet.labels.events() if self._ours(event)]
-        content: bytes = import_module("storage.exports.labels").write_labels(kind, events)
+    def log_file(self, what: str, kind: str) -> bytes:
+        """All labels or preferences that this studio may hand out, in one of their `LOGS`."""
+        formats = import_module(f"storage.exports.{what}")
+        content: bytes
+        if what == "labels":
+            events = [event for event in self._cabinet.labels.events() if self._ours(event)]
+            content = formats.write_labels(kind, events)
+        else:
+            said = self._cabinet.preferences.events()
+            ours = [one for one in said if is_guest(one.preference.actor) == self._public]
+            content = formats.write_preferences(kind, ours)
         return content
+
+    def take_in_log(self, what: str, kind: str, data: bytes, *, dry_run: bool) -> dict[str, Any]:
+        """Labels or preferences from a file of `log_file`: {added, known, problems}.
+
+        Raises:
+            ValueError: the file is not of that format at all.
+        """
+        formats, store = import_module(f"storage.exports.{what}"), self._cabinet
+        report = (
+            formats.import_labels(store.labels, kind, data, dry_run=dry_run)
+            if what == "labels"
+            else formats.import_preferences(store.preferences, kind, data, dry_run=dry_run)
+        )
+        return {"added": report.added, "known": report.known, "problems": list(report.problems)}
 
     def _dataset(self, kind: str, names: object) -> dict[str, Any]:
         most = MOST_PUBLIC if self._public else MOST_EPISODES

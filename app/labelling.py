@@ -21,9 +21,11 @@ from storage.labels import LabelEvent, is_guest
 from storage.trajectories import EpisodeRow
 
 FIELDS = (
-    *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "failure_mode", "note"),
+    *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "span_first", "span_last"),
+    *("failure_mode", "note"),
     *("mode", "model_probability", "threshold", "checkpoint", "latency_ms", "supersedes"),
 )
+FRAMES = ("end_step", "span_first", "span_last")
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
@@ -55,10 +57,11 @@ class Labelling:
         values = check_names(event, allowed=FIELDS, required=("event_id", "episode_id"))
         label = parse_label(values, actor=self._pool(actor))
         row = self._cabinet.trajectories.find(label.episode_id)
-        if label.end_step is not None and label.end_step > row.num_actions:
-            raise ValueError(
-                f"end_step {label.end_step} is beyond the episode's {row.num_actions} actions"
-            )
+        for name, frame in (("end_step", label.end_step), ("span_last", label.span_last)):
+            if frame is not None and frame > row.num_actions:
+                raise ValueError(
+                    f"{name} {frame} is beyond the episode's {row.num_actions} actions"
+                )
         return _acknowledged(self._cabinet.labels.append(label))
 
     def undo(self, event_id: object, *, new_event_id: object, actor: str) -> dict[str, Any]:
@@ -67,12 +70,14 @@ class Labelling:
         Raises:
             ValueError: no such label, an undo, or somebody else's label on a public site.
         """
-        target_id = _event_id("event_id", event_id)
+        target_id = check_event_id("event_id", event_id)
         target = self._cabinet.labels.event(target_id)
         if target is not None and is_guest(target.label.actor) != self._guest:
             raise ValueError("that label belongs to another pool: it cannot be undone here")
         undone = self._cabinet.labels.withdraw(
-            target_id, new_event_id=_event_id("new_event_id", new_event_id), actor=self._pool(actor)
+            target_id,
+            new_event_id=check_event_id("new_event_id", new_event_id),
+            actor=self._pool(actor),
         )
         return _acknowledged(undone)
 
@@ -114,11 +119,11 @@ def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
         return None if value is None else check(name, value, *bounds)
 
     return Label(
-        event_id=_event_id("event_id", values["event_id"]),
+        event_id=check_event_id("event_id", values["event_id"]),
         episode_id=check_text("episode_id", values["episode_id"], 128),
         outcome=given("outcome", check_choice, Label.OUTCOMES),
         dream_broke=given("dream_broke", check_flag),
-        end_step=given("end_step", check_integer, 0, 100_000),
+        **{name: given(name, check_integer, 0, 100_000) for name in FRAMES},
         failure_mode=given("failure_mode", check_text, 64),
         note=given("note", check_text, 2_000) or "",
         mode=given("mode", check_text, 32) or "review",
@@ -127,11 +132,11 @@ def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
         checkpoint=given("checkpoint", check_text, 128),
         actor=actor,
         latency_ms=given("latency_ms", check_integer, 0, 2**40),
-        supersedes=given("supersedes", _event_id),
+        supersedes=given("supersedes", check_event_id),
     )
 
 
-def _event_id(name: str, value: object) -> str:
+def check_event_id(name: str, value: object) -> str:
     if not isinstance(value, str) or not _EVENT_ID.fullmatch(value):
         raise ValueError(f"{name} must be an id of 8 to 64 letters, digits and dashes")
     return value
@@ -148,7 +153,7 @@ def _shown(event: LabelEvent, row: EpisodeRow) -> dict[str, Any]:
         "outcome": event.label.outcome,
         "dream_broke": event.label.dream_broke,
         "note": event.label.note,
-        "end_step": event.label.end_step,
+        **{name: getattr(event.label, name) for name in FRAMES},
         "failure_mode": event.label.failure_mode,
         "mode": event.label.mode,
         "actor": event.label.actor,

@@ -151,7 +151,8 @@ class Queues:
         for queue in self._cabinet.queues.all(guest=self._public):
             if queue.name == name:
                 return queue
-        raise ValueError(f"there is no queue {check_text('queue', name, 80)!r}")
+        there = ", ".join(queue.name for queue in self._cabinet.queues.all()) or "none yet"
+        raise ValueError(f"there is no queue {check_text('queue', name, 80)!r}; there is {there}")
 
     def _judgements(self, name: str | None) -> list[Judgement]:
         return self._cabinet.queues.judgements(name, guest=self._public)

@@ -35,7 +35,7 @@ class Reward:
     """Every method may be called from any thread; what a user gets wrong is a `ValueError`.
 
     Args:
-        weights: labels that a queue drew unevenly count one over their chance of being drawn.
+        weights: a label of a sample counts one over its chance of being drawn.
     """
 
     def __init__(
@@ -191,6 +191,7 @@ def _kind(cases: Cases) -> dict[str, Any]:
         "unsure": int(((cases.outcome == "unsure") & ~cases.broke).sum()),
         "broke": int(cases.broke.sum()),
         "cut": int(cases.cut.sum()),
+        "weighted": int((known.weight != 1.0).sum()),
         "curves": _curves(judged),
         "area": _number(area_under_roc(judged)),
         "average_precision": _number(average_precision(judged)),

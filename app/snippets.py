@@ -7,7 +7,7 @@ from uuid import uuid4
 from gradio_client import Client
 
 studio = Client("{address}", verbose=False)
-item = studio.predict("unlabelled first", "me", api_name="/next_item")["item"]
+item = studio.predict(None, "me", api_name="/next_item")["item"]
 if item:
     said = (item["id"], "success", None, str(uuid4()), None, None, "by script", None, "me")
     print(studio.predict(*said, api_name="/label"))
@@ -17,7 +17,7 @@ print(studio.predict(None, {{"label": "any"}}, api_name="/rm_audit")["summary"])
 _CURL = """\
 STUDIO={address}/gradio_api/call
 ASKED=$(curl -s $STUDIO/next_item -H 'Content-Type: application/json' \\
-  -d '{{"data": ["unlabelled first", "me"]}}' | cut -d '"' -f 4)
+  -d '{{"data": [null, "me"]}}' | cut -d '"' -f 4)
 curl -sN $STUDIO/next_item/$ASKED
 """
 

@@ -24,6 +24,7 @@ from app.labelling import Labelling
 from app.launcher import Launcher
 from app.loader import Loader
 from app.models import Models
+from app.preferences import Preferences
 from app.preflight import Preflight
 from app.queues import Queues
 from app.retraining import Retraining
@@ -131,8 +132,10 @@ class Studio:
         self.data = Data(
             self.cabinet, self._exports, self.gallery, demo=demo, rules=rules, public=public
         )
-        self.reward = Reward(self.cabinet, public=public)
+        weights = functools.partial(self.cabinet.queues.weights, guest=public)
+        self.reward = Reward(self.cabinet, public=public, weights=weights)
         self._labels = Labelling(self.cabinet, public=public)
+        self.preferences = Preferences(self.cabinet, public=public)
         self.queues = Queues(self.cabinet, self.gallery, public=public)
         self.supervisor = Supervisor(self.cabinet, slots=places)
         self._runs = Launcher(

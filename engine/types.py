@@ -144,7 +144,8 @@ class Label:
 
     `outcome` is the first axis (success, fail, unsure or nothing said), `dream_broke` the second.
     An event that corrects or withdraws an earlier one names it in `supersedes`; a withdrawal
-    (undo) has neither axis set.
+    (undo) has neither axis set. `end_step` is the frame at which it happened; `span_first` and
+    `span_last` are the frames between which something is to be seen, both of them part of it.
     """
 
     event_id: str
@@ -152,6 +153,8 @@ class Label:
     outcome: str | None = None
     dream_broke: bool | None = None
     end_step: int | None = None
+    span_first: int | None = None
+    span_last: int | None = None
     failure_mode: str | None = None
     note: str = ""
     mode: str = "review"
@@ -168,4 +171,13 @@ class Label:
         if self.outcome is not None and self.outcome not in self.OUTCOMES:
             raise ValueError(
                 f"outcome must be one of {', '.join(self.OUTCOMES)}, not {self.outcome!r}"
+            )
+        if self.span_first is None and self.span_last is None:
+            return
+        if self.span_first is None or self.span_last is None:
+            raise ValueError("a span needs both its first and its last frame")
+        if not 0 <= self.span_first <= self.span_last:
+            raise ValueError(
+                f"a span runs from a frame to the same or a later one, not from "
+                f"{self.span_first} to {self.span_last}"
             )

@@ -1,39 +1,41 @@
-"""Who said what, when, and what became of it: label events in pages, and undo by actor."""
+"""Who said what, when, and what became of it: events in pages, and undo by actor."""
 
-import dataclasses
-import time
+import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.types import Label
-from storage.database import Database
-from storage.labels import LabelEvent, LabelStore
+from storage.database import Database, Row
+from storage.event_log import EventLog
 
-# An undo of the same label has the same event id, so that it is stored once however often it is
+# An undo of the same event has the same event id, so that it is stored once however often it is
 # asked for.
 _UNDO = uuid.UUID("5f2b4c8e-3d0a-4a77-9a53-0f4d1d6f6b6e")
 
 _EVENTS = (
-    "from label_events as events"
+    "from {table} as events"
     " left join (select supersedes, arg_max(event_id, seq) as event_id, arg_max(seq, seq) as seq"
-    "  from label_events where supersedes is not null group by supersedes) as later"
+    "  from {table} where supersedes is not null group by supersedes) as later"
     "  on later.supersedes = events.event_id"
     " where guest = ? and (? is null or actor = ?)"
 )
-_OPEN = "not withdrawal and event_id not in (select supersedes from label_events where withdrawal)"
+_OPEN = "not withdrawal and event_id not in (select supersedes from {table} where withdrawal)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditedEvent:
-    """A label event with its later fate.
+    """An event with its later fate.
 
     Attributes:
+        event: its plain values.
+        withdrawal: whether it only takes another one back.
         superseded_by: the newest event that corrects it or takes it back.
         stands: whether it counts.
     """
 
-    event: LabelEvent
+    event: Row
+    withdrawal: bool
     superseded_by: str | None
     superseded_seq: int | None
     stands: bool
@@ -41,106 +43,91 @@ class AuditedEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Somebody who labelled: how many events, and how many labels that were not taken back."""
+    """Somebody who judged: how many events, and how many of them were not taken back."""
 
     name: str
     events: int
-    labels: int
+    open: int
 
 
 class AuditLog:
-    """The label events of a studio, read for people who want to know."""
+    """What people said in a studio, read for those who want to know.
 
-    def __init__(self, database: Database, labels: LabelStore) -> None:
-        self._database, self._labels = database, labels
+    Args:
+        logs: by name.
+    """
+
+    def __init__(self, database: Database, logs: Mapping[str, EventLog]) -> None:
+        self._database, self._logs = database, logs
+        self.names = tuple(logs)
 
     def page(
-        self, *, guest: bool, actor: str | None = None, offset: int = 0, limit: int
+        self,
+        *,
+        guest: bool,
+        actor: str | None = None,
+        offset: int = 0,
+        limit: int,
+        log: str = "labels",
     ) -> list[AuditedEvent]:
         """Events of a pool, newest first; of one actor if one is named."""
+        kind = self._logs[log].kind
         rows = self._database.read(
-            "select events.event_id, later.event_id as later_id, later.seq as later_seq,"
-            " events.event_id in (select event_id from standing_labels) as stands"
-            f" {_EVENTS} order by events.seq desc limit ? offset ?",
+            "select event, withdrawal, later.event_id as superseded_by,"
+            " later.seq as superseded_seq,"
+            f" events.event_id in (select event_id from {kind.standing}) as stands"
+            f" {_EVENTS.format(table=kind.table)} order by events.seq desc limit ? offset ?",
             [guest, actor, actor, limit, offset],
         )
-        found = []
-        for row in rows:
-            event = self._labels.event(row["event_id"])
-            assert event is not None  # events are never deleted
-            found.append(
-                AuditedEvent(
-                    event=event,
-                    superseded_by=row["later_id"],
-                    superseded_seq=row["later_seq"],
-                    stands=row["stands"],
-                )
-            )
-        return found
+        return [AuditedEvent(**row | {"event": json.loads(row["event"])}) for row in rows]
 
-    def count(self, *, guest: bool, actor: str | None = None) -> int:
+    def count(self, *, guest: bool, actor: str | None = None, log: str = "labels") -> int:
         """How many events there are."""
-        [row] = self._database.read(f"select count(*) as events {_EVENTS}", [guest, actor, actor])
-        return int(row["events"])
+        events = _EVENTS.format(table=self._logs[log].kind.table)
+        [row] = self._database.read(f"select count(*) as n {events}", [guest, actor, actor])
+        return int(row["n"])
 
-    def actors(self, *, guest: bool) -> list[Actor]:
-        """Everybody who labelled, the busiest first."""
+    def actors(self, *, guest: bool, log: str = "labels") -> list[Actor]:
+        """Everybody who judged, the busiest first."""
+        table = self._logs[log].kind.table
         rows = self._database.read(
-            f"select actor, count(*) as events, count(*) filter ({_OPEN}) as labels"
-            " from label_events where guest = ? group by actor order by events desc, actor",
+            "select actor as name, count(*) as events,"
+            f" count(*) filter ({_OPEN.format(table=table)}) as open"
+            f" from {table} where guest = ? group by actor order by events desc, actor",
             [guest],
         )
-        return [Actor(name=r["actor"], events=r["events"], labels=r["labels"]) for r in rows]
+        return [Actor(**row) for row in rows]
 
-    def undo(self, actor: str, *, by: str, expected: int) -> int:
-        """Take back every label of an actor by one withdrawal each, all or none.
+    def undo(self, actor: str, *, by: str, expected: int, log: str = "labels") -> int:
+        """Take back everything an actor said by one withdrawal each, all or none.
 
         What the actor took back stays taken back: an undo cannot be undone.
 
         Args:
-            expected: how many labels the person who asks was told of.
+            expected: how many events the person who asks was told of.
 
         Raises:
             ValueError: there are not that many (any more), or none.
         """
+        kind = self._logs[log].kind
         rows = self._database.read(
-            f"select event_id, episode_id from label_events where actor = ? and {_OPEN}"
-            " order by seq",
+            f"select event_id from {kind.table} where actor = ?"
+            f" and {_OPEN.format(table=kind.table)} order by seq",
             [actor],
         )
         if not rows:
-            raise ValueError(f"no label of {actor} is left to take back")
+            raise ValueError(f"no {kind.noun} of {actor} is left to take back")
         if len(rows) != expected:
             raise ValueError(
-                f"{actor} has {len(rows)} labels now, not {expected}: look again, then decide"
+                f"{actor} has {len(rows)} {kind.noun}s now, not {expected}: look again, then decide"
             )
-        now = time.time()
-        return self._labels.take_in(
-            [
-                LabelEvent(
-                    label=Label(
-                        event_id=str(uuid.uuid5(_UNDO, row["event_id"])),
-                        episode_id=row["episode_id"],
-                        mode="audit",
-                        actor=by,
-                        supersedes=row["event_id"],
-                    ),
-                    seq=0,
-                    at=now,
-                    hash="",
-                )
-                for row in rows
-            ]
+        names = [row["event_id"] for row in rows]
+        return self._logs[log].withdraw_all(
+            {name: str(uuid.uuid5(_UNDO, name)) for name in names}, actor=by
         )
 
 
 def audit_record(found: AuditedEvent) -> dict[str, Any]:
-    """Plain values of an audited event: the label's, seq and at, and its fate."""
-    return dataclasses.asdict(found.event.label) | {
-        "seq": found.event.seq,
-        "at": found.event.at,
-        "withdrawal": found.event.withdrawal,
-        "superseded_by": found.superseded_by,
-        "superseded_seq": found.superseded_seq,
-        "stands": found.stands,
-    }
+    """Plain values of an audited event: its own without its hash, and its fate."""
+    fate = {name: value for name, value in vars(found).items() if name != "event"}
+    return {name: value for name, value in found.event.items() if name != "hash"} | fate

@@ -17,6 +17,7 @@ from storage.hub import login
 from storage.ingest import Ingest
 from storage.label_sets import LabelSets
 from storage.labels import LabelStore
+from storage.preferences import PreferenceStore
 from storage.queues import QueueStore
 from storage.runs import RunStore
 from storage.sources import DEFAULT_RULES, Rules
@@ -37,6 +38,7 @@ class Cabinet:
     database: Database
     trajectories: TrajectoryStore
     labels: LabelStore
+    preferences: PreferenceStore
     audit: AuditLog
     runs: RunStore
     curves: Curves
@@ -82,12 +84,14 @@ def open_cabinet(
     trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
     runs = RunStore(database, workspace.runs)
     labels = LabelStore(database, workspace.label_twin)
+    preferences = PreferenceStore(database, workspace.preference_twin)
     cabinet = Cabinet(
         workspace=workspace,
         database=database,
         trajectories=trajectories,
         labels=labels,
-        audit=AuditLog(database, labels),
+        preferences=preferences,
+        audit=AuditLog(database, {"labels": labels.log, "preferences": preferences.log}),
         runs=runs,
         curves=Curves(database),
         ingest=Ingest(database, workspace.runs, trajectories),

@@ -14,7 +14,7 @@ from typing import Any
 from engine.durable import sync, write_json_durably
 from storage.database import Cursor, Database, Row
 from storage.labels import is_guest
-from storage.queue_orders import Place
+from storage.queue_orders import SAMPLES, Place
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,21 @@ _JUDGEMENTS = (
     " imagined, success, probability, threshold, {item}"
     " from own_labels as own join episodes on episodes.id = own.episode_id {join}"
     " where own.guest = ? order by own.seq"
+)
+# One over a clip's chance to be in a sample and answered there, which is the share of its stratum's
+# population that was; of several samples, over its chance to be in any.
+_WEIGHTS = (
+    "with answered as (select episode_id from current_labels where guest = ?"
+    "  and outcome in ('success', 'fail') and not coalesce(dream_broke, false)),"
+    " strata as (select queue, stratum, sum(weight) as population,"
+    "  count(*) filter (episode_id in (select episode_id from answered)) as answers"
+    "  from queue_items join queues on queues.name = queue"
+    "  where gold is null and json_extract_string(query, 'order') in (select unnest(?::text[]))"
+    "  group by queue, stratum)"
+    " select episode_id, 1 / (1 - product(1 - least(1.0, answers / population))) as weight"
+    " from queue_items join strata using (queue, stratum)"
+    " where gold is null and answers > 0 and episode_id in (select unnest(?::text[]))"
+    " group by episode_id"
 )
 
 
@@ -256,6 +271,15 @@ class QueueStore:
         values = [guest] if name is None else [name, guest]
         rows = self._database.read(_JUDGEMENTS.format(item=item, join=join), values)
         return [Judgement(**row) for row in rows]
+
+    def weights(self, episode_ids: Sequence[str], *, guest: bool = False) -> dict[str, float]:
+        """How many episodes of the population each stands for, of those that a sample drew.
+
+        Whatever was labelled without being drawn stands for itself, and is left out. A clip that
+        several samples drew counts by its chance to be in any of them.
+        """
+        rows = self._database.read(_WEIGHTS, [guest, list(SAMPLES), list(episode_ids)])
+        return {row["episode_id"]: row["weight"] for row in rows}
 
     def _file(self, name: str) -> Path:
         return self._room / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"

@@ -1,6 +1,5 @@
 """Does the database say what the files say? It is rebuilt from them in memory, and compared."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any
 
 from storage.cabinet import Cabinet
 from storage.database import Database, Row
+from storage.event_log import EventLog
 from storage.ingest import Ingest
-from storage.labels import LabelStore
 from storage.runs import RunStore
 from storage.trajectories import TrajectoryStore
 
@@ -40,19 +39,20 @@ class Comparison:
 def compare(
     cabinet: Cabinet, *, demo: Path, progress: Callable[[int, int], None]
 ) -> list[Comparison]:
-    """Rebuild labels, runs and episodes in memory and compare them with the database.
+    """Rebuild labels, preferences, runs and episodes in memory and compare them with the database.
 
     Runs that are still at work are left out: their logs grow while they are read.
     """
     own, space = cabinet.database, cabinet.workspace
-    labels = own.read("select event_id, event from label_events order by seq")
+    logs = (cabinet.labels.log, cabinet.preferences.log)
+    said = [log.events() for log in logs]
     runs = [run.id for run in cabinet.runs.all() if run.ended]
     total = 2 + len(runs)
     scratch = Database(None, exports=space.exports)
     try:
-        rebuilt = LabelStore(scratch, space.label_twin)
-        broken = rebuilt.first_broken_link()
-        twin = scratch.read("select event_id, event from label_events order by seq")
+        twins = (space.label_twin, space.preference_twin)
+        rebuilt = [EventLog(scratch, twin, log.kind) for twin, log in zip(twins, logs, strict=True)]
+        found = [_log(events, log) for events, log in zip(said, rebuilt, strict=True)]
         progress(1, total)
         trajectories = TrajectoryStore(scratch, space.root, str(space.episodes))
         trajectories.scan(space.episodes)
@@ -66,7 +66,7 @@ def compare(
                 ingest.ingest(run)
             progress(number, total)
         return [
-            _labels(labels, twin, broken),
+            *found,
             _same("episodes", _episodes(own, runs), _episodes(scratch, runs)),
             _same("metrics of runs", _metrics(own, runs), _metrics(scratch, runs)),
             _same("events of runs", _events(own, runs), _events(scratch, runs)),
@@ -75,20 +75,19 @@ def compare(
         scratch.close()
 
 
-def _labels(database: list[Row], twin: list[Row], broken: int | None) -> Comparison:
-    # A label may have been added between the two readings: the log only grows.
-    known = {row["event_id"] for row in database}
-    later = len(twin) - len(database)
-    files = [row for row in twin if row["event_id"] in known] if later > 0 else twin
-    found = _same("labels", _keyed(database), _keyed(files))
+def _log(events: list[Row], rebuilt: EventLog) -> Comparison:
+    # Something may have been said between the two readings: the log only grows.
+    kind = f"{rebuilt.kind.noun}s"
+    database = {event["event_id"]: event for event in events}
+    files = {event["event_id"]: event for event in rebuilt.events()}
+    if len(files) > len(database):
+        files = {name: event for name, event in files.items() if name in database}
+    found = _same(kind, database, files)
+    broken = rebuilt.first_broken_link()
     if broken is None:
         return found
     chain = f"the chain of hashes breaks at event {broken}"
-    return Comparison("labels", found.database, found.files, (chain, *found.differences))
-
-
-def _keyed(rows: list[Row]) -> dict[str, Any]:
-    return {row["event_id"]: json.loads(row["event"]) for row in rows}
+    return Comparison(kind, found.database, found.files, (chain, *found.differences))
 
 
 def _episodes(database: Database, runs: list[str]) -> dict[str, Any]:

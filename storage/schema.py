@@ -238,4 +238,44 @@ create table thresholds (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _DOWNLOADS, _WALL, _QUEUES, _THRESHOLDS)
+# Which of two clips is better: a log like that of the labels. What stands is the newest word of
+# each person on each two episodes, whichever of them stood left.
+_PREFERENCES = """
+create table preference_events (
+    seq bigint primary key,
+    event_id text not null unique,
+    recorded double not null,
+    guest boolean not null,
+    actor text not null,
+    left_id text not null,
+    right_id text not null,
+    choice text check (choice in ('left', 'right', 'equal', 'broken')),
+    supersedes text,
+    withdrawal boolean not null,
+    event text not null,
+    hash text not null
+);
+create trigger preferences_are_never_deleted after delete on preference_events for each statement
+    insert into refusals select error('preference events are append-only');
+create trigger preferences_are_never_changed after update on preference_events for each statement
+    insert into refusals select error('preference events are append-only');
+
+create view standing_preferences as
+with withdrawn as (select supersedes as event_id from preference_events where withdrawal)
+select * from preference_events as said
+where not withdrawal
+  and said.event_id not in (select event_id from withdrawn)
+  and not exists (
+      select 1 from preference_events as correction
+      where correction.supersedes = said.event_id
+        and not correction.withdrawal
+        and correction.event_id not in (select event_id from withdrawn))
+qualify row_number() over (
+    partition by actor, least(left_id, right_id), greatest(left_id, right_id)
+    order by seq desc) = 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    *(_FIRST, _DOWNLOADS, _WALL, _QUEUES, _THRESHOLDS),
+    _PREFERENCES,
+)

@@ -42,6 +42,8 @@ class Leftover:
 def usage(workspace: Workspace) -> list[Usage]:
     """Every kind of thing in the data directory; a file counts once."""
     kinds = {
+        "label log": workspace.label_twin,
+        "preference log": workspace.preference_twin,
         "episodes": workspace.episodes,
         "runs": workspace.runs,
         "checkpoints": workspace.checkpoints,
@@ -54,9 +56,8 @@ def usage(workspace: Workspace) -> list[Usage]:
     }
     database = list(workspace.root.glob(f"{workspace.database.name}*"))
     found = [Usage("database", len(database), sum(path.stat().st_size for path in database))]
-    found += [Usage("label log", *_weigh(workspace.label_twin))]
     found += [Usage(kind, *_weigh(path)) for kind, path in kinds.items()]
-    known = {*kinds.values(), *database, workspace.label_twin}
+    known = {*kinds.values(), *database}
     rest = [_weigh(path) for path in workspace.root.iterdir() if path not in known]
     return [*found, Usage("other", sum(n for n, _ in rest), sum(size for _, size in rest))]
 

@@ -23,6 +23,7 @@ from engine.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
 from storage.episode_files import local_copy, put_episode, remove_episode
 from storage.episode_filter import JOINED, EpisodeFilter, order_clause
+from storage.labels import LabelEvent
 
 logger = logging.getLogger(__name__)
 
@@ -358,9 +359,6 @@ _SELECT = f"select episodes.*, event as label {JOINED}"
 
 
 def _parse(row: Row) -> EpisodeRow:
-    label = row.pop("label")
-    if label is not None:
-        values = json.loads(label)
-        names = [field.name for field in dataclasses.fields(Label)]
-        label = Label(**{name: values[name] for name in names})
+    event = row.pop("label")
+    label = None if event is None else LabelEvent.from_dict(json.loads(event)).label
     return EpisodeRow(**row | {"lineage": json.loads(row["lineage"])}, label=label)

@@ -73,13 +73,14 @@ class WindowStore:
             self._filler.start()
             return self._progress
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes whenever what `scored` answers may have changed."""
+    def stamp(self) -> tuple[float, ...]:
+        """Changes whenever what `scored` answers, or the queue of a label, may have changed."""
         [row] = self._database.read(
             "select (select count(*) from window_scores) as scores,"
-            " (select coalesce(max(seq), 0) from label_events) as labels"
+            " (select coalesce(max(seq), 0) from label_events) as labels,"
+            " (select coalesce(sum(created), 0) from queues) as queues"
         )
-        return int(row["scores"]), int(row["labels"]), self._changes
+        return row["scores"], row["labels"], row["queues"], self._changes
 
     def models(self) -> list[Row]:
         """Reward models that judged something, {judged_by, episodes, threshold}, most episodes

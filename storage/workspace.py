@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "labels.jsonl"
 
     @property
+    def preference_twin(self) -> Path:
+        """Every comparison of two clips, one CRC-checked line each: the system of record."""
+        return self.root / "preferences.jsonl"
+
+    @property
     def threshold_twin(self) -> Path:
         """Every threshold that was ever saved, one CRC-checked line each."""
         return self.root / "thresholds.jsonl"

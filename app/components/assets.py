@@ -28,6 +28,8 @@ SCRIPTS = (
     "marks",
     "queues",
     "supply",
+    "comparisons",
+    "compare",
     "judge",
     "chart",
     "film",

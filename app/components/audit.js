@@ -1,10 +1,15 @@
-// The label log: who said what, when, and what became of it; everything of one person taken back.
+// What people said: who said what, when, and what became of it; everything of one person taken back.
 (() => {
   const PAGE = 12;
   const TONES = { success: "ok", fail: "bad", unsure: "warn" };
+  const LOGS = { labels: "labels", preferences: "A/B" };
+  const CHOICES = { left: "better than", right: "worse than", equal: "as good as", broken: "both broken" };
 
   const said = (event) => {
     if (event.withdrawal) return WMPO.html`<span class="mute">takes back</span>`;
+    if (event.choice)
+      return WMPO.html`<span class="tag ${event.choice === "broken" ? "warn" : ""}">${CHOICES[event.choice]}</span>
+        ${episode(event.right)}`;
     const outcome = event.outcome
       ? WMPO.html`<span class="tag ${TONES[event.outcome]}">${event.outcome}</span>`
       : "";
@@ -14,6 +19,9 @@
         : WMPO.html`<span class="tag ${event.dream_broke ? "warn" : ""}">${event.dream_broke ? "dream broke" : "dream ok"}</span>`;
     return WMPO.html`${outcome} ${broke}`;
   };
+  const episode = (id) => WMPO.html`<a class="mono" href="episodes?ep=${encodeURIComponent(id)}">${id}</a>`;
+  const how = ({ mode, failure_mode: why, span_first: first, span_last: last }) =>
+    [mode, why, Number.isInteger(first) ? `frames ${first}–${last}` : ""].filter(Boolean).join(" · ");
   const fate = (event) => {
     if (event.superseded_seq) return WMPO.html`<span class="mute">superseded by #${WMPO.integer(event.superseded_seq)}</span>`;
     return event.stands ? WMPO.html`stands` : WMPO.html`<span class="mute">${event.supersedes ? "an undo" : "–"}</span>`;
@@ -22,19 +30,24 @@
 
   class Audit {
     constructor(element, { server, props }) {
-      Object.assign(this, { element, server, props, offset: 0, actor: WMPO.address.get("actor") ?? "" });
+      const { get } = WMPO.address;
+      const log = get("log") in LOGS ? get("log") : "labels";
+      Object.assign(this, { element, server, props, offset: 0, actor: get("actor") ?? "", log });
       WMPO.fill(
         element,
-        WMPO.html`<div class="between"><h3>Who said what</h3><span class="row"><label class="row">who
-          <select aria-label="Actor"></select></label><span class="undo"></span></span></div>
+        WMPO.html`<div class="between"><h3>Who said what</h3><span class="row"><select
+          aria-label="Log" name="log">${Object.entries(LOGS).map(
+            ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`,
+          )}</select><label class="row">who <select aria-label="Actor" name="actor"></select></label><span class="undo"></span></span></div>
           <div class="confirm"></div><div class="scroll"></div>
           <div class="between"><span class="mono mute total" role="status"></span><span class="row">
           <button type="button" data-by="-1">Newer</button><button type="button" data-by="1">Older</button></span></div>`,
       );
       this.find = (selector) => element.querySelector(selector);
-      this.find("select").addEventListener("change", ({ target }) => {
-        Object.assign(this, { actor: target.value, offset: 0 });
-        WMPO.address.set("actor", this.actor);
+      this.find("[name=log]").value = log;
+      element.addEventListener("change", ({ target }) => {
+        Object.assign(this, { [target.name]: target.value, offset: 0 });
+        WMPO.address.set(target.name, target.value);
         this.load();
       });
       element.addEventListener("click", ({ target }) => {
@@ -51,8 +64,8 @@
     }
 
     async load() {
-      const { actor, offset } = this;
-      const answer = await WMPO.ask(this.server, "log", { actor, offset, limit: PAGE });
+      const { log, actor, offset } = this;
+      const answer = await WMPO.ask(this.server, "log", { log, actor, offset, limit: PAGE });
       if (!answer) return;
       this.person = answer.actors.find(({ name }) => name === actor);
       this.draw(answer);
@@ -62,11 +75,11 @@
       const names = [["", "everybody"], ...actors.map(({ name, events: n }) => [name, `${name} · ${WMPO.integer(n)}`])];
       if (this.actor && !this.person) names.push([this.actor, this.actor]);
       WMPO.fill(
-        this.find("select"),
+        this.find("[name=actor]"),
         WMPO.html`${names.map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}`,
       );
-      this.find("select").value = this.actor;
-      const possible = !this.props.public && this.person?.labels;
+      this.find("[name=actor]").value = this.actor;
+      const possible = !this.props.public && this.person?.open;
       WMPO.fill(
         this.find(".undo"),
         possible
@@ -76,8 +89,7 @@
       WMPO.fill(this.find(".confirm"), WMPO.html``);
       const row = (event) => WMPO.html`<tr class="${event.stands ? "" : "gone"}"><td class="mono">#${WMPO.integer(event.seq)}</td>
         <td class="mono">${moment(event.at)}</td><td>${event.actor}</td>
-        <td><a class="mono" href="episodes?ep=${encodeURIComponent(event.episode_id)}">${event.episode_id}</a></td>
-        <td>${said(event)}</td><td class="mute">${event.mode}${event.failure_mode ? ` · ${event.failure_mode}` : ""}</td>
+        <td>${episode(event.episode_id ?? event.left)}</td><td>${said(event)}</td><td class="mute">${how(event)}</td>
         <td class="note">${event.note}</td><td>${fate(event)}</td></tr>`;
       const heads = ["", "when (UTC)", "who", "episode", "said", "how", "note", "now"];
       WMPO.fill(
@@ -96,12 +108,13 @@
     }
 
     confirm() {
-      const { labels } = this.person;
-      const many = `${WMPO.integer(labels)} label${labels === 1 ? "" : "s"}`;
+      const { open } = this.person;
+      const noun = this.log === "labels" ? "label" : "comparison";
+      const many = `${WMPO.integer(open)} ${noun}${open === 1 ? "" : "s"}`;
       WMPO.fill(
         this.find(".confirm"),
         WMPO.html`<div class="banner warn" role="alert"><div class="between"><span>Take back ${many} of <b>${this.actor}</b>?
-          Each gets an event that takes it back; the labels stay in the log, and an undo cannot be undone.</span>
+          Each gets an event that takes it back; all of them stay in the log, and an undo cannot be undone.</span>
           <span class="row"><button type="button" class="bad" data-act="yes">Take back ${many}</button>
           <button type="button" data-act="no">Keep them</button></span></div></div>`,
       );
@@ -109,8 +122,8 @@
     }
 
     async undo() {
-      const { labels } = this.person;
-      const answer = await WMPO.ask(this.server, "undo", { actor: this.actor, labels });
+      const { log, actor, person } = this;
+      const answer = await WMPO.ask(this.server, "undo", { log, actor, open: person.open });
       if (answer) WMPO.toast(`${WMPO.integer(answer.undone)} taken back`, "note");
       this.load();
     }

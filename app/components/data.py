@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.components.calls import Answer, Question, server_function
 from app.components.panel import live_panel
-from app.exports import DATASETS, LABEL_FORMATS
+from app.exports import DATASETS, LOGS
 from app.snippets import snippets
 from engine.tasks import TASKS
 
@@ -33,7 +33,7 @@ def data_panel(studio: "Studio") -> gr.HTML:
         "mountData",
         public=studio.public,
         datasets=list(DATASETS),
-        label_formats=list(LABEL_FORMATS),
+        logs={name: list(formats) for name, formats in LOGS.items()},
         tasks=list(TASKS),
         snippets=snippets("{address}"),
         server_functions=[

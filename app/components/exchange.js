@@ -20,7 +20,7 @@
       WMPO.fill(
         element,
         WMPO.html`<h3>Export</h3><form class="fields">
-          ${select("what", "what", [option("episodes", "episodes"), option("labels", "labels")])}
+          ${select("what", "what", [option("episodes", "episodes"), option("labels", "labels"), option("preferences", "A/B preferences")])}
           ${select("format", "format", [])}
           <span class="which fields">${select("view", "saved view", [option("", "none")])}
           ${select("kind", "kind", [any, option("imagined", "imagined"), option("real", "real")])}
@@ -57,7 +57,7 @@
 
     get query() {
       const { what, format, view, ...rest } = Object.fromEntries(new FormData(this.form));
-      if (what === "labels") return { what, format };
+      if (what !== "episodes") return { what, format };
       const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
       return view ? { what, format, view } : { what, format, filter };
     }
@@ -66,7 +66,7 @@
       const { what, format, view } = this.form;
       const episodes = what.value === "episodes";
       if (name === "what") {
-        const formats = episodes ? this.props.datasets : this.props.label_formats;
+        const formats = episodes ? this.props.datasets : this.props.logs[what.value];
         WMPO.fill(
           format,
           WMPO.html`${formats.map((value) => option(value, NAMES[value]))}`,
@@ -110,8 +110,8 @@
       Object.assign(this, { element, server, errands, onTaken });
       WMPO.fill(
         element,
-        WMPO.html`<h3>Import</h3><p class="mute">Episodes (exact copy, LeRobot, WMPO tar, robomimic) or labels (JSONL, CSV,
-          Parquet, Label Studio). First you see what is in the file; nothing is ever half imported.</p>
+        WMPO.html`<h3>Import</h3><p class="mute">Episodes (exact copy, LeRobot, WMPO tar, robomimic) or labels and
+          preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see what is in the file; nothing is ever half imported.</p>
           <div class="fields"><label>of which task, if no studio wrote it<select name="task">
           <option value="">the file says it</option>${props.tasks.map((task) => option(task, task))}</select></label>
           <button type="button" class="choose">Choose a file…</button></div>

@@ -9,6 +9,8 @@
     episodes: "Episodes",
     drawer: "Episode",
     label: "Label",
+    compare: "A/B",
+    reward: "Reward",
     train: "Train",
   };
   const MODIFIERS = ["Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock"];

@@ -4,7 +4,7 @@
   const SETTLE = 3_000; // statistics are asked for at most this often
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
-    <div class="queues"></div>
+    ${WMPO.labelModes("clip")}<div class="queues"></div>
     <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
       <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
         class="mono mute pace"></span></div></div>
@@ -276,8 +276,8 @@
     fromHistory() {
       const [entry] = this.history.entries;
       if (!entry) return null;
-      const names = ["event_id", "episode_id", "outcome", "dream_broke", "end_step", "failure_mode", "note", "mode"];
-      const stroke = Object.fromEntries(names.map((name) => [name, entry[name] ?? null]));
+      const named = ["outcome", "dream_broke", "end_step", "span_first", "span_last", "failure_mode", "note", "mode"];
+      const stroke = Object.fromEntries(["event_id", "episode_id", ...named].map((name) => [name, entry[name] ?? null]));
       return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
     }
 
@@ -394,7 +394,7 @@
   }
 
   WMPO.mountJudge = ({ element, props, server, send, watch }) => {
-    const judge = new Judge(element, props, server, send);
+    const judge = new (WMPO.address.get("mode") === "ab" ? WMPO.Compare : Judge)(element, props, server, send);
     watch("value", () => judge.acknowledge(props.value));
   };
 })();

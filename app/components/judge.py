@@ -16,9 +16,10 @@ KINDS = {"all clips": None, "imagined": True, "real": False}
 
 
 def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
-    """Judges one clip after another; sends `judge` events {strokes: […], actor, queue}.
+    """Judges one clip after another, or two at once; sends `judge` events {strokes: […], actor,
+    queue}, or {strokes: […], actor, pairs: true}.
 
-    Its value is the last acknowledgement: {acks: […], history: […], counts: {…}}. `orders` are
+    Its value is the last acknowledgement, {acks: […]} with what `rail` gives. `orders` are
     the orders of everything that can be chosen, the first one first.
     """
     queues = studio.queues
@@ -37,6 +38,7 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         queueOrders=list(QUEUE_ORDERS),
         filters=list(FILTERS),
         modes=queues.failure_modes(),
+        runs=[run for run, _ in studio.gallery.facets()["run"]],
         public=studio.public,
         server_functions=[
             server_function("queue", queue),
@@ -54,15 +56,21 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda q: rail(studio, q)),
+            server_function("pairs", lambda q: {"items": studio.preferences.next(q)}),
+            server_function("pair_rail", lambda q: rail(studio, q | {"pairs": True})),
         ],
     )
 
 
 def rail(studio: "Studio", question: Question) -> Answer:
-    """{actor, queue?} -> what stands beside the clip: this person's last judgements, the counts.
+    """{actor, queue?, pairs?} -> what stands beside the clip: this person's last judgements and
+    the counts or, with `pairs`, their last comparisons and how they agree with the model.
 
     Calibration clips of the queue show their known answer once they are judged.
     """
+    if question.get("pairs"):
+        actor, pairs = str(question["actor"]), studio.preferences
+        return {"history": pairs.history(actor=actor), "agreement": pairs.agreement(actor)}
     history = studio.label_history(limit=20, actor=str(question["actor"]))
     name = question.get("queue")
     gold = {} if name is None else studio.queues.gold_answers(name)

@@ -4,7 +4,7 @@
       <button class="quiet" data-mark="edit" hidden>Edit</button></div>
     <div class="row modes"></div>
     <div class="row"><button data-mark="frame" aria-pressed="false"></button>
-      <button class="quiet" data-mark="span">Note the loop <kbd>m</kbd></button></div>
+      <button data-mark="span" aria-pressed="false"></button></div>
     <label class="note">Note <kbd>t</kbd><textarea rows="2" maxlength="2000" placeholder="optional…"></textarea></label>`;
 
   class Marks {
@@ -25,8 +25,8 @@
     }
 
     /** Begin anew, or from what an earlier label said. */
-    set({ failure_mode: mode = null, end_step: step = null, note = "" }) {
-      Object.assign(this, { mode, step });
+    set({ failure_mode: mode = null, end_step: step = null, span_first: first, span_last: last, note = "" }) {
+      Object.assign(this, { mode, step, marked: Number.isInteger(first) ? [first, last] : null });
       this.text.value = note ?? "";
       this.draw();
     }
@@ -34,7 +34,9 @@
     /** What the label is to say; a success has no failure mode. */
     values(outcome) {
       const mode = outcome === "success" ? null : this.mode;
-      return { failure_mode: mode, end_step: this.step, note: this.text.value.trim() };
+      const [first, last] = this.marked ?? [null, null];
+      const frames = { end_step: this.step, span_first: first, span_last: last };
+      return { failure_mode: mode, ...frames, note: this.text.value.trim() };
     }
 
     choose(index) {
@@ -51,14 +53,16 @@
       this.draw();
     }
 
+    /** It is to be seen in the looped frames; the same loop again takes the mark away. */
     span() {
       const loop = this.loop();
-      if (!loop) {
-        WMPO.toast("Set a loop with [ and ] first: its frames are what is noted.", "note");
+      if (!loop && !this.marked) {
+        WMPO.toast("Set a loop with [ and ] first: its frames are what is marked.", "note");
         return;
       }
-      const words = `frames ${loop[0]}–${loop[1]}`;
-      this.text.value = this.text.value ? `${this.text.value.trimEnd()}; ${words}` : words;
+      const same = !loop || (this.marked && loop.every((frame, edge) => frame === this.marked[edge]));
+      this.marked = same ? null : [...loop];
+      this.draw();
     }
 
     write() {
@@ -86,6 +90,12 @@
       WMPO.fill(
         marked,
         WMPO.html`${this.step === null ? "It happened here" : `It happened at frame ${this.step}`} <kbd>e</kbd>`,
+      );
+      const span = this.element.querySelector("[data-mark=span]");
+      span.setAttribute("aria-pressed", String(this.marked !== null));
+      WMPO.fill(
+        span,
+        WMPO.html`${this.marked ? `Frames ${this.marked.join("–")}` : "Mark the loop"} <kbd>m</kbd>`,
       );
     }
   }

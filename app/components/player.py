@@ -61,19 +61,20 @@ def start_picker(studio: "Studio") -> gr.HTML:
 def judge_strokes(studio: "Studio", question: Question, *, actor: str = "local") -> Answer:
     """Store a batch of strokes in order: a label, or {event_id, undo: event id of the label}.
 
-    A stroke may name its own `actor`. One that cannot be stored is answered {event_id, refused}
-    and does not stop the others.
+    With `pair`, a stroke is a preference or the undo of one. It may name its own `actor`. One
+    that cannot be stored is answered {event_id, refused} and does not stop the others.
     """
     return {"acks": [_stroke(studio, dict(stroke), actor) for stroke in question["strokes"]]}
 
 
 def _stroke(studio: "Studio", stroke: dict[str, Any], actor: str) -> dict[str, Any]:
     actor = str(stroke.pop("actor", actor))
+    pair = stroke.pop("pair", False)
+    pairs = studio.preferences
+    add, undo = (pairs.add, pairs.undo) if pair else (studio.label, studio.undo_label)
     try:
         if "undo" in stroke:
-            return studio.undo_label(
-                str(stroke["undo"]), new_event_id=str(stroke["event_id"]), actor=actor
-            )
-        return studio.label(stroke, actor=actor)
+            return undo(str(stroke["undo"]), new_event_id=str(stroke["event_id"]), actor=actor)
+        return add(stroke, actor=actor)
     except (ValueError, LookupError) as error:
         return {"event_id": stroke.get("event_id"), "refused": str(error)}

@@ -75,6 +75,7 @@
         entry.probability === null || entry.probability === undefined
           ? ""
           : ` · model ${entry.model_success ? "✓" : "✕"} ${WMPO.fixed(entry.probability)}`;
+      const span = Number.isInteger(entry.span_first) ? ` · frames ${entry.span_first}–${entry.span_last}` : "";
       const known = entry.gold ? ` · known answer, ${entry.gold === entry.outcome ? "agreed" : `was ${entry.gold}`}` : "";
       const when = entry.pending ? "saving…" : WMPO.ago(entry.at);
       return WMPO.html`<li>
@@ -86,7 +87,7 @@
           </span>`
         }
         <span class="grow"><span class="mono name">${entry.episode_id}</span>
-          <span class="mute">${when}${model}${known}</span>
+          <span class="mute">${when}${model}${span}${known}</span>
           </span>${said}${entry.outcome ? WMPO.html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
           </li>`;
     });

@@ -137,6 +137,7 @@
 
     async settle() {
       const { threshold } = this;
+      WMPO.address.set("model", this.lab.reward_model);
       WMPO.address.set("tau", threshold);
       this.walls();
       this.rejudging.show(threshold);

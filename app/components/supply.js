@@ -62,7 +62,7 @@
       const undone = new Set(this.unsent().map((stroke) => stroke.undo));
       return this.unsent()
         .filter((stroke) => !undone.has(stroke.event_id))
-        .map((stroke) => stroke.episode_id);
+        .map((stroke) => (stroke.pair ? `${stroke.left} ${stroke.right}` : stroke.episode_id));
     }
 
     /** A clip with decoded images, asked for until the studio answers; null if it cannot be shown. */

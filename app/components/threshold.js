@@ -55,9 +55,10 @@
     });
   };
 
-  const counted = (kind, { episodes, known, labelled, unsure, broke }) => {
+  const counted = (kind, { episodes, known, labelled, unsure, broke, weighted }) => {
     const parts = [`${WMPO.integer(known)} of ${WMPO.integer(episodes)} with a known truth`];
     if (kind === "real") parts.push(`${WMPO.integer(labelled)} by a person, else the simulator`);
+    if (weighted) parts.push(`${WMPO.integer(weighted)} of a sample, each weighted by what it stands for`);
     if (unsure) parts.push(`${WMPO.integer(unsure)} unsure`);
     if (broke) parts.push(`${WMPO.integer(broke)} broken dreams`);
     return parts.join(" · ");

@@ -1,4 +1,4 @@
-"""Label: one clip, one key, the next clip."""
+"""Label: one clip or two of one start, one key, the next."""
 
 from typing import TYPE_CHECKING, Any
 

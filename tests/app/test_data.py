@@ -113,6 +113,20 @@ def test_labels_go_out_and_come_in(stocked: Studio) -> None:
     assert report["problems"][0].startswith("line 3: outcome must be one of")
 
 
+def test_preferences_go_out_and_come_in(stocked: Studio, make_trajectory: Any) -> None:
+    stocked.cabinet.trajectories.add(make_trajectory("other"))
+    said = {"event_id": "event-pair", "left": "episode-1", "right": "other", "choice": "left"}
+    stocked.preferences.add(said, actor="ann")
+    query = {"what": "preferences", "format": "parquet"}
+    assert stocked.data.exchange.plan(query)["text"].startswith("1 preference event, about ")
+    errand = done(stocked, stocked.data.exchange.export(query))
+    name, data = errand["result"]["name"], content(stocked, {"errand": errand["id"]})
+    assert name.endswith(".preferences.parquet")
+    take = {"upload": sent(stocked, data), "name": name}
+    report = done(stocked, stocked.data.exchange.examine(take))["result"]
+    assert (report["text"], report["problems"]) == ("nothing new; 1 here already", [])
+
+
 def test_what_is_wrong_with_a_file_comes_with_its_places(stocked: Studio) -> None:
     query = {"upload": sent(stocked, b"nothing of the kind" * 20), "name": "x.zip"}
     report = done(stocked, stocked.data.exchange.examine(query))["result"]
@@ -122,7 +136,7 @@ def test_what_is_wrong_with_a_file_comes_with_its_places(stocked: Studio) -> Non
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ({"what": "all", "format": "csv"}, "what must be one of episodes, labels"),
+        ({"what": "all", "format": "csv"}, "what must be one of episodes, labels, preferences"),
         ({"what": "episodes", "format": "csv"}, "format must be one of lerobot, wmpo, robomimic"),
         ({"what": "labels", "format": "wmpo"}, "format must be one of jsonl, csv"),
         ({"what": "episodes", "format": "wmpo", "view": "mine"}, "view must be one of"),
@@ -152,8 +166,8 @@ def test_the_log_is_paged_and_undone_by_actor(stocked: Studio) -> None:
     audit = stocked.data.audit
     found = audit.log({"limit": 1})
     assert (found["total"], found["events"][0]["event_id"]) == (2, "event-two")
-    assert found["actors"][0] == {"name": "ada", "events": 1, "labels": 1}
-    assert audit.undo({"actor": "ada", "labels": 1}) == {"undone": 1}
+    assert found["actors"][0] == {"name": "ada", "events": 1, "open": 1}
+    assert audit.undo({"actor": "ada", "open": 1}) == {"undone": 1}
     newest = audit.log({"actor": "local"})["events"][0]
     assert (newest["withdrawal"], newest["supersedes"], newest["mode"]) == (
         True,
@@ -223,8 +237,9 @@ def test_no_place_inside_the_studio_is_restored_into(studio: Studio, folder: str
 def test_files_and_database_are_shown_to_agree(stocked: Studio) -> None:
     found = done(stocked, stocked.data.keeping.verify())["result"]
     assert found["equal"]
-    assert [(one["kind"], one["database"]) for one in found["kinds"]][:2] == [
+    assert [(one["kind"], one["database"]) for one in found["kinds"]][:3] == [
         ("labels", 2),
+        ("preferences", 0),
         ("episodes", 3),
     ]
 
@@ -272,7 +287,7 @@ def test_a_public_studio_shows_no_path_and_changes_nothing(
         (data.keeping.sync, {"target": "/tmp/x"}),
         (data.keeping.restore_labels, {"target": "/tmp/x"}),
         (data.keeping.restore, {"backup": "x", "folder": "/tmp/x"}),
-        (data.audit.undo, {"actor": "guest:eve", "labels": 1}),
+        (data.audit.undo, {"actor": "guest:eve", "open": 1}),
         (data.take_part, {"data": ""}),
         (data.exchange.examine, {"upload": "x", "name": "x"}),
         (data.exchange.plan, {"what": "episodes", "format": "wmpo"}),

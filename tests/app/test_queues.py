@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 
+from app.api import publish
 from app.studio import Studio
 from engine.grpo import group_advantages, success_returns
 from engine.types import Outcome, Trajectory
@@ -231,3 +233,22 @@ def test_many_undos_do_not_hide_what_was_judged_before(stocked: Studio) -> None:
         said = f"event-{people.said:04d}"
         stocked.undo_label(said, new_event_id=f"undo-{number:04d}", actor="ann")
     assert [entry["episode_id"] for entry in stocked.label_history(limit=5)] == ["dream-0"]
+
+
+def test_scripts_share_the_leases_of_the_label_page(stocked: Studio) -> None:
+    stocked.queues.make({"clips": 2, "name": "shared"})
+    with gr.Blocks() as blocks:
+        publish(stocked)
+    ask = next(fn.fn for fn in blocks.fns.values() if fn.api_name == "next_item")
+    [held] = next_ids(stocked, "shared", "ann", count=1)
+    item = ask("shared", "robot")["item"]
+    assert item["id"] != held
+    assert ask("shared", "robot")["item"]["id"] == item["id"]
+    assert ask("shared", "third") == {"item": None}
+    stocked.label(
+        {"event_id": "event-0001", "episode_id": item["id"], "outcome": "fail"}, actor="robot"
+    )
+    assert ask("shared", "robot") == {"item": None}
+    assert ask(None, "robot")["item"]["label"] is None
+    with pytest.raises(gr.Error, match="there is no queue 'lost'; there is shared"):
+        ask("lost", "robot")

@@ -8,6 +8,7 @@ import pytest
 
 from app.studio import Studio
 from engine.types import Outcome, Trajectory
+from storage.queue_orders import Place
 
 Make = Callable[..., Trajectory]
 
@@ -122,12 +123,19 @@ def test_details_slice_and_say_what_is_lacking(lab: Studio) -> None:
 
 
 def test_labels_of_an_uneven_queue_count_by_their_weights(lab: Studio) -> None:
-    lab.reward._weights = lambda ids: {"i-1": 3.0}
+    lab.reward.lab({})  # what it remembers is forgotten with the queue
+    places = [
+        Place(episode_id="i-0", stratum="sure"),
+        *(Place(episode_id=name, stratum="doubtful", weight=3.0) for name in ("i-1", "i-3")),
+    ]
+    # Of the six doubtful ones two were drawn, and one of these was answered: it stands for six.
+    lab.cabinet.queues.add("sample", places, query={"order": "stratified"}, overlap=1)
     imagined = lab.reward.lab({})["kinds"]["imagined"]
+    assert imagined["weighted"] == 1
     assert at(imagined["curves"], 0.5) == {
         "hits": 1,
         "misfires": 1,
-        "precision": 0.25,
+        "precision": pytest.approx(1 / 7, abs=1e-4),
         "recall": 0.5,
     }
 

@@ -19,6 +19,7 @@ BINDERS = {
     "imagine": "dream_view",
     "takeover": "pad",
     "label": "judge",
+    "compare": "compare",
     "episodes": "episodes",
     "drawer": "drawer",
     "train": "wall",

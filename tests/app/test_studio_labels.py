@@ -97,6 +97,13 @@ def test_a_corrected_label_shows_once(stocked: Studio) -> None:
     assert [entry["outcome"] for entry in stocked.label_history()] == ["success"]
 
 
+def test_a_span_of_frames_is_shown_in_the_history(stocked: Studio) -> None:
+    stocked.label(EVENT | {"span_first": 4.0, "span_last": 9})
+    [entry] = stocked.label_history()
+    assert (entry["span_first"], entry["span_last"]) == (4, 9)
+    assert stocked.list_episodes(labelled=True)[0]["label"]["outcome"] == "fail"
+
+
 def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
     stocked.label(EVENT | {"dream_broke": True})
     assert stocked.label_counts() == {
@@ -119,6 +126,8 @@ def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
         ({"outcome": None}, "a label needs an outcome"),
         ({"dream_broke": "yes"}, "dream_broke must be true or false"),
         ({"end_step": 99}, "end_step 99 is beyond the episode's 16 actions"),
+        ({"span_first": 3, "span_last": 99}, "span_last 99 is beyond the episode's 16 actions"),
+        ({"span_first": 3}, "a span needs both its first and its last frame"),
         ({"note": "x" * 3_000}, "note may have 2000 characters"),
         ({"model_probability": 1.5}, "model_probability must be from 0 to 1"),
         ({"latency_ms": -1}, "latency_ms must be from 0"),

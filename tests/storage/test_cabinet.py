@@ -149,7 +149,7 @@ def test_no_acknowledged_label_is_lost_or_doubled_by_a_kill(
     stored = [label.event_id for label in cabinet.labels.all()]
     assert stored[: len(acknowledged)] == acknowledged
     assert len(stored) in (len(acknowledged), len(acknowledged) + 1)
-    assert cabinet.labels.first_broken_link() is None
+    assert cabinet.labels.log.first_broken_link() is None
     cabinet.close()
 
 

@@ -109,7 +109,7 @@ class Drill:
         """Every acknowledged event is there once, at its place; nothing else but what was sent."""
         cabinet = self.open()
         events = cabinet.labels.events()
-        assert cabinet.labels.first_broken_link() is None
+        assert cabinet.labels.log.first_broken_link() is None
         cabinet.close()
         count = Counter(event.label.event_id for event in events)
         assert set(count.values()) <= {1}

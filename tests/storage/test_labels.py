@@ -193,7 +193,7 @@ def test_events_are_numbered_on_after_reopening(
 def test_the_chain_of_hashes_is_whole(labels: LabelStore) -> None:
     labels.add(label("1"))
     labels.add(label("2"))
-    assert labels.first_broken_link() is None
+    assert labels.log.first_broken_link() is None
 
 
 def test_a_changed_event_breaks_the_chain(
@@ -204,7 +204,7 @@ def test_a_changed_event_breaks_the_chain(
     from_twin = twin.read_bytes().splitlines()
     event = json.loads(from_twin[0].split(b" ", 1)[1]) | {"outcome": "fail"}
     twin.write_bytes(encode_line(event) + from_twin[1] + b"\n")
-    assert reopened().first_broken_link() == 1
+    assert reopened().log.first_broken_link() == 1
 
 
 @pytest.mark.parametrize(
@@ -224,3 +224,29 @@ def test_a_twin_that_cannot_be_written_stores_nothing(database: Database, tmp_pa
     with pytest.raises(OSError, match="No such file"):
         labels.add(label("1"))
     assert labels.all() == []
+
+
+def test_a_span_is_kept_and_events_from_before_spans_keep_their_hash(
+    labels: LabelStore, twin: Path, reopened: Callable[[], LabelStore]
+) -> None:
+    labels.add(label("1"))
+    labels.add(label("2", span_first=3, span_last=9))
+    first, second = twin.read_text().splitlines()
+    assert "span" not in first
+    assert '"span_first":3,"span_last":9' in second
+    rebuilt = reopened()
+    assert rebuilt.all() == labels.all() == [label("1"), label("2", span_first=3, span_last=9)]
+    assert rebuilt.log.first_broken_link() is None
+
+
+@pytest.mark.parametrize(
+    ("span", "sentence"),
+    [
+        ({"span_first": 3}, "a span needs both its first and its last frame"),
+        ({"span_first": 4, "span_last": 3}, "to the same or a later one, not from 4 to 3"),
+        ({"span_first": -1, "span_last": 3}, "to the same or a later one, not from -1 to 3"),
+    ],
+)
+def test_a_span_that_cannot_be_is_refused(span: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        label("1", **span)

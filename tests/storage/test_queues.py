@@ -172,3 +172,23 @@ def test_a_removed_queue_stays_removed(judges: Judges, workspace: Workspace) -> 
 def test_a_name_is_taken_once(judges: Judges) -> None:
     with pytest.raises(ValueError, match="there is a queue 'q' already"):
         judges.queues.add("q", [], query={}, overlap=1)
+
+
+def test_a_label_of_samples_weighs_one_over_its_chance_to_be_in_any(judges: Judges) -> None:
+    def sample(name: str, order: str, places: list[tuple[str, str, float]]) -> None:
+        drawn = [Place(episode_id=CLIPS[int(c)], stratum=s, weight=w) for c, s, w in places]
+        judges.queues.add(name, drawn, query={"order": order}, overlap=1)
+
+    # Of stratum a two of eight were drawn, of b one of one; then two of four of all.
+    sample("first", "stratified", [("0", "a", 4.0), ("1", "a", 4.0), ("2", "b", 1.0)])
+    sample("second", "random", [("0", "all", 2.0), ("3", "all", 2.0)])
+    sample("hardest", "uncertainty", [("4", "", 1.0)])
+    assert judges.queues.weights(CLIPS) == {}
+    for number in (0, 1, 2, 4):
+        judges.say("ann", CLIPS[number])
+    judges.say("ann", CLIPS[3], "unsure")
+    weights = judges.queues.weights(CLIPS)
+    # Clip 0: two of eight answered, or one of four: 1 / (1 - 3/4 · 3/4).
+    assert weights == pytest.approx({CLIPS[0]: 16 / 7, CLIPS[1]: 4.0, CLIPS[2]: 1.0, CLIPS[3]: 4.0})
+    assert judges.queues.weights(CLIPS[:1]).keys() == {CLIPS[0]}
+    assert judges.queues.weights(CLIPS, guest=True) == {}

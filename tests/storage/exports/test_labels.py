@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,21 @@ import pytest
 from engine.types import Label
 from storage.database import Database
 from storage.exports.label_studio import LABELING_CONFIG
-from storage.exports.labels import FORMATS, NAMES, import_labels, parse_event, write_labels
-from storage.labels import LabelEvent, LabelStore
+from storage.exports.labels import FORMATS, TABLE, import_labels, parse_event, write_labels
+from storage.labels import SPAN, LabelEvent, LabelStore
 
 LABELS = (
     Label(event_id="first", episode_id="a", outcome="success", model_probability=0.1, end_step=9),
     Label(event_id="second", episode_id="b", dream_broke=True, note='=1+1\n"two", lines', mode=""),
-    Label(event_id="third", episode_id="a", outcome="fail", supersedes="first", failure_mode=""),
+    Label(
+        event_id="third",
+        episode_id="a",
+        outcome="fail",
+        supersedes="first",
+        failure_mode="",
+        span_first=0,
+        span_last=4,
+    ),
     Label(event_id="fourth", episode_id="a", supersedes="third", actor="guest:é"),
     Label(event_id="fifth", episode_id="b", outcome="unsure", dream_broke=False, note="'tis"),
 )
@@ -54,9 +63,18 @@ def test_labels_come_back_as_they_were(
     assert (planned.added, planned.problems, other.events()) == (5, (), [])
     assert import_labels(other, kind, data, dry_run=False) == planned
     assert other.events() == store.events()
-    assert other.first_broken_link() is None
+    assert other.log.first_broken_link() is None
     again = import_labels(other, kind, data, dry_run=False)
     assert (again.added, again.known, len(other.events())) == (0, 5, 5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_from_before_spans_is_read(
+    store: LabelStore, new_store: Callable[..., LabelStore], kind: str
+) -> None:
+    before = replace(TABLE, hints={n: h for n, h in TABLE.hints.items() if n not in SPAN})
+    events = [event.to_dict() for event in store.events()[:2]]
+    assert import_labels(new_store(), kind, before.write(kind, events), dry_run=True).added == 2
 
 
 def test_what_is_taken_in_survives_a_new_opening(
@@ -68,7 +86,7 @@ def test_what_is_taken_in_survives_a_new_opening(
     assert [event.seq for event in other.events()] == [1, 2, 3, 4, 5, 6]
     assert new_store().events() == other.events()
     assert other.append(Label(event_id="later", episode_id="c", outcome="fail")).seq == 7
-    assert other.first_broken_link() is None
+    assert other.log.first_broken_link() is None
 
 
 def test_no_cell_of_a_table_begins_like_a_formula(store: LabelStore) -> None:
@@ -77,13 +95,13 @@ def test_no_cell_of_a_table_begins_like_a_formula(store: LabelStore) -> None:
         store.append(Label(event_id=f"e{number}", episode_id="a", outcome="fail", note=note))
     text = write_labels("csv", store.events()).decode()
     rows = list(csv.reader(io.StringIO(text, newline="")))
-    notes = [row[NAMES.index("note")] for row in rows[-6:]]
+    notes = [row[list(TABLE.hints).index("note")] for row in rows[-6:]]
     assert notes == [f"'{note}" for note in signs]
 
 
 def test_a_parquet_file_has_one_typed_column_a_field(store: LabelStore) -> None:
     table = pq.read_table(io.BytesIO(write_labels("parquet", store.events())))
-    assert tuple(table.column_names) == NAMES
+    assert tuple(table.column_names) == tuple(TABLE.hints)
     assert table.schema.field("latency_ms").type == pa.int64()
     assert table.schema.field("model_probability").type == pa.float64()
     assert not table.schema.field("event_id").nullable
@@ -191,7 +209,7 @@ def test_another_file_is_refused(store: LabelStore, kind: str, data: bytes, sent
     [
         (("true", "TRUE"), "line 4: dream_broke cannot be 'TRUE'"),
         (("0.1", "lots"), "line 2: model_probability cannot be 'lots'"),
-        ((",success,", ","), "line 2: 16 cells instead of 17"),
+        ((",success,", ","), "line 2: 18 cells instead of 19"),
     ],
 )
 def test_a_bad_cell_is_named_by_its_line(

@@ -1,0 +1,357 @@
+// A/B: two clips of one start in step, one key says which is better, next pair. Nothing waits for the
+// server and nothing is lost: pairs come from a supply and choices go through the outbox of the labels.
+(() => {
+  const AHEAD = 6; // pairs whose clips are fetched before they are needed
+  const MOST = 50; // pairs asked for at once
+  const SHOWN = 20; // comparisons in the rail
+  const SIDES = ["left", "right"];
+  const PAIRINGS = { "one policy": "two futures of one policy", "two policies": "two policies, one start" };
+
+  const template = WMPO.html`<div class="wm judge-page compare"><div class="card">
+    <div class="queues"><div class="row">${WMPO.labelModes("ab")}
+      <select aria-label="Which pairs" class="pairing">${Object.entries(PAIRINGS).map(
+        ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`,
+      )}</select><select aria-label="Run" class="run"><option value="">every run</option></select>
+      <button class="quiet who" data-do="who" title="Who judges"></button></div></div>
+    <div class="between"><div class="question"><b>Which one does it better?</b> <span class="mute instruction"></span></div>
+      <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
+        class="mono mute pace"></span></div></div>
+    <div class="twins"><div class="screen"></div><div class="screen second"></div>
+      <div class="caption left"></div><div class="caption right"></div></div>
+    <div class="verdicts">
+      <button data-do="left">◀ Left is better <kbd>a</kbd></button><button data-do="equal">= Same <kbd>s</kbd></button>
+      <button data-do="broken" class="warn">✕ Both broken <kbd>w</kbd></button>
+      <button data-do="right">Right is better ▶ <kbd>d</kbd></button></div>
+    <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
+      <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
+        <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
+        <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
+        <button class="quiet" data-do="decisive" aria-pressed="false">Decisive frames <kbd>shift space</kbd></button></span></div>
+    </div><div class="card rail"><h3>Last comparisons</h3><ul class="history"></ul>
+      <h3>Agreement with the reward model</h3><dl class="facts agreement"></dl>
+      <p class="mute hint">The share of pairs, judged blind, in which the clip you prefer is also the one to
+        which the model gave the larger probability.</p></div></div>`;
+
+  class Compare {
+    constructor(element, props, server, send) {
+      WMPO.fill(element, template);
+      Object.assign(this, { element, server, strokes: [], undone: [], entries: [], back: -1, started: 0 });
+      this.find = (selector) => element.querySelector(selector);
+      this.blindfold = WMPO.memory.get("blind", true);
+      this.whole = true;
+      this.offer(props.runs);
+      const touch = { onTap: () => this.player.toggle(), onSwipe: (way) => this.swipe(way) };
+      this.second = new WMPO.Stage(this.find(".second"), { label: "Frame of the right clip", ...touch });
+      this.player = new WMPO.Player(this.find(".screen"), {
+        label: "Frame of the left clip",
+        onCursor: (frame) => this.cursor(frame),
+        ...touch,
+      });
+      this.outbox = new WMPO.Outbox(
+        "unsent",
+        (strokes) => send({ strokes, actor: this.actor, pairs: true }),
+        (ack) => this.onAck(ack),
+      );
+      const source = { next: (count) => this.ask(Math.min(count, MOST)) };
+      this.supply = new WMPO.Supply(element, server, source, () => this.outbox.waiting);
+      element.addEventListener("click", (event) => this.onClick(event));
+      WMPO.keys.use(["compare", "player"], { ...this.player.actions(), ...this.actions() });
+      this.begin();
+    }
+
+    get actor() {
+      return WMPO.memory.get("actor", "local");
+    }
+    get item() {
+      return this.supply.item;
+    }
+
+    actions() {
+      const choices = ["left", "right", "equal", "broken"];
+      const others = ["undo", "redo", "skip", "previous", "blind", "decisive", "who"];
+      return {
+        ...Object.fromEntries(choices.map((choice) => [choice, () => this.say(choice)])),
+        ...Object.fromEntries(others.map((name) => [name, () => this[name]()])),
+      };
+    }
+
+    /** The menus: what the address says, or everything. */
+    offer(runs) {
+      const menus = { pairing: Object.keys(PAIRINGS), run: ["", ...runs] };
+      this.find(".run").append(...runs.map((run) => new Option(run, run)));
+      this.find(".run").hidden = !runs.length;
+      for (const [name, values] of Object.entries(menus)) {
+        const menu = this.find(`.${name}`);
+        const asked = WMPO.address.get(name);
+        if (values.includes(asked)) menu.value = asked;
+        menu.addEventListener("change", () => {
+          WMPO.address.set(name, menu.selectedIndex ? menu.value : null);
+          this.restart();
+        });
+      }
+    }
+
+    ask(count) {
+      const [pairing, run] = [this.find(".pairing").value, this.find(".run").value];
+      return WMPO.ask(this.server, "pairs", { actor: this.actor, pairing, run, count }, true);
+    }
+
+    async begin() {
+      this.outbox.flush();
+      await this.restart();
+    }
+
+    async restart() {
+      Object.assign(this, { strokes: [], undone: [], entries: [], back: -1, ready: false });
+      this.supply.clear();
+      this.open();
+      await this.supply.refill();
+      this.ready = true;
+      this.open();
+      this.remember();
+    }
+
+    async open() {
+      const { item } = this;
+      this.clips = null;
+      this.show();
+      this.supply.items.slice(0, AHEAD).forEach((next) => this.fetch(next));
+      if (!item) {
+        this.player.clear();
+        this.second.clear();
+        return;
+      }
+      const clips = await this.fetch(item);
+      if (item !== this.item) return;
+      if (!clips.every(Boolean)) {
+        this.supply.done(item);
+        WMPO.toast("A pair cannot be shown; it is passed over.");
+        this.open();
+        return;
+      }
+      this.clips = clips;
+      this.started = performance.now();
+      // The shorter of the two stands still at its end.
+      const frames = [...clips[0].images];
+      while (frames.length < clips[1].images.length) frames.push(frames.at(-1));
+      this.player.load(frames, { loop: this.loop(), chunk: clips[0].chunk });
+      this.player.setSpeed(2);
+      this.player.play();
+      this.show();
+    }
+
+    fetch(item) {
+      return Promise.all(SIDES.map((side) => this.supply.fetch(item[side])));
+    }
+
+    /** Both from their common start to the end of the longer one, or what decides either of them. */
+    loop() {
+      const last = Math.max(...this.clips.map((clip) => clip.images.length)) - 1;
+      if (this.whole) return [0, last];
+      const windows = this.clips.map((clip) => clip.decisive);
+      return [Math.min(...windows.map(([first]) => first)), Math.max(...windows.map(([, end]) => end))];
+    }
+
+    cursor(frame) {
+      const [left, right] = this.clips ?? [];
+      if (!left) return;
+      this.second.paint(right.images[Math.min(frame, right.images.length - 1)], frame);
+      this.clips.forEach((clip, side) =>
+        this.find(`.caption.${SIDES[side]}`).classList.toggle("ended", frame >= clip.images.length),
+      );
+    }
+
+    // What the keys and buttons do beside choosing.
+    blind() {
+      this.blindfold = !this.blindfold;
+      WMPO.memory.set("blind", this.blindfold);
+      this.show();
+    }
+    decisive() {
+      if (!this.clips) return;
+      this.whole = !this.whole;
+      this.player.setLoop(this.loop());
+      this.player.play();
+      this.show();
+    }
+    skip() {
+      if (!this.item) return;
+      this.supply.skip();
+      this.open();
+    }
+    swipe(way) {
+      const choice = { left: "left", right: "right", up: "equal" }[way];
+      if (choice) this.say(choice);
+    }
+    who() {
+      const name = window.prompt("Who judges?", this.actor)?.trim();
+      if (!name || name === this.actor) return;
+      WMPO.memory.set("actor", name);
+      this.restart();
+    }
+
+    say(choice) {
+      const { item, clips } = this;
+      if (!item || !clips) return;
+      const model = SIDES.flatMap((side, index) => {
+        const { probabilities, threshold, lineage } = clips[index];
+        return [
+          [`${side}_probability`, probabilities?.length ? Math.max(...probabilities) : null],
+          [`${side}_threshold`, threshold ?? null],
+          [`${side}_checkpoint`, lineage?.reward_model ?? null],
+        ];
+      });
+      this.undone = [];
+      this.put(item, {
+        left: item.left.id,
+        right: item.right.id,
+        choice,
+        mode: this.blindfold ? "blind" : "review",
+        ...Object.fromEntries(model),
+        latency_ms: Math.round(performance.now() - this.started),
+        supersedes: item.said ?? null,
+        actor: this.actor,
+      });
+      this.open();
+      if (this.supply.low) this.supply.refill().then(() => !this.clips && this.open());
+    }
+
+    /** A choice on its way: in the outbox, among the strokes that can be undone, in the rail. */
+    put(item, said) {
+      const stroke = { event_id: WMPO.uuid(), pair: true, ...said };
+      this.back = -1;
+      this.strokes.push({ at: Date.now(), stroke, item });
+      this.supply.done(item);
+      const others = this.entries.filter((entry) => entry.event_id !== stroke.supersedes);
+      this.entries = [{ ...stroke, pending: true }, ...others];
+      this.outbox.add(stroke);
+      this.rail();
+    }
+
+    undo() {
+      const last = this.strokes.pop() ?? this.earlier(0);
+      if (!last) {
+        WMPO.toast("There is nothing to undo.", "note");
+        return;
+      }
+      const { actor, event_id: id } = last.stroke;
+      this.outbox.add({ event_id: WMPO.uuid(), pair: true, undo: id, actor });
+      this.undone.push(last);
+      this.entries = this.entries.filter((entry) => entry.event_id !== id);
+      this.bring({ ...last.item, said: null });
+      this.rail();
+    }
+
+    /** The choice taken back last is made again: a new event that says the same. */
+    redo() {
+      const last = this.undone.pop();
+      if (!last) {
+        WMPO.toast("There is nothing to redo.", "note");
+        return;
+      }
+      const { event_id: _, ...said } = last.stroke;
+      this.put(last.item, said);
+      this.open();
+    }
+
+    /** A stroke as it was, of an earlier visit. */
+    earlier(index) {
+      const entry = this.entries[index];
+      if (!entry) return null;
+      const { agrees, pending, seq, at, hash, ...stroke } = entry;
+      return { stroke: { ...stroke, pair: true }, item: this.pairOf(entry) };
+    }
+
+    pairOf({ left, right }) {
+      return { id: `${left} ${right}`, left: { id: left }, right: { id: right } };
+    }
+
+    bring(item) {
+      this.supply.bring(item);
+      this.open();
+    }
+
+    /** Back at a compared pair; a choice now corrects the one that stands. */
+    again(index) {
+      const entry = this.entries[index];
+      if (entry) this.bring({ ...this.pairOf(entry), said: entry.event_id });
+    }
+
+    previous() {
+      if (this.back + 1 < this.entries.length) this.again(++this.back);
+    }
+
+    onClick(event) {
+      const entry = event.target.closest("[data-entry]");
+      if (entry) this.again(Number(entry.dataset.entry));
+      const action = event.target.closest("button[data-do]")?.dataset.do;
+      if (action && !event.target.closest(".scrub")) this.actions()[action]?.();
+    }
+
+    onAck(ack) {
+      if (ack.refused) WMPO.toast(ack.refused);
+      else this.find(".saved").textContent = `saved #${WMPO.integer(ack.seq)} at ${WMPO.clock(ack.at)}`;
+    }
+
+    acknowledge(answer) {
+      if (answer?.acks) this.outbox.acknowledge(answer.acks);
+      if (answer?.agreement) this.take(answer);
+    }
+
+    async remember() {
+      const answer = await WMPO.ask(this.server, "pair_rail", { actor: this.actor }, true);
+      if (answer) this.take(answer);
+    }
+
+    /** What the server has, after what it does not know of yet. */
+    take({ history, agreement }) {
+      const { waiting } = this.outbox;
+      const ids = new Set(waiting.map((stroke) => stroke.event_id));
+      const gone = new Set(waiting.flatMap((stroke) => [stroke.undo, stroke.supersedes]));
+      const pending = this.entries.filter((entry) => entry.pending && ids.has(entry.event_id));
+      const stored = history.filter((entry) => !ids.has(entry.event_id) && !gone.has(entry.event_id));
+      this.entries = [...pending, ...stored];
+      this.agreement = agreement;
+      this.rail();
+    }
+
+    show() {
+      const { item, clips } = this;
+      const page = this.element.firstElementChild;
+      page.classList.toggle("blindfold", this.blindfold);
+      page.classList.toggle("nothing-left", this.ready && !item);
+      this.find(".who").textContent = `you: ${this.actor}`;
+      this.find(".instruction").textContent = clips?.[0].instruction ?? "";
+      this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
+      this.find("[data-do=decisive]").setAttribute("aria-pressed", String(!this.whole));
+      for (const button of page.querySelectorAll(".verdicts button, [data-do=skip], [data-do=decisive]"))
+        button.disabled = !item;
+      this.player.note.textContent = item && !clips ? "fetching the pair…" : "";
+      SIDES.forEach((side, index) => WMPO.fill(this.find(`.caption.${side}`), this.caption(side, clips?.[index])));
+    }
+
+    caption(side, clip) {
+      if (this.ready && !this.item)
+        return side === "right"
+          ? WMPO.html``
+          : WMPO.html`<p class="empty"><b>Every pair here is compared</b> <a href="train">Train</a> imagines several
+              futures of each start, and <a href="imagine">Imagine</a> another one: they are compared here.</p>`;
+      const name = WMPO.html`<b>${side === "left" ? "Left" : "Right"}</b>`;
+      if (!clip) return name;
+      const end = WMPO.html`<span class="mute end">ended at ${clip.images.length - 1}</span>`;
+      if (this.blindfold) return WMPO.html`${name}${end}`;
+      const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
+      return WMPO.html`${name}${end}<span class="grow"></span>${WMPO.verdict(clip)}
+        <span class="mono">p ${WMPO.fixed(best)}</span><a class="mono" href="episodes?ep=${encodeURIComponent(clip.id)}">${clip.id}</a>`;
+    }
+
+    rail() {
+      WMPO.showComparisons(this.find(".history"), this.entries.slice(0, SHOWN));
+      const recent = this.strokes.filter((stroke) => Date.now() - stroke.at < 60000).length;
+      this.find(".pace").textContent = recent > 1 ? `${recent} in the last minute` : "";
+      if (this.agreement) WMPO.showOrderAgreement(this.find(".agreement"), this.agreement);
+    }
+  }
+
+  WMPO.Compare = Compare;
+})();

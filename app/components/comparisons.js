@@ -1,0 +1,48 @@
+// What stands around the two clips of A/B: the modes of the page, the last comparisons, agreement.
+(() => {
+  const SAID = {
+    left: { tone: "ok", mark: "◀", text: "over" },
+    right: { tone: "ok", mark: "▶", text: "over" },
+    equal: { tone: "", mark: "=", text: "like" },
+    broken: { tone: "warn", mark: "✕✕", text: "and" },
+  };
+
+  /** The modes of the Label page, as links: what is unsent waits in the browser and goes on. */
+  WMPO.labelModes = (chosen) => {
+    const link = (mode, address, text) =>
+      WMPO.html`<a class="button" href="${address}" aria-current="${mode === chosen ? "page" : "false"}">${text}</a>`;
+    return WMPO.html`<nav class="modes-of-label row" aria-label="Mode">${link("clip", "label", "One clip")}
+      ${link("ab", "label?mode=ab", "A/B")}</nav>`;
+  };
+
+  /** The last comparisons, each a way back to its pair. */
+  WMPO.showComparisons = (place, entries) => {
+    const row = (entry, index) => {
+      const { tone, mark, text } = SAID[entry.choice];
+      const [one, other] = entry.choice === "right" ? [entry.right, entry.left] : [entry.left, entry.right];
+      const model = { true: "model agrees", false: "model disagrees" }[entry.agrees] ?? "";
+      return WMPO.html`<li><button class="quiet entry" data-entry="${index}" aria-label="Compare ${one} and ${other} again">
+        <span class="grow"><span class="mono name">${one}</span>
+        <span class="name"><span class="mute">${text}</span> <span class="mono">${other}</span></span><span class="mute">${[entry.pending ? "saving…" : WMPO.ago(entry.at), model]
+          .filter(Boolean)
+          .join(" · ")}</span></span><span class="tag ${tone}">${mark}</span></button></li>`;
+    };
+    WMPO.fill(
+      place,
+      entries.length ? WMPO.html`${entries.map(row)}` : WMPO.html`<li class="mute">Nothing compared yet.</li>`,
+    );
+  };
+
+  /** How often preferences and the model's probabilities put the same clip first. */
+  WMPO.showOrderAgreement = (place, { own, everybody }) => {
+    const share = (name, { value, low, high, total }) => [
+      `${name} · n ${WMPO.integer(total)}`,
+      value === null ? "–" : `${WMPO.fixed(value)} [${WMPO.fixed(low)}, ${WMPO.fixed(high)}]`,
+    ];
+    WMPO.showFacts(place, [
+      share("yours", own),
+      share("everybody's", everybody),
+      ["pairs you compared", WMPO.integer(own.compared)],
+    ]);
+  };
+})();

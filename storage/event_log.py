@@ -1,0 +1,256 @@
+"""Logs of what people said: immutable events, on disk before they are acknowledged
+(reliability.md §0.4).
+
+A log deals in plain JSON values. What they mean, and which of them can stand, its `Kind` says.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.durable import append_durably
+from engine.events import encode_line, read_events
+from storage.database import Cursor, Database, Row
+
+FIRST_HASH = "0" * 64
+PLACED = ("seq", "at", "hash")  # what a log adds to the values of an event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the events of a log are.
+
+    Attributes:
+        noun: what one of them is called.
+        table: has the columns seq, event_id, recorded, event, hash, guest, actor, supersedes,
+            withdrawal and further ones of its own.
+        standing: the view of those that count.
+        columns: an event's values -> every column but the first five.
+        check: (values, those of the event that it supersedes, None if there is none such);
+            raises a `ValueError` where they cannot stand.
+        take_back: (values, new event id, actor, mode) -> the event that takes an event back.
+    """
+
+    noun: str
+    table: str
+    standing: str
+    columns: Callable[[Row], Row]
+    check: Callable[[Row, Row | None], None]
+    take_back: Callable[[Row, str, str, str], Row]
+
+
+class EventLog:
+    """Events in a synced JSONL twin and in a table, chained by hashes.
+
+    The twin is written first, then the row. Opening the log brings the two into agreement,
+    whichever of them a crash or a repair left behind. An event is its values and `PLACED`: seq,
+    its position from 1 (the order of events is this, never the clock), at in seconds since the
+    epoch, and the SHA-256 over the previous event's hash and this event.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        twin: Path,
+        kind: Kind,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.kind = kind
+        self._database = database
+        self._twin = twin
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pending: dict[str, Row] = {}  # in the twin, not yet in the database
+        self._last: Row | None = None
+        self._reconcile()
+
+    def append(self, values: Row) -> Row:
+        """Store an event durably; the same event id again returns what was stored before.
+
+        Raises:
+            ValueError: the event id belongs to another event, or the values cannot stand.
+            OSError: the twin cannot be written (a full disk): nothing was stored.
+        """
+        with self._lock:
+            self._flush()
+            known = self._known(values, {})
+            if known is not None:
+                return known
+            self._check(values, {})
+            event = _sealed(values, self._clock(), self._last)
+            self._keep([event])
+            return event
+
+    def objections(self, given: Sequence[Row]) -> dict[int, str]:
+        """Why `take_in` would refuse values: reasons by their place in the list."""
+        found: dict[int, str] = {}
+        batch: dict[str, Row] = {}
+        for place, values in enumerate(given):
+            try:
+                if self._known(values, batch) is None:
+                    self._check(values, batch)
+                    batch[values["event_id"]] = values
+            except ValueError as error:
+                found[place] = str(error)
+        return found
+
+    def take_in(self, given: Sequence[tuple[Row, float]]) -> int:
+        """Store the (values, time) that are not here yet, in their order; how many they were.
+
+        Each gets a place and a hash in this log. A crash may leave some of them stored: taking
+        the same events in again adds the rest.
+
+        Raises:
+            ValueError: one of them contradicts what is here; nothing was stored.
+        """
+        with self._lock:
+            self._flush()
+            for place, reason in self.objections([values for values, _ in given]).items():
+                raise ValueError(f"event {place + 1}: {reason}")
+            fresh: dict[str, Row] = {}
+            last = self._last
+            for values, at in given:
+                name = values["event_id"]
+                if name not in fresh and self.event(name) is None:
+                    fresh[name] = last = _sealed(values, at, last)
+            self._keep(list(fresh.values()))
+            return len(fresh)
+
+    def withdraw(self, event_id: str, *, new_event_id: str, actor: str) -> Row:
+        """Take an event back: a new one that supersedes it and says nothing.
+
+        Raises:
+            ValueError: there is no such event, or it is itself a withdrawal.
+        """
+        noun = self.kind.noun
+        target = self.event(event_id)
+        if target is None:
+            raise ValueError(f"there is no {noun} {event_id}")
+        if self.kind.columns(target)["withdrawal"]:
+            raise ValueError("that is an undo already; judge again instead")
+        return self.append(self.kind.take_back(target, new_event_id, actor, "review"))
+
+    def withdraw_all(self, new_ids: Mapping[str, str], *, actor: str) -> int:
+        """Take events back by one each, {event id: id of the new event}, all or none."""
+        now = self._clock()
+        targets = [(self.event(name), new) for name, new in new_ids.items()]
+        return self.take_in(
+            [
+                (self.kind.take_back(target, new, actor, "audit"), now)
+                for target, new in targets
+                if target is not None
+            ]
+        )
+
+    def event(self, event_id: str) -> Row | None:
+        """The stored event of an id."""
+        found = self.select(f"select event from {self.kind.table} where event_id = ?", [event_id])
+        return next(iter(found), None)
+
+    def events(self) -> list[Row]:
+        """Every event, oldest first."""
+        return self.select(f"select event from {self.kind.table} order by seq")
+
+    def select(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """The events in the column `event` of a query."""
+        return [json.loads(row["event"]) for row in self._database.read(sql, list(values))]
+
+    def first_broken_link(self) -> int | None:
+        """Position of the first event whose hash does not follow from the one before it."""
+        previous = FIRST_HASH
+        for event in self.events():
+            if event["hash"] != _seal(previous, event):
+                return int(event["seq"])
+            previous = event["hash"]
+        return None
+
+    def _known(self, values: Row, batch: Mapping[str, Row]) -> Row | None:
+        """The event of the same id, stored or in the batch, if there is one.
+
+        Raises:
+            ValueError: it says something else.
+        """
+        name = values["event_id"]
+        known = batch.get(name) or self.event(name)
+        if known is not None and said(known) != values:
+            raise ValueError(f"event id {name} was used for another {self.kind.noun}")
+        return known
+
+    def _check(self, values: Row, batch: Mapping[str, Row]) -> None:
+        """Refuse what cannot stand; `batch` are events that will be stored before it."""
+        name = values["supersedes"]
+        earlier = None if name is None else batch.get(name) or self.event(name)
+        self.kind.check(values, earlier)
+
+    def _keep(self, events: list[Row]) -> None:
+        """Sync new events into the twin, then store them in the database."""
+        if events:
+            append_durably(self._twin, b"".join(map(encode_line, events)))
+            self._pending |= {event["event_id"]: event for event in events}
+            self._last = events[-1]
+            self._flush()
+
+    def _flush(self) -> None:
+        """Move what is in the twin only into the database."""
+        if not self._pending:
+            return
+        table = self.kind.table
+
+        def change(cursor: Cursor) -> None:
+            # `on conflict` is not to be had on a table with triggers (DuckDB 2.0)
+            first = min(event["seq"] for event in self._pending.values())
+            known = {
+                row["seq"]
+                for row in cursor.rows(f"select seq from {table} where seq >= ?", [first])
+            }
+            fresh = [event for event in self._pending.values() if event["seq"] not in known]
+            cursor.insert(table, [self._row(event) for event in fresh])
+
+        self._database.write(change)
+        self._pending.clear()
+
+    def _row(self, event: Row) -> Row:
+        return {
+            "seq": event["seq"],
+            "event_id": event["event_id"],
+            "recorded": event["at"],
+            "event": json.dumps(event),
+            "hash": event["hash"],
+        } | self.kind.columns(event)
+
+    def _reconcile(self) -> None:
+        in_twin = {values["event_id"]: dict(values) for _, values in read_events(self._twin)}
+        in_database = {event["event_id"]: event for event in self.events()}
+        self._pending = {name: event for name, event in in_twin.items() if name not in in_database}
+        missing = [event for name, event in in_database.items() if name not in in_twin]
+        if missing:
+            append_durably(self._twin, b"".join(map(encode_line, missing)))
+        self._flush()
+        self._last = max(
+            [*in_twin.values(), *in_database.values()],
+            key=lambda event: int(event["seq"]),
+            default=None,
+        )
+
+
+def said(event: Row) -> Row:
+    """An event's values without what the log adds."""
+    return {name: value for name, value in event.items() if name not in PLACED}
+
+
+def _sealed(values: Row, at: float, last: Row | None) -> Row:
+    """The event that follows the last one."""
+    seq, previous = (last["seq"] + 1, last["hash"]) if last else (1, FIRST_HASH)
+    event = values | {"seq": seq, "at": at}
+    return event | {"hash": _seal(previous, event)}
+
+
+def _seal(previous: str, event: Row) -> str:
+    content = {name: value for name, value in event.items() if name != "hash"}
+    body = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(f"{previous}{body}".encode()).hexdigest()

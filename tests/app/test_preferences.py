@@ -1,0 +1,121 @@
+"""Comparing clips two by two: pairs, events of the screen, and agreement with the model's order."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.components.player import judge_strokes
+from app.preferences import agreement, agrees
+from app.studio import Studio
+from engine.statistics import wilson_interval
+from engine.types import Trajectory
+from storage.preferences import Preference, PreferenceEvent
+
+
+@pytest.fixture
+def paired(studio: Studio, make_trajectory: Callable[..., Trajectory]) -> Studio:
+    """Two futures of one start, and one of another."""
+    for member, name in enumerate(("one", "two")):
+        lineage = {"policy": "p", "iteration": 0, "group": 0, "member": member}
+        studio.cabinet.trajectories.add(make_trajectory(name, lineage=lineage))
+    studio.cabinet.trajectories.add(make_trajectory("far", start_id=7, lineage={"policy": "p"}))
+    return studio
+
+
+def stroke(**changes: Any) -> dict[str, Any]:
+    scores = {"left_probability": 0.75, "right_probability": 0.25}
+    named = {"event_id": "event-0001", "left": "one", "right": "two", "choice": "left"}
+    return named | scores | {"mode": "blind", "latency_ms": 900.0} | changes
+
+
+def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
+    [pair] = paired.preferences.next({"actor": "ann", "count": 5})
+    assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
+    batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
+    [saved] = judge_strokes(paired, {"strokes": batch[:1]}, actor="ann")["acks"]
+    assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
+    assert paired.preferences.next({"actor": "ann"}) == []
+    [entry] = paired.preferences.history(actor="ann")
+    assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
+    # A stroke that is sent again is stored once, and a label's log hears nothing of it.
+    again = judge_strokes(paired, {"strokes": batch}, actor="ann")["acks"]
+    assert [ack["seq"] for ack in again] == [1, 2]
+    assert paired.preferences.history(actor="ann") == []
+    assert paired.preferences.next({"actor": "ann"}) == [pair]
+    assert paired.label_counts()["labelled"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"right": "far"}, "only clips of one start are compared"),
+        ({"right": "nobody"}, "there is no episode nobody"),
+        ({"choice": "both"}, "choice must be one of left, right, equal, broken"),
+        ({"event_id": "x"}, "event_id must be an id of 8 to 64"),
+        ({"left_probability": 2}, "left_probability must be from 0 to 1"),
+        ({"colour": 1}, "colour is not known here"),
+    ],
+)
+def test_a_bad_preference_is_refused_in_a_sentence(
+    paired: Studio, changes: dict[str, Any], sentence: str
+) -> None:
+    [ack] = judge_strokes(paired, {"strokes": [stroke(pair=True, **changes)]})["acks"]
+    assert ack["refused"].startswith(sentence)
+    assert paired.cabinet.preferences.events() == []
+
+
+def test_guests_compare_in_a_pool_of_their_own(
+    paired: Studio, make_studio: Callable[..., Studio]
+) -> None:
+    paired.preferences.add(stroke(), actor="ann")
+    public = make_studio(public=True)
+    public.preferences.add(stroke(event_id="event-0003"), actor="ann")
+    assert [one["actor"] for one in public.preferences.history(actor="ann")] == ["guest:ann"]
+    with pytest.raises(ValueError, match="belongs to another pool"):
+        public.preferences.undo("event-0001", new_event_id="event-0004", actor="ann")
+
+
+def event(**changes: Any) -> PreferenceEvent:
+    return PreferenceEvent(preference=Preference(**stroke(**changes)), seq=1, at=1.0, hash="")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"choice": "right"}, False),
+        ({"choice": "equal"}, None),
+        ({"choice": "broken"}, None),
+        ({"right_probability": 0.75}, None),
+        ({"right_probability": None}, None),
+        ({"left_checkpoint": "old", "right_checkpoint": "new"}, None),
+        ({"left_checkpoint": "old", "right_checkpoint": "old"}, True),
+    ],
+)
+def test_the_model_agrees_where_it_has_an_order(
+    changes: dict[str, Any], expected: bool | None
+) -> None:
+    assert agrees(event(**changes).preference) is expected
+
+
+def test_agreement_is_a_share_of_blind_decided_pairs_with_its_interval() -> None:
+    said = [event(), event(), event(choice="right"), event(choice="equal"), event(mode="review")]
+    low, high = wilson_interval(2, 3)
+    assert agreement(said) == {
+        "value": 2 / 3,
+        "low": low,
+        "high": high,
+        "agreed": 2,
+        "total": 3,
+        "compared": 5,
+    }
+    assert agreement([event(choice="equal")])["value"] is None
+
+
+def test_people_are_told_of_their_own_agreement_and_everybody_s(paired: Studio) -> None:
+    paired.preferences.add(stroke(), actor="ann")
+    paired.preferences.add(stroke(event_id="event-0002", choice="right"), actor="ben")
+    found = paired.preferences.agreement("ann")
+    assert (found["own"]["value"], found["everybody"]["value"]) == (1.0, 0.5)
+    assert found["everybody"]["total"] == 2
