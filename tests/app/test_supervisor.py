@@ -54,18 +54,15 @@ def make_supervisor(cabinet: Cabinet) -> Iterator[Callable[..., Supervisor]]:
 
 def until(supervisor: Supervisor, reached: Callable[[], bool]) -> None:
     """Do rounds until a condition holds."""
+    eventually(reached, meanwhile=supervisor.tick)
+
+
+def eventually(reached: Callable[[], bool], meanwhile: Callable[[], object] = bool) -> None:
+    """Wait for a condition."""
     deadline = time.monotonic() + 50.0
     while not reached():
         assert time.monotonic() < deadline, "the condition was never reached"
-        supervisor.tick()
-        threading.Event().wait(0.01)
-
-
-def eventually(reached: Callable[[], bool]) -> None:
-    """Wait for a condition without doing anything for it."""
-    deadline = time.monotonic() + 50.0
-    while not reached():
-        assert time.monotonic() < deadline, "the condition was never reached"
+        meanwhile()
         threading.Event().wait(0.01)
 
 
