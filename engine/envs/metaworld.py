@@ -59,8 +59,6 @@ class MetaWorldEnv:
         mujoco.mj_resetData(self._env.model, self._env.data)
         self._env.seed(start_id)
         self._observation, _ = self._env.reset()
-        # Meta-World moves the machine and the goal last: until now they are drawn where they were.
-        mujoco.mj_forward(self._env.model, self._env.data)
 
     def step(self, action: npt.NDArray[np.float32]) -> bool:
         """Hold one raw action for `action_repeat` steps; True if the task was achieved in one."""
