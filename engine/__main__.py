@@ -12,6 +12,7 @@ from tqdm import tqdm
 from engine.config import assign
 from engine.durable import write_json_durably
 from engine.jobs.registry import JOBS, job_config
+from engine.jobs.stages import is_same
 from engine.retention import Retention
 from engine.run_directory import write_control
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
@@ -89,14 +90,12 @@ def _prepare(
     retention: dict[str, Any],
 ) -> None:
     values: dict[str, Any] = json.loads(config_file.read_text()) if config_file else {}
-    spec = {"job": job, "config": job_config(job, _assigned(values, assignments)).to_dict()}
+    config = job_config(job, _assigned(values, assignments)).to_dict()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "config.json"
-    if path.exists():
-        stored = json.loads(path.read_text())
-        if any(stored[name] != spec[name] for name in spec):
-            raise ValueError(f"{out} holds a run with another config; choose another --out")
-    write_json_durably(path, spec | {"retention": retention})
+    if path.exists() and not is_same(out, job, config):
+        raise ValueError(f"{out} holds a run with another config; choose another --out")
+    write_json_durably(path, {"job": job, "config": config, "retention": retention})
     write_control(out, "run")
 
 

@@ -38,6 +38,9 @@ def test_a_job_runs_in_the_foreground_and_answers_in_one_line(
     spec = json.loads((out / "config.json").read_text())
     assert spec["retention"] == {"last": 3, "best": "loss", "lowest": False}
     assert choose(out, candidates) == DONE  # what is kept may change from one attempt to the next
+    del spec["config"]["highest"]  # as if that option were newer than the run
+    (out / "config.json").write_text(json.dumps(spec))
+    assert choose(out, candidates) == DONE
     assert choose(out, candidates[:1]) == BAD_INPUT
     assert "holds a run with another config" in capsys.readouterr().err
 
