@@ -1,6 +1,6 @@
 """Context cache and lazy decode against the straightforward form, at the released shapes.
 
-Run with `pytest -m slow -s tests/benchmarks/test_official_shape.py`. Frames of 256 pixels, 256
+Run with `pytest -m soak -s tests/benchmarks/test_official_shape.py`. Frames of 256 pixels, 256
 tokens a frame, 4 + 8 frames and 30 steps as released; few channels, so that a CPU does it. Both
 forms alternate in one run and CPU time is counted; nothing asserts a time.
 """
@@ -17,7 +17,7 @@ from engine.world_model.flow import integrate, sample, sampling_timesteps
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 CONFIG = WorldModelConfig(
     transformer=TransformerConfig(

@@ -1,6 +1,6 @@
 """Seconds to judge stored episodes with another threshold, and of the lab over ten thousand.
 
-Run with `pytest -m slow -s tests/benchmarks/test_rejudging.py`. Nothing asserts a time.
+Run with `pytest -m soak -s tests/benchmarks/test_rejudging.py`. Nothing asserts a time.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from storage.database import Row
 from storage.workspace import open_workspace
 from tests.storage.test_episode_filter import MANY, index_row
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 ITERATION = 1_000  # episodes of one iteration
 

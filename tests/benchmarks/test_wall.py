@@ -1,6 +1,6 @@
 """Milliseconds of the wall's questions to an index of ten thousand episodes.
 
-Run with `pytest -m slow -s tests/benchmarks/test_wall.py`. Nothing asserts a time.
+Run with `pytest -m soak -s tests/benchmarks/test_wall.py`. Nothing asserts a time.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from storage.episode_filter import ORDERS, EpisodeFilter
 from storage.workspace import open_workspace
 from tests.storage.test_episode_filter import MANY, index_row
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 def test_report_pages_of_ten_thousand(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Milliseconds of the world model's parts and their share of this machine's matrix-product rate.
 
-Run with `pytest -m slow -s tests/benchmarks/test_world_model.py`. CPU time of one thread is
+Run with `pytest -m soak -s tests/benchmarks/test_world_model.py`. CPU time of one thread is
 counted, so other work on the machine disturbs little; nothing asserts a time.
 """
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from engine.world_model.flow import training_loss
 from engine.world_model.transformer import STDiT, TransformerConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
 CONFIG = TransformerConfig(input_sq_size=128)
 SIDE, IMAGE = 8, 64

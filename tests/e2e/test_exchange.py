@@ -19,10 +19,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 WALL = "/episodes?kind=imagined&order=oldest+first"
 
 
-def test_an_exported_episode_is_imported_and_shown(page: Page, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wall(shared_page: Page) -> Page:
+    shared_page.goto(WALL)
+    return shared_page
+
+
+def test_an_exported_episode_is_imported_and_shown(wall: Page, tmp_path: Path) -> None:
+    page = wall
     path = tmp_path / "traveller.wmpo.zip"
     path.write_bytes(pack(dataclasses.replace(episode(3), id="traveller")))
-    page.goto(WALL)
     page.get_by_label("Exported episodes (.zip, .tar, .hdf5)").set_input_files(path)
     expect(page.get_by_text("1 episode and 0 labels imported")).to_be_visible()
     expect(drawer(page)).to_contain_text("traveller")
@@ -30,11 +36,11 @@ def test_an_exported_episode_is_imported_and_shown(page: Page, tmp_path: Path) -
     expect(tile(page, "traveller")).to_be_visible()
 
 
-def test_what_is_wrong_with_a_file_is_said_in_place(page: Page, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_file_is_said_in_place(wall: Page, tmp_path: Path) -> None:
+    page = wall
     changed = dataclasses.replace(episode(4), actions=np.zeros((24, 4), np.float32))
     path = tmp_path / "other.lerobot.zip"
     path.write_bytes(pack_lerobot([LabelledEpisode(episode=changed)]))
-    page.goto(WALL)
     page.get_by_label("Exported episodes (.zip, .tar, .hdf5)").set_input_files(path)
     answer = page.get_by_role("alert").filter(has_text="Nothing was imported")
     expect(answer).to_contain_text("there is already another episode journey-04")
@@ -55,8 +61,8 @@ def test_the_export_menu_gives_a_valid_lerobot_dataset(page: Page) -> None:
     assert item.episode.actions.tobytes() == episode(5).actions.tobytes()
 
 
-def test_the_chosen_episodes_are_one_dataset(page: Page) -> None:
-    page.goto(WALL)
+def test_the_chosen_episodes_are_one_dataset(wall: Page) -> None:
+    page = wall
     for number in (8, 9):
         page.get_by_role("checkbox", name=f"Choose journey-{number:02d}").click()
     with page.expect_download() as download:

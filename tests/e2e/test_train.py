@@ -145,10 +145,16 @@ def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
     run.close()
 
 
-def test_another_method_brings_its_own_form_and_its_own_refusal(page: Page) -> None:
+def test_what_cannot_start_is_refused_and_another_method_brings_its_own_form(page: Page) -> None:
     page.goto("/train")
     checks = page.get_by_role("list", name="Preflight")
     expect(checks).to_contain_text("compatible")
+    page.get_by_label("Group size").fill("1")
+    page.get_by_role("button", name="Start training").click()
+    refused = re.compile("group_size must be at least 2|Value 1 is less")
+    expect(page.get_by_text(refused).first).to_be_visible()
+    page.get_by_label("Group size").fill("8")
+
     page.get_by_label("demo", exact=True).check()
     expect(page.get_by_label("Iterations", exact=True)).to_have_value("25")
     page.get_by_label("Method").click()
@@ -170,15 +176,6 @@ def test_another_method_brings_its_own_form_and_its_own_refusal(page: Page) -> N
     page.get_by_role("option", name="WMPO with an anchor").click()
     expect(checks).to_contain_text("compatible")
     expect(checks).to_contain_text("has seen a policy's own rollouts")
-
-
-def test_a_wrong_option_is_refused_in_a_sentence(page: Page) -> None:
-    page.goto("/train")
-    page.get_by_label("Group size").fill("1")
-    page.get_by_role("button", name="Start training").click()
-    expect(
-        page.get_by_text(re.compile("group_size must be at least 2|Value 1 is less")).first
-    ).to_be_visible()
 
 
 def test_an_unknown_run_leaves_a_page_that_works(page: Page) -> None:
