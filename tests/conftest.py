@@ -20,9 +20,12 @@ settings.load_profile("studio")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers for a whole suite; a file, a drill or what prints runs in one process."""
+    """Three workers for a whole suite, which often waits for other processes; else none.
+
+    A file, a drill or what prints runs in one process.
+    """
     whole = config.args_source is config.ArgsSource.TESTPATHS
-    return 2 if whole and "not soak" in config.option.markexpr else 0
+    return 3 if whole and "not soak" in config.option.markexpr else 0
 
 
 class Together(LoadScopeScheduling):

@@ -113,8 +113,9 @@ def test_any_frame_of_an_episode_is_a_start(page: Page) -> None:
             route.continue_()
 
     page.route("**/component_server/", hold)
-    with page.expect_request(lambda request: '"task":"coffee-push"' in (request.post_data or "")):
-        page.goto("/imagine?episode=journey-00&t=5")
+    page.goto("/imagine?episode=journey-00&t=5")
+    while len(held) < 2:
+        page.wait_for_timeout(20)
     held["clip"].continue_()
     chosen = page.get_by_text("frame 5 of journey-00")
     expect(chosen).to_be_visible()
