@@ -42,5 +42,5 @@ class Together(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """The order in which two workers take the tests."""
+    """The order in which the workers take the tests."""
     return Together(config, log)
