@@ -35,15 +35,19 @@ def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
     write_release(tmp_path / "checkpoint_files", name)
     models.get_by_label("Folder or file").fill(str(tmp_path))
     models.get_by_label("Released for").first.select_option(name)
-    models.get_by_label("Name in the catalogue").fill(f"official-{name}")
+    called = f"official-{name}".replace("_", "-")
+    models.get_by_label("Name in the catalogue").fill(called)
+    if get_released(name).success_threshold is None:
+        models.get_by_text("Success threshold", exact=True).click()
+        models.get_by_label("of the reward model, where none was published").fill("0.5")
     models.get_by_role("button", name="Add it").press("Enter")
     rows = models.locator(".added li")
-    expect(rows.filter(has_text=f"official-{name}")).to_have_count(3)
+    expect(rows.filter(has_text=called)).to_have_count(3)
     for role in ("policy", "world-model", "reward-model"):
-        joined = re.compile(rf"run/official-{name}-{role}.*/step-000001 is in the catalogue\.")
+        joined = re.compile(rf"run/{called}-{role}.*/step-000001 is in the catalogue\.")
         expect(models.get_by_text(joined)).to_be_visible()
     for label in ("Policy", "World model", "Reward model"):
-        chosen = re.compile(f"^run/official-{name}-")
+        chosen = re.compile(f"^run/{called}-")
         expect(models.get_by_label(label, exact=True)).to_have_value(chosen)
     expect(models.get_by_text("✓ window 8 frames")).to_be_visible()
 
