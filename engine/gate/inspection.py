@@ -5,7 +5,6 @@ read in a sandbox.
 """
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -64,22 +63,18 @@ def to_safetensors(path: Path, workdir: Path, *, limits: Limits = Limits()) -> P
     (`ema.blocks.0.weight`); what is no tensor is left out and named in the metadata.
 
     Raises:
-        ValueError: as `accepted_weights`.
+        ValueError: the file is refused, `reason: sentence`, or is of a kind without weights.
     """
     with tempfile.TemporaryDirectory(prefix=".gate-", dir=workdir) as room:
         verdict, weights = examine(path, Path(room), limits=limits)
-        accepted = accepted_weights(verdict, weights)
+        accepted = _accepted_weights(verdict, weights)
         if accepted == path:
             return path
         return accepted.rename(workdir / f"{verdict.sha256}.safetensors")
 
 
-def accepted_weights(verdict: Verdict, weights: Path | None) -> Path:
-    """The weights of an accepted file.
-
-    Raises:
-        ValueError: the file is refused, `reason: sentence`, or is of a kind without weights.
-    """
+def _accepted_weights(verdict: Verdict, weights: Path | None) -> Path:
+    """The weights of an accepted file; ValueError for any other."""
     if not verdict.accepted:
         raise ValueError(f"{verdict.reason}: {verdict.sentence}")
     if weights is None:
@@ -93,22 +88,19 @@ def examine(
     *,
     expected_sha256: str | None = None,
     expected: Expected | None = None,
-    known: Callable[[str], Path | None] = lambda _: None,
     limits: Limits = Limits(),
 ) -> tuple[Verdict, Path | None]:
     """The verdict, and for accepted weights the safetensors file that holds them.
 
-    That file is `path` itself, what `known` has for its hash (checked before, not again), or a
-    conversion in `room`, an existing folder.
+    That file is `path` itself or a conversion in `room`, an existing folder.
     """
     try:
         kind, sha256 = _check_file(path, expected_sha256, limits)
-        weights = known(sha256) or _weights(path, kind, room, limits)
+        weights = _weights(path, kind, room, limits)
         tensors = {}
         if weights is not None:
             tensors = _check_tensors(weights, expected, limits)
-            if weights.parent == room or weights == path:
-                _check_values(weights, room, limits)
+            _check_values(weights, room, limits)
     except RefusedError as refusal:
         return refused(path, refusal), None
     return Verdict(path=path, accepted=True, kind=kind, sha256=sha256, tensors=tensors), weights
