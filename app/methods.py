@@ -80,6 +80,7 @@ _GRPO_SIZES: Mapping[str, Values] = {
     },
 }
 _REAL_ONLY = ("real_budget",)
+_WHOLE_EPISODES = (*_REAL_ONLY, "key_frames_from")
 _DREAMT_ONLY = (
     *("world_model", "reward_model", "denoising_steps", "horizon", "probe_starts"),
     *("anchored", "context_noise"),
@@ -91,7 +92,7 @@ METHODS: tuple[Method, ...] = (
         name="WMPO",
         about="GRPO on groups imagined in the world model",
         job="optimise",
-        hidden=(*_REAL_ONLY, "key_frames_from"),
+        hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
     ),
     Method(
@@ -117,7 +118,7 @@ METHODS: tuple[Method, ...] = (
         about="dreams never forget their start: it stays the oldest frame of the context",
         job="optimise",
         values={"anchored": True},
-        hidden=(*_REAL_ONLY, "key_frames_from"),
+        hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
     ),
     Method(
@@ -125,14 +126,14 @@ METHODS: tuple[Method, ...] = (
         about="dreams blur their own past, as in the world model's training, against drift",
         job="optimise",
         values={"context_noise": 50.0},
-        hidden=(*_REAL_ONLY, "key_frames_from"),
+        hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
     ),
     Method(
         name="WMPO without alignment",
         about="ablation: dreams in a world model that has never seen the policy's rollouts",
         job="optimise",
-        hidden=(*_REAL_ONLY, "key_frames_from"),
+        hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
         unaligned=True,
     ),
@@ -141,7 +142,7 @@ METHODS: tuple[Method, ...] = (
         about="control: rewards are dealt out at random, so nothing can be learnt",
         job="optimise",
         values={"shuffle_rewards": True},
-        hidden=(*_REAL_ONLY, "key_frames_from"),
+        hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
     ),
     Method(

@@ -18,6 +18,12 @@ from storage.workspace import Workspace, open_workspace
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 
 START = 300_000
+OPTIMISE = {
+    "policy": "demo/base",
+    "world_model": "demo/world",
+    "reward_model": "demo/reward",
+    "iterations": 2,
+}
 CHUNK = 8
 CONFIGS: dict[str, dict[str, Any]] = {
     "base": {

@@ -11,19 +11,14 @@ from app.launcher import event_text
 from app.studio import Studio
 from engine.jobs.optimise import JobConfig
 from engine.types import Trajectory
+from tests.app.conftest import OPTIMISE
 
 Maker = Callable[..., Trajectory]
-CONFIG = {
-    "policy": "demo/base",
-    "world_model": "demo/world",
-    "reward_model": "demo/reward",
-    "iterations": 2,
-}
 
 
 @pytest.fixture
 def run(studio: Studio) -> str:
-    return studio.start_run("optimise", CONFIG)
+    return studio.start_run("optimise", OPTIMISE)
 
 
 def spec(studio: Studio, run: str) -> dict[str, Any]:
@@ -52,9 +47,9 @@ def test_a_run_is_told_the_threshold_that_is_in_use(studio: Studio, run: str) ->
     assert spec(studio, run)["config"]["success_threshold"] == 0.0  # the reward model's own
     [judge] = studio.cabinet.checkpoints.all("reward_model")
     studio.cabinet.thresholds.save(judge.hash, 0.75, measures={})
-    later = studio.start_run("optimise", CONFIG)
+    later = studio.start_run("optimise", OPTIMISE)
     assert spec(studio, later)["config"]["success_threshold"] == 0.75
-    chosen = studio.start_run("optimise", CONFIG | {"success_threshold": 0.5})
+    chosen = studio.start_run("optimise", OPTIMISE | {"success_threshold": 0.5})
     assert spec(studio, chosen)["config"]["success_threshold"] == 0.5
 
 
@@ -117,7 +112,7 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
     make_studio: Callable[..., Studio],
 ) -> None:
     studio = make_studio(public=True)
-    small = CONFIG | {"groups": 2, "max_groups": 4}
+    small = OPTIMISE | {"groups": 2, "max_groups": 4}
     with pytest.raises(ValueError, match="job must be one of optimise, not 'collect'"):
         studio.start_run("collect", {})
     with pytest.raises(ValueError, match="iterations may be at most 5, not 6"):

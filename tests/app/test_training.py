@@ -18,15 +18,9 @@ from engine.events import encode_line
 from engine.jobs.registry import job_config
 from engine.manifest import write_manifest
 from engine.types import Outcome, Trajectory
-from tests.app.conftest import CONFIGS, START, make_checkpoint
+from tests.app.conftest import CONFIGS, OPTIMISE, START, make_checkpoint
 
 Maker = Callable[..., Trajectory]
-CONFIG = {
-    "policy": "demo/base",
-    "world_model": "demo/world",
-    "reward_model": "demo/reward",
-    "iterations": 2,
-}
 RATIOS = np.array([0.5, -0.25], np.float32)
 
 
@@ -52,7 +46,7 @@ class Log:
 
 @pytest.fixture
 def run(studio: Studio) -> str:
-    return studio.training.start("optimise", CONFIG)
+    return studio.training.start("optimise", OPTIMISE)
 
 
 @pytest.fixture
@@ -185,13 +179,13 @@ def test_a_flip_of_somebody_else_is_refused(
 
 
 def test_where_rewards_were_dealt_out_verdicts_change_nothing(studio: Studio) -> None:
-    run = studio.training.start("optimise", CONFIG | {"shuffle_rewards": True})
+    run = studio.training.start("optimise", OPTIMISE | {"shuffle_rewards": True})
     with pytest.raises(ValueError, match="rewards were dealt out at random"):
         studio.training.flip({"run": run, "iteration": 1, "group": "1", "flipped": []})
 
 
 def test_runs_are_compared_by_what_differs(studio: Studio, run: str) -> None:
-    other = studio.training.start("optimise", CONFIG | {"iterations": 3, "policy": "demo/base"})
+    other = studio.training.start("optimise", OPTIMISE | {"iterations": 3, "policy": "demo/base"})
     found = studio.training.differences({"runs": [run, other]})
     assert found == {
         "runs": [run, other],
@@ -242,7 +236,7 @@ def test_every_size_of_every_method_is_a_valid_config(method: Any) -> None:
 
 
 def look(studio: Studio, job: str, **changes: Any) -> dict[str, tuple[bool | None, str]]:
-    found = studio.training.look(job, CONFIG | changes if job == "optimise" else changes)
+    found = studio.training.look(job, OPTIMISE | changes if job == "optimise" else changes)
     return {check["name"]: (check["ok"], check["text"]) for check in found["checks"]}
 
 
@@ -316,7 +310,7 @@ def test_what_preflight_cannot_look_into_is_not_refused(studio: Studio, demo: Pa
 def test_a_run_that_cannot_work_is_refused_before_it_starts(
     studio: Studio, job: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    values = CONFIG | changes if job == "optimise" else changes
+    values = OPTIMISE | changes if job == "optimise" else changes
     # The page and the public API go through the same door.
     for start in (studio.training.start, studio.start_run):
         with pytest.raises(ValueError, match=sentence):
