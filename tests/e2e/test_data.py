@@ -106,4 +106,9 @@ def test_a_backup_a_proof_and_a_sync(page: Page, tmp_path: Path) -> None:
     expect(sync.get_by_role("alert")).to_contain_text("is not a source")
     sync.get_by_label("Where").fill(str(tmp_path / "shared"))
     sync.get_by_role("button", name="Sync now").click()
-    expect(sync.get_by_text(re.compile(r"^\d+ events there, 0 only here"))).to_be_visible()
+    counted = re.compile(r"^labels: \d+ there, 0 only here · preferences: \d+ there, 0 only here")
+    expect(sync.get_by_text(counted)).to_be_visible()
+    sync.get_by_role("button", name="Take in from there").click()
+    expect(
+        sync.get_by_text(re.compile(r"^It holds nothing new; \d+ here already$"))
+    ).to_be_visible()
