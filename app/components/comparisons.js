@@ -17,11 +17,11 @@
 
   /** The last comparisons, each a way back to its pair. */
   WMPO.showComparisons = (place, entries) => {
-    const row = (entry, index) => {
+    const row = (entry) => {
       const { tone, mark, text } = SAID[entry.choice];
       const [one, other] = entry.choice === "right" ? [entry.right, entry.left] : [entry.left, entry.right];
       const model = { true: "model agrees", false: "model disagrees" }[entry.agrees] ?? "";
-      return WMPO.html`<li><button class="quiet entry" data-entry="${index}" aria-label="Compare ${one} and ${other} again">
+      return WMPO.html`<li><button class="quiet entry" data-event="${entry.event_id}" aria-label="Compare ${one} and ${other} again">
         <span class="grow"><span class="mono name">${one}</span>
         <span class="name"><span class="mute">${text}</span> <span class="mono">${other}</span></span><span class="mute">${[entry.pending ? "saving…" : WMPO.ago(entry.at), model]
           .filter(Boolean)

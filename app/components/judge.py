@@ -51,28 +51,34 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
                 "make_queue", lambda q: {"name": queues.make(q), "queues": queues.all()}
             ),
             server_function("remove_queue", lambda q: {"queues": queues.remove(q)}),
-            server_function("statistics", lambda q: queues.statistics({"queue": q.get("queue")})),
+            server_function("statistics", lambda q: statistics(studio, q)),
             server_function("save_modes", lambda q: {"modes": queues.save_failure_modes(q)}),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda q: rail(studio, q)),
             server_function("pairs", lambda q: {"items": studio.preferences.next(q)}),
-            server_function("pair_rail", lambda q: rail(studio, q | {"pairs": True})),
         ],
     )
 
 
 def rail(studio: "Studio", question: Question) -> Answer:
     """{actor, queue?, pairs?} -> what stands beside the clip: this person's last judgements and
-    the counts or, with `pairs`, their last comparisons and how they agree with the model.
+    the counts or, with `pairs`, their last comparisons.
 
     Calibration clips of the queue show their known answer once they are judged.
     """
     if question.get("pairs"):
-        actor, pairs = str(question["actor"]), studio.preferences
-        return {"history": pairs.history(actor=actor), "agreement": pairs.agreement(actor)}
+        return {"history": studio.preferences.history(actor=str(question["actor"]))}
     history = studio.label_history(limit=20, actor=str(question["actor"]))
     name = question.get("queue")
     gold = {} if name is None else studio.queues.gold_answers(name)
     shown = [entry | {"gold": gold.get(entry["episode_id"])} for entry in history]
     return {"history": shown, "counts": studio.label_counts()}
+
+
+def statistics(studio: "Studio", question: Question) -> Answer:
+    """{actor, queue?, pairs?} -> how people agree with each other and with the model: on clips of
+    the queue or of all or, with `pairs`, on what is better."""
+    if question.get("pairs"):
+        return studio.preferences.agreement(str(question["actor"]))
+    return studio.queues.statistics({"queue": question.get("queue")})
