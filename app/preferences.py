@@ -22,6 +22,10 @@ from storage.preferences import CHOICES, PAIRINGS, Preference, Tally
 FIELDS = tuple(field.name for field in dataclasses.fields(Preference) if field.name != "actor")
 MODES = ("blind", "review")
 MOST_AT_ONCE, MOST_SHOWN = 50, 500
+NOTHING = {
+    "one policy": "No start {where} has two futures of one policy to compare.",
+    "two policies": "No start {where} has futures of two policies to compare.",
+}
 
 
 class Preferences:
@@ -35,23 +39,22 @@ class Preferences:
         self._cabinet = cabinet
         self._guest = public
 
-    def next(self, query: object) -> list[dict[str, Any]]:
-        """{actor, pairing?, run?, count?} -> pairs not yet compared: {id, left, right}, records.
+    def next(self, query: object) -> dict[str, Any]:
+        """{actor, pairing?, run?, count?} -> {items, nothing}: pairs {id, left, right} not yet
+        compared, records; and where there are none, a sentence that says why.
 
         The same question again gives the same pairs, less those judged in between. Nothing is
         held: everybody has an order of their own, and two opinions of a pair are worth having.
         """
         values = check_names(query, allowed=("actor", "pairing", "run", "count"))
         pairing = check_choice("pairing", values.get("pairing", "one policy"), PAIRINGS)
-        run = values.get("run") or None
-        pairs = self._cabinet.preferences.next(
-            pairing,
-            self._pool(values.get("actor", "local")),
-            run=None if run is None else check_text("run", run, 200),
-            count=check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE),
-        )
+        run = check_text("run", values["run"], 200) if values.get("run") else None
+        actor = self._pool(values.get("actor", "local"))
+        count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
+        find = self._cabinet.preferences.next
+        pairs = find(pairing, actor, run=run, count=count)
         rows = self._cabinet.trajectories.find_all([name for pair in pairs for name in pair])
-        return [
+        items = [
             {
                 "id": f"{left} {right}",
                 "left": episode_record(rows[left]),
@@ -60,6 +63,14 @@ class Preferences:
             for left, right in pairs
             if left in rows and right in rows
         ]
+        if items:
+            return {"items": items, "nothing": ""}
+        if find(pairing, "", run=run, count=1):  # nobody's name: there are pairs, all compared
+            return {"items": [], "nothing": "You have compared every pair here."}
+        return {
+            "items": [],
+            "nothing": NOTHING[pairing].format(where=f"of {run}" if run else "here"),
+        }
 
     def add(self, event: object, *, actor: str) -> dict[str, Any]:
         """Store a preference; {saved, seq, at} once it is durable.

@@ -7,10 +7,10 @@
   const PAIRINGS = { "one policy": "two futures of one policy", "two policies": "two policies, one start" };
 
   const template = WMPO.html`<div class="wm judge-page compare"><div class="card">
-    <div class="queues"><div class="row">${WMPO.labelModes("ab")}
+    <div class="queues"><div class="row"><nav class="modes-of-label row" aria-label="Mode"></nav>
       <select aria-label="Which pairs" class="pairing">${Object.entries(PAIRINGS).map(
         ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`,
-      )}</select><select aria-label="Run" class="run"><option value="">every run</option></select>
+      )}</select><select aria-label="Run" class="run" hidden><option value="">every run</option></select>
       <button class="quiet who" data-do="who" title="Who judges"></button></div></div>
     <div class="between"><div class="question"><b>Which one does it better?</b> <span class="mute instruction"></span></div>
       <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
@@ -38,7 +38,7 @@
       this.find = (selector) => element.querySelector(selector);
       this.blindfold = WMPO.memory.get("blind", true);
       this.whole = true;
-      this.offer(props.runs);
+      this.offer();
       const touch = { onTap: () => this.player.toggle(), onSwipe: (way) => this.swipe(way) };
       this.second = new WMPO.Stage(this.find(".second"), { label: "Frame of the right clip", ...touch });
       this.player = new WMPO.Player(this.find(".screen"), {
@@ -76,28 +76,37 @@
     }
 
     /** The menus: what the address says, or everything. */
-    offer(runs) {
-      const menus = { pairing: Object.keys(PAIRINGS), run: ["", ...runs] };
-      this.find(".run").append(...runs.map((run) => new Option(run, run)));
-      this.find(".run").hidden = !runs.length;
-      for (const [name, values] of Object.entries(menus)) {
-        const menu = this.find(`.${name}`);
-        const asked = WMPO.address.get(name);
-        if (values.includes(asked)) menu.value = asked;
+    offer() {
+      const { get, set } = WMPO.address;
+      const [pairing, run] = [this.find(".pairing"), this.find(".run")];
+      if (get("pairing") in PAIRINGS) pairing.value = get("pairing");
+      this.addRuns(get("run") ? [get("run")] : []);
+      run.value = get("run") ?? "";
+      for (const [name, menu] of Object.entries({ pairing, run }))
         menu.addEventListener("change", () => {
-          WMPO.address.set(name, menu.selectedIndex ? menu.value : null);
+          set(name, menu.selectedIndex ? menu.value : null);
           this.restart();
         });
-      }
+      WMPO.ask(this.server, "runs", {}, true).then((answer) => this.addRuns(answer?.runs ?? []));
     }
 
-    ask(count) {
+    addRuns(runs) {
+      const menu = this.find(".run");
+      const known = [...menu.options].map(({ value }) => value);
+      for (const run of runs) if (!known.includes(run)) menu.add(new Option(run, run));
+      menu.hidden = menu.length < 2;
+    }
+
+    async ask(count) {
       const [pairing, run] = [this.find(".pairing").value, this.find(".run").value];
-      return WMPO.ask(this.server, "pairs", { actor: this.actor, pairing, run, count }, true);
+      const answer = await WMPO.ask(this.server, "pairs", { actor: this.actor, pairing, run, count }, true);
+      this.nothing = answer?.nothing;
+      return answer;
     }
 
     async restart() {
       this.ready = false;
+      WMPO.showModes(this.find(".modes-of-label"), "ab", this.find(".run").value);
       this.strokes.clear();
       this.supply.clear();
       this.rail();
@@ -260,8 +269,8 @@
       if (this.ready && !this.item)
         return side === "right"
           ? WMPO.html``
-          : WMPO.html`<p class="empty"><b>Every pair here is compared</b> <a href="train">Train</a> imagines several
-              futures of each start, and <a href="imagine">Imagine</a> another one: they are compared here.</p>`;
+          : WMPO.html`<p class="empty"><b>${this.nothing || "Every pair here is compared."}</b>
+              <a href="train">Train</a> imagines several futures of each start.</p>`;
       const name = WMPO.html`<b>${side === "left" ? "Left" : "Right"}</b>`;
       if (!clip) return name;
       const end = WMPO.html`<span class="mute end">ended at ${clip.images.length - 1}</span>`;

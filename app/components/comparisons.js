@@ -7,12 +7,18 @@
     broken: { tone: "warn", mark: "✕✕", text: "and" },
   };
 
-  /** The modes of the Label page, as links: what is unsent waits in the browser and goes on. */
-  WMPO.labelModes = (chosen) => {
-    const link = (mode, address, text) =>
-      WMPO.html`<a class="button" href="${address}" aria-current="${mode === chosen ? "page" : "false"}">${text}</a>`;
-    return WMPO.html`<nav class="modes-of-label row" aria-label="Mode">${link("clip", "label", "One clip")}
-      ${link("ab", "label?mode=ab", "A/B")}</nav>`;
+  /** The way to A/B, of a run if there is one. */
+  WMPO.compareLink = (run) => `label?${new URLSearchParams({ mode: "ab", ...(run ? { run } : {}) })}`;
+
+  /** The modes of the Label page, as links that keep run and queue; what is unsent waits in the browser. */
+  WMPO.showModes = (place, chosen, run) => {
+    const queue = WMPO.address.get("queue");
+    const link = (mode, text) => {
+      const kept = Object.entries({ mode, run, queue }).filter(([, value]) => value);
+      return WMPO.html`<a class="button" href="label?${new URLSearchParams(kept)}"
+        aria-current="${mode === chosen ? "page" : "false"}">${text}</a>`;
+    };
+    WMPO.fill(place, WMPO.html`${link("", "One clip")} ${link("ab", "A/B")}`);
   };
 
   /** The last comparisons, each a way back to its pair. */

@@ -3,7 +3,7 @@
   const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
-    ${WMPO.labelModes("clip")}<div class="queues"></div>
+    <nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div>
     <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
       <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
         class="mono mute pace"></span></div></div>
@@ -82,6 +82,7 @@
 
     async begin() {
       await this.queues.begin();
+      this.modes();
       await this.supply.refill();
       const asked = WMPO.address.get("episode");
       const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
@@ -92,6 +93,7 @@
     }
 
     async restart() {
+      this.modes();
       this.strokes.clear();
       this.supply.clear();
       this.rail();
@@ -99,6 +101,12 @@
       await this.supply.refill();
       this.open();
       this.strokes.remember();
+    }
+
+    /** The way to A/B goes to the run that the queue was made of. */
+    modes() {
+      const run = this.queues.record?.filter.run ?? WMPO.address.get("run");
+      WMPO.showModes(this.find(".modes-of-label"), "", run);
     }
 
     get item() {

@@ -31,6 +31,9 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         order = str(question.get("order", orders[0]))
         return {"items": studio.label_queue(order=order, imagined=KINDS[kind], limit=20)}
 
+    def runs(_: Question) -> Answer:
+        return {"runs": [run for run, _ in studio.gallery.facets()["run"]]}
+
     return live_panel(
         "mountJudge",
         orders=list(orders),
@@ -38,7 +41,6 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         queueOrders=list(QUEUE_ORDERS),
         filters=list(FILTERS),
         modes=queues.failure_modes(),
-        runs=[run for run, _ in studio.gallery.facets()["run"]],
         public=studio.public,
         server_functions=[
             server_function("queue", queue),
@@ -56,7 +58,10 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda q: rail(studio, q)),
-            server_function("pairs", lambda q: {"items": studio.preferences.next(q)}),
+            server_function("pairs", studio.preferences.next),
+            server_function(
+                "runs", lambda _: {"runs": [r for r, _ in studio.gallery.facets()["run"]]}
+            ),
         ],
     )
 

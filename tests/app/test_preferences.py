@@ -28,20 +28,31 @@ def stroke(**changes: Any) -> dict[str, Any]:
 
 
 def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
-    [pair] = paired.preferences.next({"actor": "ann", "count": 5})
+    [pair] = paired.preferences.next({"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
     batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
     [saved] = judge_strokes(paired, {"strokes": batch[:1]}, actor="ann")["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
-    assert paired.preferences.next({"actor": "ann"}) == []
+    none = {"items": [], "nothing": "You have compared every pair here."}
+    assert paired.preferences.next({"actor": "ann"}) == none
     [entry] = paired.preferences.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
     again = judge_strokes(paired, {"strokes": batch}, actor="ann")["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.preferences.history(actor="ann") == []
-    assert paired.preferences.next({"actor": "ann"}) == [pair]
+    assert paired.preferences.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
     assert paired.label_counts()["labelled"] == 0
+
+
+def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
+    ask = paired.preferences.next
+    assert ask({"run": "run-9"})["nothing"] == (
+        "No start of run-9 has two futures of one policy to compare."
+    )
+    assert ask({"pairing": "two policies"})["nothing"] == (
+        "No start here has futures of two policies to compare."
+    )
 
 
 @pytest.mark.parametrize(
