@@ -59,12 +59,19 @@ def status(shelf: Shelf, log: EventLog) -> SyncStatus:
 
 
 def push(shelf: Shelf, log: EventLog) -> SyncStatus:
-    """Write what the shelf lacks, as one part; the status then."""
+    """Write what the shelf lacks, as one part; the status then.
+
+    Raises:
+        ValueError: the shelf has other events in their places: two studios, one of them restored
+            from the other, went on with one log.
+    """
     events = log.events()
     if not events:
         return SyncStatus(0, 0, 0)
     room, name = log.kind.nouns, _name(events)
-    fresh = events[_covered(_parts(shelf, room, name)) :]
+    parts = _parts(shelf, room, name)
+    _check_same(shelf, room, name, parts, events)
+    fresh = events[_covered(parts) :]
     if fresh:
         part = _part(room, name, fresh[0]["seq"], fresh[-1]["seq"])
         shelf.write(part, b"".join(map(encode_line, fresh)))
@@ -92,6 +99,19 @@ def pull(shelf: Shelf, logs: Sequence[EventLog], *, dry_run: bool) -> dict[str, 
     found = take(True)
     refused = any(report.problems for report in found.values())
     return found if dry_run or refused else take(False)
+
+
+def _check_same(
+    shelf: Shelf, room: str, log: str, parts: Sequence[tuple[int, int]], events: Sequence[Row]
+) -> None:
+    """Whether the last event that is here and there is one: its hash speaks of all before it."""
+    common = [(first, last) for first, last in parts if first <= len(events)]
+    if not common:
+        return
+    part, place = _part(room, log, *common[-1]), min(common[-1][1], len(events))
+    there = [decode_line(line) for line in shelf.read(part).splitlines()]
+    if not any(one and one.get("hash") == events[place - 1]["hash"] for one in there):
+        raise ValueError(f"{part} holds no event {place} of this studio: sync to another place")
 
 
 def _read_room(shelf: Shelf, room: str) -> Iterator[Placed[Any]]:

@@ -135,6 +135,12 @@ def test_an_empty_studio_gets_the_same_log_back(
     assert counts(shelf, other) == (3, 0)
     assert other.events() == log.events()
     assert counts(shelf, other) == (0, 3)
+    assert push(shelf, other) == status(shelf, log)
+    say(log, "four")
+    say(other, "five")
+    push(shelf, log)
+    with pytest.raises(ValueError, match=r"000000004\.jsonl holds no event 4 of this studio"):
+        push(shelf, other)  # it would be taken for "four", and lost
 
 
 def test_logs_of_two_studios_do_not_meet(make_log: Maker, noun: str, shelf: FolderShelf) -> None:
