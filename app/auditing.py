@@ -19,10 +19,11 @@ class Auditing:
         self._cabinet, self._gallery, self._public = cabinet, gallery, public
 
     def log(self, query: object) -> dict[str, Any]:
-        """{log?, actor?, offset?, limit?} -> {events, total, actors: [{name, events, open}]}.
+        """{log?, actor?, offset?, limit?} -> {events, total, logs, actors: [{name, events, open}]}.
 
-        `log` is labels or preferences. Events come newest first, each with its own fields and
-        {seq, at, withdrawal, superseded_by, superseded_seq, stands}.
+        `log` is labels or preferences; `logs` counts the events of each. Events come
+        newest first, each with its own fields and {seq, at, withdrawal, superseded_by,
+        superseded_seq, stands}.
         """
         values = check_names(query, allowed=("log", "actor", "offset", "limit"))
         actor = values.get("actor") or None
@@ -40,6 +41,7 @@ class Auditing:
         return {
             "events": [audit_record(event) for event in events],
             "total": audit.count(guest=self._public, actor=actor, log=log),
+            "logs": {name: audit.count(guest=self._public, log=name) for name in audit.names},
             "actors": [vars(found) for found in audit.actors(guest=self._public, log=log)],
         }
 

@@ -1,7 +1,7 @@
 """Export and import of the Data page: what is chosen, how large it is, and the work itself."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,9 @@ class Exchange:
                 found["episodes"] = len(found["episodes"])
             if not dry_run and not found["problems"]:
                 self._handover.drop(str(values["upload"]))
-            return _report(found, what, dry_run)
+            added = {"episode": found["added"], what.removesuffix("s"): found["labels"]}
+            known = found.get("known", found["episodes"] - found["added"])
+            return found | import_report(added, known, found["problems"], dry_run=dry_run)
 
         return self._errands.start("import", name, work)
 
@@ -169,26 +171,32 @@ def log_format(name: str) -> tuple[str, str]:
     return what, endings.get("".join(suffixes[-1:]), "")
 
 
-def _report(found: dict[str, Any], what: str, dry_run: bool) -> dict[str, Any]:
-    problems = found["problems"]
-    known = found.get("known", found["episodes"] - found["added"])
-    parts = [
-        f"{count:,} {noun}{'s' if count != 1 else ''}"
-        for count, noun in ((found["added"], "episode"), (found["labels"], what.removesuffix("s")))
-        if count
-    ]
-    text = " and ".join(parts) or "nothing new"
+def import_report(
+    added: Mapping[str, int], known: int, problems: Sequence[str], *, dry_run: bool
+) -> dict[str, Any]:
+    """{known, problems: the first of them, more, dry_run, text}: what an import did or would do.
+
+    Args:
+        added: how many there are of what is new, by its noun.
+    """
+    text = amounts(added) or "nothing new"
     text += f"; {known:,} here already" if known else ""
     if problems:
-        text = f"{len(problems):,} problem{'s' if len(problems) != 1 else ''}: nothing is imported"
+        text = f"{amounts({'problem': len(problems)})}: nothing is imported"
     return {
-        **found,
         "known": known,
-        "problems": problems[:MOST_SAID],
+        "problems": list(problems[:MOST_SAID]),
         "more": max(0, len(problems) - MOST_SAID),
         "dry_run": dry_run,
         "text": text,
     }
+
+
+def amounts(counts: Mapping[str, int]) -> str:
+    """Numbers of things by their nouns, in words; empty where there is nothing."""
+    return " and ".join(
+        f"{count:,} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items() if count
+    )
 
 
 def _words(count: int, noun: str, size: int) -> str:

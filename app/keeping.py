@@ -9,6 +9,7 @@ from typing import Any
 
 from app.checks import check_flag, check_names, check_text
 from app.errands import Errands, Progress
+from app.exchange import amounts, import_report
 from app.handover import Handover, stamp
 from storage.cabinet import Cabinet
 from storage.hub import login
@@ -175,44 +176,56 @@ class Keeping:
         return self._errands.start("verify", "database against files", work, unit="runs")
 
     def sync_status(self) -> dict[str, Any]:
-        """{target, at, synced, events}: where label parts go, and how many events are there."""
+        """{target, at, logs: {labels or preferences: {synced, events}}}: where their parts go, and
+        how many of the events are there."""
         if self._public:
-            return {"target": "", "at": None, "synced": 0, "events": 0}
-        parts = import_module("storage.label_parts")
-        known = parts.remembered(self._space.sync)
-        last = self._cabinet.labels.history(limit=1)
-        return {
-            "target": known.get("target", ""),
-            "at": known.get("at"),
-            "synced": known.get("synced", 0),
-            "events": max((event.seq for event in last), default=0),
+            return {"target": "", "at": None, "logs": {}}
+        known = import_module("storage.event_parts").remembered(self._space.sync)
+        synced = known.get("synced", {})
+        logs = {
+            log.kind.nouns: {"synced": synced.get(log.kind.nouns, 0), "events": log.size}
+            for log in self._cabinet.logs
         }
+        return {"target": known.get("target", ""), "at": known.get("at"), "logs": logs}
 
     def sync(self, query: object) -> dict[str, Any]:
-        """{target} -> an errand that writes the labels that are not there yet; result {text}."""
-        target = self._target(query)
+        """{target} -> an errand that writes the events that are not there yet; result {text}."""
+        values = self._target(query)
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts = import_module("storage.label_parts")
-            shelf = parts.open_shelf(target, rules=self._rules, token=login())
-            found = parts.push(shelf, self._cabinet.labels)
-            parts.remember(self._space.sync, target, found)
-            parts_words = f"{found.parts:,} part{'s' if found.parts != 1 else ''}"
-            return {"text": f"{found.synced:,} label events are there, in {parts_words}"}
+            parts, shelf = import_module("storage.event_parts"), self._shelf(values["target"])
+            found = {log.kind: parts.push(shelf, log) for log in self._cabinet.logs}
+            synced = {kind.nouns: one.synced for kind, one in found.items()}
+            parts.remember(self._space.sync, values["target"], synced)
+            there = amounts({kind.noun: one.synced for kind, one in found.items()})
+            made = amounts({"part": sum(one.parts for one in found.values())})
+            return {"text": f"there: {there}, in {made}" if made else "nothing was judged yet"}
 
-        return self._errands.start("sync", target, work)
+        return self._errands.start("sync", values["target"], work)
 
-    def restore_labels(self, query: object) -> dict[str, Any]:
-        """{target} -> an errand that takes in the labels that are there; result {text}."""
-        target = self._target(query)
+    def restore_parts(self, query: object) -> dict[str, Any]:
+        """{target, dry_run?} -> an errand that takes in the labels and preferences that are there.
+
+        Its result is {added, known, problems, more, dry_run, text}; with a problem, or as a dry
+        run, nothing is stored.
+        """
+        values = self._target(query, "dry_run")
+        dry_run = check_flag("dry_run", values.get("dry_run", True))
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts = import_module("storage.label_parts")
-            shelf = parts.open_shelf(target, rules=self._rules, token=login())
-            added, known = parts.pull(shelf, self._cabinet.labels)
-            return {"text": f"{added:,} label events are new, {known:,} were here already"}
+            parts, shelf = import_module("storage.event_parts"), self._shelf(values["target"])
+            logs = self._cabinet.logs
+            found = parts.pull(shelf, logs, dry_run=dry_run)
+            reports = [found[log.kind.nouns] for log in logs]
+            added = {log.kind.noun: found[log.kind.nouns].added for log in logs}
+            return {"added": sum(added.values())} | import_report(
+                added,
+                sum(report.known for report in reports),
+                [problem for report in reports for problem in report.problems],
+                dry_run=dry_run,
+            )
 
-        return self._errands.start("sync", target, work)
+        return self._errands.start("sync", values["target"], work)
 
     def backup_path(self, name: object) -> Path:
         """The file of a backup.
@@ -228,13 +241,17 @@ class Keeping:
     def _backup(self, values: Mapping[str, Any]) -> Path:
         return self.backup_path(values["backup"])
 
-    def _target(self, query: object) -> str:
+    def _target(self, query: object, *also: str) -> dict[str, Any]:
+        """The values of a question with a place for parts."""
         self._at_home()
-        values = check_names(query, allowed=("target",), required=("target",))
+        values = check_names(query, allowed=("target", *also), required=("target",))
         target = check_text("target", values["target"], LONGEST).strip()
         if not target:
             raise ValueError("say where: a folder, s3://, gs:// or OWNER/DATASET of the Hub")
-        return target
+        return {**values, "target": target}
+
+    def _shelf(self, target: str) -> Any:
+        return import_module("storage.shelves").open_shelf(target, rules=self._rules, token=login())
 
     def _empty_place(self, folder: str) -> Path:
         path = Path(folder).expanduser()

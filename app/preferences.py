@@ -1,7 +1,7 @@
 """Comparing clips two by two: the next pairs, preferences as events of the screen, agreement."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from app.checks import (
@@ -17,11 +17,15 @@ from app.labelling import check_event_id
 from engine.statistics import wilson_interval
 from storage.cabinet import Cabinet
 from storage.labels import is_guest
-from storage.preferences import CHOICES, PAIRINGS, Preference, PreferenceEvent
+from storage.preferences import CHOICES, PAIRINGS, Preference, Tally
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Preference) if field.name != "actor")
 MODES = ("blind", "review")
 MOST_AT_ONCE, MOST_SHOWN = 50, 500
+NOTHING = {
+    "one policy": "No start {where} has two futures of one policy to compare.",
+    "two policies": "No start {where} has futures of two policies to compare.",
+}
 
 
 class Preferences:
@@ -35,23 +39,22 @@ class Preferences:
         self._cabinet = cabinet
         self._guest = public
 
-    def next(self, query: object) -> list[dict[str, Any]]:
-        """{actor, pairing?, run?, count?} -> pairs not yet compared: {id, left, right}, records.
+    def next(self, query: object) -> dict[str, Any]:
+        """{actor, pairing?, run?, count?} -> {items, nothing}: pairs {id, left, right} not yet
+        compared, records; and where there are none, a sentence that says why.
 
         The same question again gives the same pairs, less those judged in between. Nothing is
         held: everybody has an order of their own, and two opinions of a pair are worth having.
         """
         values = check_names(query, allowed=("actor", "pairing", "run", "count"))
         pairing = check_choice("pairing", values.get("pairing", "one policy"), PAIRINGS)
-        run = values.get("run") or None
-        pairs = self._cabinet.preferences.next(
-            pairing,
-            self._pool(values.get("actor", "local")),
-            run=None if run is None else check_text("run", run, 200),
-            count=check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE),
-        )
+        run = check_text("run", values["run"], 200) if values.get("run") else None
+        actor = self._pool(values.get("actor", "local"))
+        count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
+        find = self._cabinet.preferences.next
+        pairs = find(pairing, actor, run=run, count=count)
         rows = self._cabinet.trajectories.find_all([name for pair in pairs for name in pair])
-        return [
+        items = [
             {
                 "id": f"{left} {right}",
                 "left": episode_record(rows[left]),
@@ -60,6 +63,14 @@ class Preferences:
             for left, right in pairs
             if left in rows and right in rows
         ]
+        if items:
+            return {"items": items, "nothing": ""}
+        if find(pairing, "", run=run, count=1):  # nobody's name: there are pairs, all compared
+            return {"items": [], "nothing": "You have compared every pair here."}
+        return {
+            "items": [],
+            "nothing": NOTHING[pairing].format(where=f"of {run}" if run else "here"),
+        }
 
     def add(self, event: object, *, actor: str) -> dict[str, Any]:
         """Store a preference; {saved, seq, at} once it is durable.
@@ -100,52 +111,28 @@ class Preferences:
         said = self._cabinet.preferences.standing(
             guest=self._guest, actor=self._pool(actor), limit=limit
         )
-        return [one.to_dict() | {"agrees": agrees(one.preference)} for one in said]
+        return [one.event.to_dict() | {"agrees": one.agrees} for one in said]
 
     def agreement(self, actor: str) -> dict[str, Any]:
         """{own, everybody}: how often preferences agree with the order of the model's scores.
 
-        Each is {value, low, high, agreed, total, compared}: the share, with its 95 % Wilson
-        interval, of the `total` blind preferences in which the person put one clip first and so
-        did one reward model; `compared` pairs there are in all.
+        Each is {value, low, high, compared, total, agreed}: the share of `total` in which they
+        agreed, with its 95 % Wilson interval, and what a `Tally` counts.
         """
-        said = self._cabinet.preferences.standing(guest=self._guest)
-        pool = self._pool(actor)
-        own = [one for one in said if one.preference.actor == pool]
-        return {"own": agreement(own), "everybody": agreement(said)}
+        tally = self._cabinet.preferences.tally
+        return {
+            "own": _share(tally(guest=self._guest, actor=self._pool(actor))),
+            "everybody": _share(tally(guest=self._guest)),
+        }
 
     def _pool(self, actor: object) -> str:
         return check_actor(actor, guest=self._guest)
 
 
-def agrees(preference: Preference) -> bool | None:
-    """Whether the model gave the preferred clip the larger probability.
-
-    None where the person put none first, where the model did not judge both clips or found them
-    alike, or where two reward models judged them: their probabilities are no order.
-    """
-    left, right = preference.left_probability, preference.right_probability
-    if preference.choice not in ("left", "right") or left is None or right is None:
-        return None
-    if left == right or preference.left_checkpoint != preference.right_checkpoint:
-        return None
-    return (preference.choice == "left") == (left > right)
-
-
-def agreement(said: Sequence[PreferenceEvent]) -> dict[str, Any]:
-    """{value, low, high, agreed, total, compared} of some preferences; value None without any."""
-    # Whoever saw the model's word is no independent judge of it.
-    found = [agrees(one.preference) for one in said if one.preference.mode == "blind"]
-    agreed, total = found.count(True), len(found) - found.count(None)
-    low, high = wilson_interval(agreed, total) if total else (None, None)
-    return {
-        "value": agreed / total if total else None,
-        "low": low,
-        "high": high,
-        "agreed": agreed,
-        "total": total,
-        "compared": len(said),
-    }
+def _share(tally: Tally) -> dict[str, Any]:
+    low, high = wilson_interval(tally.agreed, tally.total) if tally.total else (None, None)
+    value = tally.agreed / tally.total if tally.total else None
+    return {"value": value, "low": low, "high": high} | dataclasses.asdict(tally)
 
 
 def parse_preference(values: Mapping[str, Any], *, actor: str) -> Preference:

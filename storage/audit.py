@@ -119,7 +119,7 @@ class AuditLog:
             raise ValueError(f"no {kind.noun} of {actor} is left to take back")
         if len(rows) != expected:
             raise ValueError(
-                f"{actor} has {len(rows)} {kind.noun}s now, not {expected}: look again, then decide"
+                f"{actor} has {len(rows)} {kind.nouns} now, not {expected}: look again, then decide"
             )
         names = [row["event_id"] for row in rows]
         return self._logs[log].withdraw_all(

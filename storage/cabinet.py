@@ -12,6 +12,7 @@ from storage.checkpoints import Catalogue
 from storage.curves import Curves
 from storage.database import Database
 from storage.downloads import Downloads
+from storage.event_log import EventLog
 from storage.failure_modes import FailureModes
 from storage.hub import login
 from storage.ingest import Ingest
@@ -52,6 +53,11 @@ class Cabinet:
     label_sets: LabelSets
     windows: WindowStore
     thresholds: ThresholdStore
+
+    @property
+    def logs(self) -> tuple[EventLog, ...]:
+        """What people said: labels, and preferences."""
+        return self.labels.log, self.preferences.log
 
     def close(self) -> None:
         """Interrupt what works in the background and close the database."""

@@ -42,6 +42,11 @@ class Kind:
     check: Callable[[Row, Row | None], None]
     take_back: Callable[[Row, str, str, str], Row]
 
+    @property
+    def nouns(self) -> str:
+        """What many of them are called."""
+        return f"{self.noun}s"
+
 
 class EventLog:
     """Events in a synced JSONL twin and in a table, chained by hashes.
@@ -151,6 +156,11 @@ class EventLog:
         """The stored event of an id."""
         found = self.select(f"select event from {self.kind.table} where event_id = ?", [event_id])
         return next(iter(found), None)
+
+    @property
+    def size(self) -> int:
+        """How many events there are."""
+        return 0 if self._last is None else int(self._last["seq"])
 
     def events(self) -> list[Row]:
         """Every event, oldest first."""

@@ -2,6 +2,7 @@
 still to be judged."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,24 @@ open as (
         where said.actor = $actor and least(said.left_id, said.right_id) = one
           and greatest(said.left_id, said.right_id) = other))
 select * from open order by draw limit $count
+"""
+
+# Whether the model gave the preferred clip the larger probability. Nothing where the person put
+# none first, where the model did not judge both clips or found them alike, or where two reward
+# models judged them: their probabilities are no order.
+_JUDGED = """
+with said as (
+    select *, json_extract_string(event, 'mode') as mode,
+        cast(json_extract_string(event, 'left_probability') as double) as "left",
+        cast(json_extract_string(event, 'right_probability') as double) as "right",
+        json_extract_string(event, 'left_checkpoint')
+            is not distinct from json_extract_string(event, 'right_checkpoint') as one_model
+    from standing_preferences
+    where guest = $guest and actor = coalesce($actor, actor)),
+judged as (
+    select *, case when choice in ('left', 'right') and "left" <> "right" and one_model
+        then (choice = 'left') = ("left" > "right") end as agrees
+    from said)
 """
 
 
@@ -100,6 +119,34 @@ class PreferenceEvent:
         return cls(preference=Preference(**said(values)), **placed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A preference that counts.
+
+    Attributes:
+        agrees: whether the reward model puts the same clip first; None where it has no order.
+    """
+
+    event: PreferenceEvent
+    agrees: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Standing preferences, counted.
+
+    Attributes:
+        compared: all of them.
+        total: those said blind in which the person and the model each put one clip first:
+            whoever saw the model's word is no independent judge of it.
+        agreed: those of them in which it is the same clip.
+    """
+
+    compared: int
+    total: int
+    agreed: int
+
+
 class PreferenceStore:
     """Preferences over DuckDB and a JSONL twin.
 
@@ -129,14 +176,28 @@ class PreferenceStore:
 
     def standing(
         self, *, guest: bool = False, actor: str | None = None, limit: int | None = None
-    ) -> list[PreferenceEvent]:
+    ) -> list[Standing]:
         """What each person, or one, says now of each two episodes, newest first."""
-        found = self.log.select(
-            "select event from standing_preferences where guest = ? and actor = coalesce(?, actor)"
-            " order by seq desc limit ?",
-            [guest, actor, limit],
+        rows = self._database.read(
+            f"{_JUDGED} select event, agrees from judged order by seq desc limit $limit",
+            {"guest": guest, "actor": actor, "limit": limit},
         )
-        return [PreferenceEvent.from_dict(event) for event in found]
+        return [
+            Standing(
+                event=PreferenceEvent.from_dict(json.loads(row["event"])), agrees=row["agrees"]
+            )
+            for row in rows
+        ]
+
+    def tally(self, *, guest: bool = False, actor: str | None = None) -> Tally:
+        """What each person, or one, says now, counted in the database."""
+        [row] = self._database.read(
+            f"{_JUDGED} select count(*) as compared,"
+            " count(*) filter (mode = 'blind' and agrees is not null) as total,"
+            " count(*) filter (mode = 'blind' and agrees) as agreed from judged",
+            {"guest": guest, "actor": actor},
+        )
+        return Tally(**row)
 
     def next(
         self, pairing: str, actor: str, *, run: str | None, count: int

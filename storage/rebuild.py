@@ -44,7 +44,7 @@ def compare(
     Runs that are still at work are left out: their logs grow while they are read.
     """
     own, space = cabinet.database, cabinet.workspace
-    logs = (cabinet.labels.log, cabinet.preferences.log)
+    logs = cabinet.logs
     said = [log.events() for log in logs]
     runs = [run.id for run in cabinet.runs.all() if run.ended]
     total = 2 + len(runs)
@@ -77,7 +77,7 @@ def compare(
 
 def _log(events: list[Row], rebuilt: EventLog) -> Comparison:
     # Something may have been said between the two readings: the log only grows.
-    kind = f"{rebuilt.kind.noun}s"
+    kind = rebuilt.kind.nouns
     database = {event["event_id"]: event for event in events}
     files = {event["event_id"]: event for event in rebuilt.events()}
     if len(files) > len(database):

@@ -24,6 +24,7 @@ SCRIPTS = (
     "branches",
     "dream_view",
     "outbox",
+    "strokes",
     "rail",
     "marks",
     "queues",

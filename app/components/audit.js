@@ -71,7 +71,9 @@
       this.draw(answer);
     }
 
-    draw({ events, total, actors }) {
+    draw({ events, total, logs, actors }) {
+      for (const option of this.find("[name=log]").options)
+        option.text = `${LOGS[option.value]} · ${WMPO.integer(logs[option.value])}`;
       const names = [["", "everybody"], ...actors.map(({ name, events: n }) => [name, `${name} · ${WMPO.integer(n)}`])];
       if (this.actor && !this.person) names.push([this.actor, this.actor]);
       WMPO.fill(

@@ -3,15 +3,14 @@
 (() => {
   const AHEAD = 6; // pairs whose clips are fetched before they are needed
   const MOST = 50; // pairs asked for at once
-  const SHOWN = 20; // comparisons in the rail
   const SIDES = ["left", "right"];
   const PAIRINGS = { "one policy": "two futures of one policy", "two policies": "two policies, one start" };
 
   const template = WMPO.html`<div class="wm judge-page compare"><div class="card">
-    <div class="queues"><div class="row">${WMPO.labelModes("ab")}
+    <div class="queues"><div class="row"><nav class="modes-of-label row" aria-label="Mode"></nav>
       <select aria-label="Which pairs" class="pairing">${Object.entries(PAIRINGS).map(
         ([value, text]) => WMPO.html`<option value="${value}">${text}</option>`,
-      )}</select><select aria-label="Run" class="run"><option value="">every run</option></select>
+      )}</select><select aria-label="Run" class="run" hidden><option value="">every run</option></select>
       <button class="quiet who" data-do="who" title="Who judges"></button></div></div>
     <div class="between"><div class="question"><b>Which one does it better?</b> <span class="mute instruction"></span></div>
       <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
@@ -35,11 +34,11 @@
   class Compare {
     constructor(element, props, server, send) {
       WMPO.fill(element, template);
-      Object.assign(this, { element, server, strokes: [], undone: [], entries: [], back: -1, started: 0 });
+      Object.assign(this, { element, server, started: 0 });
       this.find = (selector) => element.querySelector(selector);
       this.blindfold = WMPO.memory.get("blind", true);
       this.whole = true;
-      this.offer(props.runs);
+      this.offer();
       const touch = { onTap: () => this.player.toggle(), onSwipe: (way) => this.swipe(way) };
       this.second = new WMPO.Stage(this.find(".second"), { label: "Frame of the right clip", ...touch });
       this.player = new WMPO.Player(this.find(".screen"), {
@@ -47,16 +46,12 @@
         onCursor: (frame) => this.cursor(frame),
         ...touch,
       });
-      this.outbox = new WMPO.Outbox(
-        "unsent",
-        (strokes) => send({ strokes, actor: this.actor, pairs: true }),
-        (ack) => this.onAck(ack),
-      );
+      this.strokes = new WMPO.Strokes(element, server, send, this);
       const source = { next: (count) => this.ask(Math.min(count, MOST)) };
-      this.supply = new WMPO.Supply(element, server, source, () => this.outbox.waiting);
+      this.supply = new WMPO.Supply(element, server, source, () => this.strokes.outbox.waiting);
       element.addEventListener("click", (event) => this.onClick(event));
       WMPO.keys.use(["compare", "player"], { ...this.player.actions(), ...this.actions() });
-      this.begin();
+      this.restart();
     }
 
     get actor() {
@@ -66,49 +61,60 @@
       return this.supply.item;
     }
 
+    question() {
+      return { actor: this.actor, pairs: true };
+    }
+
     actions() {
       const choices = ["left", "right", "equal", "broken"];
-      const others = ["undo", "redo", "skip", "previous", "blind", "decisive", "who"];
+      const others = ["skip", "blind", "decisive", "who"];
       return {
         ...Object.fromEntries(choices.map((choice) => [choice, () => this.say(choice)])),
         ...Object.fromEntries(others.map((name) => [name, () => this[name]()])),
+        ...this.strokes.actions(),
       };
     }
 
     /** The menus: what the address says, or everything. */
-    offer(runs) {
-      const menus = { pairing: Object.keys(PAIRINGS), run: ["", ...runs] };
-      this.find(".run").append(...runs.map((run) => new Option(run, run)));
-      this.find(".run").hidden = !runs.length;
-      for (const [name, values] of Object.entries(menus)) {
-        const menu = this.find(`.${name}`);
-        const asked = WMPO.address.get(name);
-        if (values.includes(asked)) menu.value = asked;
+    offer() {
+      const { get, set } = WMPO.address;
+      const [pairing, run] = [this.find(".pairing"), this.find(".run")];
+      if (get("pairing") in PAIRINGS) pairing.value = get("pairing");
+      this.addRuns(get("run") ? [get("run")] : []);
+      run.value = get("run") ?? "";
+      for (const [name, menu] of Object.entries({ pairing, run }))
         menu.addEventListener("change", () => {
-          WMPO.address.set(name, menu.selectedIndex ? menu.value : null);
+          set(name, menu.selectedIndex ? menu.value : null);
           this.restart();
         });
-      }
+      WMPO.ask(this.server, "runs", {}, true).then((answer) => this.addRuns(answer?.runs ?? []));
     }
 
-    ask(count) {
+    addRuns(runs) {
+      const menu = this.find(".run");
+      const known = [...menu.options].map(({ value }) => value);
+      for (const run of runs) if (!known.includes(run)) menu.add(new Option(run, run));
+      menu.hidden = menu.length < 2;
+    }
+
+    async ask(count) {
       const [pairing, run] = [this.find(".pairing").value, this.find(".run").value];
-      return WMPO.ask(this.server, "pairs", { actor: this.actor, pairing, run, count }, true);
-    }
-
-    async begin() {
-      this.outbox.flush();
-      await this.restart();
+      const answer = await WMPO.ask(this.server, "pairs", { actor: this.actor, pairing, run, count }, true);
+      this.nothing = answer?.nothing;
+      return answer;
     }
 
     async restart() {
-      Object.assign(this, { strokes: [], undone: [], entries: [], back: -1, ready: false });
+      this.ready = false;
+      WMPO.showModes(this.find(".modes-of-label"), "ab", this.find(".run").value);
+      this.strokes.clear();
       this.supply.clear();
+      this.rail();
       this.open();
       await this.supply.refill();
       this.ready = true;
       this.open();
-      this.remember();
+      this.strokes.remember();
     }
 
     async open() {
@@ -201,8 +207,8 @@
           [`${side}_checkpoint`, lineage?.reward_model ?? null],
         ];
       });
-      this.undone = [];
-      this.put(item, {
+      const said = {
+        pair: true,
         left: item.left.id,
         right: item.right.id,
         choice,
@@ -211,53 +217,12 @@
         latency_ms: Math.round(performance.now() - this.started),
         supersedes: item.said ?? null,
         actor: this.actor,
-      });
-      this.open();
+      };
+      this.strokes.say({ ...item, said: null }, said);
       if (this.supply.low) this.supply.refill().then(() => !this.clips && this.open());
     }
 
-    /** A choice on its way: in the outbox, among the strokes that can be undone, in the rail. */
-    put(item, said) {
-      const stroke = { event_id: WMPO.uuid(), pair: true, ...said };
-      this.back = -1;
-      this.strokes.push({ at: Date.now(), stroke, item });
-      this.supply.done(item);
-      const others = this.entries.filter((entry) => entry.event_id !== stroke.supersedes);
-      this.entries = [{ ...stroke, pending: true }, ...others];
-      this.outbox.add(stroke);
-      this.rail();
-    }
-
-    undo() {
-      const last = this.strokes.pop() ?? this.earlier(0);
-      if (!last) {
-        WMPO.toast("There is nothing to undo.", "note");
-        return;
-      }
-      const { actor, event_id: id } = last.stroke;
-      this.outbox.add({ event_id: WMPO.uuid(), pair: true, undo: id, actor });
-      this.undone.push(last);
-      this.entries = this.entries.filter((entry) => entry.event_id !== id);
-      this.bring({ ...last.item, said: null });
-      this.rail();
-    }
-
-    /** The choice taken back last is made again: a new event that says the same. */
-    redo() {
-      const last = this.undone.pop();
-      if (!last) {
-        WMPO.toast("There is nothing to redo.", "note");
-        return;
-      }
-      const { event_id: _, ...said } = last.stroke;
-      this.put(last.item, said);
-      this.open();
-    }
-
-    /** A stroke as it was, of an earlier visit. */
-    earlier(index) {
-      const entry = this.entries[index];
-      if (!entry) return null;
+    recall(entry) {
       const { agrees, pending, seq, at, hash, ...stroke } = entry;
       return { stroke: { ...stroke, pair: true }, item: this.pairOf(entry) };
     }
@@ -272,47 +237,17 @@
     }
 
     /** Back at a compared pair; a choice now corrects the one that stands. */
-    again(index) {
-      const entry = this.entries[index];
+    again(entry) {
       if (entry) this.bring({ ...this.pairOf(entry), said: entry.event_id });
     }
 
-    previous() {
-      if (this.back + 1 < this.entries.length) this.again(++this.back);
-    }
-
     onClick(event) {
-      const entry = event.target.closest("[data-entry]");
-      if (entry) this.again(Number(entry.dataset.entry));
       const action = event.target.closest("button[data-do]")?.dataset.do;
       if (action && !event.target.closest(".scrub")) this.actions()[action]?.();
     }
 
-    onAck(ack) {
-      if (ack.refused) WMPO.toast(ack.refused);
-      else this.find(".saved").textContent = `saved #${WMPO.integer(ack.seq)} at ${WMPO.clock(ack.at)}`;
-    }
-
-    acknowledge(answer) {
-      if (answer?.acks) this.outbox.acknowledge(answer.acks);
-      if (answer?.agreement) this.take(answer);
-    }
-
-    async remember() {
-      const answer = await WMPO.ask(this.server, "pair_rail", { actor: this.actor }, true);
-      if (answer) this.take(answer);
-    }
-
-    /** What the server has, after what it does not know of yet. */
-    take({ history, agreement }) {
-      const { waiting } = this.outbox;
-      const ids = new Set(waiting.map((stroke) => stroke.event_id));
-      const gone = new Set(waiting.flatMap((stroke) => [stroke.undo, stroke.supersedes]));
-      const pending = this.entries.filter((entry) => entry.pending && ids.has(entry.event_id));
-      const stored = history.filter((entry) => !ids.has(entry.event_id) && !gone.has(entry.event_id));
-      this.entries = [...pending, ...stored];
+    count(agreement) {
       this.agreement = agreement;
-      this.rail();
     }
 
     show() {
@@ -334,8 +269,8 @@
       if (this.ready && !this.item)
         return side === "right"
           ? WMPO.html``
-          : WMPO.html`<p class="empty"><b>Every pair here is compared</b> <a href="train">Train</a> imagines several
-              futures of each start, and <a href="imagine">Imagine</a> another one: they are compared here.</p>`;
+          : WMPO.html`<p class="empty"><b>${this.nothing || "Every pair here is compared."}</b>
+              <a href="train">Train</a> imagines several futures of each start.</p>`;
       const name = WMPO.html`<b>${side === "left" ? "Left" : "Right"}</b>`;
       if (!clip) return name;
       const end = WMPO.html`<span class="mute end">ended at ${clip.images.length - 1}</span>`;
@@ -346,8 +281,8 @@
     }
 
     rail() {
-      WMPO.showComparisons(this.find(".history"), this.entries.slice(0, SHOWN));
-      const recent = this.strokes.filter((stroke) => Date.now() - stroke.at < 60000).length;
+      const { entries, recent } = this.strokes;
+      WMPO.showComparisons(this.find(".history"), entries);
       this.find(".pace").textContent = recent > 1 ? `${recent} in the last minute` : "";
       if (this.agreement) WMPO.showOrderAgreement(this.find(".agreement"), this.agreement);
     }

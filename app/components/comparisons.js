@@ -7,21 +7,27 @@
     broken: { tone: "warn", mark: "✕✕", text: "and" },
   };
 
-  /** The modes of the Label page, as links: what is unsent waits in the browser and goes on. */
-  WMPO.labelModes = (chosen) => {
-    const link = (mode, address, text) =>
-      WMPO.html`<a class="button" href="${address}" aria-current="${mode === chosen ? "page" : "false"}">${text}</a>`;
-    return WMPO.html`<nav class="modes-of-label row" aria-label="Mode">${link("clip", "label", "One clip")}
-      ${link("ab", "label?mode=ab", "A/B")}</nav>`;
+  /** The way to A/B, of a run if there is one. */
+  WMPO.compareLink = (run) => `label?${new URLSearchParams({ mode: "ab", ...(run ? { run } : {}) })}`;
+
+  /** The modes of the Label page, as links that keep run and queue; what is unsent waits in the browser. */
+  WMPO.showModes = (place, chosen, run) => {
+    const queue = WMPO.address.get("queue");
+    const link = (mode, text) => {
+      const kept = Object.entries({ mode, run, queue }).filter(([, value]) => value);
+      return WMPO.html`<a class="button" href="label?${new URLSearchParams(kept)}"
+        aria-current="${mode === chosen ? "page" : "false"}">${text}</a>`;
+    };
+    WMPO.fill(place, WMPO.html`${link("", "One clip")} ${link("ab", "A/B")}`);
   };
 
   /** The last comparisons, each a way back to its pair. */
   WMPO.showComparisons = (place, entries) => {
-    const row = (entry, index) => {
+    const row = (entry) => {
       const { tone, mark, text } = SAID[entry.choice];
       const [one, other] = entry.choice === "right" ? [entry.right, entry.left] : [entry.left, entry.right];
       const model = { true: "model agrees", false: "model disagrees" }[entry.agrees] ?? "";
-      return WMPO.html`<li><button class="quiet entry" data-entry="${index}" aria-label="Compare ${one} and ${other} again">
+      return WMPO.html`<li><button class="quiet entry" data-event="${entry.event_id}" aria-label="Compare ${one} and ${other} again">
         <span class="grow"><span class="mono name">${one}</span>
         <span class="name"><span class="mute">${text}</span> <span class="mono">${other}</span></span><span class="mute">${[entry.pending ? "saving…" : WMPO.ago(entry.at), model]
           .filter(Boolean)

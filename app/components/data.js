@@ -36,12 +36,13 @@
     const tools = { server, errands, props };
     new WMPO.Export(card("export"), tools);
     const audit = new WMPO.Audit(card("audit"), tools);
-    const keeping = new WMPO.Keeping({ space: card("space"), backup: card("backup"), sync: card("sync") }, tools);
-    card("import").hidden = props.public;
     const onTaken = () => {
       audit.load();
       keeping.load();
     };
+    const places = { space: card("space"), backup: card("backup"), sync: card("sync") };
+    const keeping = new WMPO.Keeping(places, { ...tools, onTaken });
+    card("import").hidden = props.public;
     if (!props.public) new WMPO.Import(card("import"), { ...tools, onTaken });
     scripts(card("scripts"), props.snippets);
   };

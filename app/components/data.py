@@ -56,6 +56,6 @@ def data_panel(studio: "Studio") -> gr.HTML:
             server_function("remove_backup", keeping.remove_backup),
             server_function("verify", lambda _: keeping.verify()),
             server_function("sync", keeping.sync),
-            server_function("restore_labels", keeping.restore_labels),
+            server_function("restore_parts", keeping.restore_parts),
         ],
     )

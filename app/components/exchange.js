@@ -140,30 +140,34 @@
 
     async examine(query, dry = true) {
       const errand = await WMPO.ask(this.server, "examine", { ...query, dry_run: dry });
-      if (errand) this.errands.follow(errand, this.answer, ({ result }) => this.report(query, result));
-    }
-
-    report(query, { problems, more, text, dry_run: dry, added, labels }) {
-      if (problems.length) {
-        WMPO.fill(
-          this.answer,
-          WMPO.html`<div class="banner bad" role="alert"><div><b>Nothing is imported.</b>
-            <ul>${problems.map((problem) => WMPO.html`<li>${problem}</li>`)}</ul>
-            ${more ? `and ${WMPO.integer(more)} more` : ""}</div></div>`,
-        );
-        return;
-      }
-      const useful = dry && added + labels > 0;
-      WMPO.fill(
-        this.answer,
-        WMPO.html`<div class="banner" role="status"><div class="between"><span><b>${dry ? "It holds" : "Imported:"}</b>
-          ${text}</span>${useful ? WMPO.html`<button type="button" class="primary">Import</button>` : ""}</div></div>`,
-      );
-      const button = this.answer.querySelector("button");
-      if (button) button.onclick = () => this.examine(query, false);
-      if (!dry) this.onTaken();
+      if (!errand) return;
+      this.errands.follow(errand, this.answer, ({ result }) => {
+        WMPO.showImport(this.answer, result, () => this.examine(query, false));
+        if (!dry && !result.problems.length) this.onTaken();
+      });
     }
   }
+
+  /** What an import did or, as a dry run, would do; `take()` then does it. */
+  WMPO.showImport = (place, { problems, more, text, dry_run: dry, added, labels = 0 }, take) => {
+    if (problems.length) {
+      WMPO.fill(
+        place,
+        WMPO.html`<div class="banner bad" role="alert"><div><b>Nothing is imported.</b>
+          <ul>${problems.map((problem) => WMPO.html`<li>${problem}</li>`)}</ul>
+          ${more ? `and ${WMPO.integer(more)} more` : ""}</div></div>`,
+      );
+      return;
+    }
+    const useful = dry && added + labels > 0;
+    WMPO.fill(
+      place,
+      WMPO.html`<div class="banner" role="status"><div class="between"><span><b>${dry ? "It holds" : "Imported:"}</b>
+        ${text}</span>${useful ? WMPO.html`<button type="button" class="primary">Import</button>` : ""}</div></div>`,
+    );
+    const button = place.querySelector("button");
+    if (button) button.onclick = take;
+  };
 
   WMPO.Export = Export;
   WMPO.Import = Import;

@@ -141,6 +141,8 @@
         <div class="row views">${Object.keys(this.views).map(view)}
           <button class="quiet" data-act="save">Save view</button>
           <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
+          <a class="button quiet" href="${WMPO.compareLink(this.values.run)}"
+            title="Two episodes of one start side by side${this.values.run ? ", of this run" : ""}">Compare A/B</a>
           ${NAMES.some((name) => name in this.values) ? WMPO.html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
       );
       for (const menu of this.element.querySelectorAll("select")) {

@@ -1,10 +1,9 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
 (() => {
   const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
-  const SETTLE = 3_000; // statistics are asked for at most this often
 
   const template = WMPO.html`<div class="wm judge-page"><div class="card">
-    ${WMPO.labelModes("clip")}<div class="queues"></div>
+    <nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div>
     <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
       <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
         class="mono mute pace"></span></div></div>
@@ -31,12 +30,10 @@
       Object.assign(this, {
         element,
         server,
-        strokes: [],
-        undone: [],
-        back: -1,
         full: false,
         flag: false,
         started: 0,
+        pictures: new Map(),
       });
       this.find = (selector) => element.querySelector(selector);
       this.blindfold = WMPO.memory.get("blind", true);
@@ -60,13 +57,8 @@
         loop: () => this.player.loop,
         save: props.public ? null : save,
       });
-      this.outbox = new WMPO.Outbox(
-        "unsent",
-        (strokes) => send({ strokes, actor: this.queues.actor, queue: this.queues.name }),
-        (ack) => this.onAck(ack),
-      );
-      this.supply = new WMPO.Supply(element, server, this.queues, () => this.outbox.waiting);
-      this.history = new WMPO.History(this.find(".history"), (item) => this.supply.fetch(item));
+      this.strokes = new WMPO.Strokes(element, server, send, this);
+      this.supply = new WMPO.Supply(element, server, this.queues, () => this.strokes.outbox.waiting);
       element.addEventListener("click", (event) => this.onClick(event));
       WMPO.keys.use(["label", "player"], { ...this.player.actions(), ...this.actions() });
       this.begin();
@@ -74,15 +66,14 @@
 
     /** What the keys of the page do. */
     actions() {
-      const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "undo", "redo"];
-      const actions = Object.fromEntries(
-        [...named, "skip", "previous", "blind", "whole"].map((name) => [name, () => this[name]()]),
-      );
+      const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole"];
+      const actions = Object.fromEntries(named.map((name) => [name, () => this[name]()]));
       ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
         (name, index) => (actions[name] = () => this.marks.choose(index)),
       );
       return {
         ...actions,
+        ...this.strokes.actions(),
         mark: () => this.marks.frame(),
         span: () => this.marks.span(),
         note: () => this.marks.write(),
@@ -91,28 +82,39 @@
 
     async begin() {
       await this.queues.begin();
+      this.modes();
       await this.supply.refill();
       const asked = WMPO.address.get("episode");
       const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
       if (record) this.supply.bring(record);
       this.open();
-      this.outbox.flush();
-      this.remember();
+      this.strokes.remember();
       WMPO.every(this.element, RENEW, () => this.queues.name && this.supply.refill());
     }
 
     async restart() {
-      Object.assign(this, { strokes: [], undone: [], back: -1 });
-      this.history.clear();
+      this.modes();
+      this.strokes.clear();
       this.supply.clear();
+      this.rail();
       this.open();
       await this.supply.refill();
       this.open();
-      this.remember();
+      this.strokes.remember();
+    }
+
+    /** The way to A/B goes to the run that the queue was made of. */
+    modes() {
+      const run = this.queues.record?.filter.run ?? WMPO.address.get("run");
+      WMPO.showModes(this.find(".modes-of-label"), "", run);
     }
 
     get item() {
       return this.supply.item;
+    }
+
+    question() {
+      return { actor: this.queues.actor, queue: this.queues.name };
     }
 
     async open() {
@@ -201,8 +203,8 @@
         return;
       }
       const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
-      this.undone = [];
-      this.put(item, {
+      const seen = { imagined: clip.imagined, model_success: clip.success, probability: best };
+      const said = {
         episode_id: item.id,
         outcome,
         dream_broke: this.flag ? true : item.label ? false : null,
@@ -214,26 +216,14 @@
         latency_ms: Math.round(performance.now() - this.started),
         supersedes: item.label?.event_id ?? null,
         actor: this.queues.actor,
-      });
+      };
       WMPO.address.set("episode", null);
-      this.open();
+      this.strokes.say(item, said, seen);
       if (this.supply.low)
         this.supply.refill().then(() => {
           if (!this.clip) this.open();
           else this.show();
         });
-    }
-
-    /** A judgement on its way: in the outbox, among the strokes that can be undone, in the rail. */
-    put(item, said) {
-      const stroke = { event_id: WMPO.uuid(), ...said };
-      const clip = this.clip?.id === item.id ? this.clip : null;
-      this.back = -1;
-      this.strokes.push({ at: Date.now(), stroke, item });
-      this.supply.done(item);
-      this.history.add(stroke, clip);
-      this.outbox.add(stroke);
-      this.rail();
     }
 
     /** The lease ran out while nobody touched the page: it is renewed, or the clip is another's. */
@@ -247,35 +237,7 @@
       this.open();
     }
 
-    undo() {
-      const last = this.strokes.pop() ?? this.fromHistory();
-      if (!last) {
-        WMPO.toast("There is nothing to undo.", "note");
-        return;
-      }
-      const { actor, event_id: id } = last.stroke;
-      this.outbox.add({ event_id: WMPO.uuid(), undo: id, actor: actor ?? this.queues.actor });
-      this.undone.push(last);
-      this.history.drop(id);
-      this.bring({ ...last.item, until: null });
-      this.rail();
-    }
-
-    /** The judgement taken back last is given again: a new event that says the same. */
-    redo() {
-      const last = this.undone.pop();
-      if (!last) {
-        WMPO.toast("There is nothing to redo.", "note");
-        return;
-      }
-      const { event_id: _, ...said } = last.stroke;
-      this.put(last.item, said);
-      this.open();
-    }
-
-    fromHistory() {
-      const [entry] = this.history.entries;
-      if (!entry) return null;
+    recall(entry) {
       const named = ["outcome", "dream_broke", "end_step", "span_first", "span_last", "failure_mode", "note", "mode"];
       const stroke = Object.fromEntries(["event_id", "episode_id", ...named].map((name) => [name, entry[name] ?? null]));
       return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
@@ -287,67 +249,18 @@
     }
 
     bring(item) {
-      this.supply.bring(item);
+      this.supply.bring({ ...item, until: null });
       this.open();
     }
 
-    previous() {
-      if (this.back + 1 >= this.history.entries.length) return;
-      this.back += 1;
-      this.again(this.history.entries[this.back]);
-    }
-
     onClick(event) {
-      const entry = event.target.closest("[data-event]");
-      if (entry) this.again(this.history.entries.find((item) => item.event_id === entry.dataset.event));
       const action = event.target.closest("button[data-do]")?.dataset.do;
-      if (action && this[action] && !event.target.closest(".scrub")) this[action]();
+      if (action && !event.target.closest(".scrub")) this.actions()[action]?.();
     }
 
-    onAck(ack) {
-      if (ack.refused) {
-        WMPO.toast(ack.refused);
-        return;
-      }
-      this.find(".saved").textContent = `saved #${WMPO.integer(ack.seq)} at ${WMPO.clock(ack.at)}`;
-      this.count();
-    }
-
-    take(answer) {
-      if (answer.history) this.history.take(answer.history, this.outbox.waiting);
-      if (answer.counts) this.counts = answer.counts;
-      this.rail();
-    }
-
-    /** The rail anew; after a judgement it comes with the answer. */
-    async remember() {
-      const question = { actor: this.queues.actor, queue: this.queues.name };
-      const answer = await WMPO.ask(this.server, "rail", question, true);
-      if (answer) this.take(answer);
-      this.count();
-    }
-
-    /** Progress and agreement anew, once in a while. */
-    async count() {
-      this.stale = Boolean(this.counting);
-      if (this.counting) return;
-      this.counting = true;
-      const { name } = this.queues;
-      const answer = await WMPO.ask(this.server, "statistics", { queue: name }, true);
-      if (answer && this.queues.name === name) {
-        this.statistics = answer;
-        this.queues.count(answer);
-        this.rail();
-      }
-      setTimeout(() => {
-        this.counting = false;
-        if (this.stale) this.count();
-      }, SETTLE);
-    }
-
-    acknowledge(answer) {
-      if (answer?.acks) this.outbox.acknowledge(answer.acks);
-      if (answer) this.take(answer);
+    count(statistics) {
+      this.statistics = statistics;
+      this.queues.count(statistics);
     }
 
     show() {
@@ -386,15 +299,26 @@
     }
 
     rail() {
-      WMPO.showCounts(this.find(".counts"), this.counts ?? {});
+      WMPO.showHistory(this.find(".history"), this.strokes.entries, this.pictures);
+      WMPO.showCounts(this.find(".counts"), this.strokes.counts ?? {});
       WMPO.showAgreement(this.find(".agreement"), this.statistics, this.queues.actor);
-      const recent = this.strokes.filter((stroke) => Date.now() - stroke.at < 60000).length;
-      this.find(".pace").textContent = WMPO.pace(recent, this.queues.record, this.statistics?.human_model);
+      this.find(".pace").textContent = WMPO.pace(this.strokes.recent, this.queues.record, this.statistics?.human_model);
+      this.picture();
+    }
+
+    /** Last frames of the newest judgements, one after another. */
+    async picture() {
+      const bare = this.strokes.entries.slice(0, 8).find(({ episode_id: id }) => !this.pictures.has(id));
+      if (!bare) return;
+      this.pictures.set(bare.episode_id, null);
+      const clip = await this.supply.fetch({ id: bare.episode_id });
+      if (clip) this.pictures.set(bare.episode_id, clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)]);
+      this.rail();
     }
   }
 
   WMPO.mountJudge = ({ element, props, server, send, watch }) => {
     const judge = new (WMPO.address.get("mode") === "ab" ? WMPO.Compare : Judge)(element, props, server, send);
-    watch("value", () => judge.acknowledge(props.value));
+    watch("value", () => judge.strokes.acknowledge(props.value));
   };
 })();

@@ -31,6 +31,9 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         order = str(question.get("order", orders[0]))
         return {"items": studio.label_queue(order=order, imagined=KINDS[kind], limit=20)}
 
+    def runs(_: Question) -> Answer:
+        return {"runs": [run for run, _ in studio.gallery.facets()["run"]]}
+
     return live_panel(
         "mountJudge",
         orders=list(orders),
@@ -38,7 +41,6 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         queueOrders=list(QUEUE_ORDERS),
         filters=list(FILTERS),
         modes=queues.failure_modes(),
-        runs=[run for run, _ in studio.gallery.facets()["run"]],
         public=studio.public,
         server_functions=[
             server_function("queue", queue),
@@ -51,28 +53,37 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
                 "make_queue", lambda q: {"name": queues.make(q), "queues": queues.all()}
             ),
             server_function("remove_queue", lambda q: {"queues": queues.remove(q)}),
-            server_function("statistics", lambda q: queues.statistics({"queue": q.get("queue")})),
+            server_function("statistics", lambda q: statistics(studio, q)),
             server_function("save_modes", lambda q: {"modes": queues.save_failure_modes(q)}),
             server_function("clip", lambda q: studio.clip(str(q["episode"]))),
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda q: rail(studio, q)),
-            server_function("pairs", lambda q: {"items": studio.preferences.next(q)}),
-            server_function("pair_rail", lambda q: rail(studio, q | {"pairs": True})),
+            server_function("pairs", studio.preferences.next),
+            server_function(
+                "runs", lambda _: {"runs": [r for r, _ in studio.gallery.facets()["run"]]}
+            ),
         ],
     )
 
 
 def rail(studio: "Studio", question: Question) -> Answer:
     """{actor, queue?, pairs?} -> what stands beside the clip: this person's last judgements and
-    the counts or, with `pairs`, their last comparisons and how they agree with the model.
+    the counts or, with `pairs`, their last comparisons.
 
     Calibration clips of the queue show their known answer once they are judged.
     """
     if question.get("pairs"):
-        actor, pairs = str(question["actor"]), studio.preferences
-        return {"history": pairs.history(actor=actor), "agreement": pairs.agreement(actor)}
+        return {"history": studio.preferences.history(actor=str(question["actor"]))}
     history = studio.label_history(limit=20, actor=str(question["actor"]))
     name = question.get("queue")
     gold = {} if name is None else studio.queues.gold_answers(name)
     shown = [entry | {"gold": gold.get(entry["episode_id"])} for entry in history]
     return {"history": shown, "counts": studio.label_counts()}
+
+
+def statistics(studio: "Studio", question: Question) -> Answer:
+    """{actor, queue?, pairs?} -> how people agree with each other and with the model: on clips of
+    the queue or of all or, with `pairs`, on what is better."""
+    if question.get("pairs"):
+        return studio.preferences.agreement(str(question["actor"]))
+    return studio.queues.statistics({"queue": question.get("queue")})

@@ -1,8 +1,8 @@
 // What keeps the data: space and clean-up, backup and restore, files against database, sync of labels.
 (() => {
   class Keeping {
-    constructor({ space, backup, sync }, { server, errands, props }) {
-      Object.assign(this, { places: { space, backup, sync }, server, errands, props });
+    constructor({ space, backup, sync }, { server, errands, props, onTaken }) {
+      Object.assign(this, { places: { space, backup, sync }, server, errands, props, onTaken });
       WMPO.fill(space, WMPO.html`<h3>On the disk</h3><div class="kinds"></div><div class="left"></div>`);
       backup.hidden = sync.hidden = props.public;
       if (!props.public) this.atHome();
@@ -32,11 +32,11 @@
       });
       WMPO.fill(
         sync,
-        WMPO.html`<h3>Labels elsewhere</h3><p class="mute">Every label event as part of a file that is never changed again, in a
+        WMPO.html`<h3>Labels elsewhere</h3><p class="mute">Every label and A/B preference as part of a file that is never changed again, in a
           folder, a bucket or a Hub dataset. The database stays here.</p>
           <form class="between"><input type="text" name="target" aria-label="Where" spellcheck="false" autocomplete="off"
           placeholder="a folder, s3://, gs:// or OWNER/DATASET"><span class="row">
-          <button type="button" data-act="restore_labels">Take in from there</button>
+          <button type="button" data-act="look">Take in from there</button>
           <button type="submit" class="primary">Sync now</button></span></form>
           <p class="mono mute state" role="status"></p><div class="answer"></div>`,
       );
@@ -56,13 +56,15 @@
       this.space(answer.space);
       if (this.props.public) return;
       this.backups(answer.backups);
-      const { target, at, synced, events } = answer.sync;
+      const { target, at, logs } = answer.sync;
       const field = this.places.sync.querySelector("[name=target]");
       if (document.activeElement !== field && !field.value) field.value = target;
-      const waiting = Math.max(0, events - synced);
-      this.places.sync.querySelector(".state").textContent = target
-        ? `${WMPO.integer(synced)} events there, ${WMPO.integer(waiting)} only here · last ${WMPO.ago(at)}`
-        : `never synced · ${WMPO.integer(events)} events only here`;
+      const words = Object.entries(logs).map(([name, { synced, events }]) => {
+        const here = `${WMPO.integer(Math.max(0, events - synced))} only here`;
+        return target ? `${name}: ${WMPO.integer(synced)} there, ${here}` : `${name}: ${here}`;
+      });
+      words.push(target ? `last ${WMPO.ago(at)}` : "never synced");
+      this.places.sync.querySelector(".state").textContent = words.join(" · ");
     }
 
     space({ kinds, free, leftovers, place }) {
@@ -102,6 +104,15 @@
       if (errand) this.errands.follow(errand, place, onDone);
     }
 
+    /** Take in what is elsewhere: first, as a dry run, what that would be. */
+    takeIn(target, dry = true) {
+      const { sync } = this.places;
+      this.run("restore_parts", { target, dry_run: dry }, sync, undefined, ({ result }) => {
+        WMPO.showImport(sync.querySelector(".answer"), result, () => this.takeIn(target, false));
+        if (!dry) this.onTaken();
+      });
+    }
+
     async bring(file) {
       const place = this.places.backup.querySelector(".answer");
       WMPO.fill(place, WMPO.html`<p class="mono mute" role="status"></p>`);
@@ -138,7 +149,7 @@
           ),
         keep: () => WMPO.fill(more, WMPO.html``),
         remove: () => this.remove(name),
-        restore_labels: () => this.run("restore_labels", { target: this.target }, sync),
+        look: () => this.takeIn(this.target),
       };
       acts[button.dataset.act]();
     }

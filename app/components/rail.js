@@ -2,73 +2,9 @@
 (() => {
   const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 
-  const KEPT = 20; // judgements shown
-
-  /** The last judgements of a person: those on their way, then those that are stored. */
-  class History {
-    constructor(place, fetch) {
-      Object.assign(this, { place, fetch });
-      this.clear();
-    }
-
-    clear() {
-      this.entries = [];
-      this.show();
-    }
-
-    /** A judgement on its way; `clip` is null where it is not on screen. */
-    add(stroke, clip) {
-      this.entries.unshift({
-        ...stroke,
-        imagined: clip?.imagined,
-        model_success: clip?.success,
-        probability: stroke.model_probability,
-        image: lastFrame(clip),
-        pending: true,
-      });
-      this.show();
-    }
-
-    drop(id) {
-      this.entries = this.entries.filter((entry) => entry.event_id !== id);
-      this.show();
-    }
-
-    /** What the server has; `waiting` are strokes that it does not know of yet. */
-    take(stored, waiting) {
-      const pictures = new Map(this.entries.map((entry) => [entry.event_id, entry.image]));
-      const ids = new Set(waiting.map((stroke) => stroke.event_id));
-      const gone = new Set(waiting.map((stroke) => stroke.undo));
-      const pending = this.entries.filter((entry) => entry.pending && ids.has(entry.event_id));
-      const known = stored.filter((entry) => !ids.has(entry.event_id) && !gone.has(entry.event_id));
-      const shown = known.map((entry) => ({ ...entry, image: pictures.get(entry.event_id) }));
-      this.entries = [...pending, ...shown].slice(0, KEPT);
-      this.show();
-      this.picture();
-    }
-
-    /** Pictures for the first judgements of an earlier visit. */
-    picture() {
-      const bare = this.entries.slice(0, 8).find((entry) => !entry.image && !entry.lost);
-      if (!bare) return;
-      this.fetch({ id: bare.episode_id }).then((clip) => {
-        bare.image = lastFrame(clip);
-        bare.lost = !clip;
-        this.show();
-        this.picture();
-      });
-    }
-
-    show() {
-      showHistory(this.place, this.entries.slice(0, KEPT));
-    }
-  }
-  WMPO.History = History;
-
-  const lastFrame = (clip) => clip?.frames[Math.max(0, (clip.end_step ?? 1) - 1)];
-
-  const showHistory = (place, history) => {
-    const rows = history.map((entry) => {
+  /** The last judgements, each a way back; `pictures` by episode. */
+  WMPO.showHistory = (place, entries, pictures) => {
+    const rows = entries.map((entry) => {
       const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
       const said = entry.dream_broke ? WMPO.html`<span class="tag warn">dream broke</span>` : "";
       const model =
@@ -78,11 +14,12 @@
       const span = Number.isInteger(entry.span_first) ? ` · frames ${entry.span_first}–${entry.span_last}` : "";
       const known = entry.gold ? ` · known answer, ${entry.gold === entry.outcome ? "agreed" : `was ${entry.gold}`}` : "";
       const when = entry.pending ? "saving…" : WMPO.ago(entry.at);
+      const image = pictures.get(entry.episode_id);
       return WMPO.html`<li>
         <button class="quiet entry" data-event="${entry.event_id}" aria-label="Judge ${entry.episode_id} again">
         ${
-          entry.image
-            ? WMPO.html`<img class="pixel" alt="" src="${entry.image}">`
+          image
+            ? WMPO.html`<img class="pixel" alt="" src="${image}">`
             : WMPO.html`<span class="thumb">
           </span>`
         }

@@ -1,7 +1,8 @@
 // The wall of an iteration: its groups, one of them in a player, and the same start at every checkpoint.
 (() => {
   const layout = WMPO.html`<div class="between"><h3 class="title">Imagined in this iteration</h3>
-      <div class="row"><button data-do="earlier" aria-label="Earlier iteration">‹</button>
+      <div class="row"><span class="ab"></span>
+        <button data-do="earlier" aria-label="Earlier iteration">‹</button>
         <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
         </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
         </div></div>
@@ -119,6 +120,9 @@
           ${group.kept ? "" : "dropped"}</button>`,
       );
       WMPO.renew(this.find(".chips"), WMPO.html`${known}`);
+      const compare = WMPO.html`<a class="button quiet" href="${WMPO.compareLink(this.run)}"
+        title="Two futures of one start side by side">Compare A/B</a>`;
+      WMPO.renew(this.find(".ab"), groups.length ? compare : WMPO.html``);
       this.find(".empty").hidden = groups.length > 0;
       this.find(".group").hidden = !groups.length;
     }

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import UnionType
@@ -211,13 +211,18 @@ def import_events(
     Raises:
         ValueError: the file is not of that format at all.
     """
-    what = f"{log.kind.noun}s"
+    what = log.kind.nouns
     if len(data) > LARGEST:
         raise ValueError(f"a file of {what} may have {LARGEST // 2**20} MB")
     try:
         placed = list(read(kind, data))
     except (KeyError, TypeError, ValueError, csv.Error, pa.ArrowException) as error:
         raise ValueError(f"that is no {kind} file of {what}: {error}") from error
+    return import_placed(log, placed, dry_run=dry_run)
+
+
+def import_placed(log: EventLog, placed: Sequence[Placed[Event]], *, dry_run: bool) -> ImportReport:
+    """Add events that are not in a log yet, all or none; problems name their places."""
     problems = [f"{place}: {found}" for place, found in placed if isinstance(found, str)]
     good = [(place, found.to_dict()) for place, found in placed if not isinstance(found, str)]
     given = [(said(event), event["at"]) for _, event in good]

@@ -35,6 +35,11 @@ def judge(studio: Studio, name: str, episode: str, outcome: str, actor: str = "l
     studio.label(event, actor=actor)
 
 
+def compare(studio: Studio, name: str, choice: str) -> None:
+    event = {"event_id": name, "left": "episode-1", "right": "episode-2", "choice": choice}
+    studio.preferences.add(event, actor="ann")
+
+
 def done(studio: Studio, errand: dict[str, Any], state: str = "done") -> dict[str, Any]:
     """The errand when it has ended."""
     pause = threading.Event()
@@ -113,10 +118,8 @@ def test_labels_go_out_and_come_in(stocked: Studio) -> None:
     assert report["problems"][0].startswith("line 3: outcome must be one of")
 
 
-def test_preferences_go_out_and_come_in(stocked: Studio, make_trajectory: Any) -> None:
-    stocked.cabinet.trajectories.add(make_trajectory("other"))
-    said = {"event_id": "event-pair", "left": "episode-1", "right": "other", "choice": "left"}
-    stocked.preferences.add(said, actor="ann")
+def test_preferences_go_out_and_come_in(stocked: Studio) -> None:
+    compare(stocked, "event-pair", "left")
     query = {"what": "preferences", "format": "parquet"}
     assert stocked.data.exchange.plan(query)["text"].startswith("1 preference event, about ")
     errand = done(stocked, stocked.data.exchange.export(query))
@@ -244,17 +247,43 @@ def test_files_and_database_are_shown_to_agree(stocked: Studio) -> None:
     ]
 
 
-def test_labels_are_synced_and_taken_in_again(stocked: Studio, tmp_path: Path) -> None:
+def test_labels_and_preferences_are_synced_and_taken_in_again(
+    stocked: Studio, demo: Path, tmp_path: Path
+) -> None:
     keeping, target = stocked.data.keeping, {"target": str(tmp_path / "shared")}
-    assert keeping.sync_status() == {"target": "", "at": None, "synced": 0, "events": 2}
+    none = {"synced": 0, "events": 0}
+    assert keeping.sync_status() == {
+        "target": "",
+        "at": None,
+        "logs": {"labels": {"synced": 0, "events": 2}, "preferences": none},
+    }
+    assert done(stocked, keeping.sync(target))["result"]["text"] == "there: 2 labels, in 1 part"
+    compare(stocked, "event-pair", "left")
     text = done(stocked, keeping.sync(target))["result"]["text"]
-    assert text == "2 label events are there, in 1 part"
+    assert text == "there: 2 labels and 1 preference, in 2 parts"
     judge(stocked, "event-three", "episode-2", "fail")
-    assert keeping.sync_status() | {"at": 0} == {**target, "at": 0, "synced": 2, "events": 3}
-    text = done(stocked, keeping.restore_labels(target))["result"]["text"]
-    assert text == "0 label events are new, 2 were here already"
+    assert keeping.sync_status()["logs"] == {
+        "labels": {"synced": 2, "events": 3},
+        "preferences": {"synced": 1, "events": 1},
+    }
+    assert stocked.data.audit.log({})["logs"] == {"labels": 3, "preferences": 1}
+    found = done(stocked, keeping.restore_parts(target))["result"]
+    assert (found["text"], found["added"]) == ("nothing new; 3 here already", 0)
     with pytest.raises(ValueError, match="say where"):
         keeping.sync({"target": " "})
+
+    other = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
+    try:
+        for dry_run in (True, False):  # a look, and then the import
+            assert other.cabinet.preferences.events() == []
+            query = target | {"dry_run": dry_run}
+            found = done(other, other.data.keeping.restore_parts(query))["result"]
+            assert found["text"] == "2 labels and 1 preference"
+            assert (found["added"], found["problems"], found["dry_run"]) == (3, [], dry_run)
+        assert other.cabinet.preferences.events() == stocked.cabinet.preferences.events()
+        assert other.cabinet.labels.log.size == 2
+    finally:
+        other.close()
 
 
 def test_space_is_shown_and_only_leftovers_go(stocked: Studio) -> None:
@@ -285,7 +314,7 @@ def test_a_public_studio_shows_no_path_and_changes_nothing(
         (data.keeping.back_up, {}),
         (data.keeping.clean_up, {"kinds": ["films"]}),
         (data.keeping.sync, {"target": "/tmp/x"}),
-        (data.keeping.restore_labels, {"target": "/tmp/x"}),
+        (data.keeping.restore_parts, {"target": "/tmp/x"}),
         (data.keeping.restore, {"backup": "x", "folder": "/tmp/x"}),
         (data.audit.undo, {"actor": "guest:eve", "open": 1}),
         (data.take_part, {"data": ""}),

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from app.components.player import judge_strokes
-from app.preferences import agreement, agrees
 from app.studio import Studio
 from engine.statistics import wilson_interval
 from engine.types import Trajectory
-from storage.preferences import Preference, PreferenceEvent
 
 
 @pytest.fixture
@@ -30,20 +28,31 @@ def stroke(**changes: Any) -> dict[str, Any]:
 
 
 def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
-    [pair] = paired.preferences.next({"actor": "ann", "count": 5})
+    [pair] = paired.preferences.next({"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
     batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
     [saved] = judge_strokes(paired, {"strokes": batch[:1]}, actor="ann")["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
-    assert paired.preferences.next({"actor": "ann"}) == []
+    none = {"items": [], "nothing": "You have compared every pair here."}
+    assert paired.preferences.next({"actor": "ann"}) == none
     [entry] = paired.preferences.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
     again = judge_strokes(paired, {"strokes": batch}, actor="ann")["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.preferences.history(actor="ann") == []
-    assert paired.preferences.next({"actor": "ann"}) == [pair]
+    assert paired.preferences.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
     assert paired.label_counts()["labelled"] == 0
+
+
+def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
+    ask = paired.preferences.next
+    assert ask({"run": "run-9"})["nothing"] == (
+        "No start of run-9 has two futures of one policy to compare."
+    )
+    assert ask({"pairing": "two policies"})["nothing"] == (
+        "No start here has futures of two policies to compare."
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,46 +85,13 @@ def test_guests_compare_in_a_pool_of_their_own(
         public.preferences.undo("event-0001", new_event_id="event-0004", actor="ann")
 
 
-def event(**changes: Any) -> PreferenceEvent:
-    return PreferenceEvent(preference=Preference(**stroke(**changes)), seq=1, at=1.0, hash="")
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({}, True),
-        ({"choice": "right"}, False),
-        ({"choice": "equal"}, None),
-        ({"choice": "broken"}, None),
-        ({"right_probability": 0.75}, None),
-        ({"right_probability": None}, None),
-        ({"left_checkpoint": "old", "right_checkpoint": "new"}, None),
-        ({"left_checkpoint": "old", "right_checkpoint": "old"}, True),
-    ],
-)
-def test_the_model_agrees_where_it_has_an_order(
-    changes: dict[str, Any], expected: bool | None
-) -> None:
-    assert agrees(event(**changes).preference) is expected
-
-
-def test_agreement_is_a_share_of_blind_decided_pairs_with_its_interval() -> None:
-    said = [event(), event(), event(choice="right"), event(choice="equal"), event(mode="review")]
-    low, high = wilson_interval(2, 3)
-    assert agreement(said) == {
-        "value": 2 / 3,
-        "low": low,
-        "high": high,
-        "agreed": 2,
-        "total": 3,
-        "compared": 5,
-    }
-    assert agreement([event(choice="equal")])["value"] is None
-
-
 def test_people_are_told_of_their_own_agreement_and_everybody_s(paired: Studio) -> None:
     paired.preferences.add(stroke(), actor="ann")
     paired.preferences.add(stroke(event_id="event-0002", choice="right"), actor="ben")
+    low, high = wilson_interval(1, 2)
+    share = {"value": 1 / 2, "low": low, "high": high}
     found = paired.preferences.agreement("ann")
-    assert (found["own"]["value"], found["everybody"]["value"]) == (1.0, 0.5)
-    assert found["everybody"]["total"] == 2
+    assert found["everybody"] == share | {"compared": 2, "total": 2, "agreed": 1}
+    assert (found["own"]["value"], found["own"]["total"]) == (1.0, 1)
+    nobody = {"value": None, "low": None, "high": None, "compared": 0, "total": 0, "agreed": 0}
+    assert paired.preferences.agreement("cat")["own"] == nobody

@@ -41,6 +41,8 @@ def test_no_key_has_two_meanings_on_one_page(group: str) -> None:
 def test_every_key_leads_to_an_action_of_its_script(group: str, script: str) -> None:
     text = (FOLDER / f"{script}.js").read_text()
     shared = (FOLDER / "player.js").read_text()
+    if "WMPO.Strokes" in text:
+        shared += (FOLDER / "strokes.js").read_text()
     unbound = [
         entry["action"]
         for entry in KEYS[group]

@@ -34,8 +34,15 @@ def judged(page: Page) -> Locator:
 def test_pairs_are_compared_by_key_and_nothing_is_lost(
     page: Page, problems: Problems, tmp_path: Path
 ) -> None:
-    page.goto("/label")
+    # From a filter of Episodes or from the other mode the run comes along, also one without pairs.
+    page.goto("/episodes?run=nowhere")
+    way = page.get_by_role("link", name="Compare A/B")
+    expect(way).to_have_attribute("href", "label?mode=ab&run=nowhere")
+    page.goto("/label?run=nowhere")
     page.get_by_role("navigation", name="Mode").get_by_role("link", name="A/B").click()
+    none = "No start of nowhere has two futures of one policy to compare."
+    expect(page.get_by_text(none)).to_be_visible()
+    page.get_by_label("Run", exact=True).select_option("every run")
     become(page, "pia")
     left, right = (
         page.get_by_role("img", name=f"Frame of the {side} clip") for side in ("left", "right")

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from storage.database import Database
+from storage.event_parts import push
 from storage.exports.formats import read_episodes
+from storage.preferences import Preference, PreferenceStore
+from storage.shelves import open_shelf
+from storage.sources import DEFAULT_RULES
 from tests.e2e.conftest import Server, episode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -104,6 +109,15 @@ def test_a_backup_a_proof_and_a_sync(page: Page, tmp_path: Path) -> None:
     sync.get_by_label("Where").fill("nowhere at all")
     sync.get_by_role("button", name="Sync now").click()
     expect(sync.get_by_role("alert")).to_contain_text("is not a source")
-    sync.get_by_label("Where").fill(str(tmp_path / "shared"))
+    shared = tmp_path / "shared"
+    elsewhere = PreferenceStore(Database(None, exports=tmp_path), tmp_path / "elsewhere.jsonl")
+    elsewhere.append(Preference(event_id="of-eve-1", left="a", right="b", choice="left"))
+    push(open_shelf(str(shared), rules=DEFAULT_RULES, token=None), elsewhere.log)
+    sync.get_by_label("Where").fill(str(shared))
+    sync.get_by_role("button", name="Take in from there").click()
+    expect(sync.get_by_text("It holds 1 preference", exact=True)).to_be_visible()
+    sync.get_by_role("button", name="Import").click()
+    expect(sync.get_by_text("Imported: 1 preference", exact=True)).to_be_visible()
     sync.get_by_role("button", name="Sync now").click()
-    expect(sync.get_by_text(re.compile(r"^\d+ events there, 0 only here"))).to_be_visible()
+    counted = re.compile(r"^labels: \d+ there, 0 only here · preferences: [1-9]\d* there, 0 only")
+    expect(sync.get_by_text(counted)).to_be_visible()

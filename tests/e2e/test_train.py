@@ -73,6 +73,8 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     expect(page.get_by_text("saved as your label")).to_be_visible()
     expect(page.locator(".member .you")).to_have_count(1)
     expect(page.locator(".probe .mark").first).to_be_visible()
+    way = page.get_by_role("link", name="Compare A/B")
+    expect(way).to_have_attribute("href", f"label?mode=ab&run={run}")
 
     resume.click()
     told = page.locator(".events li").filter(has_text=re.compile(r"\brunning\b"))

@@ -9,7 +9,7 @@ import pytest
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
-from storage.preferences import Preference, PreferenceStore
+from storage.preferences import Preference, PreferenceStore, Tally
 from storage.rebuild import compare
 from storage.workspace import Workspace
 
@@ -70,10 +70,52 @@ def test_the_newest_word_on_two_clips_stands(cabinet: Cabinet) -> None:
     store.append(said("2", "right", supersedes="1"))
     store.append(said("3", "equal", left="b", right="a"))
     store.append(said("4", "broken", actor="guest:eve"))
-    assert [event.preference.event_id for event in store.standing()] == ["3"]
-    assert [event.preference.event_id for event in store.standing(guest=True)] == ["4"]
+    assert [one.event.preference.event_id for one in store.standing()] == ["3"]
+    assert [one.event.preference.event_id for one in store.standing(guest=True)] == ["4"]
     store.log.withdraw("3", new_event_id="5", actor="local")
-    assert [event.preference.event_id for event in store.standing()] == ["2"]
+    assert [one.event.preference.event_id for one in store.standing()] == ["2"]
+
+
+def test_the_model_agrees_where_it_has_an_order(cabinet: Cabinet) -> None:
+    scores = {"left_probability": 0.75, "right_probability": 0.25}
+    two_models = {"left_checkpoint": "old", "right_checkpoint": "new"}
+    cases: list[tuple[dict[str, Any], bool | None]] = [
+        ({}, True),
+        ({"choice": "right"}, False),
+        ({"choice": "equal"}, None),
+        ({"choice": "broken"}, None),
+        ({"right_probability": 0.75}, None),
+        ({"right_probability": None}, None),
+        (two_models, None),
+        ({"left_checkpoint": "old", "right_checkpoint": "old"}, True),
+        ({"mode": "review"}, True),  # it is no independent word: not counted
+    ]
+    store = cabinet.preferences
+    for number, (changes, _) in enumerate(cases):
+        store.append(said(str(number), **({"right": f"b{number}"} | scores | changes)))
+    assert [one.agrees for one in reversed(store.standing())] == [found for _, found in cases]
+    assert store.tally() == store.tally(actor="local") == Tally(compared=9, total=3, agreed=2)
+    nothing = Tally(compared=0, total=0, agreed=0)
+    assert store.tally(actor="ann") == store.tally(guest=True) == nothing
+
+
+def test_a_tally_reads_one_row_however_much_was_said(workspace: Workspace) -> None:
+    rows: list[int] = []
+
+    class Counting(Database):
+        def read(self, *question: Any) -> Any:
+            found = super().read(*question)
+            rows.append(len(found))
+            return found
+
+    database = Counting(None, exports=workspace.exports)
+    store = PreferenceStore(database, workspace.preference_twin)
+    for number in range(8):
+        store.append(said(str(number), right=f"b{number}"))
+    rows.clear()
+    assert store.tally().compared == 8
+    assert rows == [1]
+    database.close()
 
 
 @pytest.mark.parametrize(
