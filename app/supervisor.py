@@ -177,7 +177,7 @@ class Supervisor:
 
         Runs started on the command line are found as well: they are watched, not owned.
         """
-        for run_id in self._cabinet.runs.discover():
+        for run_id in [*self._cabinet.runs.discover(), *self._cabinet.ingest.gone_on()]:
             self._cabinet.ingest.ingest(run_id)
             self._receive(run_id)
         for run in self._cabinet.runs.unfinished():

@@ -304,23 +304,6 @@ def test_an_unknown_run_and_an_unknown_word_are_refused(
         supervisor.control("run-1", "explode")
 
 
-def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
-    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
-) -> None:
-    for name, config in (("whole", {"steps": 2}), ("killed", {"steps": 3, "crash_at": [2]})):
-        directory = workspace.runs / name
-        directory.mkdir()
-        (directory / "config.json").write_text(json.dumps({"job": "tiny", "config": config}))
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        subprocess.run([*COMMAND, str(directory)], env=environment, check=False)
-    make_supervisor().tick()
-    assert cabinet.runs.get("whole").state == "done"
-    assert [row["step"] for row in cabinet.curves.table(["whole"])] == [1, 2]
-    killed = cabinet.runs.get("killed")
-    assert (killed.state, killed.attempt) == ("lost", 1)
-    assert killed.error == "the worker ended unexpectedly, on the command line"
-
-
 def test_a_full_disk_pauses_a_run_and_room_resumes_it(
     cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
 ) -> None:
