@@ -308,6 +308,8 @@ def test_what_preflight_cannot_look_into_is_not_refused(studio: Studio, demo: Pa
         ("collect", {"source": "policy"}, "choose a policy"),
         ("optimise", {"logger": "wandb"}, "wandb is not installed here"),
         ("optimise", {"logger": "os"}, "logger must be one of none, trackio, wandb, not 'os'"),
+        ("train_world_model", {"episodes_from": ["nothing"]}, "there is no run nothing"),
+        ("train_world_model", {}, "choose a world model"),
         ("prefer", {"policy": "demo/base"}, "choose the runs whose episodes are learnt from"),
         ("clone", {"policy": "demo/base", "episodes_from": ["nothing"]}, "there is no run nothing"),
     ],
