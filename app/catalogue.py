@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,11 @@ def is_aligned(world_model: Checkpoint) -> bool | None:
     if any(str(source).split(" ")[1:2] == ["policy"] for source in data):
         return True
     return False if data and "world_model" not in lineage else None
+
+
+def unaligned(world_models: Sequence[Checkpoint]) -> list[str]:
+    """Ids of those that have never seen a policy's rollouts, by their cards, the last first."""
+    return [each.id for each in reversed(world_models) if is_aligned(each) is False]
 
 
 def _agreement(name: str, ours: object, theirs: object, words: str) -> dict[str, Any]:

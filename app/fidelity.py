@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from app.catalogue import unaligned
 from app.checks import check_choice, check_integer, check_names, check_number, check_text
 from app.evaluation_plan import PUBLIC
 from app.launcher import Launcher
@@ -52,13 +53,18 @@ class Fidelity:
         self._public = public
 
     def choices(self) -> dict[str, Any]:
-        """{policy, world_model, reward_model: [[label, id]…], tasks, pools, refusal}."""
+        """{policy, world_model, reward_model: [[label, id]…], unaligned, tasks, pools, refusal}.
+
+        `unaligned`: ids of the world models that have never seen a policy's rollouts, newest first.
+        """
+        checkpoints = self._cabinet.checkpoints
         found = {
-            role: [[c.id.split("/", 1)[1], c.id] for c in self._cabinet.checkpoints.all(role)]
+            role: [[c.id.split("/", 1)[1], c.id] for c in checkpoints.all(role)]
             for role in ("policy", "world_model", "reward_model")
         }
         return {
             **found,
+            "unaligned": unaligned(checkpoints.all("world_model")),
             "tasks": [task.name for task in TASKS.values() if task.env],
             "pools": {name: min(len(POOLS[name]), 2**31) for name in POOLS_OFFERED},
             "refusal": PUBLIC if self._public else self._simulator.missing,

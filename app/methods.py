@@ -41,6 +41,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "prefer": ("policy", "episodes_from", "beta"),
     "clone": ("policy", "episodes_from"),
     "collect": ("policy", "episodes", "episodes_per_start"),
+    "train_world_model": ("world_model", "episodes_from", "replay_from", "replay_share"),
 }
 # Knobs that no method of a job leaves to a person.
 HIDDEN: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +52,10 @@ HIDDEN: Mapping[str, tuple[str, ...]] = {
         *("targets", "only_successes"),
     ),
     "collect": (*CHOSEN_BY_STUDIO, "source", "noise", "only_successes"),
+    "train_world_model": (
+        *(*CHOSEN_BY_STUDIO, "autoencoder", "transformer", "normalization_from"),
+        *("predict_changes", "timestep_ratio"),
+    ),
 }
 _GRPO_SIZES: Mapping[str, Values] = {
     # A point and a video within a minute on two cores, within a Space's caps.
@@ -190,6 +195,19 @@ METHODS: tuple[Method, ...] = (
             "demo": {"episodes": 128, "episodes_per_start": 4},
             "long": {"episodes": 1280, "episodes_per_start": 4},
         },
+    ),
+    Method(
+        name="Align the world model",
+        about="train it on to dream what this policy does; WMPO then dreams in the result",
+        job="train_world_model",
+        values={"batch_size": 16, "replay_share": 0.35},
+        sizes={
+            "quick look": {"held_out": 2, "fit": {"steps": 20, "log_every": 2}},
+            # As the shipped world model was aligned (engine.jobs.recipe).
+            "demo": {"fit": {"steps": 4000, "average_decay": 0.998}},
+            "long": {"fit": {"steps": 20_000, "average_decay": 0.998}},
+        },
+        needs=_ROLLOUTS,
     ),
 )
 

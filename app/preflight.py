@@ -224,6 +224,8 @@ def _needed(job: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Roles of the checkpoints that a job cannot do without."""
     if job == "optimise":
         return MODELS if config["environment"] == DREAMT else MODELS[:1]
+    if job == "train_world_model" and not config["autoencoder"]:
+        return MODELS[1:2]
     acts = job == "collect" and config["source"] == "policy"
     return MODELS[:1] if acts or job in ("prefer", "evaluate") else ()
 

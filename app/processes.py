@@ -116,6 +116,23 @@ def end_group(pid: int) -> None:
     signal_group(pid, signal.SIGKILL)
 
 
+def end_leftovers(pid: int, locks: Path) -> None:
+    """End what a worker left behind that died while nobody watched.
+
+    Its pid may mean others by now: only those are ended that were started for one of our slots.
+
+    Args:
+        locks: where the locks of the slots lie.
+    """
+    for process in psutil.process_iter():
+        try:
+            ours = os.getpgid(process.pid) == pid
+            if ours and Path(process.environ().get("WMPO_SLOT", "")).parent == locks:
+                process.kill()
+        except (psutil.Error, OSError):
+            continue  # it has ended, or is somebody else's
+
+
 def memory_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
     """How many processes this machine ended for want of memory since it started; 0 if unknown."""
     if not vmstat.exists():

@@ -17,6 +17,7 @@ from app.journal import crashes, is_ours, last_spawned, living_worker, note
 from app.processes import (
     Worker,
     end_group,
+    end_leftovers,
     identity,
     leads_group,
     memory_kills,
@@ -176,7 +177,7 @@ class Supervisor:
 
         Runs started on the command line are found as well: they are watched, not owned.
         """
-        for run_id in self._cabinet.runs.discover():
+        for run_id in [*self._cabinet.runs.discover(), *self._cabinet.ingest.gone_on()]:
             self._cabinet.ingest.ingest(run_id)
             self._receive(run_id)
         for run in self._cabinet.runs.unfinished():
@@ -188,11 +189,19 @@ class Supervisor:
                 self._workers[run.id] = worker
             elif run.state in ALIVE:
                 self._cabinet.ingest.ingest(run.id)
-                self._settle(run.id, None, _memory_was_short(directory))
+                self._died_unseen(run.id, directory)
             elif run.state == "queued":
                 self._check_queued(run, directory)
             elif run.state == "paused" and is_ours(directory) and read_control(directory) == "run":
                 self._wake_up(run, directory)
+
+    def _died_unseen(self, run_id: str, directory: Path) -> None:
+        spawned = last_spawned(directory)
+        if spawned is not None:
+            end_leftovers(spawned.pid, self._cabinet.workspace.locks)
+        # Whether the system ended a process for want of memory since the worker was started.
+        short = spawned is not None and memory_kills() > spawned.memory_kills
+        self._settle(run_id, None, short)
 
     def _receive(self, run_id: str) -> None:
         """A run whose directory was copied here rests until somebody resumes it.
@@ -388,9 +397,3 @@ class Supervisor:
         told = {"pid": process.pid, "identity": identity(process.pid) or "ended at once"}
         note(directory, {"event": "spawn", "slot": slot, "memory_kills": kills} | told)
         self._cabinet.runs.set_state(run.id, "starting", run.error)
-
-
-def _memory_was_short(directory: Path) -> bool:
-    """Whether the system ended a process for want of memory since a run's worker was started."""
-    spawned = last_spawned(directory)
-    return spawned is not None and memory_kills() > spawned.memory_kills

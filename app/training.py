@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from app.alarms import Thresholds, alarms
-from app.catalogue import is_aligned
+from app.catalogue import unaligned
 from app.checks import check_choice, check_integer, check_names
 from app.launcher import Launcher
 from app.preflight import Preflight
@@ -15,6 +15,7 @@ from storage.cabinet import Cabinet
 from storage.curves import AXES, MOST_POINTS, Points
 
 MOST_RUNS = 10  # compared at once
+FEW_POINTS = 300  # of a curve among many: a chart is about as many pixels wide
 EVENTS = 50
 TABLES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 # Only the studio's own: they name the directories of this machine.
@@ -58,8 +59,7 @@ class Training:
 
     def unaligned(self) -> list[str]:
         """World models that have never seen a policy's rollouts, by their cards, newest first."""
-        found = self._cabinet.checkpoints.all("world_model")
-        return [checkpoint.id for checkpoint in reversed(found) if is_aligned(checkpoint) is False]
+        return unaligned(self._cabinet.checkpoints.all("world_model"))
 
     def follow(self, question: object) -> dict[str, Any]:
         """{run, axis?, after?, others?, thresholds?} -> what is new about runs since cursors.
@@ -76,7 +76,9 @@ class Training:
         if run not in known:
             return {"runs": runs, "status": None}
         axis = check_choice("axis", values.get("axis", "iteration"), AXES)
-        points = self._points(run, axis, values.get("after", 0))
+        others = _compared(values.get("others") or {}, known - {run})
+        most = max(FEW_POINTS, MOST_POINTS // (1 + len(others)))
+        points = self._points(run, axis, values.get("after", 0), most)
         status = self._launcher.status(run)
         fresh = bool(points.series) or not values.get("after") or status["state"] == "failed"
         return {
@@ -88,7 +90,11 @@ class Training:
             "events": self._launcher.events(run, EVENTS),
             "audits": self._cabinet.curves.audits(run, guest=self._public),
             "alarms": self._alarms(run, status, values.get("thresholds")) if fresh else None,
-            "others": self._others(values.get("others") or {}, axis, known - {run}),
+            "others": {
+                other: {"next": found.next, "series": found.series}
+                for other, after in others.items()
+                for found in [self._points(other, axis, after, most)]
+            },
         }
 
     def curves(self, run_id: str, *, axis: str = "iteration", after: int = 0) -> Points:
@@ -148,16 +154,9 @@ class Training:
             "data": f"data:{TABLES[kind]};base64,{content}",
         }
 
-    def _points(self, run_id: str, axis: str, after: object) -> Points:
+    def _points(self, run_id: str, axis: str, after: object, most: int = MOST_POINTS) -> Points:
         start = check_integer("after", after, 0, 2**62)
-        return self._cabinet.curves.of(run_id, axis=axis, after=start)
-
-    def _others(self, asked: object, axis: str, known: set[str]) -> dict[str, Any]:
-        cursors = check_names(asked, allowed=known) if asked else {}
-        if len(cursors) >= MOST_RUNS:
-            raise ValueError(f"at most {MOST_RUNS} runs can be compared at once")
-        points = {run: self._points(run, axis, after) for run, after in cursors.items()}
-        return {run: {"next": p.next, "series": p.series} for run, p in points.items()}
+        return self._cabinet.curves.of(run_id, axis=axis, after=start, most=most)
 
     def _alarms(
         self, run_id: str, status: Mapping[str, Any], thresholds: object
@@ -166,6 +165,14 @@ class Training:
         series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
         audits = self._cabinet.curves.audits(run_id, guest=self._public)
         return alarms(series, audits, status["error"], chosen)
+
+
+def _compared(asked: object, known: set[str]) -> Mapping[str, Any]:
+    """Cursors of the runs that are compared, by id."""
+    cursors = check_names(asked, allowed=known) if asked else {}
+    if len(cursors) >= MOST_RUNS:
+        raise ValueError(f"at most {MOST_RUNS} runs can be compared at once")
+    return cursors
 
 
 def _runs(question: object) -> list[str]:

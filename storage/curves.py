@@ -10,8 +10,10 @@ MOST_POINTS = 1_500  # of one curve in one answer
 # What a step is worth on an axis other than steps themselves: rows (step, x) of one run.
 AXES = {
     "iteration": None,
+    # What was played in the simulator was not imagined.
     "frames": "select step, sum(value) over (order by step) as x from metrics"
-    " where run = $run and name = 'rollout/frames'",
+    " where run = $run and name = 'rollout/frames' and not exists (select 1 from runs"
+    " where id = $run and json_extract_string(config, '$.environment') = 'simulator')",
     "real": "select step, value as x from metrics where run = $run and name = 'real/episodes'",
     "time": "select step, max(time) - (select started from runs where id = $run) as x"
     " from metrics where run = $run group by step",

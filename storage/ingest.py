@@ -56,6 +56,18 @@ class Ingest:
         self._ingest_ledger(run_id)
         return total
 
+    def gone_on(self) -> list[str]:
+        """Runs that rest in the database but whose logs have grown: the same command goes on."""
+        rows = self._database.read(
+            "select id, event_offset from runs where state in ('paused', 'lost', 'failed')"
+        )
+        logs = ((row, self._root / row["id"] / "events.jsonl") for row in rows)
+        return [
+            row["id"]
+            for row, log in logs
+            if log.exists() and log.stat().st_size > row["event_offset"]
+        ]
+
     def _ingest_batch(self, run_id: str) -> int:
         row = self._run(run_id)
         start = row["event_offset"]

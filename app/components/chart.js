@@ -6,6 +6,7 @@
   ];
   const DASHES = ["solid", "dot", "dash"];
   const MOST = 3000; // points of a curve kept here; more are thinned, peaks stay
+  const FEW = 600; // of a curve where runs are compared
   const MARKED = 60; // curves with more points are lines alone
   const AXES = { iteration: "iteration", frames: "imagined frames", real: "real episodes", time: "minutes" };
 
@@ -18,9 +19,9 @@
     <div class="row legend"></div></div><div class="charts"></div>`;
 
   /** Of equal stretches the lowest and the highest point. */
-  const thin = (points) => {
-    if (points.length <= MOST) return points;
-    const size = Math.ceil((2 * points.length) / MOST);
+  const thin = (points, most) => {
+    if (points.length <= most) return points;
+    const size = Math.ceil((2 * points.length) / most);
     const kept = [];
     for (let first = 0; first < points.length; first += size) {
       const part = points.slice(first, first + size);
@@ -91,7 +92,7 @@
         const points = fresh.map(([x, value, step]) => [x * scale, value, step]);
         // A resumed run says again what it said before: the later word stands.
         const before = (known.get(name) ?? []).filter((point) => point[2] < points[0][2]);
-        known.set(name, thin(before.concat(points)));
+        known.set(name, thin(before.concat(points), this.compares ? FEW : MOST));
       }
       this.draw();
     }
@@ -173,7 +174,9 @@
       const place = this.root.querySelector(`#plot-${chart.name}`);
       const figure = chart[WMPO.theme.isDark() ? "dark" : "light"];
       const data = [...this.runs].flatMap(([run, series]) =>
-        figure.data.flatMap((trace, index) => this.traces(run, series.get(trace.meta) ?? [], trace, index)),
+        figure.data.flatMap((trace, index) =>
+          series.has(trace.meta) ? this.traces(run, series.get(trace.meta), trace, index) : [],
+        ),
       );
       const longest = Math.max(0, ...data.map((trace) => trace.x.length));
       const last = Math.max(0, ...data.map((trace) => trace.x.at(-1) ?? 0));

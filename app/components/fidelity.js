@@ -298,7 +298,11 @@
   WMPO.mountFidelity = ({ element, server }) => new Fidelity(element, server);
 
   const fields = (found) => {
-    const asked = (role) => WMPO.address.get(role);
+    // Without alignment or with it: the comparison is there as soon as there is a model without.
+    const never = found.world_model.filter(([, id]) => found.unaligned.includes(id));
+    const others = found.world_model.filter((option) => !never.includes(option));
+    const asked = (role) =>
+      WMPO.address.get(role) ?? (role === "baseline_world_model" ? found.unaligned[0] : undefined);
     const menu = (role, words, options, none = false) => WMPO.html`<label class="field">${words}<select data-name="${role}">
       ${none ? WMPO.html`<option value="">none</option>` : ""}${options.map(
         ([text, value]) => WMPO.html`<option value="${value}" ${WMPO.raw(value === asked(role) ? "selected" : "")}>${text}</option>`,
@@ -306,7 +310,10 @@
     const same = (values) => values.map((value) => [value, value]);
     const number = WMPO.numberField;
     return WMPO.html`${menu("world_model", "World model", found.world_model)}
-      ${menu("baseline_world_model", "Beside it: a world model without the policy's own rollouts", found.world_model, true)}
+      ${menu("baseline_world_model", "Beside it: a world model without the policy's own rollouts", [
+        ...never,
+        ...others.map(([text, id]) => [`${text} · may have seen some`, id]),
+      ], true)}
       ${menu("reward_model", "Reward model", found.reward_model)}
       ${menu("policy", "Policy that plays", found.policy)}
       ${number("episodes", "Episodes", 40, 2, 1000)}

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from app.studio import Studio
 
 # Whose episodes a knob may name, by the job of the run.
-SOURCES = {"episodes_from": ("collect",), "key_frames_from": ("collect", "optimise")}
+SOURCES = {
+    "episodes_from": ("collect",),
+    "replay_from": ("collect",),
+    "key_frames_from": ("collect", "optimise"),
+}
 KEEP = "the world model that is chosen"
 LACKING = (
     "No world model of the catalogue is known never to have seen a policy's rollouts: train one "
@@ -70,7 +74,7 @@ class MethodForms:
             for path in form.named:
                 if job != method.job:
                     changes.append(gr.skip())
-                elif path == "world_model" and world_model is not KEEP:
+                elif (job, path) == ("optimise", "world_model") and world_model is not KEEP:
                     changes.append(self._suited(method, world_model, unaligned))
                 else:
                     changes.append(_change(method, path, chosen))

@@ -22,7 +22,7 @@ from engine.data.statistics import action_statistics
 from engine.data.windows import clip_actions, clip_frames, clip_starts
 from engine.images import to_model
 from engine.jobs.cards import card
-from engine.loading import load_autoencoder, load_world_model
+from engine.loading import load_autoencoder, load_normalization, load_world_model
 from engine.protocols import Run
 from engine.seeding import initialisation, numpy_generator
 from engine.tracker import logger_knob
@@ -43,7 +43,9 @@ class JobConfig(Config):
     # paper: 0.7 rollouts, 0.3 earlier data when trained jointly
     replay_share: float = knob(0.3, "Share of clips from replay_from", low=0.0, high=1.0)
     normalization_from: tuple[str, ...] = knob(
-        (), "Demonstrations whose action statistics normalise (those the policy is cloned from)"
+        (),
+        "Demonstrations whose action statistics normalise (those the policy is cloned from); none: "
+        "those of world_model, or of episodes_from",
     )
     autoencoder: str = knob("", "Autoencoder checkpoint; not needed with world_model")
     world_model: str = knob("", "World model checkpoint to start from (alignment)")
@@ -146,10 +148,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         model.config = model.config.replace(anchored=True)
     own = load_episodes(config.episodes_from)
     replay = load_episodes(config.replay_from) if config.replay_from else []
-    statistics = action_statistics(
-        [e.actions for e in load_episodes(config.normalization_from or config.episodes_from)],
-        passthrough=(model.action_dim - 1,),
-    )
+    statistics = _statistics(config, model.action_dim)
     order = numpy_generator(config.seed, "held out").permutation(len(own))
     if len(order) <= config.held_out:
         raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
@@ -227,6 +226,14 @@ def _model(config: JobConfig) -> LatentWorldModel:
         )
     model.autoencoder.load_state_dict(autoencoder.state_dict())
     return model.eval()
+
+
+def _statistics(config: JobConfig, action_dim: int) -> Normalization:
+    """What actions are normalised with: a model that is trained further keeps what it knows."""
+    if config.world_model and not config.normalization_from:
+        return load_normalization(Path(config.world_model))
+    episodes = load_episodes(config.normalization_from or config.episodes_from)
+    return action_statistics([e.actions for e in episodes], passthrough=(action_dim - 1,))
 
 
 def _mixed_batch(

@@ -1,8 +1,9 @@
 """An app without pages, for the drills: a studio whose supervisor starts drill workers.
 
 `python drill_app.py DATA_DIR CONFIG NUMBER`: sees to it that runs `run-0` … are queued, resumes by
-hand what was given up, says "ready", then one line of JSON with the states and its own memory in
-bytes for each line it reads. A line of JSON is the config of another run.
+hand what was given up, says "ready", then one line of JSON for each line it reads: the states, the
+worker processes that it watches, its own memory in bytes. A line of JSON is the config of another
+run.
 """
 
 import json
@@ -47,7 +48,8 @@ def main() -> None:
             seen[run.id] = studio.training.curves(run.id, after=seen.get(run.id, 0)).next
         states = {run.id: [run.state, run.error, run.seconds_left] for run in runs.all()}
         memory = psutil.Process().memory_info().rss
-        answer = {"states": states, "memory": memory, "by_hand": by_hand}
+        watched = [worker.pid for worker in list(supervisor._workers.values())]
+        answer = {"states": states, "watched": watched, "memory": memory, "by_hand": by_hand}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     supervisor.close()

@@ -1,13 +1,15 @@
 """A real worker with a small exact job, for the drills: `python drill_worker.py RUN_DIR`.
 
 The job fits a linear model and records episodes, imagined and real. Its config: `steps`, `pace`
-(seconds a step), `weights` (of the model), `episodes_every` (steps); `clock_jumps` ({step: seconds
+(seconds a step), `weights` (of the model), `episodes_every` (steps); `children` (starts a process
+that would sleep for an hour); `clock_jumps` ({step: seconds
 that the time of day is moved by}), `hog_at` (step at which it takes all memory it can get), within
 `address_space` bytes or the memory control group `group`, where they are named.
 """
 
 import os
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -33,6 +35,8 @@ from engine.worker import HELD, SLOT_VARIABLE, execute
 
 def job(name: str, config: Mapping[str, Any], run: Run) -> dict[str, Any] | None:
     assert isinstance(run, RunDirectory)
+    if config.get("children"):
+        subprocess.Popen(["sh", "-c", "sleep 3600; exit", str(run.directory)])
     with initialisation(0, "drill"):
         model = nn.Linear(config.get("weights", 8), 1)
 

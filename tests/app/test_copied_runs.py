@@ -1,7 +1,11 @@
-"""Run directories that the database does not know: copied here, or known before it was lost."""
+"""Run directories that the database does not know: copied here, made on the command line, or known
+before it was lost."""
 
+import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +69,31 @@ def test_a_run_goes_on_when_only_the_database_was_lost(open_again: Callable[[], 
         pass
     rebuilt, later = open_again()
     until(later, in_state(rebuilt, "run-1", "done"))
+
+
+def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
+    workspace: Workspace, open_again: Callable[[], Studio]
+) -> None:
+    def command(name: str) -> None:
+        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([*COMMAND, str(workspace.runs / name)], env=environment, check=False)
+
+    killed = {"steps": 3, "crash_at": [2], "spared": ["2"]}
+    for name, config in (("whole", {"steps": 2}), ("killed", killed)):
+        (workspace.runs / name).mkdir(parents=True)
+        spec = json.dumps({"job": "tiny", "config": config})
+        (workspace.runs / name / "config.json").write_text(spec)
+        command(name)
+    cabinet, supervisor = open_again()
+    supervisor.tick()
+    assert cabinet.runs.get("whole").state == "done"
+    assert [row["step"] for row in cabinet.curves.table(["whole"])] == [1, 2]
+    run = cabinet.runs.get("killed")
+    assert (run.state, run.attempt) == ("lost", 1)
+    assert run.error == "the worker ended unexpectedly, on the command line"
+
+    command("killed")  # the same command again, and nobody looked meanwhile
+    supervisor.tick()
+    run = cabinet.runs.get("killed")
+    assert (run.state, run.attempt, run.error) == ("done", 2, None)
+    assert len(cabinet.curves.table(["killed"])) == 3

@@ -104,6 +104,7 @@ def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
     studio: Studio, demo: Path
 ) -> None:
     assert studio.fidelity.plan(QUERY)["seconds"] > 10
+    assert studio.fidelity.choices()["unaligned"] == []
     world = demo / "checkpoints" / "world"
     (world / "card.json").write_text(json.dumps({"starts": [[400_009, 400_020]]}))
     write_manifest(world)
@@ -111,6 +112,15 @@ def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
         studio.fidelity.plan(QUERY)
     with pytest.raises(ValueError, match="demo/base is no world model"):
         studio.fidelity.plan(QUERY | {"baseline_world_model": "demo/base"})
+
+
+def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    card = {"data": {"coffee-push expert (demonstrations)": 9}, "lineage": {}}
+    (demo / "checkpoints" / "world" / "card.json").write_text(json.dumps(card))
+    write_manifest(demo / "checkpoints" / "world")
+    assert make_studio().fidelity.choices()["unaligned"] == ["demo/world"]
 
 
 def test_the_shipped_sample_stands_where_nothing_was_measured(

@@ -193,7 +193,7 @@ def test_two_crashes_at_one_step_end_the_resuming(
     until(supervisor, in_state(cabinet, "run-1", "lost"))
     run = cabinet.runs.get("run-1")
     assert run.attempt == 2
-    assert run.error == ("the worker was killed, twice at step 3: not resumed again")
+    assert run.error == "the worker was killed, twice at step 3: not resumed again"
 
 
 def test_a_lost_run_can_be_resumed_by_hand(
@@ -277,8 +277,7 @@ def test_a_worker_knows_no_secrets_of_the_app(
     known = psutil.Process(worker).environ()
     assert "HF_TOKEN" not in known
     assert (known["WMPO_DATA_DIR"], known["OMP_NUM_THREADS"]) == ("here", "1")
-    assert psutil.Process(worker).nice() == 10
-    assert os.getsid(worker) == worker
+    assert (psutil.Process(worker).nice(), os.getsid(worker)) == (10, worker)
 
 
 def test_the_rounds_go_on_in_a_thread_and_closing_leaves_workers_alone(
@@ -303,23 +302,6 @@ def test_an_unknown_run_and_an_unknown_word_are_refused(
     supervisor.submit("run-1", "tiny", FOREVER)
     with pytest.raises(ValueError, match="control must be one of"):
         supervisor.control("run-1", "explode")
-
-
-def test_a_run_on_the_command_line_that_ended_before_it_was_seen_is_as_it_ended(
-    cabinet: Cabinet, workspace: Workspace, make_supervisor: Callable[..., Supervisor]
-) -> None:
-    for name, config in (("whole", {"steps": 2}), ("killed", {"steps": 3, "crash_at": [2]})):
-        directory = workspace.runs / name
-        directory.mkdir()
-        (directory / "config.json").write_text(json.dumps({"job": "tiny", "config": config}))
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        subprocess.run([*COMMAND, str(directory)], env=environment, check=False)
-    make_supervisor().tick()
-    assert cabinet.runs.get("whole").state == "done"
-    assert [row["step"] for row in cabinet.curves.table(["whole"])] == [1, 2]
-    killed = cabinet.runs.get("killed")
-    assert (killed.state, killed.attempt) == ("lost", 1)
-    assert killed.error == "the worker ended unexpectedly, on the command line"
 
 
 def test_a_full_disk_pauses_a_run_and_room_resumes_it(
@@ -387,12 +369,15 @@ def test_each_slot_has_one_worker_and_its_lock_keeps_others_out(
     until(supervisor, at_step(cabinet, "run-3", 1))
 
 
+@pytest.mark.parametrize("watched", [True, False])
 def test_what_a_worker_started_does_not_outlive_it(
-    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+    watched: bool, cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
 ) -> None:
     supervisor = make_supervisor()
     supervisor.submit("run-1", "tiny", {"steps": 9, "pace": 0.2, "children": True})
     until(supervisor, at_step(cabinet, "run-1", 1))
     [child] = psutil.Process(pids(cabinet, "run-1")[0]).children()
     os.kill(pids(cabinet, "run-1")[0], signal.SIGKILL)
+    eventually(lambda: pids(cabinet, "run-1") == [])
+    supervisor = supervisor if watched else make_supervisor()  # the app was killed as well
     until(supervisor, lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

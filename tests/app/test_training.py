@@ -194,6 +194,11 @@ def test_runs_are_compared_by_what_differs(studio: Studio, run: str) -> None:
     Log(studio, other).emit("metric", step=1, metrics={"rollout/reward": 0.5})
     beside = studio.training.follow({"run": run, "others": {other: 0}})["others"]
     assert beside[other] == {"next": 1, "series": {"rollout/reward": [[1, 0.5, 1]]}}
+    many = "insert into metrics select ?, s, 'loss', sin(s), 1, s, s from range(2, 5000) t(s)"
+    studio.cabinet.database.write(lambda cursor: cursor.rows(many, [other]))
+    alone = studio.training.follow({"run": other})["series"]["loss"]
+    beside = studio.training.follow({"run": run, "others": {other: 0}})["others"]
+    assert len(beside[other]["series"]["loss"]) < len(alone) <= 1_500
     with pytest.raises(ValueError, match="list of 1 to 10 run ids"):
         studio.training.differences({"runs": []})
 
@@ -303,6 +308,8 @@ def test_what_preflight_cannot_look_into_is_not_refused(studio: Studio, demo: Pa
         ("collect", {"source": "policy"}, "choose a policy"),
         ("optimise", {"logger": "wandb"}, "wandb is not installed here"),
         ("optimise", {"logger": "os"}, "logger must be one of none, trackio, wandb, not 'os'"),
+        ("train_world_model", {"episodes_from": ["nothing"]}, "there is no run nothing"),
+        ("train_world_model", {}, "choose a world model"),
         ("prefer", {"policy": "demo/base"}, "choose the runs whose episodes are learnt from"),
         ("clone", {"policy": "demo/base", "episodes_from": ["nothing"]}, "there is no run nothing"),
     ],

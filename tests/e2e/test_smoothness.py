@@ -1,14 +1,22 @@
-"""How smoothly three tabs play stored episodes, and what a page costs that nobody touches.
+"""How smoothly three tabs play stored episodes, what a page costs that nobody touches or somebody
+watches, and how long large curves take.
 
 Run with `pytest -m soak -s tests/e2e/test_smoothness.py`. Nothing asserts a time.
 """
 
 import itertools
+import json
+import math
 import threading
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
+from engine.events import encode_line
+from engine.run_directory import RunDirectory
 from tests.e2e.conftest import PATIENCE, Server
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
@@ -41,6 +49,22 @@ STOPWATCH = """() => {
     }
     if (frame > furthest) furthest = frame;
   }).observe(canvas, {attributeFilter: ['data-frame']});
+}"""
+
+
+# Milliseconds from asking for all points anew until ten curves stand in the chart of success.
+ASK_ANEW = """async (axis) => {
+  const begin = performance.now();
+  const select = document.querySelector('select[aria-label="X axis"]');
+  select.value = axis;
+  select.dispatchEvent(new Event('change'));
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const plot = document.querySelector('#plot-success');
+  while (plot.data.filter((trace) => trace.x.length > 100).length < 20)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  const drawn = document.querySelector('.charts').dataset.milliseconds;
+  const points = plot.data.reduce((sum, trace) => sum + trace.x.length, 0);
+  return [performance.now() - begin, Number(drawn), points];
 }"""
 
 
@@ -123,4 +147,63 @@ def test_report_key_to_chunk(browser: Browser, server: Server, driver: str, key:
     assert len(waits) > 10
     print(f"\n{driver}, {len(waits)} chunks: p50 {waits[len(waits) // 2]:.0f} ms, ", end="")
     print(f"p95 {waits[int(0.95 * len(waits))]:.0f} ms, longest {waits[-1]:.0f} ms")
+    page.context.close()
+
+
+NAMES = [
+    *("rollout/success_rate", "real/success_rate", "rollout/drift", "rollout/entropy"),
+    *("grpo/kept_groups", "grpo/all_fail_groups", "grpo/clip_fraction", "grpo/approx_kl"),
+    *("grpo/gradient_norm", "rollout/frames_per_second"),
+]
+STEPS = 10_000  # of ten metrics each: 100,000 points a run
+RUNS = [f"long-{number}" for number in range(10)]
+
+
+def write_long_run(directory: Path) -> None:
+    """What the worker of a finished run of `STEPS` steps would have left."""
+    directory.mkdir()
+    events: list[dict[str, Any]] = [{"kind": "state", "state": "running"}]
+    for step in range(1, STEPS + 1):
+        values = {name: 0.5 + 0.4 * math.sin(step / (300 + len(name))) for name in NAMES}
+        events.append({"kind": "metric", "step": step, "metrics": values})
+    events.append({"kind": "state", "state": "done"})
+    with (directory / "events.jsonl").open("wb") as log:
+        for seq, event in enumerate(events, start=1):
+            common = {"seq": seq, "attempt": 1, "time": 1e9 + seq, "mono": float(seq)}
+            log.write(encode_line(common | event))
+    spec = {"job": "optimise", "config": {"seed": int(directory.name[-1])}}
+    (directory / "config.json").write_text(json.dumps(spec))
+
+
+def test_report_ten_runs_of_a_hundred_thousand_points(browser: Browser, server: Server) -> None:
+    """From the question to the drawn charts; then what it costs to watch a run beside them."""
+    for run in RUNS:
+        write_long_run(server.data / "runs" / run)
+    watched = RunDirectory(server.data / "runs" / "watched")
+    watched.state("running")
+    (watched.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
+    page = visit(browser, server, "/train")
+    for run in RUNS:  # all of it was taken in
+        expect(page.locator(".list li").filter(has_text=run)).to_contain_text("done")
+    page.goto(f"/train?run={RUNS[0]}&with={','.join(RUNS[1:])}")
+    expect(page.locator(".toolbar .legend span")).to_have_count(10)
+    for axis in ("time", "iteration", "time", "iteration"):
+        whole, drawn, points = page.evaluate(ASK_ANEW, axis)
+        print(f"\n10 runs: {whole:.0f} ms from the question, {drawn:.0f} to draw, {points} points")
+
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})  # not the waits for a core
+    for beside in ("", ",".join(RUNS[1:])):
+        page.goto(f"/train?run=watched&with={beside}")
+        expect(page.get_by_role("figure", name="entropy")).to_be_visible()
+        threading.Event().wait(5.0)
+        busy, began = metrics(session)["TaskDuration"], time.monotonic()
+        for step in range(1, 9):
+            watched.log(step + 8 * bool(beside), dict.fromkeys(NAMES, 1.0 / step))
+            threading.Event().wait(2.5)
+        busy, passed = metrics(session)["TaskDuration"] - busy, time.monotonic() - began
+        expect(page.get_by_role("figure", name="entropy")).to_contain_text("0.13")
+        print(f"watching{' beside nine' * bool(beside)}: {100 * busy / passed:.2f} % of a core")
+    watched.state("done")
+    watched.close()
     page.context.close()

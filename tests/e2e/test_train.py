@@ -169,6 +169,12 @@ def test_what_cannot_start_is_refused_and_another_method_brings_its_own_form(pag
         "choose the runs"
     )
 
+    # The world model that WMPO dreams in is aligned here, too.
+    page.get_by_label("Method").click()
+    page.get_by_role("option", name="Align the world model").click()
+    expect(page.get_by_label("Replay share")).to_have_value("0.35")
+    expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
+
     # The method without alignment takes no aligned world model, and gives it back afterwards.
     page.get_by_label("Method").click()
     page.get_by_role("option", name="WMPO without alignment").click()

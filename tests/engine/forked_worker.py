@@ -13,27 +13,29 @@ from engine.jobs.registry import JOBS
 from engine.worker import execute
 
 
-def run(directory: Path, *, kill_at_event: int = 0) -> int | None:
+def run(directory: Path, *, kill_at_event: int = 0, kill_at_metric: str = "") -> int | None:
     """Run the worker of a run directory in a process of its own; its exit status.
 
     Args:
         kill_at_event: the process kills itself when it has written so many; 0: never.
+        kill_at_metric: or when it has written a metric whose name begins so; empty: never.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, f"{__name__}_imports"])
-    process = context.Process(target=_work, args=(directory, kill_at_event))
+    process = context.Process(target=_work, args=(directory, kill_at_event, kill_at_metric))
     process.start()
     process.join()
     return process.exitcode
 
 
-def _work(directory: Path, kill_at_event: int) -> None:
+def _work(directory: Path, kill_at_event: int, kill_at_metric: str) -> None:
     written = 0
 
     def listener(event: dict[str, Any]) -> None:
         nonlocal written
         written += 1
-        if written == kill_at_event:
+        names = event.get("metrics", ()) if kill_at_metric else ()
+        if written == kill_at_event or any(name.startswith(kill_at_metric) for name in names):
             os.kill(os.getpid(), signal.SIGKILL)
 
     status, _ = execute(directory, listener)

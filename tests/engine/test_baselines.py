@@ -1,7 +1,6 @@
 """The baselines and variants of WMPO, for real, in miniature."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 from engine.data.starts import FIRST_KEY_FRAME, key_frames
 from engine.episodes import list_episodes, read_episode, write_episode
 from engine.jobs import optimise
-from engine.jobs.registry import job_config, run_job
 from engine.ledger import read_ledger
 from engine.loading import load_policy, load_world_model
 from engine.manifest import file_sha256
@@ -187,31 +185,6 @@ def _margin(mixed: Path, policy: Path) -> float:
         valid = log_probs.flatten()[: 4 * episode.outcome.end_step].sum().item()
         total += valid if episode.outcome.success else -valid
     return total
-
-
-def test_a_dpo_run_killed_between_checkpoints_ends_with_the_same_weights(
-    tiny: Tiny, mixed: Path, tmp_path: Path
-) -> None:
-    options = _prefer(mixed, tiny[1]["policy"])
-    do("prefer", tmp_path / "whole", **options)
-    _killed(tmp_path / "cut", "prefer", options, lambda event: event.get("step") == 4)
-    do("prefer", tmp_path / "cut", **options)
-    assert _weights(tmp_path / "cut") == _weights(tmp_path / "whole")
-
-
-def _killed(
-    directory: Path, job: str, options: dict[str, Any], at: Callable[[dict[str, Any]], bool]
-) -> None:
-    """Run a job that dies, with nothing tidied up, at an event."""
-
-    def die(event: dict[str, Any]) -> None:
-        if at(event):
-            raise KeyboardInterrupt
-
-    run = RunDirectory(directory, listener=die)
-    with pytest.raises(KeyboardInterrupt):
-        run_job(job, job_config(job, options).to_dict(), run)
-    run.close()
 
 
 def test_dpo_without_a_mixed_start_says_what_to_do(tiny: Tiny, mixed: Path, tmp_path: Path) -> None:

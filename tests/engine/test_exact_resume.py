@@ -35,8 +35,9 @@ FIT = {"steps": 7, "warmup_steps": 1, "log_every": 3, "checkpoint_every": 2}
 MEASURED_IN_SECONDS = ("time/", "_per_second")
 
 ALL = [job for job in JOBS if job != "demo"]
-# One of each kind in `make test`: fitted, measured at the end, imagined, played, copied, judged.
-QUICK = ("clone", "train_reward", "optimise", "evaluate", "choose", "rejudge")
+# One of each kind in `make test`: fitted, measured at the end, on pairs, imagined, played, copied,
+# judged; the study is killed in test_study.
+QUICK = ("clone", "train_reward", "prefer", "optimise", "evaluate", "choose", "rejudge")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from engine.episodes import list_episodes, read_episode
 from engine.events import read_events
 from engine.jobs.twins import imagine_twins
 from engine.ledger import read_ledger
-from engine.loading import load_policy, load_world_model
+from engine.loading import load_normalization, load_policy, load_world_model
 from engine.manifest import checkpoint_hash, file_sha256
 from engine.reward.judge import outcome
 from engine.run_directory import write_control
@@ -88,13 +88,15 @@ def test_alignment_starts_from_the_world_model_and_mixes_in_old_data(
         world_model=models["world_model"],
         episodes_from=[str(tmp_path / "rollouts")],
         replay_from=[str(root / "play")],
-        normalization_from=[str(root / "demos")],
         held_out=1,
         batch_size=4,
         fit=fit(2),
     )
     assert metrics is not None
-    card = json.loads((Path(last_checkpoint(tmp_path / "aligned")) / "card.json").read_text())
+    aligned, parent = Path(last_checkpoint(tmp_path / "aligned")), Path(models["world_model"])
+    # An action means what it meant before, whatever the rollouts' own statistics are.
+    assert load_normalization(aligned) == load_normalization(parent)
+    card = json.loads((aligned / "card.json").read_text())
     assert set(card["lineage"]) == {"world_model"}
     assert str(tmp_path) not in json.dumps(card)
 

@@ -1,11 +1,14 @@
 """A study in miniature: laid out, adopted, killed, resumed, reported."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.checkpoint import write_json
+from engine.events import read_events
 from engine.jobs.recipe import STAGES as RECIPE
 from engine.jobs.registry import job_config
 from engine.jobs.study import JobConfig, command, run
@@ -13,6 +16,7 @@ from engine.jobs.study_plan import Planned, check_leaks, plan_study
 from engine.ledger import read_ledger
 from engine.manifest import file_sha256
 from engine.run_directory import RunDirectory, write_control
+from tests.engine import forked_worker
 from tests.engine import tiny as world
 
 STUDY = Path(__file__).parents[2] / "docs" / "study.json"
@@ -191,20 +195,11 @@ def _tiny_study(root: Path) -> dict[str, Any]:
     }
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def _run(directory: Path, options: dict[str, Any], *, kill_at: str = "") -> dict[str, Any] | None:
-    def listener(event: dict[str, Any]) -> None:
-        if kill_at and any(name.startswith(kill_at) for name in event.get("metrics", {})):
-            raise Killed
-
-    run_directory = RunDirectory(directory, listener=listener)
-    try:
-        return run(JobConfig.from_dict(options), run_directory)
-    finally:
-        run_directory.close()
+def _prepared(directory: Path, options: dict[str, Any]) -> Path:
+    directory.mkdir()
+    config = JobConfig.from_dict(options).to_dict()
+    write_json(directory / "config.json", {"job": "study", "config": config})
+    return directory
 
 
 @pytest.mark.slow
@@ -213,32 +208,36 @@ def test_a_study_adopts_is_killed_resumes_and_reports(tiny: Tiny, tmp_path: Path
     root, _ = tiny
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     options = _tiny_study(root)
-    with pytest.raises(Killed):
-        _run(tmp_path / "cut", options, kill_at="wmpo-0/rollout")
-    report = (tmp_path / "cut" / "report.md").read_text()
+    cut = _prepared(tmp_path / "cut", options)
+    assert forked_worker.run(cut, kill_at_metric="wmpo-0/rollout") == -signal.SIGKILL
+    report = (cut / "report.md").read_text()
     assert "2 of 3 tests are done" in report
     assert "| WMPO | not run |" in report
-    played = (tmp_path / "cut" / "stages" / "simulator-0" / "ledger.jsonl").read_bytes()
+    played = (cut / "stages" / "simulator-0" / "ledger.jsonl").read_bytes()
 
-    results = _run(tmp_path / "cut", options)
-    assert results is not None and set(results) == {
+    assert forked_worker.run(cut) == 0
+    [results] = [
+        e["metrics"] for _, e in read_events(cut / "events.jsonl") if e["kind"] == "result"
+    ]
+    assert set(results) == {
         "test_base/success_rate",
         "test_simulator-0/success_rate",
         "test_wmpo-0/success_rate",
     }
     # What was adopted was only read, what was done was not done again, and the kill left no trace.
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
-    done = {path.name for path in (tmp_path / "cut" / "stages").iterdir()}
+    done = {path.name for path in (cut / "stages").iterdir()}
     assert done == {"simulator-0", "wmpo-0", "test_base", "test_simulator-0", "test_wmpo-0"}
-    assert (tmp_path / "cut/stages/simulator-0/ledger.jsonl").read_bytes() == played
-    assert len(read_ledger(tmp_path / "cut" / "stages" / "simulator-0")) == 2
-    report = (tmp_path / "cut" / "report.md").read_text()
+    assert (cut / "stages/simulator-0/ledger.jsonl").read_bytes() == played
+    assert len(read_ledger(cut / "stages" / "simulator-0")) == 2
+    report = (cut / "report.md").read_text()
     assert "3 of 3 tests are done" in report
     assert "| GRPO | 4 | 0 | 2 | 2 | 2 |" in report
-    assert (tmp_path / "cut" / "report.html").read_text().startswith("<!doctype html>")
+    assert (cut / "report.html").read_text().startswith("<!doctype html>")
 
-    _run(tmp_path / "whole", {**options, "only": ["wmpo"]})
-    assert _weights(tmp_path / "whole") == _weights(tmp_path / "cut")
+    whole = _prepared(tmp_path / "whole", {**options, "only": ["wmpo"]})
+    assert forked_worker.run(whole) == 0
+    assert _weights(whole) == _weights(cut)
 
 
 def _weights(directory: Path) -> str:
@@ -249,8 +248,7 @@ def _weights(directory: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_study_told_to_stop_stops_inside_a_stage(tiny: Tiny, tmp_path: Path) -> None:
-    directory = tmp_path / "run"
-    directory.mkdir()
+    directory = _prepared(tmp_path / "run", _tiny_study(tiny[0]))
     write_control(directory, "stop")
-    assert _run(directory, _tiny_study(tiny[0])) is None
+    assert forked_worker.run(directory) == 0
     assert not (directory / "stages").exists()

@@ -49,6 +49,13 @@ def test_a_curve_has_points_where_its_axis_is_known(
     assert logged.curves.of("run", axis=axis).series["reward"] == points
 
 
+def test_what_was_played_in_the_simulator_has_no_imagined_frames(logged: Cabinet) -> None:
+    played = """update runs set config = '{"environment": "simulator"}'"""
+    logged.database.write(lambda cursor: cursor.rows(played))
+    assert logged.curves.of("run", axis="frames").series == {}
+    assert logged.curves.of("run", axis="real").series["reward"] == [[0.0, 0.25, 1], [8.0, 0.75, 3]]
+
+
 def test_later_points_come_by_cursor_and_stand_where_the_whole_curve_has_them(
     logged: Cabinet,
 ) -> None:
