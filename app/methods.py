@@ -43,17 +43,19 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "collect": ("policy", "episodes", "episodes_per_start"),
     "train_world_model": ("world_model", "episodes_from", "replay_from", "replay_share"),
 }
-# Knobs that no method of a job leaves to a person.
+# Of every fit, what the command line alone changes: a page has few inputs.
+_OF_FITS = ("final_rate", "decay_steps", "warmup_steps", "weight_decay", "gradient_clip")
+# Knobs that no method of a job leaves to a person; no size may decide them either.
 HIDDEN: Mapping[str, tuple[str, ...]] = {
     "optimise": (*CHOSEN_BY_STUDIO, "shuffle_rewards"),
-    "prefer": CHOSEN_BY_STUDIO,
+    "prefer": (*CHOSEN_BY_STUDIO, *_OF_FITS),
     "clone": (
-        *(*CHOSEN_BY_STUDIO, "model", "play_from", "play_share"),
+        *(*CHOSEN_BY_STUDIO, *_OF_FITS, "model", "play_from", "play_share", "limit"),
         *("targets", "only_successes"),
     ),
-    "collect": (*CHOSEN_BY_STUDIO, "source", "noise", "only_successes"),
+    "collect": (*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
     "train_world_model": (
-        *(*CHOSEN_BY_STUDIO, "autoencoder", "transformer", "normalization_from"),
+        *(*CHOSEN_BY_STUDIO, *_OF_FITS, "autoencoder", "transformer", "normalization_from"),
         *("predict_changes", "timestep_ratio"),
     ),
 }

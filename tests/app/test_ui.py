@@ -7,6 +7,7 @@ import gradio as gr
 import pytest
 
 from app import ui
+from app.methods import HIDDEN, METHODS
 from app.models import Models
 from app.studio import Studio
 from storage.workspace import open_workspace
@@ -135,3 +136,11 @@ def test_a_form_out_of_range_is_refused_in_a_sentence(blocks: gr.Blocks) -> None
     values[boxes.index("Iterations")] = 0
     with pytest.raises(gr.Error, match=r"iterations must be at least 1, not 0"):
         function(blocks, "on_launch")(*values)
+
+
+def test_no_size_decides_a_knob_without_an_input() -> None:
+    """A form keeps the first size's value of what it does not draw."""
+    for method in METHODS:
+        for values in method.sizes.values():
+            nested = [set(value) for value in values.values() if isinstance(value, dict)]
+            assert set(values).union(*nested).isdisjoint(HIDDEN[method.job]), method.name
