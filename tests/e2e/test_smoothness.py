@@ -202,7 +202,7 @@ def test_report_ten_runs_of_a_hundred_thousand_points(browser: Browser, server: 
             watched.log(step + 8 * bool(beside), dict.fromkeys(NAMES, 1.0 / step))
             threading.Event().wait(2.5)
         busy, passed = metrics(session)["TaskDuration"] - busy, time.monotonic() - began
-        expect(page.get_by_role("figure", name="entropy")).to_contain_text("0.13")
+        expect(page.get_by_role("figure", name="entropy")).to_contain_text("0.125")
         print(f"watching{' beside nine' * bool(beside)}: {100 * busy / passed:.2f} % of a core")
     watched.state("done")
     watched.close()
