@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from app.checks import check_choice, check_integer, check_names, check_number, check_text
@@ -31,18 +32,29 @@ from storage.runs import RunRow
 
 REPORTS = {"markdown": "report.md", "html": "report.html"}
 MIME = {"markdown": "text/markdown", "html": "text/html"}
+SAMPLE = "sample"
 
 
 class Evaluation:
     """What the Evaluate page asks. Every method may be called from any thread.
 
     What a user can get wrong raises a `ValueError` (an unknown run: `LookupError`) of one sentence.
+
+    Args:
+        sample: a folder with the report of a shipped study.
     """
 
     def __init__(
-        self, cabinet: Cabinet, launcher: Launcher, simulator: Simulator, *, public: bool
+        self,
+        cabinet: Cabinet,
+        launcher: Launcher,
+        simulator: Simulator,
+        *,
+        sample: Path,
+        public: bool,
     ) -> None:
         self._cabinet = cabinet
+        self._sample = sample
         planning = Planning(cabinet, launcher, simulator, public=public)
         self.choices, self.plan, self.start = planning.choices, planning.plan, planning.start
 
@@ -188,8 +200,8 @@ class Evaluation:
         }
 
     def studies(self) -> list[dict[str, Any]]:
-        """Runs of `study`, newest first: {id, title, state, done, total, reported}."""
-        return [
+        """Studies, newest first, then the shipped: {id, title, state, done, total, reported}."""
+        found = [
             {
                 "id": run.id,
                 "title": str(run.config.get("title") or run.id),
@@ -201,17 +213,27 @@ class Evaluation:
             for run in self._cabinet.runs.all()
             if run.job == "study"
         ]
+        report = self._sample / REPORTS["markdown"]
+        if report.is_file():
+            title = report.read_text().partition("\n")[0].removeprefix("# ")
+            shipped = {"id": SAMPLE, "title": title, "state": "sample", "reported": True}
+            found.append({**shipped, "done": 0, "total": 0})
+        return found
 
     def study_report(self, query: object) -> dict[str, str]:
         """{run, format: markdown | html} -> {name, data, text}: a study's report as it stands."""
         values = check_names(query, allowed=("run", "format"), required=("run",))
         form = check_choice("format", values.get("format", "html"), REPORTS)
-        run = self._run(values["run"], "study")
-        path = self._cabinet.runs.directory(run.id) / REPORTS[form]
+        if values["run"] == SAMPLE and (self._sample / REPORTS[form]).is_file():
+            name, directory = "shipped-study", self._sample
+        else:
+            name = self._run(values["run"], "study").id
+            directory = self._cabinet.runs.directory(name)
+        path = directory / REPORTS[form]
         if not path.is_file():
-            raise ValueError(f"{run.id} has written no report yet: it does so when it begins")
+            raise ValueError(f"{name} has written no report yet: it does so when it begins")
         text = path.read_text()
-        return {**_file(f"{run.id}{path.suffix}", MIME[form], text), "text": text}
+        return {**_file(f"{name}{path.suffix}", MIME[form], text), "text": text}
 
     def _suites(self) -> list[Suite]:
         known = {str(c.directory): c.id for c in self._cabinet.checkpoints.all("policy")}

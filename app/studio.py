@@ -145,7 +145,7 @@ class Studio:
             public=public,
         )
         simulated = (self.cabinet, self._runs, self._simulator)
-        self.evaluation = Evaluation(*simulated, public=public)
+        self.evaluation = Evaluation(*simulated, sample=demo / "study", public=public)
         self.fidelity = Fidelity(*simulated, sample=demo / "fidelity.json", public=public)
         self.retraining = Retraining(self.cabinet, self._runs, self._clips, public=public)
         siblings = Siblings(self.cabinet, self._clips, public=public)

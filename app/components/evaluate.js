@@ -85,6 +85,7 @@
         WMPO.html`<p class="empty card"><b>Nothing was evaluated yet</b> Choose policies under “New evaluation” and start:
           each plays the same starts in the simulator, and what the numbers can show is said here.</p>`,
       );
+      this.studies.offer();
     }
 
     draw() {

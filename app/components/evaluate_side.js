@@ -18,10 +18,13 @@
     }
 
     show(studies) {
+      this.shipped ??= studies.some(({ id }) => id === "sample");
       const row = ({ id, title, state, done, total, reported }) => WMPO.html`<li>
         <button class="quiet" data-study="${id}" ${WMPO.raw(reported ? "" : "disabled")}>
         <i class="dot ${state}"></i><span class="grow name">${title}</span></button>
-        <span class="mute small">${state === "done" ? "done" : `${state} · ${done} of ${total || "?"} stages`}</span></li>`;
+        <span class="mute small">${
+          { done: "done", sample: "shipped" }[state] ?? `${state} · ${done} of ${total || "?"} stages`
+        }</span></li>`;
       WMPO.fill(
         this.element,
         WMPO.html`<h3>Studies</h3>${
@@ -34,21 +37,28 @@
       );
     }
 
+    /** What there is to read where nothing was evaluated: the shipped study, unless it was closed. */
+    offer() {
+      if (this.shipped && !this.run) this.open("sample", { unasked: true });
+      this.shipped = false;
+    }
+
     /** The report stands in a frame without scripts; cells that were not run are absent in it. */
-    async open(run) {
+    async open(run, { unasked = false } = {}) {
       this.run = run;
       const found = await WMPO.ask(this.server, "study_report", { run, format: "html" });
       if (!found || this.run !== run) return;
-      WMPO.address.set("study", run);
+      if (!unasked) WMPO.address.set("study", run);
+      const name = run === "sample" ? "the shipped study" : run;
       WMPO.fill(
         this.place,
-        WMPO.html`<div class="card"><div class="between"><h3>Report of ${run}</h3><span class="row">
+        WMPO.html`<div class="card"><div class="between"><h3>Report of ${name}</h3><span class="row">
           <button data-download="html">HTML</button><button data-download="markdown">Markdown</button>
           <button class="quiet" data-close="1" aria-label="Close the report">✕</button></span></div>
-          <iframe sandbox title="Report of ${run}"></iframe></div>`,
+          <iframe sandbox title="Report of ${name}"></iframe></div>`,
       );
       this.place.querySelector("iframe").srcdoc = found.text;
-      this.place.scrollIntoView({ block: "start", behavior: "smooth" });
+      if (!unasked) this.place.scrollIntoView({ block: "start", behavior: "smooth" });
     }
 
     close() {

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from storage.workspace import Workspace
 from tests.app.conftest import make_checkpoint
 from tests.fakes import CountingEnv
 
+CHECKOUT = Path(__file__).parents[2]
 FIRST, SECOND = [1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1, 1]
 QUERY: dict[str, Any] = {
     "policies": [{"id": "demo/base"}],
@@ -239,3 +241,21 @@ def test_a_study_shows_its_report_while_it_runs(
         studio.evaluation.study_report({"run": "study"})
     (directory / "report.html").write_text("<p>not run</p>")
     assert studio.evaluation.study_report({"run": "study"})["text"] == "<p>not run</p>"
+
+
+def test_the_shipped_study_is_shown_and_is_the_one_of_the_docs(studio: Studio, demo: Path) -> None:
+    assert studio.evaluation.studies() == []
+    with pytest.raises(LookupError):
+        studio.evaluation.study_report({"run": "sample"})
+    shipped = CHECKOUT / "storage" / "demo" / "study"
+    shutil.copytree(shipped, demo / "study")
+    [study] = studio.evaluation.studies()
+    text = (CHECKOUT / "docs" / "study.md").read_text()
+    assert text.startswith(f"# {study['title']}\n")
+    found = studio.evaluation.study_report({"run": study["id"], "format": "markdown"})
+    assert (found["name"], found["text"]) == ("shipped-study.md", text)
+    page = studio.evaluation.study_report({"run": study["id"]})
+    assert (page["name"], page["text"]) == (
+        "shipped-study.html",
+        (shipped / "report.html").read_text(),
+    )

@@ -46,7 +46,7 @@ def sign(page: Page, name: str) -> Locator:
         "label": page.get_by_role("button", name="Pause the recording"),
         "reward": page.get_by_role("slider", name="Threshold"),
         "train": page.get_by_role("figure", name="success"),
-        "evaluate": page.get_by_label("Difference to see, points"),
+        "evaluate": page.get_by_title("Report of the shipped study"),
         "fidelity": page.get_by_label("Fidelity run"),
         "data": page.get_by_text(re.compile("free")),
     }[name]
@@ -147,3 +147,6 @@ def trained(page: Page) -> None:
     page.wait_for_url(lambda address: "run=" in address and address != before)
     expect(page.locator(".now .tag")).to_have_text(re.compile("done"), timeout=600_000)
     expect(page.get_by_role("link", name=re.compile("advantage")).first).to_be_visible()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.group canvas')].every((canvas) => canvas.dataset.frame)"
+    )
