@@ -96,6 +96,13 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     other.state("done")
     other.close()
 
+    # A click on the curve's first point shows what was imagined then.
+    points(page, 2)
+    plot = page.locator("#plot-success .nsewdrag").first
+    plot.hover(position={"x": 6, "y": 20})
+    plot.click(position={"x": 4, "y": 20})
+    expect(page.locator(".wall output").first).to_have_text(re.compile(r"^1 of "))
+
     page.get_by_role("button", name="Stop and save").click()
     expect(page.locator(".now .tag")).to_have_text(re.compile("done|cancelled"))
 
@@ -117,7 +124,7 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     expect(dialog).to_have_count(0)
 
 
-def test_the_zoom_survives_twenty_updates_and_a_point_leads_to_its_step(
+def test_the_zoom_survives_twenty_updates_and_charts_share_a_cursor(
     page: Page, server: Server
 ) -> None:
     directory = server.data / "runs" / "written-by-hand"
