@@ -148,5 +148,5 @@ def trained(page: Page) -> None:
     expect(page.locator(".now .tag")).to_have_text(re.compile("done"), timeout=600_000)
     expect(page.get_by_role("link", name=re.compile("advantage")).first).to_be_visible()
     page.wait_for_function(
-        "[...document.querySelectorAll('.group canvas')].every((canvas) => canvas.dataset.frame)"
+        "[...document.querySelectorAll('.member canvas')].every((canvas) => canvas.dataset.frame)"
     )
