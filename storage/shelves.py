@@ -68,6 +68,7 @@ class HubShelf:
 
     def names(self, room: str) -> list[str]:
         """The files of a room, `room/…`."""
+        self._files.invalidate_cache()  # it would not read what came since it last listed a folder
         with hub_in_a_sentence(self._repository):
             files = self._api.list_repo_files(self._repository, repo_type="dataset")
         return [name for name in files if name.startswith(f"{room}/")]

@@ -23,7 +23,7 @@
     /** `ask(name, question, quiet)`, `server()` for the drawer, `send({strokes})` for labels. */
     constructor(element, { ask, server, send, onIteration, onLabel }) {
       WMPO.fill(element, layout);
-      Object.assign(this, { element, ask, server, onIteration, onLabel });
+      Object.assign(this, { element, ask, server, onIteration, onLabel, asked: 0, answered: 0 });
       this.find = (selector) => element.querySelector(selector);
       this.outbox = new WMPO.Outbox(
         "unsent.train",
@@ -102,8 +102,11 @@
     /** Episodes of the newest iteration come in one by one: look again until none is added. */
     async look(iteration) {
       const { run } = this;
+      const asked = (this.asked += 1);
       const answer = await this.ask("strip", { run: this.run, iteration });
       if (!answer || iteration !== this.iteration || run !== this.run) return;
+      if (asked < this.answered) return; // overtaken: it would take back a label that is shown
+      this.answered = asked;
       const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
       this.settled = members === this.members && members > 0;
       this.members = members;

@@ -52,6 +52,9 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     page.get_by_role("button", name="Pause", exact=False).last.click()
     resume = page.get_by_role("button", name="Resume", exact=False).last
     expect(resume).to_be_visible()
+    expect(page.locator(".now .tag")).to_have_text(
+        re.compile(r"^\s*paused")
+    )  # no iteration comes now
 
     done = page.locator(".now").get_by_text(re.compile(r"^\d+ of 200$")).inner_text().split()[0]
     expect(page.locator(".wall output").first).to_have_text(f"{done} of {done}")
