@@ -46,6 +46,7 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     threshold = page.get_by_role("slider", name="Threshold")
     imagined = page.get_by_role("region", name="Imagined clips")
     choose_the_judge_of_the_shipped_dreams(page)
+    expect(threshold).to_have_value("0.891")  # its own comes with it
     expect(imagined).to_contain_text("16 of 16 with a known truth")
     expect(page.get_by_role("region", name="Real clips")).to_contain_text("No real clip was judged")
 
