@@ -49,13 +49,13 @@ class SyncStatus:
     parts: int
 
 
+NOTHING = SyncStatus(0, 0, 0)
+
+
 def status(shelf: Shelf, log: EventLog) -> SyncStatus:
     """How far a log is synced; gaps between parts count as not there."""
     events = log.events()
-    if not events:
-        return SyncStatus(0, 0, 0)
-    ours = _parts(shelf, log.kind.nouns, _name(events))
-    return SyncStatus(_covered(ours), events[-1]["seq"], len(ours))
+    return _status(_parts(shelf, log.kind.nouns, _name(events)), events) if events else NOTHING
 
 
 def push(shelf: Shelf, log: EventLog) -> SyncStatus:
@@ -67,7 +67,7 @@ def push(shelf: Shelf, log: EventLog) -> SyncStatus:
     """
     events = log.events()
     if not events:
-        return SyncStatus(0, 0, 0)
+        return NOTHING
     room, name = log.kind.nouns, _name(events)
     parts = _parts(shelf, room, name)
     _check_same(shelf, room, name, parts, events)
@@ -75,7 +75,8 @@ def push(shelf: Shelf, log: EventLog) -> SyncStatus:
     if fresh:
         part = _part(room, name, fresh[0]["seq"], fresh[-1]["seq"])
         shelf.write(part, b"".join(map(encode_line, fresh)))
-    return status(shelf, log)
+        parts = _parts(shelf, room, name)  # as the shelf has them now
+    return _status(parts, events)
 
 
 def pull(shelf: Shelf, logs: Sequence[EventLog], *, dry_run: bool) -> dict[str, ImportReport]:
@@ -115,15 +116,16 @@ def _check_same(
 
 
 def _read_room(shelf: Shelf, room: str) -> Iterator[Placed[Any]]:
-    names = {found[1] for name in _listed(shelf, room) if (found := _PART.fullmatch(name))}
-    for log in sorted(names):
-        yield from _read_log(shelf, room, log)
+    for log, parts in sorted(_logs(shelf, room).items()):
+        yield from _read_log(shelf, room, log, parts)
 
 
-def _read_log(shelf: Shelf, room: str, log: str) -> Iterator[Placed[Any]]:
+def _read_log(
+    shelf: Shelf, room: str, log: str, parts: Sequence[tuple[int, int]]
+) -> Iterator[Placed[Any]]:
     """Every event of a log once, with its part and line; what is wrong with a part ends the log."""
     table, reached = _TABLES[room], 0
-    for first, last in _parts(shelf, room, log):
+    for first, last in parts:
         name = _part(room, log, first, last)
         if first > reached + 1:
             yield name, "the events before it are missing"
@@ -160,17 +162,23 @@ def _part(room: str, log: str, first: int, last: int) -> str:
     return f"{room}/{log}/{first:09d}-{last:09d}.jsonl"
 
 
-def _listed(shelf: Shelf, room: str) -> list[str]:
+def _logs(shelf: Shelf, room: str) -> dict[str, list[tuple[int, int]]]:
+    """(first, last) of each part, in order, of every log in a room."""
     names = shelf.names(room)
     if len(names) > MOST_PARTS:
         raise ValueError(f"there are {len(names)} files, more than any log has parts")
-    return names
+    logs: dict[str, list[tuple[int, int]]] = {}
+    for part in filter(None, map(_PART.fullmatch, names)):
+        logs.setdefault(part[1], []).append((int(part[2]), int(part[3])))
+    return {log: sorted(parts) for log, parts in logs.items()}
 
 
 def _parts(shelf: Shelf, room: str, log: str) -> list[tuple[int, int]]:
-    """(first, last) of each part of a log, in order."""
-    found = (_PART.fullmatch(name) for name in _listed(shelf, room))
-    return sorted((int(part[2]), int(part[3])) for part in found if part and part[1] == log)
+    return _logs(shelf, room).get(log, [])
+
+
+def _status(parts: Sequence[tuple[int, int]], events: Sequence[Row]) -> SyncStatus:
+    return SyncStatus(_covered(parts), events[-1]["seq"], len(parts))
 
 
 def _covered(parts: Sequence[tuple[int, int]]) -> int:
