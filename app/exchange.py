@@ -194,10 +194,12 @@ def import_report(
 
 def amounts(counts: Mapping[str, int]) -> str:
     """Numbers of things by their nouns, in words; empty where there is nothing."""
-    return " and ".join(
-        f"{count:,} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items() if count
-    )
+    return " and ".join(_amount(count, noun) for noun, count in counts.items() if count)
+
+
+def _amount(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def _words(count: int, noun: str, size: int) -> str:
-    return f"{count:,} {noun}{'s' if count != 1 else ''}, about {size_words(size)}"
+    return f"{_amount(count, noun)}, about {size_words(size)}"

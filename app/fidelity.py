@@ -57,14 +57,16 @@ class Fidelity:
 
         `unaligned`: ids of the world models that have never seen a policy's rollouts, newest first.
         """
-        checkpoints = self._cabinet.checkpoints
-        found = {
-            role: [[c.id.split("/", 1)[1], c.id] for c in checkpoints.all(role)]
+        known = {
+            role: self._cabinet.checkpoints.all(role)
             for role in ("policy", "world_model", "reward_model")
         }
         return {
-            **found,
-            "unaligned": unaligned(checkpoints.all("world_model")),
+            **{
+                role: [[c.id.split("/", 1)[1], c.id] for c in found]
+                for role, found in known.items()
+            },
+            "unaligned": unaligned(known["world_model"]),
             "tasks": [task.name for task in TASKS.values() if task.env],
             "pools": {name: min(len(POOLS[name]), 2**31) for name in POOLS_OFFERED},
             "refusal": PUBLIC if self._public else self._simulator.missing,

@@ -59,9 +59,7 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
             server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
             server_function("rail", lambda q: rail(studio, q)),
             server_function("pairs", studio.preferences.next),
-            server_function(
-                "runs", lambda _: {"runs": [r for r, _ in studio.gallery.facets()["run"]]}
-            ),
+            server_function("runs", runs),
         ],
     )
 
