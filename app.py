@@ -21,7 +21,7 @@ from app import ui
 from app.studio import Studio
 from engine.device import choose_device, limit_threads
 from engine.tasks import get_task
-from storage.sources import rules_from
+from storage.downloads.sources import rules_from
 from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parent / "storage" / "demo"

@@ -18,11 +18,11 @@ from app.checks import check_choice, check_names, check_text
 from app.launcher import Launcher
 from app.sources import CLOSED, gate
 from engine.manifest import MANIFEST
-from storage.adopted import checked_name
 from storage.cabinet import Cabinet
-from storage.checkpoints import Checkpoint
-from storage.official import PARTS, TASKS, find_parts, role_of
-from storage.runs import RunRow
+from storage.checkpoints.adopted import checked_name
+from storage.checkpoints.catalogue import Checkpoint
+from storage.downloads.official import PARTS, TASKS, find_parts, role_of
+from storage.runs.runs import RunRow
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Adopting:
         """Begin to adopt what lies at one place; what `all` says of each part.
 
         Query: one of folder (a path), source (`folder:NAME`) and download (its key); of an official
-        place also task and role: a name of `storage.official.PARTS`, or `all` for a policy, a world
-        model and a reward model as far as they are there; name, and `JOB_OPTIONS`.
+        place also task and role: a name of `storage.downloads.official.PARTS`, or `all` for a
+        policy, a world model and a reward model as far as they are there; name, and `JOB_OPTIONS`.
 
         Raises:
             ValueError: what is wrong, in one sentence.

@@ -35,7 +35,7 @@ def alarms(
 
     Args:
         series: whole curves by the names that jobs log.
-        audits: `storage.curves.Curves.audits`.
+        audits: `storage.runs.curves.Curves.audits`.
         error: what a failed run ended with.
     """
     found = (

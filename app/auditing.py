@@ -4,9 +4,9 @@ from typing import Any
 
 from app.checks import check_choice, check_integer, check_names, check_text
 from app.gallery import FILTERS, Gallery
-from storage.audit import audit_record
 from storage.cabinet import Cabinet
-from storage.trajectories import EpisodeRow
+from storage.episodes.trajectories import EpisodeRow
+from storage.events.audit import audit_record
 
 MOST_EVENTS, MOST_AUDITED = 200, 1_000
 CLOSED = "on a public studio nobody may take back what others said"

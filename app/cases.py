@@ -9,7 +9,7 @@ import numpy.typing as npt
 from engine.reward.threshold_curves import Judged, episode_score
 from engine.tasks import TASKS
 from engine.types import JudgeRules
-from storage.windows import ScoredEpisode
+from storage.episodes.windows import ScoredEpisode
 
 # Episode id -> one over its chance of being drawn, where a queue drew it unevenly on purpose.
 Weights = Callable[[Sequence[str]], Mapping[str, float]]

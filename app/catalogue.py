@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.tasks import TASKS, Task
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from storage.labels import is_guest
+from storage.events.labels import is_guest
 
 
 def check_names(

@@ -10,7 +10,7 @@ from app.media import EncodedOnce, KeptOnDisk, encode_clip, film
 from app.series import chunk_size, human_steps, lines
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
-from storage.trajectories import EpisodeRow
+from storage.episodes.trajectories import EpisodeRow
 
 WIDEST = 16_383  # pixels that a WebP picture can have in a row
 WINDOW = 8  # frames around the verdict where no judge's window is known

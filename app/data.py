@@ -12,7 +12,7 @@ from app.gallery import Gallery
 from app.handover import Handover
 from app.keeping import Keeping
 from storage.cabinet import Cabinet
-from storage.sources import Rules
+from storage.downloads.sources import Rules
 
 MOST_FOLLOWED = 20
 

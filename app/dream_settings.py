@@ -11,7 +11,7 @@ from engine.replay import USUAL, Origin, replay_record
 from engine.tasks import Task
 from engine.tree import Draw
 from engine.world_model.dream_context import DreamContext
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

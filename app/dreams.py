@@ -20,7 +20,7 @@ from app.models import Models
 from engine.reward.judge import outcome
 from engine.tree import Draw
 from engine.types import JudgeRules, Outcome, Trajectory
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 logger = logging.getLogger(__name__)
 

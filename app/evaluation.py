@@ -28,7 +28,7 @@ from engine.report import Block, Heading, Paragraph, to_html, to_markdown
 from engine.statistics import wilson_interval
 from engine.tasks import pool_starts
 from storage.cabinet import Cabinet
-from storage.runs import RunRow
+from storage.runs.runs import RunRow
 
 REPORTS = {"markdown": "report.md", "html": "report.html"}
 MIME = {"markdown": "text/markdown", "html": "text/html"}

@@ -12,7 +12,7 @@ from app.suites import arm_of
 from engine.leaks import check_apart, learnt_from
 from engine.tasks import POOLS, TASKS, get_task, pool_starts
 from storage.cabinet import Cabinet
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 POOLS_OFFERED = ("test", "calibration", "free")
 MOST_RUNS, MOST_EPISODES = 60, 1_000

@@ -13,8 +13,8 @@ from app.gallery import FILTERS, Gallery
 from app.handover import Handover, stamp
 from engine.tasks import TASKS
 from storage.cabinet import Cabinet
-from storage.plans import size_words
-from storage.trajectories import EpisodeRow
+from storage.downloads.plans import size_words
+from storage.episodes.trajectories import EpisodeRow
 
 MOST_CHOSEN, MOST_WEIGHED, MOST_SAID = 10_000, 3, 20
 CHOICE = ("what", "filter", "view", "ids", "format")

@@ -13,8 +13,8 @@ from app.checks import check_choice, check_flag, check_integer, check_names, che
 from engine.tasks import get_task
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
+from storage.events.labels import LabelEvent, is_guest
 from storage.exports.bundle import pack
-from storage.labels import LabelEvent, is_guest
 
 Found = Sequence[tuple[Trajectory, Sequence[LabelEvent]]]
 

@@ -16,9 +16,9 @@ from app.suites import path_name
 from engine.jobs.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.tasks import POOLS, TASKS
 from storage.cabinet import Cabinet
-from storage.checkpoints import Checkpoint
-from storage.runs import RunRow
-from storage.trajectories import EpisodeRow
+from storage.checkpoints.catalogue import Checkpoint
+from storage.episodes.trajectories import EpisodeRow
+from storage.runs.runs import RunRow
 
 SAMPLE = "sample"
 POOLS_OFFERED = ("calibration", "free")

@@ -16,7 +16,7 @@ from app.checks import (
 from app.clips import Clips, episode_record
 from app.groups import KEEP_HIGH, KEEP_LOW, group_words
 from storage.cabinet import Cabinet
-from storage.episode_filter import LABELS, ORDERS, EpisodeFilter
+from storage.episodes.episode_filter import LABELS, ORDERS, EpisodeFilter
 
 KINDS = {"imagined": True, "real": False}
 VERDICTS = {"success": True, "fail": False}

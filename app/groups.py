@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storage.trajectories import EpisodeRow
+from storage.episodes.trajectories import EpisodeRow
 
 KEEP_LOW, KEEP_HIGH = 0.1, 0.9  # success rates of a kept group, where a run does not say
 

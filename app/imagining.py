@@ -24,7 +24,7 @@ from engine.replay import Origin, start_hash
 from engine.tasks import Task, get_task
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 REQUIRED = ("policy", "world_model", "reward_model")
 OPTIONAL = (

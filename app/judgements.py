@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from engine.agreement import Share, cohen_kappa, weighted_share
-from storage.queue_orders import Place
-from storage.queues import Judgement
+from storage.judging.queue_orders import Place
+from storage.judging.queues import Judgement
 
 ANSWERS = {"fail": 0, "success": 1}
 

@@ -12,10 +12,10 @@ from app.errands import Errands, Progress
 from app.exchange import amounts, import_report
 from app.handover import Handover, stamp
 from storage.cabinet import Cabinet
-from storage.hub import login
-from storage.plans import size_words
-from storage.sources import LONGEST, Rules
-from storage.space import clean_up, free_bytes, leftovers, usage
+from storage.downloads.hub import login
+from storage.downloads.plans import size_words
+from storage.downloads.sources import LONGEST, Rules
+from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
 from storage.workspace import VARIABLE
 
 CLOSED = "a public studio keeps its data to itself: this is for the studio at home"
@@ -89,7 +89,7 @@ class Keeping:
         name = f"{stamp()}{ENDING}"
 
         def work(progress: Progress) -> dict[str, Any]:
-            made = import_module("storage.backup").back_up(
+            made = import_module("storage.upkeep.backup").back_up(
                 self._cabinet, self._space.backups / name, checkpoints=whole, progress=progress
             )
             text = f"{made.files:,} files, {size_words(made.bytes)}"
@@ -103,7 +103,7 @@ class Keeping:
         path = self._backup(check_names(query, allowed=("backup",), required=("backup",)))
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.backup").examine(path, progress=progress)
+            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
             return {"text": f"whole and unchanged: {_holds(found)}"}
 
         return self._errands.start("check", path.name, work, unit="bytes")
@@ -117,7 +117,7 @@ class Keeping:
         target = self._space.backups / f"{stamp()}-uploaded{ENDING}"
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.backup").examine(path, progress=progress)
+            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
             path.replace(target)
             self._handover.drop(str(values["upload"]))
             return {"name": target.name, "text": f"whole and unchanged: {_holds(found)}"}
@@ -135,7 +135,7 @@ class Keeping:
         folder = self._empty_place(check_text("folder", values["folder"], 1_000).strip())
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.backup").restore(path, folder, progress=progress)
+            found = import_module("storage.upkeep.backup").restore(path, folder, progress=progress)
             text = (
                 f"{_holds(found)} lie in {folder}. Start the studio with {VARIABLE}={folder} to "
                 "open them; this one goes on with its own data."
@@ -155,7 +155,7 @@ class Keeping:
         self._at_home()
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.rebuild").compare(
+            found = import_module("storage.upkeep.rebuild").compare(
                 self._cabinet, demo=self._demo, progress=progress
             )
             equal = all(one.equal for one in found)
@@ -180,7 +180,7 @@ class Keeping:
         how many of the events are there."""
         if self._public:
             return {"target": "", "at": None, "logs": {}}
-        known = import_module("storage.event_parts").remembered(self._space.sync)
+        known = import_module("storage.upkeep.event_parts").remembered(self._space.sync)
         synced = known.get("synced", {})
         logs = {
             log.kind.nouns: {"synced": synced.get(log.kind.nouns, 0), "events": log.size}
@@ -193,7 +193,8 @@ class Keeping:
         values = self._target(query)
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts, shelf = import_module("storage.event_parts"), self._shelf(values["target"])
+            parts = import_module("storage.upkeep.event_parts")
+            shelf = self._shelf(values["target"])
             found = {log.kind: parts.push(shelf, log) for log in self._cabinet.logs}
             synced = {kind.nouns: one.synced for kind, one in found.items()}
             parts.remember(self._space.sync, values["target"], synced)
@@ -213,7 +214,8 @@ class Keeping:
         dry_run = check_flag("dry_run", values.get("dry_run", True))
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts, shelf = import_module("storage.event_parts"), self._shelf(values["target"])
+            parts = import_module("storage.upkeep.event_parts")
+            shelf = self._shelf(values["target"])
             logs = self._cabinet.logs
             found = parts.pull(shelf, logs, dry_run=dry_run)
             reports = [found[log.kind.nouns] for log in logs]
@@ -251,7 +253,9 @@ class Keeping:
         return {**values, "target": target}
 
     def _shelf(self, target: str) -> Any:
-        return import_module("storage.shelves").open_shelf(target, rules=self._rules, token=login())
+        return import_module("storage.upkeep.shelves").open_shelf(
+            target, rules=self._rules, token=login()
+        )
 
     def _empty_place(self, folder: str) -> Path:
         path = Path(folder).expanduser()

@@ -16,9 +16,9 @@ from app.checks import (
 from app.clips import episode_record
 from engine.types import Label
 from storage.cabinet import Cabinet
-from storage.episode_filter import ORDERS, EpisodeFilter
-from storage.labels import LabelEvent, is_guest
-from storage.trajectories import EpisodeRow
+from storage.episodes.episode_filter import ORDERS, EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.events.labels import LabelEvent, is_guest
 
 FIELDS = (
     *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "span_first", "span_last"),

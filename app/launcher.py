@@ -13,8 +13,8 @@ from engine.jobs.registry import JOBS, job_config
 from engine.run_directory import CONTROLS
 from engine.tracker import NONE
 from storage.cabinet import Cabinet
-from storage.checkpoints import ROLES
-from storage.runs import RunRow
+from storage.checkpoints.catalogue import ROLES
+from storage.runs.runs import RunRow
 
 MIN_FREE_BYTES = 2 * 2**30
 # On a public studio: one kind of run, small, few at a time (reliability.md §4.3).

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.catalogue import summary
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 DEPTH = 4  # how far back parents are followed
 _SHIPPED = {"demo": "shipped with the studio", "local": "local folder"}

@@ -13,7 +13,7 @@ from app.catalogue import together
 from app.dreams import Dreams
 from engine.device import DeviceMemory, Placement, choose_device, default_placement, device_memory
 from engine.tasks import Task
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 logger = logging.getLogger(__name__)
 

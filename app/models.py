@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.device import Placement, choose_device, default_placement, device_memory
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 
 Load = Callable[[Path, Placement | None], Any]
 

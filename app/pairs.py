@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from engine.episodes import index_id
-from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow, TrajectoryStore
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow, TrajectoryStore
 
 CELLS = {
     (True, True): "true_success",

@@ -16,8 +16,8 @@ from app.clips import episode_record
 from app.labelling import check_event_id
 from engine.statistics import wilson_interval
 from storage.cabinet import Cabinet
-from storage.labels import is_guest
-from storage.preferences import CHOICES, PAIRINGS, Preference, Tally
+from storage.events.labels import is_guest
+from storage.events.preferences import CHOICES, PAIRINGS, Preference, Tally
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Preference) if field.name != "actor")
 MODES = ("blind", "review")

@@ -11,9 +11,9 @@ from app.loader import Loader, Three
 from engine.tasks import TASKS, Task
 from engine.tracker import NONE, missing
 from storage.cabinet import Cabinet
-from storage.checkpoints import ROLES, Checkpoint
-from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow
+from storage.checkpoints.catalogue import ROLES, Checkpoint
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
 
 GIB = 2**30
 STATE_SHARE = 3  # a training state: the weights and AdamW's two moments

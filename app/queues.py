@@ -17,10 +17,10 @@ from app.clips import episode_record
 from app.gallery import FILTERS, Gallery
 from app.judgements import estimates, human_human, human_model, people
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
-from storage.queue_orders import ORDERS, SAMPLES, Place, rank
-from storage.queues import LEASE_SECONDS, Judgement, Queue
-from storage.trajectories import EpisodeRow
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.judging.queue_orders import ORDERS, SAMPLES, Place, rank
+from storage.judging.queues import LEASE_SECONDS, Judgement, Queue
 
 QUEUE_ORDERS = (*SAMPLES, *ORDERS)
 MOST_CLIPS, MOST_QUEUES, MOST_MODES, MOST_AT_ONCE = 5_000, 200, 24, 50

@@ -10,9 +10,9 @@ from app.groups import bounds, by_group, group_words
 from engine.grpo import regrouped
 from engine.reward.judge import outcome
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
-from storage.trajectories import EpisodeRow
-from storage.windows import ScoredEpisode
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.episodes.windows import ScoredEpisode
 
 
 def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:

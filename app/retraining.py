@@ -11,8 +11,8 @@ from app.launcher import Launcher
 from engine.jobs.names import DISAGREEMENTS, GROUPS
 from engine.run_directory import read_documents
 from storage.cabinet import Cabinet
-from storage.label_sets import LabelFilter, LabelSet
-from storage.runs import RunRow
+from storage.judging.label_sets import LabelFilter, LabelSet
+from storage.runs.runs import RunRow
 
 FILTERS = ("actor", "mode", "imagined", "task", "run")
 # What a retraining may be told beside its labels and its models: name -> (lowest, highest).

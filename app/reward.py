@@ -21,7 +21,7 @@ from engine.reward.threshold_curves import (
     labels_for_width,
 )
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
+from storage.episodes.episode_filter import EpisodeFilter
 
 GRID = np.arange(1, 1001) / 1000  # the thresholds at which a browser knows everything
 HISTOGRAM_BINS = 25

@@ -7,7 +7,7 @@ from app.clips import Clips, episode_record
 from app.groups import bounds, by_group, fate_words, group_words
 from engine.grpo import regrouped
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
+from storage.episodes.episode_filter import EpisodeFilter
 
 MOST_MEMBERS = 64
 

@@ -7,7 +7,7 @@ from app.checks import check_integer
 from app.lineage import details
 from app.loader import Loader, Three
 from engine.tasks import Task
-from storage.checkpoints import Catalogue
+from storage.checkpoints.catalogue import Catalogue
 
 MAX_ROWS, PUBLIC_ROWS = 512, 64
 ROLES = ("policy", "world_model", "reward_model")

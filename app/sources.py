@@ -10,12 +10,12 @@ from app.catalogue import summary
 from app.checks import check_names, check_text
 from app.errands import Errands, Progress
 from storage.cabinet import Cabinet
-from storage.downloads import Download
-from storage.hub import login
-from storage.official import PARTS
-from storage.plans import size_words
-from storage.publishing import preview, pull, push
-from storage.sources import LONGEST, Rules
+from storage.downloads.downloads import Download
+from storage.downloads.hub import login
+from storage.downloads.official import PARTS
+from storage.downloads.plans import size_words
+from storage.downloads.sources import LONGEST, Rules
+from storage.upkeep.publishing import preview, pull, push
 
 CLOSED = "a public studio fetches and publishes nothing: choose from the catalogue"
 

@@ -42,9 +42,9 @@ from engine.envs.gl import rendering_backend
 from engine.slot import Slot
 from engine.tasks import get_task
 from storage.cabinet import open_cabinet
-from storage.checkpoints import Checkpoint
-from storage.episode_filter import EpisodeFilter
-from storage.sources import DEFAULT_RULES, Rules
+from storage.checkpoints.catalogue import Checkpoint
+from storage.downloads.sources import DEFAULT_RULES, Rules
+from storage.episodes.episode_filter import EpisodeFilter
 from storage.workspace import Workspace
 
 Arguments = ParamSpec("Arguments")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.comparison import Arm
-from storage.runs import RunRow
+from storage.runs.runs import RunRow
 
 
 @dataclass(frozen=True, order=True)

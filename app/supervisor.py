@@ -31,7 +31,7 @@ from engine.heartbeat import Beat, read_heartbeat
 from engine.room import RESERVE_BYTES, free_bytes, in_words, newest_checkpoint_bytes
 from engine.run_directory import is_held, read_control, write_control
 from storage.cabinet import Cabinet
-from storage.runs import RunRow
+from storage.runs.runs import RunRow
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from app.launcher import Launcher
 from app.preflight import Preflight
 from app.siblings import Siblings
 from storage.cabinet import Cabinet
-from storage.curves import AXES, MOST_POINTS, Points
+from storage.runs.curves import AXES, MOST_POINTS, Points
 
 MOST_RUNS = 10  # compared at once
 FEW_POINTS = 300  # of a curve among many: a chart is about as many pixels wide

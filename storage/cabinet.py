@@ -7,25 +7,25 @@ from pathlib import Path
 
 import duckdb
 
-from storage.audit import AuditLog
-from storage.checkpoints import Catalogue
-from storage.curves import Curves
+from storage.checkpoints.catalogue import Catalogue
 from storage.database import Database
-from storage.downloads import Downloads
-from storage.event_log import EventLog
-from storage.failure_modes import FailureModes
-from storage.hub import login
-from storage.ingest import Ingest
-from storage.label_sets import LabelSets
-from storage.labels import LabelStore
-from storage.preferences import PreferenceStore
-from storage.queues import QueueStore
-from storage.runs import RunStore
-from storage.sources import DEFAULT_RULES, Rules
-from storage.thresholds import ThresholdStore
-from storage.trajectories import TrajectoryStore
-from storage.views import LabelQueue, ViewStore
-from storage.windows import WindowStore
+from storage.downloads.downloads import Downloads
+from storage.downloads.hub import login
+from storage.downloads.sources import DEFAULT_RULES, Rules
+from storage.episodes.trajectories import TrajectoryStore
+from storage.episodes.windows import WindowStore
+from storage.events.audit import AuditLog
+from storage.events.event_log import EventLog
+from storage.events.labels import LabelStore
+from storage.events.preferences import PreferenceStore
+from storage.judging.failure_modes import FailureModes
+from storage.judging.label_sets import LabelSets
+from storage.judging.queues import QueueStore
+from storage.judging.thresholds import ThresholdStore
+from storage.judging.views import LabelQueue, ViewStore
+from storage.runs.curves import Curves
+from storage.runs.ingest import Ingest
+from storage.runs.runs import RunStore
 from storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)

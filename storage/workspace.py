@@ -94,7 +94,7 @@ class Workspace:
 
     @property
     def backups(self) -> Path:
-        """Whole backups (`storage.backup`), until somebody carries them away."""
+        """Whole backups (`storage.upkeep.backup`), until somebody carries them away."""
         return self.root / "backups"
 
     @property

@@ -11,8 +11,8 @@ from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
 from engine.run_directory import RunDirectory
 from engine.world_model.model import LatentWorldModel
-from storage.labels import LabelStore
-from storage.trajectories import TrajectoryStore
+from storage.episodes.trajectories import TrajectoryStore
+from storage.events.labels import LabelStore
 from tests import fakes
 
 

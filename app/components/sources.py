@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app.components.calls import Answer, Question, server_function
-from storage.official import PARTS, TASKS
+from storage.downloads.official import PARTS, TASKS
 
 if TYPE_CHECKING:
     from app.studio import Studio

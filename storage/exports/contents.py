@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from engine.episodes import check_episode_id
 from engine.types import Frames, Label, Outcome, Trajectory
+from storage.events.labels import LabelEvent
 from storage.exports.bundle import check_plausible
 from storage.exports.labels import parse_event
-from storage.labels import LabelEvent
 
 # Of an episode record, by `engine.episodes.episode_record`.
 _KINDS: dict[str, type] = {

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.event_log import EventLog, said
+from storage.events.event_log import EventLog, said
 
 
 class Stored(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
-from storage.official import PARTS
+from storage.downloads.official import PARTS
 from tests.app.conftest import CONFIGS, make_checkpoint
 from tests.storage.source_server import Repository, SourceServer
 

@@ -16,7 +16,7 @@ from engine.device import Placement
 from engine.manifest import checkpoint_hash
 from engine.rollout import imagine
 from engine.tasks import get_task
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 from tests.app.conftest import CHUNK, CONFIGS, START, load_fake, make_checkpoint
 
 

@@ -11,8 +11,8 @@ from app.judged import DEMO, LABELS, is_gold, read_clips, restore
 from app.permalinks import ROLES, read_token
 from app.studio import Studio
 from storage.cabinet import open_cabinet
-from storage.checkpoints import Checkpoint
-from storage.labels import LabelEvent
+from storage.checkpoints.catalogue import Checkpoint
+from storage.events.labels import LabelEvent
 from storage.workspace import Workspace
 
 FOLDER = DEMO / "judged"

@@ -12,7 +12,7 @@ from app.api import publish
 from app.studio import Studio
 from engine.grpo import group_advantages, success_returns
 from engine.types import Outcome, Trajectory
-from storage.queue_orders import advantages
+from storage.judging.queue_orders import advantages
 
 Maker = Callable[..., Trajectory]
 TRUTHS = [True, True, True, False, False, False]

@@ -8,7 +8,7 @@ import pytest
 
 from app.studio import Studio
 from engine.types import Outcome, Trajectory
-from storage.queue_orders import Place
+from storage.judging.queue_orders import Place
 
 Make = Callable[..., Trajectory]
 

@@ -18,7 +18,7 @@ from app.models import Models
 from app.studio import Studio
 from engine.device import DeviceMemory, Placement
 from engine.tasks import get_task
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 from tests.app.conftest import load_fake, make_checkpoint
 
 THREE = ("demo/base", "demo/world", "demo/reward")

@@ -10,7 +10,7 @@ import pytest
 
 from app.studio import Studio
 from engine.manifest import verify_manifest
-from storage.publishing import pull
+from storage.upkeep.publishing import pull
 from tests.app.conftest import CONFIGS, make_checkpoint
 from tests.storage.source_server import Fault, SourceServer
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.types import Label
 from storage.cabinet import open_cabinet
-from storage.episode_filter import ORDERS, EpisodeFilter
+from storage.episodes.episode_filter import ORDERS, EpisodeFilter
 from storage.workspace import open_workspace
 from tests.storage.test_episode_filter import MANY, index_row
 

@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from storage.database import Database
-from storage.event_parts import push
+from storage.downloads.sources import DEFAULT_RULES
+from storage.events.preferences import Preference, PreferenceStore
 from storage.exports.formats import read_episodes
-from storage.preferences import Preference, PreferenceStore
-from storage.shelves import open_shelf
-from storage.sources import DEFAULT_RULES
+from storage.upkeep.event_parts import push
+from storage.upkeep.shelves import open_shelf
 from tests.e2e.conftest import Server, episode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from engine.types import Label
 from storage.cabinet import Cabinet, open_cabinet
-from storage.labels import LabelStore
-from storage.queue_orders import Place
+from storage.events.labels import LabelStore
+from storage.judging.queue_orders import Place
 from storage.workspace import open_workspace
 from tests.e2e.conftest import Server, episode, start_server
 from tests.e2e.test_label import all_saved

@@ -10,7 +10,7 @@ import pytest
 from engine.types import Outcome, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
-from storage.downloads import Downloads
+from storage.downloads.downloads import Downloads
 from storage.workspace import Workspace, open_workspace
 from tests.storage.source_server import SourceServer
 

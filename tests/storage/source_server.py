@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from storage.sources import Rules
+from storage.downloads.sources import Rules
 
 LFS_FROM = 1_000  # files of this size and more are kept as LFS objects by the imitated Hub
 

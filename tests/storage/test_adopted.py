@@ -7,7 +7,7 @@ import pytest
 
 from engine.manifest import checkpoint_hash, write_manifest
 from storage.cabinet import Cabinet, open_cabinet
-from storage.checkpoints import Checkpoint
+from storage.checkpoints.catalogue import Checkpoint
 from storage.workspace import Workspace
 from tests.storage.test_checkpoints import make_checkpoint
 

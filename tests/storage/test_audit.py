@@ -3,8 +3,8 @@
 import pytest
 
 from engine.types import Label
-from storage.audit import audit_record
 from storage.cabinet import Cabinet
+from storage.events.audit import audit_record
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from engine.types import Label, Trajectory
-from storage.backup import back_up, examine, restore
 from storage.cabinet import Cabinet, open_cabinet
-from storage.rebuild import compare
+from storage.upkeep.backup import back_up, examine, restore
+from storage.upkeep.rebuild import compare
 from storage.workspace import Workspace, open_workspace
 
 

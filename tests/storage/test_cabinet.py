@@ -117,8 +117,8 @@ import sys
 from pathlib import Path
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
-import storage.ingest
-storage.ingest.BATCH = 7
+import storage.runs.ingest
+storage.runs.ingest.BATCH = 7
 cabinet = open_cabinet(open_workspace(Path(sys.argv[1])), demo=Path(sys.argv[2]))
 sys.stdout.write("open\\n")
 sys.stdout.flush()

@@ -12,8 +12,8 @@ import pytest
 
 from engine.manifest import verify_manifest
 from storage.cabinet import Cabinet, open_cabinet
-from storage.publishing import pull
-from storage.sources import Rules
+from storage.downloads.sources import Rules
+from storage.upkeep.publishing import pull
 from storage.workspace import Workspace
 from tests.storage.source_server import Fault, Repository, SourceServer
 from tests.storage.test_checkpoints import make_checkpoint
@@ -25,8 +25,8 @@ PULL = """
 import sys
 from pathlib import Path
 from storage.cabinet import open_cabinet
-from storage.publishing import pull
-from storage.sources import Rules
+from storage.upkeep.publishing import pull
+from storage.downloads.sources import Rules
 from storage.workspace import open_workspace
 data, url, host, name = sys.argv[1:]
 rules = Rules(hub=url, hosts=frozenset({host}))

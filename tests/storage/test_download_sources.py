@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.manifest import write_manifest
-from storage.downloads import Downloads
+from storage.downloads.downloads import Downloads
 from tests.storage.conftest import Opener
 from tests.storage.source_server import SourceServer
 from tests.storage.test_downloads import FILES, OFFICIAL, complete, contents

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database
-from storage.downloads import Downloads
-from storage.official import TASKS
+from storage.downloads.downloads import Downloads
+from storage.downloads.official import TASKS
 from storage.workspace import Workspace
 from tests.storage.conftest import Opener
 from tests.storage.source_server import Fault, Repository, SourceServer

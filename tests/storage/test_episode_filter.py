@@ -8,7 +8,7 @@ import pytest
 from engine.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Row
-from storage.episode_filter import EpisodeFilter
+from storage.episodes.episode_filter import EpisodeFilter
 
 Maker = Callable[..., Trajectory]
 

@@ -16,12 +16,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 from engine.events import encode_line
 from engine.types import Label
 from storage.database import Database
-from storage.event_log import EventLog
-from storage.event_parts import pull, push, remember, remembered, status
-from storage.labels import LABELS, SPAN
-from storage.preferences import PREFERENCES, Preference
-from storage.shelves import FolderShelf, open_shelf
-from storage.sources import DEFAULT_RULES
+from storage.downloads.sources import DEFAULT_RULES
+from storage.events.event_log import EventLog
+from storage.events.labels import LABELS, SPAN
+from storage.events.preferences import PREFERENCES, Preference
+from storage.upkeep.event_parts import pull, push, remember, remembered, status
+from storage.upkeep.shelves import FolderShelf, open_shelf
 from tests.storage.source_server import SourceServer
 
 Maker = Callable[..., EventLog]
@@ -39,10 +39,10 @@ import sys
 from pathlib import Path
 from engine.types import Label
 from storage.database import Database
-from storage.event_parts import pull, push
-from storage.labels import LabelStore
-from storage.shelves import open_shelf
-from storage.sources import Rules
+from storage.upkeep.event_parts import pull, push
+from storage.events.labels import LabelStore
+from storage.upkeep.shelves import open_shelf
+from storage.downloads.sources import Rules
 root, url, host = sys.argv[1:]
 shelf = open_shelf("me/labels", rules=Rules(hub=url, hosts=frozenset({host})), token="hf_secret")
 mine, other = (

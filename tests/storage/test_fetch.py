@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.fetch import ATTEMPTS, DamagedError, StoppedError, fetch
-from storage.listings import RemoteFile
-from storage.web import Web
+from storage.downloads.fetch import ATTEMPTS, DamagedError, StoppedError, fetch
+from storage.downloads.listings import RemoteFile
+from storage.downloads.web import Web
 from tests.storage.source_server import Fault, SourceServer
 
 CONTENT = bytes(range(256)) * 1_000

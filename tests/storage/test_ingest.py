@@ -11,7 +11,7 @@ from engine.episodes import write_episode
 from engine.events import encode_line
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
-from storage.ingest import Ingest
+from storage.runs.ingest import Ingest
 
 Maker = Callable[..., Trajectory]
 

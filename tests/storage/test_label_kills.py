@@ -15,7 +15,7 @@ import pytest
 
 from engine.types import Trajectory
 from storage.cabinet import Cabinet, open_cabinet
-from storage.queue_orders import Place
+from storage.judging.queue_orders import Place
 from storage.workspace import Workspace, open_workspace
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]

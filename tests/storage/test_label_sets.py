@@ -8,7 +8,7 @@ import pytest
 
 from engine.types import Label, Trajectory
 from storage.cabinet import Cabinet
-from storage.label_sets import LabelFilter
+from storage.judging.label_sets import LabelFilter
 
 Maker = Callable[..., Trajectory]
 

@@ -10,7 +10,7 @@ import pytest
 from engine.events import encode_line
 from engine.types import Label
 from storage.database import Database
-from storage.labels import LabelStore
+from storage.events.labels import LabelStore
 from storage.workspace import Workspace
 
 

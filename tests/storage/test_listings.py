@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.manifest import write_manifest
-from storage.hub import list_hub, login_headers
-from storage.listings import (
+from storage.downloads.hub import list_hub, login_headers
+from storage.downloads.listings import (
     MAX_FILES,
     Listing,
     RemoteFile,
@@ -17,8 +17,8 @@ from storage.listings import (
     listing,
     path_below,
 )
-from storage.sources import DEFAULT_RULES, parse_source
-from storage.web import Web
+from storage.downloads.sources import DEFAULT_RULES, parse_source
+from storage.downloads.web import Web
 from tests.storage.source_server import Fault, Repository, SourceServer
 
 LARGE = b"weights" * 1_000

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from storage.model_card import model_card
+from storage.upkeep.model_card import model_card
 
 DEMO = Path(__file__).parents[2] / "storage" / "demo" / "checkpoints"
 

@@ -2,8 +2,15 @@
 
 import pytest
 
-from storage.listings import RemoteFile
-from storage.official import DEFAULT_PARTS, PARTS, TASKS, has_official_layout, part_path, select
+from storage.downloads.listings import RemoteFile
+from storage.downloads.official import (
+    DEFAULT_PARTS,
+    PARTS,
+    TASKS,
+    has_official_layout,
+    part_path,
+    select,
+)
 
 
 def files(*paths: str) -> list[RemoteFile]:

@@ -9,8 +9,8 @@ import pytest
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
-from storage.preferences import Preference, PreferenceStore, Tally
-from storage.rebuild import compare
+from storage.events.preferences import Preference, PreferenceStore, Tally
+from storage.upkeep.rebuild import compare
 from storage.workspace import Workspace
 
 Make = Callable[..., Trajectory]

@@ -1,6 +1,6 @@
 """How far a download is, by a clock that the test turns."""
 
-from storage.progress import Progress
+from storage.downloads.progress import Progress
 
 
 def test_progress_counts_what_is_here_and_times_what_came() -> None:

@@ -11,9 +11,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from engine.manifest import checkpoint_hash, verify_manifest, write_manifest
 from storage.cabinet import Cabinet, open_cabinet
-from storage.checkpoints import Checkpoint
-from storage.publishing import pull, push, put_files
-from storage.sources import DEFAULT_RULES
+from storage.checkpoints.catalogue import Checkpoint
+from storage.downloads.sources import DEFAULT_RULES
+from storage.upkeep.publishing import pull, push, put_files
 from storage.workspace import Workspace
 from tests.storage.source_server import Fault, Repository, SourceServer
 from tests.storage.test_checkpoints import make_checkpoint
@@ -25,8 +25,8 @@ NAMES = {"model.safetensors", "config.json", "card.json", "manifest.json", "READ
 PUSH = """
 import sys
 from pathlib import Path
-from storage.publishing import push
-from storage.sources import Rules
+from storage.upkeep.publishing import push
+from storage.downloads.sources import Rules
 directory, target, url, host = sys.argv[1:]
 rules = Rules(hub=url, hosts=frozenset({host}))
 print(push(Path(directory), target, rules=rules, token="hf_secret"))

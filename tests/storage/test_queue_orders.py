@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.types import Label
-from storage.queue_orders import advantages, draw, leverage, rank
-from storage.trajectories import EpisodeRow
+from storage.episodes.trajectories import EpisodeRow
+from storage.judging.queue_orders import advantages, draw, leverage, rank
 
 
 def row(name: str, **changes: Any) -> EpisodeRow:

@@ -11,8 +11,8 @@ import pytest
 from engine.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
-from storage.queue_orders import Place
-from storage.queues import LEASE_SECONDS, QueueStore
+from storage.judging.queue_orders import Place
+from storage.judging.queues import LEASE_SECONDS, QueueStore
 from storage.workspace import Workspace
 
 CLIPS = [f"clip-{number}" for number in range(6)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storage.sources import (
+from storage.downloads.sources import (
     DEFAULT_RULES,
     Rules,
     Source,

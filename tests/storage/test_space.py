@@ -9,7 +9,7 @@ import pytest
 
 from engine.types import Trajectory
 from storage.cabinet import Cabinet
-from storage.space import clean_up, free_bytes, leftovers, usage
+from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
 
 
 def put(path: Path, size: int, *, hours: float = 0.0) -> Path:

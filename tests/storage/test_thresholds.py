@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database
-from storage.thresholds import ThresholdStore, content_id
+from storage.judging.thresholds import ThresholdStore, content_id
 
 MEASURES = {"imagined": {"f1": 0.5}}
 

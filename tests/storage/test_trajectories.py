@@ -10,8 +10,8 @@ from engine.episodes import index_id, write_episode
 from engine.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
-from storage.episode_filter import EpisodeFilter
-from storage.trajectories import TrajectoryStore
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import TrajectoryStore
 from storage.workspace import Workspace
 
 Maker = Callable[..., Trajectory]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sources import DEFAULT_RULES, Rules
-from storage.web import Web, is_public, scrub
+from storage.downloads.sources import DEFAULT_RULES, Rules
+from storage.downloads.web import Web, is_public, scrub
 from tests.storage.source_server import Fault, SourceServer
 
 PRIVATE_NETWORKS = [

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.types import Label, Trajectory
 from storage.cabinet import Cabinet
-from storage.episode_filter import EpisodeFilter
+from storage.episodes.episode_filter import EpisodeFilter
 
 Maker = Callable[..., Trajectory]
 JUDGED = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from engine.types import Label, Outcome, Trajectory
+from storage.events.labels import LabelEvent
 from storage.exports.contents import LabelledEpisode
-from storage.labels import LabelEvent
 
 CAMERA = "observation.images.main"
 

@@ -6,8 +6,8 @@ import pytest
 
 from storage.cabinet import Cabinet
 from storage.database import Database
+from storage.events.preferences import Preference, PreferenceStore
 from storage.exports.preferences import FORMATS, import_preferences, write_preferences
-from storage.preferences import Preference, PreferenceStore
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -1,0 +1,1 @@
+"""Checkpoints: the shipped and adopted models, by role and hash."""

@@ -1,0 +1,1 @@
+"""Downloads: checkpoints fetched from hubs and web addresses through one guarded door."""

@@ -1,0 +1,1 @@
+"""Episodes: their files, their index, filters over them and their judged windows."""

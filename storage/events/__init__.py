@@ -1,0 +1,1 @@
+"""Events: append-only logs of labels and preferences, and their audit."""

@@ -1,0 +1,1 @@
+"""Judging: label sets, queues, thresholds, failure modes and saved views."""

@@ -1,0 +1,1 @@
+"""Runs: their index, the ingestion of their logs, and their curves."""

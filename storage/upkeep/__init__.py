@@ -1,0 +1,1 @@
+"""Upkeep: disk use, backup, restore, synchronised parts and publishing."""
