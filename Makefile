@@ -3,7 +3,7 @@
 # for root on Debian, missing system packages. Either may be interrupted and started again.
 
 SHELL := /bin/bash
-.PHONY: run test check soak tree
+.PHONY: run test check soak
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 </dev/null \
@@ -30,10 +30,6 @@ check: $(TEST_READY)
 soak: $(TEST_READY)
 	@$(call system_packages,packages.txt packages-test.txt)
 	$(BIN)/python -m pytest -m soak --timeout=0 </dev/null
-
-# Writes the file tree of ARCHITECTURE.md anew, from the tracked files and their docstrings.
-tree: $(TEST_READY)
-	$(BIN)/python -m tests.file_tree
 
 $(RUN_READY):
 	@$(call python_packages,requirements.txt)

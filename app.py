@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from app import ui
 from app.studio import Studio
+from app.ui import site as ui
 from engine.device import choose_device, limit_threads
-from engine.tasks import get_task
+from engine.records.tasks import get_task
 from storage.downloads.sources import rules_from
 from storage.workspace import data_directory, open_workspace
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.events import api as expose
 
-from app.components.calls import sentence
+from app.web.calls import sentence
 
 if TYPE_CHECKING:
     from app.studio import Studio

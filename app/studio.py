@@ -9,38 +9,38 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from app.adopting import Adopting
-from app.catalogue import describe_together, summary, task_of
-from app.checks import check_integer, check_names
-from app.clips import Clips, episode_record
-from app.data import Data
-from app.dreams import Dreams
-from app.evaluation import Evaluation
-from app.exports import Exports
-from app.fidelity import Fidelity
-from app.gallery import Gallery
-from app.imagining import Imagining
-from app.labelling import Labelling
-from app.launcher import Launcher
-from app.loader import Loader
-from app.models import Models
-from app.preferences import Preferences
-from app.preflight import Preflight
-from app.queues import Queues
-from app.retraining import Retraining
-from app.reward import Reward
-from app.siblings import Siblings
-from app.simulator import Simulator
-from app.slots import ROLES, Slots
-from app.sources import Sources, gate
-from app.starts import Starts
-from app.supervisor import Supervisor
-from app.training import Training
-from app.twins import Twins
+from app.data.data import Data
+from app.episodes.exports import Exports
+from app.episodes.gallery import Gallery
+from app.evaluate.evaluation import Evaluation
+from app.fidelity.comparison import Fidelity
+from app.imagine.imagining import Imagining
+from app.imagine.starts import Starts
+from app.judging.labelling import Labelling
+from app.label.preferences import Preferences
+from app.label.queues import Queues
+from app.live.dreams import Dreams
+from app.live.models import Models
+from app.live.simulator import Simulator
+from app.live.twins import Twins
+from app.models.adopting import Adopting
+from app.models.catalogue import describe_together, summary, task_of
+from app.models.loader import Loader
+from app.models.slots import ROLES, Slots
+from app.models.sources import Sources, gate
+from app.player.clips import Clips, episode_record
+from app.reward.retraining import Retraining
+from app.reward.thresholds import Reward
+from app.runs.launcher import Launcher
+from app.runs.supervisor import Supervisor
+from app.train.preflight import Preflight
+from app.train.siblings import Siblings
+from app.train.training import Training
+from app.web.checks import check_integer, check_names
 from engine.device import slot_names
 from engine.envs.gl import rendering_backend
-from engine.slot import Slot
-from engine.tasks import get_task
+from engine.records.tasks import get_task
+from engine.runs.slot import Slot
 from storage.cabinet import open_cabinet
 from storage.checkpoints.catalogue import Checkpoint
 from storage.downloads.sources import DEFAULT_RULES, Rules

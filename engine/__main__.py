@@ -10,11 +10,11 @@ from typing import Any
 from tqdm import tqdm
 
 from engine.config import assign
-from engine.durable import write_json_durably
 from engine.jobs.registry import JOBS, job_config
 from engine.jobs.stages import is_same
-from engine.retention import Retention
-from engine.run_directory import write_control
+from engine.records.durable import write_json_durably
+from engine.runs.retention import Retention
+from engine.runs.run_directory import write_control
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}

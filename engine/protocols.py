@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from engine.tasks import Task
-from engine.types import JudgeRules, Label, Normalization, Trajectory
+from engine.records.tasks import Task
+from engine.records.types import JudgeRules, Label, Normalization, Trajectory
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from engine.device import limit_threads
 from engine.jobs.registry import run_job
 from engine.protocols import Run
-from engine.retention import Retention
-from engine.room import is_full
-from engine.run_directory import RunDirectory
-from engine.slot import Slot
-from engine.tracker import tracked
+from engine.records.room import is_full
+from engine.runs.retention import Retention
+from engine.runs.run_directory import RunDirectory
+from engine.runs.slot import Slot
+from engine.runs.tracker import tracked
 
 DONE, FAILED, BAD_INPUT, HELD, NO_ROOM, PAUSED = 0, 1, 2, 3, 74, 75
 SLOT_VARIABLE = "WMPO_SLOT"

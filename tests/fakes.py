@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoint import whole_directory
+from engine.checkpoints.checkpoint import whole_directory
 from engine.protocols import ActionChunk
+from engine.records.tasks import Task, get_task
+from engine.records.types import JudgeRules, Label, Normalization, Trajectory
 from engine.reward.judge import window_ends
 from engine.seeding import rand, randn
-from engine.tasks import Task, get_task
-from engine.types import JudgeRules, Label, Normalization, Trajectory
 
 
 class AddingWorldModel:

@@ -9,7 +9,7 @@ from engine import protocols
 from engine.envs.gl import use_rendering
 from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
-from engine.run_directory import RunDirectory
+from engine.runs.run_directory import RunDirectory
 from engine.world_model.model import LatentWorldModel
 from storage.episodes.trajectories import TrajectoryStore
 from storage.events.labels import LabelStore

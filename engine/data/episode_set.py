@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.episodes import list_episodes, read_episode
-from engine.types import Trajectory
+from engine.records.episodes import list_episodes, read_episode
+from engine.records.types import Trajectory
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.episodes import index_id, list_episodes, read_episode
-from engine.label_set import SetLabel, is_gold, read_label_set, start_key
-from engine.types import Outcome, Trajectory
+from engine.records.episodes import index_id, list_episodes, read_episode
+from engine.records.label_set import SetLabel, is_gold, read_label_set, start_key
+from engine.records.types import Outcome, Trajectory
 
 
 def load_labelled(label_set: Path, roots: Sequence[str]) -> list[Trajectory]:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.protocols import Env
+from engine.records.types import Trajectory
 from engine.seeding import numpy_generator
-from engine.types import Trajectory
 
 FIRST_KEY_FRAME = 2**32
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from engine.types import Floats, Normalization
+from engine.records.types import Floats, Normalization
 
 SMALLEST_RANGE = 1e-3
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.protocols import Env
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 
 
 @runtime_checkable

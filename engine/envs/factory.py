@@ -2,7 +2,7 @@
 
 from engine.envs.gl import use_rendering
 from engine.protocols import Env
-from engine.tasks import Task
+from engine.records.tasks import Task
 
 
 def make_env(task: Task) -> Env:

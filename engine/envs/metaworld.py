@@ -9,7 +9,7 @@ import numpy.typing as npt
 from einops import reduce
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 
-from engine.tasks import Camera, Task
+from engine.records.tasks import Camera, Task
 
 SUPERSAMPLING = 2
 

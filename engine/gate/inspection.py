@@ -26,7 +26,7 @@ from engine.gate.verdict import (
     quoted,
     refused,
 )
-from engine.manifest import file_sha256
+from engine.records.manifest import file_sha256
 
 _MB = 1_000_000
 # What a small file may cost above the imports; a hostile one is given up after these seconds.

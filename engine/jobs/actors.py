@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine.loading import load_policy
-from engine.manifest import checkpoint_hash
+from engine.loading.models import load_policy
 from engine.protocols import ActionChunk, Env, Policy
+from engine.records.manifest import checkpoint_hash
 from engine.seeding import generator, numpy_generator
 
 Frame = npt.NDArray[np.uint8]

@@ -6,16 +6,16 @@ from typing import Any
 
 from engine.config import Config, knob
 from engine.gate.inspection import to_safetensors
-from engine.loading import ROLES
-from engine.manifest import write_manifest
+from engine.loading.models import ROLES
+from engine.loading.trial import check_model
 from engine.protocols import Run
+from engine.records.manifest import write_manifest
 from engine.released.autoencoder import read_autoencoder
 from engine.released.policy import read_policy
 from engine.released.reward_model import read_reward_model
 from engine.released.source import Adopted, Progress
 from engine.released.tasks import RELEASED, get_released
 from engine.released.world_model import read_world_model
-from engine.trial import check_model
 
 
 @dataclass(frozen=True, kw_only=True)

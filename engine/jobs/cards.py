@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config
-from engine.leaks import learnt_from, merge, to_ranges
-from engine.manifest import checkpoint_hash
-from engine.tasks import pool_of
-from engine.types import Trajectory
+from engine.records.manifest import checkpoint_hash
+from engine.records.tasks import pool_of
+from engine.records.types import Trajectory
+from engine.statistics.leaks import learnt_from, merge, to_ranges
 
 
 def card(

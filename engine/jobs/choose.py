@@ -11,8 +11,8 @@ from typing import Any
 
 from engine.config import Config, knob
 from engine.jobs.stages import finished_result, last_checkpoint
-from engine.manifest import MANIFEST
 from engine.protocols import Run
+from engine.records.manifest import MANIFEST
 
 TRAINING_STATE = (MANIFEST, "state.safetensors", "progress.json")
 

@@ -16,17 +16,17 @@ from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.data.statistics import action_statistics
 from engine.jobs.cards import card
-from engine.loading import load_policy
+from engine.learning.training import FitConfig, fit
+from engine.loading.models import load_policy
 from engine.policy import tokens
 from engine.policy.config import PolicyConfig, tiny_policy_config
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Run
+from engine.records.types import Normalization, Trajectory
+from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
-from engine.tracker import logger_knob
-from engine.training import FitConfig, fit
-from engine.types import Normalization, Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)

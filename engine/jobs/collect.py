@@ -12,9 +12,9 @@ from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.jobs.actors import ExpertActor, PlayActor, PolicyActor
 from engine.protocols import Env, Run
+from engine.records.tasks import get_task, pool_starts
 from engine.seeding import member_seed
-from engine.statistics import wilson_interval
-from engine.tasks import get_task, pool_starts
+from engine.statistics.intervals import wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)

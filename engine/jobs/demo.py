@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
-from engine.episodes import list_episodes, read_episode, write_episode
 from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES
 from engine.jobs.stages import last_checkpoint, run_stage
 from engine.protocols import Run
-from engine.run_directory import RunDirectory
-from engine.tasks import get_task, pool_starts
+from engine.records.episodes import list_episodes, read_episode, write_episode
+from engine.records.tasks import get_task, pool_starts
+from engine.runs.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, kw_only=True)

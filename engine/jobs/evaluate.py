@@ -10,10 +10,10 @@ from engine.envs.episode import play_outcome, record_episode
 from engine.envs.factory import make_env
 from engine.jobs.actors import PolicyActor
 from engine.jobs.names import episode_name
-from engine.leaks import check_apart, learnt_from
 from engine.protocols import Env, Run
-from engine.statistics import wilson_interval
-from engine.tasks import get_task, pool_starts
+from engine.records.tasks import get_task, pool_starts
+from engine.statistics.intervals import wilson_interval
+from engine.statistics.leaks import check_apart, learnt_from
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,18 +13,18 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from engine import dpo, grpo
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.jobs.cards import card
-from engine.loading import load_policy
+from engine.learning import dpo, grpo
+from engine.learning.training import FitConfig, fit
+from engine.loading.models import load_policy
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Run
+from engine.records.types import Trajectory
+from engine.runs.tracker import logger_knob
 from engine.seeding import numpy_generator
-from engine.tracker import logger_knob
-from engine.training import FitConfig, fit
-from engine.types import Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,15 +12,15 @@ from time import monotonic
 from typing import Any
 
 from engine.config import Config, knob
-from engine.episodes import index_id, list_episodes, read_episode, read_record, read_windows
 from engine.jobs.names import GROUPS
-from engine.jobs.regrouping import regroup
-from engine.loading import load_reward_model
+from engine.jobs.optimise.regrouping import regroup
+from engine.loading.models import load_reward_model
 from engine.protocols import Run
+from engine.records.episodes import index_id, list_episodes, read_episode, read_record, read_windows
+from engine.records.tasks import get_task
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
 from engine.reward.scores import Windowed, judge_all
-from engine.tasks import get_task
 
 BATCHES = "judgements"
 

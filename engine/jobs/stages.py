@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.config import Config, knob
-from engine.durable import write_json_durably
-from engine.events import read_events
 from engine.jobs.registry import job_config, run_job
-from engine.retention import Retention
-from engine.run_directory import RunDirectory
+from engine.records.durable import write_json_durably
+from engine.records.events import read_events
+from engine.runs.retention import Retention
+from engine.runs.run_directory import RunDirectory
 
 Locate = Callable[[str], Path]
 

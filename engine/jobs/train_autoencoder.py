@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.images import to_model
 from engine.jobs.cards import card
+from engine.learning.training import FitConfig, fit
 from engine.protocols import Run
+from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator, row_generators
-from engine.tracker import logger_knob
-from engine.training import FitConfig, fit
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 
 

@@ -10,23 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.labelled import key_of, load_labelled, split_gold
 from engine.images import to_model, to_pixels
 from engine.jobs.cards import card
 from engine.jobs.gold_test import GoldTest
-from engine.loading import load_autoencoder, load_reward_model
+from engine.learning.training import FitConfig, fit
+from engine.loading.models import load_autoencoder, load_reward_model
 from engine.protocols import Run
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.learning import Windows, cut_windows, draw_batch
 from engine.reward.scores import choose_threshold, judge_all, scores
+from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator, row_generators
-from engine.tasks import get_task
-from engine.tracker import logger_knob
-from engine.training import FitConfig, fit
-from engine.types import Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)

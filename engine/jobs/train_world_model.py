@@ -15,19 +15,19 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.statistics import action_statistics
 from engine.data.windows import clip_actions, clip_frames, clip_starts
 from engine.images import to_model
 from engine.jobs.cards import card
-from engine.loading import load_autoencoder, load_normalization, load_world_model
+from engine.learning.training import FitConfig, fit
+from engine.loading.models import load_autoencoder, load_normalization, load_world_model
 from engine.protocols import Run
+from engine.records.types import Normalization
+from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
-from engine.tracker import logger_knob
-from engine.training import FitConfig, fit
-from engine.types import Normalization
 from engine.world_model.autoencoder import Autoencoder
 from engine.world_model.flow import END, shift_timesteps, training_loss
 from engine.world_model.model import LatentWorldModel, WorldModelConfig

@@ -23,7 +23,7 @@ from engine.policy.processor import (
 )
 from engine.policy.prompt import demo_tokenizer
 from engine.policy.tokens import decode_values, encode_values, first_action_id
-from engine.types import Normalization
+from engine.records.types import Normalization
 
 REAL_VOCABULARY = 32000
 GREY_LEVEL = 1.0

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.data.windows import clip_actions, clip_frames, clip_starts
-from engine.grpo import (
+from engine.images import to_model
+from engine.learning.grpo import (
     accumulate_gradient,
     approx_kl,
     clip_fraction,
@@ -27,13 +28,12 @@ from engine.grpo import (
     token_mask,
     token_weights,
 )
-from engine.images import to_model
 from engine.parity.items import EXACT, Item, compare, load_vectors, weights_of
 from engine.policy.model import token_log_probs
 from engine.policy.tokens import first_action_id
+from engine.records.types import JudgeRules, Normalization
 from engine.reward.classifier import RewardConfig, VideoReward, rename_released
 from engine.reward.judge import outcome, window_ends
-from engine.types import JudgeRules, Normalization
 
 GRPO = 1e-6
 ACTION_DIM = 7

@@ -1,4 +1,4 @@
-"""Our imagined rollout against the reference loop (method.md §1.6): `engine.imagination` itself.
+"""Our imagined rollout (`engine.dream.imagination`) against the reference loop (method.md §1.6).
 
 The file's toy autoencoder and policy stand behind the studio's protocols; the transformer is real.
 """
@@ -12,11 +12,11 @@ from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from engine.imagination import Imagination
+from engine.dream.imagination import Imagination
 from engine.parity.items import Item, compare, load_vectors
 from engine.parity.transformer import released_transformer
 from engine.protocols import ActionChunk
-from engine.types import Normalization
+from engine.records.types import Normalization
 from engine.world_model.model import predict_latents
 from engine.world_model.transformer import STDiT
 

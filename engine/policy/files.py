@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from engine.checkpoint import load_weights, read_config, write_json, write_model
+from engine.checkpoints.checkpoint import load_weights, read_config, write_json, write_model
 from engine.policy.config import PolicyConfig
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import Tokenizer
-from engine.types import Normalization
+from engine.records.types import Normalization
 
 ROLE = "policy"
 

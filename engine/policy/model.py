@@ -17,8 +17,8 @@ from engine.policy.prompt import Tokenizer
 from engine.policy.tokens import decode_actions, first_action_id
 from engine.policy.vision import VisionBackbone
 from engine.protocols import ActionChunk
+from engine.records.types import Normalization
 from engine.seeding import rand
-from engine.types import Normalization
 
 
 class Projector(nn.Module):

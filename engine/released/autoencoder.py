@@ -6,7 +6,14 @@ from typing import Any
 
 import torch
 
-from engine.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.tensor_files import (
+    SHARD_BYTES,
+    Shape,
+    StoredTensor,
+    open_tensors,
+    stored_files,
+)
 from engine.released.keys import DIFFUSERS, MEAN_FRAME, check_supported, count, shapes_of
 from engine.released.source import (
     Adopted,
@@ -19,7 +26,6 @@ from engine.released.source import (
     write_all,
     write_documents,
 )
-from engine.tensor_files import SHARD_BYTES, Shape, StoredTensor, open_tensors, stored_files
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 
 CONFIG = "config.json"

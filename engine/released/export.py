@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from engine.checkpoint import read_config
+from engine.checkpoints.checkpoint import read_config
 from engine.released.autoencoder import export_autoencoder
 from engine.released.policy import export_policy
 from engine.released.reward_model import export_reward_model

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.tensor_files import Shape, StoredTensor
+from engine.checkpoints.tensor_files import Shape, StoredTensor
 from engine.world_model.blocks import TIME_FREQUENCIES
 from engine.world_model.transformer import TransformerConfig
 

@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer as FastTokenizer
 
-from engine.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.tensor_files import SHARD_BYTES, Shape, open_tensors, stored_files
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig, paper_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.policy.tokens import NUM_BINS
+from engine.records.types import Normalization
 from engine.released.keys import (
     check_supported,
     count,
@@ -42,8 +44,6 @@ from engine.released.source import (
     write_documents,
 )
 from engine.released.tasks import STATISTICS_SUFFIXES, ReleasedTask
-from engine.tensor_files import SHARD_BYTES, Shape, open_tensors, stored_files
-from engine.types import Normalization
 
 WHAT = "the policy"
 CONFIG = "config.json"

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from engine.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.checkpoint import check_shapes, read_json, write_json
+from engine.checkpoints.tensor_files import SHARD_BYTES, Shape, open_tensors, stored_files
 from engine.released.keys import (
     VIDEOMAE,
     check_supported,
@@ -31,7 +32,6 @@ from engine.released.source import (
 )
 from engine.released.tasks import ReleasedTask
 from engine.reward.classifier import RewardConfig, VideoReward
-from engine.tensor_files import SHARD_BYTES, Shape, open_tensors, stored_files
 
 WHAT = "the reward model"
 CONFIG = "config.json"

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoint import read_json, write_json
+from engine.checkpoints.checkpoint import read_json, write_json
+from engine.checkpoints.tensor_files import StoredTensor, indexed_files, open_tensors, write_shards
 from engine.config import Config
 from engine.gate.inspection import inspect
-from engine.tensor_files import StoredTensor, indexed_files, open_tensors, write_shards
 
 PICKLES = (".pt", ".pth", ".bin")
 OFFICIAL = "official"  # folder of a checkpoint: files of the official layout that we do not use

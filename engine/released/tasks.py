@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.tasks import Task, get_task
+from engine.records.tasks import Task, get_task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,14 @@ from typing import Any
 
 import torch
 
-from engine.checkpoint import check_shapes, read_json
+from engine.checkpoints.checkpoint import check_shapes, read_json
+from engine.checkpoints.tensor_files import (
+    SHARD_BYTES,
+    Shape,
+    StoredTensor,
+    open_tensors,
+    stored_files,
+)
 from engine.released.autoencoder import (
     CONFIG,
     STEM,
@@ -41,7 +48,6 @@ from engine.released.source import (
     write_all,
     write_documents,
 )
-from engine.tensor_files import SHARD_BYTES, Shape, StoredTensor, open_tensors, stored_files
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import WorldModelConfig
 from engine.world_model.transformer import STDiT, TransformerConfig

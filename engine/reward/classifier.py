@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
 from engine.config import Config, knob
+from engine.records.types import JudgeRules
 from engine.reward.judge import window_ends
-from engine.types import JudgeRules
 
 SUCCESS = 1  # index of the success logit
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from engine.protocols import RewardModel
-from engine.types import JudgeRules, Outcome
+from engine.records.types import JudgeRules, Outcome
 
 
 def window_ends(num_frames: int, rules: JudgeRules) -> Int64[np.ndarray, " windows"]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from engine.statistics import Confusion
-from engine.types import Trajectory
+from engine.records.types import Trajectory
+from engine.statistics.intervals import Confusion
 
 PARTS = ("real", "imagined")
 

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool
 
 from engine.protocols import RewardModel
+from engine.records.types import JudgeRules, Trajectory
 from engine.reward.judge import outcome
-from engine.statistics import Confusion, wilson_interval
-from engine.types import JudgeRules, Trajectory
+from engine.statistics.intervals import Confusion, wilson_interval
 
 # (exclusive window ends, success probability of each window) of one episode
 Windowed = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from engine.types import JudgeRules
+from engine.records.types import JudgeRules
 
 Z = 1.959964  # two-sided 95 %
 MOST_LABELS = 10**7

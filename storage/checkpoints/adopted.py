@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.durable import move_durably, write_json_durably
-from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from engine.records.durable import move_durably, write_json_durably
+from engine.records.manifest import MANIFEST, checkpoint_hash, verify_manifest
 from storage.database import Cursor, Database, Row
 from storage.downloads.sources import check_path
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from engine.records.manifest import MANIFEST, checkpoint_hash, verify_manifest
 from storage.checkpoints.adopted import AdoptedCheckpoints, checked_name, origin
 from storage.database import Cursor, Database
 
@@ -21,7 +21,7 @@ class Checkpoint:
     Attributes:
         id: name in the catalogue: `demo/NAME`, `run/RUN/NAME`, `local/NAME` or `hub/NAME`.
         role: one of `ROLES`.
-        hash: identity of its weights and config (`engine.manifest.checkpoint_hash`).
+        hash: identity of its weights and config (`engine.records.manifest.checkpoint_hash`).
         config, card: its `config.json` and `card.json`.
         source, revision: where an adopted one came from; empty for the others.
     """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.durable import write_json_durably
+from engine.records.durable import write_json_durably
 from storage.downloads.listings import RemoteFile
 from storage.downloads.plans import DownloadPlan, plan_record, read_plan
 

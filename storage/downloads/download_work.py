@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.durable import move_durably
+from engine.records.durable import move_durably
 from storage.downloads.download_room import Room
 from storage.downloads.fetch import DamagedError, Digests, fetch, read_into
 from storage.downloads.listings import RemoteFile

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-from engine.manifest import MANIFEST
+from engine.records.manifest import MANIFEST
 from storage.downloads.sources import Rules, Source, check_path, file_url
 from storage.downloads.web import Web
 

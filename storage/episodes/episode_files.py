@@ -8,8 +8,8 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from engine.episodes import write_episode
-from engine.types import Trajectory
+from engine.records.episodes import write_episode
+from engine.records.types import Trajectory
 
 FILES = ("episode.npz", "episode.json")  # the record last: it says that the episode is whole
 

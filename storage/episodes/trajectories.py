@@ -12,14 +12,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from engine.episodes import (
+from engine.records.episodes import (
     check_episode_id,
     episode_record,
     index_id,
     latent_drift,
     read_episode,
 )
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.database import Cursor, Database, Row
 from storage.episodes.episode_files import local_copy, put_episode, remove_episode
 from storage.episodes.episode_filter import JOINED, EpisodeFilter, order_clause
@@ -267,7 +267,7 @@ class TrajectoryStore:
         *,
         run: str | None = None,
     ) -> Row:
-        """The index row of an episode record (`engine.episodes.episode_record`)."""
+        """The index row of an episode record (`engine.records.episodes.episode_record`)."""
         lineage = record["lineage"]
         probabilities = arrays.get("window_probabilities", np.zeros(0, np.float32))
         latents = arrays.get("latents")

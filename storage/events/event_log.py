@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.durable import append_durably
-from engine.events import encode_line, read_events
+from engine.records.durable import append_durably
+from engine.records.events import encode_line, read_events
 from storage.database import Cursor, Database, Row
 
 FIRST_HASH = "0" * 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.database import Database, Row
 from storage.events.event_log import EventLog, Kind
 

@@ -10,9 +10,9 @@ from typing import IO
 
 import numpy as np
 
-from engine.episodes import read_episode, write_episode
-from engine.manifest import MANIFEST, verify_manifest, write_manifest
-from engine.types import Trajectory
+from engine.records.episodes import read_episode, write_episode
+from engine.records.manifest import MANIFEST, verify_manifest, write_manifest
+from engine.records.types import Trajectory
 
 FILES = ("episode.npz", "episode.json", MANIFEST)
 LARGEST = 256 * 2**20  # bytes of all arrays together

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.episodes import check_episode_id
-from engine.types import Frames, Label, Outcome, Trajectory
+from engine.records.episodes import check_episode_id
+from engine.records.types import Frames, Label, Outcome, Trajectory
 from storage.events.labels import LabelEvent
 from storage.exports.bundle import check_plausible
 from storage.exports.labels import parse_event
 
-# Of an episode record, by `engine.episodes.episode_record`.
+# Of an episode record, by `engine.records.episodes.episode_record`.
 _KINDS: dict[str, type] = {
     "task": str,
     "instruction": str,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, get_type_hints
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.events.labels import SPAN, LabelEvent, LabelStore
 from storage.exports.event_tables import KINDS, EventTable, ImportReport, Placed, import_events
 from storage.exports.label_studio import from_label_studio, to_label_studio

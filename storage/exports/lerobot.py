@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from engine.episodes import episode_record
-from engine.tasks import TASKS as KNOWN_TASKS
-from engine.types import Frames, Trajectory
+from engine.records.episodes import episode_record
+from engine.records.tasks import TASKS as KNOWN_TASKS
+from engine.records.types import Frames, Trajectory
 from storage.exports import lerobot_format as layout
 from storage.exports.contents import LabelledEpisode
 from storage.exports.lerobot_format import CAMERA

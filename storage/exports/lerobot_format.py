@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.types import Frames, Trajectory
+from engine.records.types import Frames, Trajectory
 from storage.exports.contents import LabelledEpisode
 from storage.exports.pictures import FRAMES_PER_SECOND
 

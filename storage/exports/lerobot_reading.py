@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from engine.types import Frames
+from engine.records.types import Frames
 from storage.exports import lerobot_format as layout
 from storage.exports.bundle import LARGEST, check_size, foreign_zip
 from storage.exports.contents import Contents, LabelledEpisode, Problem, WrongError, item_from

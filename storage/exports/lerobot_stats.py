@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.types import Frames
+from engine.records.types import Frames
 
 Stats = dict[str, npt.NDArray[Any]]
 

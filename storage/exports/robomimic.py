@@ -23,11 +23,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from engine.episodes import episode_record
 from engine.gate import sandbox
 from engine.gate.verdict import RefusedError
-from engine.tasks import get_task
-from engine.types import Trajectory
+from engine.records.episodes import episode_record
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
 from storage.exports import hdf5_arrays
 from storage.exports.bundle import LARGEST
 from storage.exports.contents import (

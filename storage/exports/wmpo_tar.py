@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.episodes import check_episode_id, episode_record
-from engine.tasks import get_task
-from engine.types import Trajectory
+from engine.records.episodes import check_episode_id, episode_record
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
 from storage.exports.bundle import LARGEST
 from storage.exports.contents import (
     Contents,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.durable import write_json_durably
+from engine.records.durable import write_json_durably
 
 DEFAULT = (
     *("missed", "slipped", "stopped short", "pushed past"),

@@ -1,4 +1,4 @@
-"""Label sets: standing labels, frozen for a training (engine/label_set.py has the format).
+"""Label sets: standing labels, frozen for a training (engine/records/label_set.py has the format).
 
 The directories are the truth: the list of sets is read from them, nothing is kept in the database.
 """
@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.durable import move_durably
-from engine.label_set import LABELS, SetLabel, content_hash, encode_labels, read_label_set
+from engine.records.durable import move_durably
+from engine.records.label_set import LABELS, SetLabel, content_hash, encode_labels, read_label_set
 from storage.database import Database
 from storage.episodes.trajectories import TrajectoryStore
 

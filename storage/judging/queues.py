@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.durable import sync, write_json_durably
+from engine.records.durable import sync, write_json_durably
 from storage.database import Cursor, Database, Row
 from storage.events.labels import is_guest
 from storage.judging.queue_orders import SAMPLES, Place

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.durable import append_durably
-from engine.events import encode_line, read_events
+from engine.records.durable import append_durably
+from engine.records.events import encode_line, read_events
 from storage.database import Database
 
 

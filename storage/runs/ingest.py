@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.events import read_events
+from engine.records.events import read_events
 from storage.database import Cursor, Database, Row
 from storage.episodes.trajectories import TrajectoryStore, insert_rows
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import duckdb
 
-from engine.durable import move_durably
+from engine.records.durable import move_durably
 from storage.cabinet import Cabinet
 from storage.database import Database
 from storage.workspace import Workspace

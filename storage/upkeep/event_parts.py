@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.durable import write_json_durably
-from engine.events import decode_line, encode_line
+from engine.records.durable import write_json_durably
+from engine.records.events import decode_line, encode_line
 from storage.database import Row
 from storage.events.event_log import EventLog
 from storage.events.labels import LABELS

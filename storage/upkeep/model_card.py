@@ -18,7 +18,7 @@ def model_card(config: Mapping[str, Any], card: Mapping[str, Any], digest: str) 
 
     Args:
         config, card: the checkpoint's `config.json` and `card.json`.
-        digest: its identity (`engine.manifest.checkpoint_hash`).
+        digest: its identity (`engine.records.manifest.checkpoint_hash`).
     """
     role = str(config.get("role", ""))
     lines = ["---", "library_name: wmpo-studio", "pipeline_tag: robotics", "tags:"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
-from engine.durable import move_durably
-from engine.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from engine.records.durable import move_durably
+from engine.records.manifest import MANIFEST, checkpoint_hash, verify_manifest
 from storage.checkpoints.adopted import manifest_names
 from storage.checkpoints.catalogue import Catalogue, Checkpoint
 from storage.downloads.downloads import Downloads

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.models import Models
+from app.live.models import Models
 from app.studio import Studio
 from engine.data.starts import Starts, save_starts
 from engine.device import Placement
-from engine.manifest import write_manifest
-from engine.types import Outcome, Trajectory
+from engine.records.manifest import write_manifest
+from engine.records.types import Outcome, Trajectory
 from storage.workspace import Workspace, open_workspace
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from app.runs.supervisor import Patience, Supervisor
 from app.studio import Studio
-from app.supervisor import Patience, Supervisor
 from storage.workspace import open_workspace
 
 WORKER = (sys.executable, str(Path(__file__).with_name("drill_worker.py")))

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from engine.events import read_events
+from engine.records.events import read_events
 
 CHECKOUT = Path(__file__).parents[2]
 

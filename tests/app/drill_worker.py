@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import checkpoint
+from engine.checkpoints import checkpoint
+from engine.learning.training import FitConfig, fit
 from engine.protocols import Run
-from engine.run_directory import RunDirectory
+from engine.records.types import Outcome, Trajectory
+from engine.runs.run_directory import RunDirectory
+from engine.runs.slot import Slot
 from engine.seeding import generator, initialisation
-from engine.slot import Slot
-from engine.training import FitConfig, fit
-from engine.types import Outcome, Trajectory
 from engine.worker import HELD, SLOT_VARIABLE, execute
 
 

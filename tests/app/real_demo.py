@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import whole_directory, write_model
 from engine.data.starts import Starts, save_starts
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
+from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
-from engine.types import Normalization
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig

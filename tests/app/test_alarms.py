@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.alarms import Thresholds, alarms
+from app.train.alarms import Thresholds, alarms
 
 
 def curve(*values: float) -> list[list[float]]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.components.calls import server_function
-from app.components.player import judge_strokes
+from app.judging.strokes import judge_strokes
 from app.studio import Studio
-from engine.types import Trajectory
+from app.web.calls import server_function
+from engine.records.types import Trajectory
 from tests.app.conftest import START
 
 Make = Callable[..., Trajectory]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.checks import (
+from app.web.checks import (
     check_choice,
     check_flag,
     check_integer,

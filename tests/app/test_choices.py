@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.components.choices import checkpoint_choices, follow_address
+from app.models.choices import checkpoint_choices, follow_address
 from app.studio import Studio
 
 

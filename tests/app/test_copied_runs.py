@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.supervisor import Supervisor
+from app.runs.supervisor import Supervisor
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
 from storage.workspace import Workspace

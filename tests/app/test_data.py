@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.handover import PART, Handover
+from app.runs.handover import PART, Handover
 from app.studio import Studio
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 from storage.exports.formats import read_episodes
 from storage.workspace import open_workspace
 

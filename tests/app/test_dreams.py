@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.dream_settings import DreamSettings
-from app.dreams import Dreams
-from app.models import Models
+from app.live.dream_settings import DreamSettings
+from app.live.dreams import Dreams
+from app.live.models import Models
 from engine.device import Placement
-from engine.manifest import checkpoint_hash
-from engine.rollout import imagine
-from engine.tasks import get_task
+from engine.dream.rollout import imagine
+from engine.records.manifest import checkpoint_hash
+from engine.records.tasks import get_task
 from storage.checkpoints.catalogue import Checkpoint
 from tests.app.conftest import CHUNK, CONFIGS, START, load_fake, make_checkpoint
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from app.supervisor import Patience, Supervisor
-from engine.events import read_events
-from engine.ledger import read_ledger
-from engine.manifest import file_sha256
+from app.runs.supervisor import Patience, Supervisor
+from engine.records.events import read_events
+from engine.records.ledger import read_ledger
+from engine.records.manifest import file_sha256
 from storage.cabinet import Cabinet, open_cabinet
 from storage.workspace import open_workspace
 from tests.app.drill_app import WORKER

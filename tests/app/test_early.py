@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.components.early import SCRIPT, EarlyScript
+from app.web.early import SCRIPT, EarlyScript
 
 PAGE = "<!doctype html><html><head><title>t</title></head><body>é</body></html>"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.errands import MOST_WAITING, Errands, Progress
+from app.runs.errands import MOST_WAITING, Errands, Progress
 
 PATIENCE = 20
 

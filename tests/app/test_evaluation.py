@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.simulator import Simulator
+from app.live.simulator import Simulator
 from app.studio import Studio
 from engine.jobs.registry import job_config
-from engine.ledger import append_ledger, ledger_entry
-from engine.manifest import write_manifest
-from engine.run_directory import RunDirectory
-from engine.types import Outcome, Trajectory
+from engine.records.ledger import append_ledger, ledger_entry
+from engine.records.manifest import write_manifest
+from engine.records.types import Outcome, Trajectory
+from engine.runs.run_directory import RunDirectory
 from storage.workspace import Workspace
 from tests.app.conftest import make_checkpoint
 from tests.fakes import CountingEnv

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.studio import Studio
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.exports.bundle import pack
 from storage.exports.formats import FOREIGN
 from storage.workspace import open_workspace

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.simulator import Simulator
+from app.live.simulator import Simulator
 from app.studio import Studio
-from engine.manifest import write_manifest
-from engine.run_directory import RunDirectory
-from engine.types import Outcome, Trajectory
+from engine.records.manifest import write_manifest
+from engine.records.types import Outcome, Trajectory
+from engine.runs.run_directory import RunDirectory
 from storage.workspace import Workspace
 from tests.fakes import CountingEnv
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import gradio as gr
 import pytest
 
-from app.forms import Form
+from app.web.forms import Form
 from engine.config import Config, knob
 
 

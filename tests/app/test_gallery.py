@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.gallery import check_day
+from app.episodes.gallery import check_day
 from app.studio import Studio
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 
 Make = Callable[..., Trajectory]
 

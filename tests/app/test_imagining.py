@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.models import Models
+from app.live.models import Models
 from app.studio import Studio
 from engine.device import Placement
 from tests.app.conftest import CHUNK, load_fake

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.journal import JOURNAL, crashes, note
-from app.processes import identity, memory_kills
+from app.runs.journal import JOURNAL, crashes, note
+from app.runs.processes import identity, memory_kills
 
 
 def crash(directory: Path, step: int | None, turns: int, saved: int) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.judged import DEMO, LABELS, is_gold, read_clips, restore
-from app.permalinks import ROLES, read_token
+from app.imagine.permalinks import ROLES, read_token
+from app.label.judged import DEMO, LABELS, is_gold, read_clips, restore
 from app.studio import Studio
 from storage.cabinet import open_cabinet
 from storage.checkpoints.catalogue import Checkpoint

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.media import EncodedOnce, encode, encode_clip, fit
+from app.player.media import EncodedOnce, encode, encode_clip, fit
 
 
 def decode(uri: str) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.pages.imagine import together_html
-from app.pages.start import banner_text, card_metrics, overview_html
+from app.imagine.page import together_html
+from app.start.page import banner_text, card_metrics, overview_html
 from app.studio import Studio
 
 NOTHING: dict[str, Any] = {"starts": [], "checkpoints": [], "episodes": [], "runs": []}

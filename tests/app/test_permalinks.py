@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.models import Models
-from app.permalinks import read_token, token
+from app.imagine.permalinks import read_token, token
+from app.live.models import Models
 from app.studio import Studio
-from engine.types import Trajectory
+from engine.records.types import Trajectory
 from storage.workspace import open_workspace
 from tests.app.real_demo import START as REAL_START
 from tests.app.real_demo import build_demo

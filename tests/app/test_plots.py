@@ -2,7 +2,7 @@
 
 import json
 
-from app.plots import OPTIMISE, Chart, Trace, figure, skeletons
+from app.train.plots import OPTIMISE, Chart, Trace, figure, skeletons
 
 CHART = Chart(
     name="success",

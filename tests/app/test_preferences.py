@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.components.player import judge_strokes
+from app.judging.strokes import judge_strokes
 from app.studio import Studio
-from engine.statistics import wilson_interval
-from engine.types import Trajectory
+from engine.records.types import Trajectory
+from engine.statistics.intervals import wilson_interval
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import torch
 
 from app.api import publish
 from app.studio import Studio
-from engine.grpo import group_advantages, success_returns
-from engine.types import Outcome, Trajectory
+from engine.learning.grpo import group_advantages, success_returns
+from engine.records.types import Outcome, Trajectory
 from storage.judging.queue_orders import advantages
 
 Maker = Callable[..., Trajectory]

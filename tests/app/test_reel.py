@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.reel import Reel, SeenChunk
-from engine.types import Outcome
+from app.live.reel import Reel, SeenChunk
+from engine.records.types import Outcome
 
 FAIL = Outcome(False, 6)
 

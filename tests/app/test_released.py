@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from app.models import Models
-from app.processes import CHECKOUT
+from app.live.models import Models
+from app.runs.processes import CHECKOUT
 from app.studio import Studio
-from engine.manifest import verify_manifest
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id
+from engine.records.manifest import verify_manifest
+from engine.records.tasks import get_task
 from engine.released.tasks import RELEASED
-from engine.tasks import get_task
 from engine.worker import execute
 from storage.workspace import open_workspace
 from tests.engine.released.official import GOLDEN, write_release

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
-from engine.events import encode_line
-from engine.types import Label, Trajectory
+from engine.records.events import encode_line
+from engine.records.types import Label, Trajectory
 from tests.app.conftest import make_checkpoint
 
 Maker = Callable[..., Trajectory]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.studio import Studio
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 from storage.judging.queue_orders import Place
 
 Make = Callable[..., Trajectory]

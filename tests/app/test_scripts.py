@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.components import assets
-from app.theme import stylesheet
+from app.web import assets
+from app.web.theme import stylesheet
 
 FOLDER = Path(assets.__file__).parent
+SCRIPTS = {path.stem: path for path in FOLDER.parent.glob("*/*.js")}
 KEYS = json.loads((FOLDER / "keys.json").read_text())
 # What a handler of each page offers: the names its script binds.
 BINDERS = {
@@ -39,10 +40,10 @@ def test_no_key_has_two_meanings_on_one_page(group: str) -> None:
 
 @pytest.mark.parametrize(("group", "script"), BINDERS.items())
 def test_every_key_leads_to_an_action_of_its_script(group: str, script: str) -> None:
-    text = (FOLDER / f"{script}.js").read_text()
-    shared = (FOLDER / "player.js").read_text()
+    text = SCRIPTS[script].read_text()
+    shared = SCRIPTS["player"].read_text()
     if "WMPO.Strokes" in text:
-        shared += (FOLDER / "strokes.js").read_text()
+        shared += SCRIPTS["strokes"].read_text()
     unbound = [
         entry["action"]
         for entry in KEYS[group]
@@ -56,7 +57,7 @@ def test_every_key_is_explained() -> None:
 
 
 def test_every_script_is_served() -> None:
-    assert {path.stem for path in FOLDER.glob("*.js")} == set(assets.SCRIPTS)
+    assert set(SCRIPTS) == set(assets.SCRIPTS)
 
 
 def test_nothing_is_loaded_from_another_host() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.series import chunk_size, human_steps, lines
-from engine.types import Trajectory
+from app.player.series import chunk_size, human_steps, lines
+from engine.records.types import Trajectory
 
 Make = Callable[..., Trajectory]
 

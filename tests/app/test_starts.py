@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.simulator import Simulator
-from app.starts import Starts
+from app.imagine.starts import Starts
+from app.live.simulator import Simulator
 from engine.data.starts import Starts as ShippedStarts
 from engine.data.starts import save_starts
-from engine.tasks import POOLS, get_task
+from engine.records.tasks import POOLS, get_task
 from tests.app.conftest import START
 from tests.fakes import CountingEnv
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.catalogue import summary
+from app.models.catalogue import summary
 from app.studio import Studio
-from engine.manifest import write_manifest
+from engine.records.manifest import write_manifest
 from tests.app.conftest import CHUNK, START, make_checkpoint
 
 

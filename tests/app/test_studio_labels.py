@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 
 Maker = Callable[..., Trajectory]
 EVENT = {"event_id": "event-0001", "episode_id": "episode-1", "outcome": "fail"}

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from app.components.slots import model_panel
-from app.components.sources import source_kinds
-from app.dreams import Dreams
-from app.lineage import details, parents
-from app.loader import Loader
-from app.models import Models
+from app.live.dreams import Dreams
+from app.live.models import Models
+from app.models.lineage import details, parents
+from app.models.loader import Loader
+from app.models.panel import model_panel
+from app.models.sources_panel import source_kinds
 from app.studio import Studio
 from engine.device import DeviceMemory, Placement
-from engine.tasks import get_task
+from engine.records.tasks import get_task
 from storage.checkpoints.catalogue import Checkpoint
 from tests.app.conftest import load_fake, make_checkpoint
 

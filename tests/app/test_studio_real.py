@@ -12,10 +12,10 @@ import pytest
 
 from app.studio import Studio
 from engine.device import slot_names
-from engine.events import read_events
-from engine.manifest import verify_manifest
-from engine.run_directory import is_held
-from engine.slot import Slot
+from engine.records.events import read_events
+from engine.records.manifest import verify_manifest
+from engine.runs.run_directory import is_held
+from engine.runs.slot import Slot
 from storage.workspace import open_workspace
 from tests.app.real_demo import START, build_demo
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.launcher import event_text
+from app.runs.launcher import event_text
 from app.studio import Studio
-from engine.jobs.optimise import JobConfig
-from engine.types import Trajectory
+from engine.jobs.optimise.job import JobConfig
+from engine.records.types import Trajectory
 from tests.app.conftest import OPTIMISE
 
 Maker = Callable[..., Trajectory]

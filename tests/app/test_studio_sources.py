@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
-from engine.manifest import verify_manifest
+from engine.records.manifest import verify_manifest
 from storage.upkeep.publishing import pull
 from tests.app.conftest import CONFIGS, make_checkpoint
 from tests.storage.source_server import Fault, SourceServer

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from app.supervisor import Patience, Supervisor
-from engine.file_locks import is_locked
-from engine.run_directory import is_held
+from app.runs.supervisor import Patience, Supervisor
+from engine.records.file_locks import is_locked
+from engine.runs.run_directory import is_held
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
 from storage.workspace import Workspace

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.methods import HIDDEN, METHODS, SHOWN, get_method, values_of
 from app.studio import Studio
-from engine.episodes import write_episode
-from engine.events import encode_line
+from app.train.methods import HIDDEN, METHODS, SHOWN, get_method, values_of
 from engine.jobs.registry import job_config
-from engine.manifest import write_manifest
-from engine.types import Outcome, Trajectory
+from engine.records.episodes import write_episode
+from engine.records.events import encode_line
+from engine.records.manifest import write_manifest
+from engine.records.types import Outcome, Trajectory
 from tests.app.conftest import CONFIGS, OPTIMISE, START, make_checkpoint
 
 Maker = Callable[..., Trajectory]

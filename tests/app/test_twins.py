@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.simulator import Simulator
+from app.live.simulator import Simulator
 from app.studio import Studio
 from engine.envs.gl import MISSING, rendering_backend
-from engine.ledger import read_ledger
-from engine.tasks import Task
-from engine.types import Outcome, Trajectory
+from engine.records.ledger import read_ledger
+from engine.records.tasks import Task
+from engine.records.types import Outcome, Trajectory
 from storage.workspace import Workspace, open_workspace
 from tests.app.conftest import START
 from tests.fakes import CountingEnv

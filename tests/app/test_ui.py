@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from app import ui
-from app.methods import HIDDEN, METHODS
-from app.models import Models
+from app.live.models import Models
 from app.studio import Studio
+from app.train.methods import HIDDEN, METHODS
+from app.ui import site as ui
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
 

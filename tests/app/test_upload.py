@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.components.upload import MOST_PIXELS, read_image, thumbnail
+from app.imagine.upload import MOST_PIXELS, read_image, thumbnail
 
 
 def test_a_picture_is_read_as_colour_pixels(tmp_path: Path) -> None:

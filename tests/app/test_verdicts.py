@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.verdicts import cause_of_end, standstill
-from engine.heartbeat import Beat
+from app.runs.verdicts import cause_of_end, standstill
+from engine.runs.heartbeat import Beat
 
 LIMITS = {"stalled": 120.0, "hung": 60.0}
 

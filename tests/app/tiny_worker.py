@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.events import encode_line, read_events
-from engine.file_locks import hold
-from engine.heartbeat import Heartbeat
-from engine.slot import Slot
+from engine.records.events import encode_line, read_events
+from engine.records.file_locks import hold
+from engine.runs.heartbeat import Heartbeat
+from engine.runs.slot import Slot
 
 directory = Path(sys.argv[1])
 config = json.loads((directory / "config.json").read_text())["config"]

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from engine.data.starts import load_starts
+from engine.dream.rollout import Imagination, group_starts, imagine
 from engine.envs.factory import make_env
 from engine.envs.gl import rendering_backend
-from engine.loading import load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_policy, load_reward_model, load_world_model
 from engine.policy.model import OpenVLAPolicy
+from engine.records.tasks import get_task
 from engine.reward.classifier import VideoReward
-from engine.rollout import Imagination, group_starts, imagine
 from engine.seeding import row_generators
-from engine.tasks import get_task
 from engine.world_model.model import LatentWorldModel
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]

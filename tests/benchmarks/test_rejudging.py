@@ -9,8 +9,8 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from app.reward import Reward
-from engine.types import Label
+from app.reward.thresholds import Reward
+from engine.records.types import Label
 from storage.cabinet import open_cabinet
 from storage.database import Row
 from storage.workspace import open_workspace

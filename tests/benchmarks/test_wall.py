@@ -8,7 +8,7 @@ from time import perf_counter
 
 import pytest
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.cabinet import open_cabinet
 from storage.episodes.episode_filter import ORDERS, EpisodeFilter
 from storage.workspace import open_workspace

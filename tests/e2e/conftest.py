@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
 from tests.app.real_demo import build_demo

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.cabinet import Cabinet, open_cabinet
 from storage.events.labels import LabelStore
 from storage.judging.queue_orders import Place

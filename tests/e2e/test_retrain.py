@@ -7,11 +7,11 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app import ui
-from app.components.retrain import retrain_panel
-from app.models import Models
+from app.live.models import Models
+from app.reward.retrain_panel import retrain_panel
 from app.studio import Studio
-from engine.types import Label
+from app.ui import site as ui
+from engine.records.types import Label
 from storage.workspace import open_workspace
 from tests.app.conftest import load_fake, make_demo
 from tests.app.test_retraining import finish

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from engine.events import encode_line
-from engine.run_directory import RunDirectory
+from engine.records.events import encode_line
+from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import PATIENCE, Server
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]

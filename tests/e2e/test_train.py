@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.journal import living_worker
-from engine.run_directory import RunDirectory
-from engine.types import Outcome
+from app.runs.journal import living_worker
+from engine.records.types import Outcome
+from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import Server, episode
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

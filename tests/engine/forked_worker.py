@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.envs.gl import use_rendering
-from engine.jobs.registry import JOBS
+from engine.jobs.registry import JOBS, job_module
 from engine.worker import execute
 
 
@@ -46,5 +46,5 @@ def warm_up() -> None:
     """Import what jobs need and find out how to draw."""
     use_rendering()
     for job in JOBS:
-        import_module(f"engine.jobs.{job}")
+        job_module(job)
     import_module("engine.envs.metaworld")

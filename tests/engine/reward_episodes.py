@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.checkpoint import whole_directory, write_model
-from engine.episodes import write_episode
+from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.records.episodes import write_episode
+from engine.records.types import Outcome, Trajectory
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.seeding import initialisation, numpy_generator
-from engine.types import Outcome, Trajectory
 
 TINY = {
     "image_size": 16,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.agreement import cohen_kappa, share_interval, weighted_share
-from engine.statistics import wilson_interval
+from engine.statistics.agreement import cohen_kappa, share_interval, weighted_share
+from engine.statistics.intervals import wilson_interval
 
 
 def table(*rows: list[int]) -> np.ndarray:

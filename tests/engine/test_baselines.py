@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from engine.data.starts import FIRST_KEY_FRAME, key_frames
-from engine.episodes import list_episodes, read_episode, write_episode
-from engine.jobs import optimise
-from engine.ledger import read_ledger
-from engine.loading import load_policy, load_world_model
-from engine.manifest import file_sha256
-from engine.run_directory import RunDirectory
-from engine.types import Outcome
+from engine.jobs.optimise import job as optimise
+from engine.loading.models import load_policy, load_world_model
+from engine.records.episodes import list_episodes, read_episode, write_episode
+from engine.records.ledger import read_ledger
+from engine.records.manifest import file_sha256
+from engine.records.types import Outcome
+from engine.runs.run_directory import RunDirectory
 from tests.engine.tiny import do, fit, last_checkpoint
 from tests.fakes import CountingEnv
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.checkpoint import (
+from engine.checkpoints.checkpoint import (
     STATE,
     WEIGHTS,
     load_weights,
@@ -18,7 +18,7 @@ from engine.checkpoint import (
     write_model,
     write_state,
 )
-from engine.manifest import verify_manifest, write_manifest
+from engine.records.manifest import verify_manifest, write_manifest
 from engine.seeding import generator, initialisation
 
 CONFIG = {"role": "policy", "width": 3}

@@ -7,9 +7,9 @@ import torch
 
 from engine.parity.items import load_vectors, weights_of
 from engine.protocols import RewardModel
+from engine.records.types import JudgeRules
 from engine.reward.classifier import RewardConfig, VideoReward, rename_released
 from engine.seeding import generator
-from engine.types import JudgeRules
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reward_videomae_a"
 

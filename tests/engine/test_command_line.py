@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.__main__ import main
-from engine.events import encode_line
+from engine.records.events import encode_line
 from engine.worker import BAD_INPUT, DONE
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import dpo
+from engine.learning import dpo
 from engine.seeding import numpy_generator
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.episodes import check_episode_id, list_episodes, read_episode, write_episode
-from engine.types import Outcome, Trajectory
+from engine.records.episodes import check_episode_id, list_episodes, read_episode, write_episode
+from engine.records.types import Outcome, Trajectory
 
 
 def episode(episode_id: str = "a-0", *, num_actions: int = 3, seed: int = 0) -> Trajectory:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.events import decode_line, encode_line, read_events
+from engine.records.events import decode_line, encode_line, read_events
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from engine.checkpoint import write_json
-from engine.episodes import list_episodes, read_episode, write_episode
-from engine.events import read_events
+from engine.checkpoints.checkpoint import write_json
 from engine.jobs.registry import JOBS, job_config
-from engine.ledger import read_ledger
-from engine.manifest import file_sha256
-from engine.run_directory import read_documents
-from engine.types import Outcome
+from engine.records.episodes import list_episodes, read_episode, write_episode
+from engine.records.events import read_events
+from engine.records.ledger import read_ledger
+from engine.records.manifest import file_sha256
+from engine.records.types import Outcome
+from engine.runs.run_directory import read_documents
 from tests.engine import forked_worker
 from tests.engine.released.official import write_release
 from tests.engine.reward_episodes import episode, write_run

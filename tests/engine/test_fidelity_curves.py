@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.jobs.fidelity_curves import (
+from engine.jobs.fidelity.fidelity_curves import (
     agreement,
     by_position,
     curves,
@@ -15,7 +15,7 @@ from engine.jobs.fidelity_curves import (
     reward_on_reality,
     rows_by_outcome,
 )
-from engine.jobs.fidelity_scores import Scores
+from engine.jobs.fidelity.fidelity_scores import Scores
 
 NAN = np.nan
 # (success, end step): two real successes, at 3 and at 7, and two failures.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.footprint import META, count_parameters, on_meta, peak_bytes, weight_bytes
+from engine.memory.footprint import META, count_parameters, on_meta, peak_bytes, weight_bytes
 
 KIB = 1024
 

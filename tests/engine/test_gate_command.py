@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.gate.__main__ import main
-from engine.manifest import file_sha256
+from engine.records.manifest import file_sha256
 from tests.engine.gate_files import floats, one_tensor
 
 

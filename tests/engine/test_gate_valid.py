@@ -15,7 +15,7 @@ from engine.gate import converter
 from engine.gate.inspection import inspect, to_safetensors
 from engine.gate.values import main as check_values
 from engine.gate.verdict import Kind, Limits, Reason, RefusedError, Verdict
-from engine.manifest import file_sha256
+from engine.records.manifest import file_sha256
 from engine.seeding import generator
 
 LIMITS = Limits().to_text()

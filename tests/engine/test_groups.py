@@ -10,9 +10,9 @@ from torch import Tensor
 
 from engine.jobs.collect import JobConfig as CollectConfig
 from engine.jobs.collect import plan
-from engine.jobs.iteration import Iteration
-from engine.jobs.optimise import JobConfig, sample_groups
-from engine.types import Outcome, Trajectory
+from engine.jobs.optimise.iteration import Iteration
+from engine.jobs.optimise.job import JobConfig, sample_groups
+from engine.records.types import Outcome, Trajectory
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.grpo import (
+from engine.learning.grpo import (
     accumulate_gradient,
     approx_kl,
     clip_fraction,

@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-from engine.heartbeat import NAME, Heartbeat, read_heartbeat
-from engine.run_directory import RunDirectory
+from engine.runs.heartbeat import NAME, Heartbeat, read_heartbeat
+from engine.runs.run_directory import RunDirectory
 
 
 class Clock:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from engine.imagination import Imagination, check_together, next_context
+from engine.dream.imagination import Imagination, check_together, next_context
 from engine.protocols import Env, LabelStore, Policy, RewardModel, Run, TrajectoryStore, WorldModel
-from engine.tasks import Task
-from engine.types import JudgeRules, Outcome
+from engine.records.tasks import Task
+from engine.records.types import JudgeRules, Outcome
 from tests.fakes import (
     AddingWorldModel,
     BrightnessReward,

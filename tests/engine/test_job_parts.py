@@ -8,16 +8,16 @@ import torch
 
 from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
+from engine.dream.rollout import Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo import in_words
+from engine.jobs.optimise.update import chunk_rows
 from engine.jobs.recipe import STAGES
 from engine.jobs.train_world_model import to_targets
-from engine.jobs.update import chunk_rows
 from engine.policy import tokens
+from engine.records.types import JudgeRules, Normalization, Outcome, Trajectory
 from engine.reward.learning import cut_windows
 from engine.reward.scores import scores
-from engine.rollout import Rollout
-from engine.types import JudgeRules, Normalization, Outcome, Trajectory
 
 IDENTITY = Normalization(q01=(-1.0,) * 2, q99=(1.0,) * 2, mask=(False, False))
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from engine.data.episode_set import load_episodes
-from engine.episodes import list_episodes, read_episode
-from engine.events import read_events
-from engine.jobs.twins import imagine_twins
-from engine.ledger import read_ledger
-from engine.loading import load_normalization, load_policy, load_world_model
-from engine.manifest import checkpoint_hash, file_sha256
+from engine.jobs.fidelity.twins import imagine_twins
+from engine.loading.models import load_normalization, load_policy, load_world_model
+from engine.records.episodes import list_episodes, read_episode
+from engine.records.events import read_events
+from engine.records.ledger import read_ledger
+from engine.records.manifest import checkpoint_hash, file_sha256
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
 from engine.reward.judge import outcome
-from engine.run_directory import write_control
-from engine.tasks import get_task
-from engine.types import Trajectory
+from engine.runs.run_directory import write_control
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

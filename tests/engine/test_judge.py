@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.parity.items import load_vectors
+from engine.records.types import JudgeRules, Outcome
 from engine.reward.judge import check_judgeable, later_window_ends, outcome, window_ends
-from engine.types import JudgeRules, Outcome
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reward_success_a"
 RELEASED = JudgeRules(first_end=108, last_window_counts=False)

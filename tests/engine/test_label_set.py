@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from engine.data.labelled import load_labelled, split_gold, with_label
-from engine.episodes import write_episode
-from engine.label_set import SetLabel, content_hash, encode_labels, is_gold
-from engine.types import Outcome, Trajectory
+from engine.records.episodes import write_episode
+from engine.records.label_set import SetLabel, content_hash, encode_labels, is_gold
+from engine.records.types import Outcome, Trajectory
 
 
 def label(episode_id: str = "e", *, success: bool = True, end_step: int | None = None) -> SetLabel:

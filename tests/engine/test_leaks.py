@@ -7,8 +7,8 @@ import pytest
 
 from engine.config import Config
 from engine.jobs.cards import card
-from engine.leaks import check_apart, learnt_from, merge, overlap, to_ranges
-from engine.manifest import write_manifest
+from engine.records.manifest import write_manifest
+from engine.statistics.leaks import check_apart, learnt_from, merge, overlap, to_ranges
 
 
 def test_start_ids_become_ranges_and_uploads_are_no_starts() -> None:

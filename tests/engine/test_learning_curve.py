@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.jobs.learning_curve_figure import to_table
-from engine.jobs.learning_curve_report import Curves, measures, summary
-from engine.run_directory import read_documents
+from engine.jobs.learning_curve.learning_curve_figure import to_table
+from engine.jobs.learning_curve.learning_curve_report import Curves, measures, summary
+from engine.runs.run_directory import read_documents
 from tests.engine.reward_episodes import TINY, episode, write_run
 from tests.engine.tiny import do, fit
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.manifest import (
+from engine.records.manifest import (
     build_manifest,
     checkpoint_hash,
     file_sha256,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.metrics import (
+from engine.seeding import numpy_generator
+from engine.statistics.metrics import (
     PERFECT_DB,
     depth_means,
     divergence_onset,
@@ -12,7 +13,6 @@ from engine.metrics import (
     repeat_first,
     ssim,
 )
-from engine.seeding import numpy_generator
 
 
 def _frames(*shape: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from engine.perceptual import load_backbone, lpips_distance
+from engine.statistics.perceptual import load_backbone, lpips_distance
 
 
 def mean_difference(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

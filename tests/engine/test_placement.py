@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import whole_directory, write_model
 from engine.device import Placement
 from engine.images import to_model
-from engine.loading import load_placed, load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_placed, load_policy, load_reward_model, load_world_model
+from engine.loading.warm_up import time_models
+from engine.records.types import JudgeRules
 from engine.seeding import generator, row_generators
-from engine.types import JudgeRules
-from engine.warm_up import time_models
 from engine.world_model.transformer import STDiT
 from tests.app.real_demo import build_demo
 
@@ -106,7 +106,7 @@ COMPILED = """
 import torch
 from pathlib import Path
 from engine.device import Placement
-from engine.loading import load_placed
+from engine.loading.models import load_placed
 from engine.seeding import row_generators
 
 def predicted(compiled):

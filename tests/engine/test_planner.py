@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from engine.components import weights_of, world_model_component
 from engine.device import DeviceMemory, Placement
 from engine.images import to_pixels
-from engine.planner import MARGIN, MemoryPlan, check_room, config_of, plan
+from engine.memory.components import weights_of, world_model_component
+from engine.memory.planner import MARGIN, MemoryPlan, check_room, config_of, plan
 from engine.policy.config import paper_policy_config, tiny_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
+from engine.records.types import JudgeRules, Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.seeding import row_generators
-from engine.types import JudgeRules, Normalization
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 
 GIB = 1 << 30

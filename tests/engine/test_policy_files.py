@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoint import whole_directory, write_json
+from engine.checkpoints.checkpoint import whole_directory, write_json
 from engine.config import Config
 from engine.policy.config import PolicyConfig, paper_policy_config, tiny_policy_config
 from engine.policy.files import read_policy, write_policy

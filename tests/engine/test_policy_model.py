@@ -7,8 +7,8 @@ from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig, tiny
 from engine.policy.model import OpenVLAPolicy, inverse_cdf
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Policy
+from engine.records.types import Normalization
 from engine.seeding import row_generators
-from engine.types import Normalization
 
 INSTRUCTIONS = ["push the mug", "open the drawer", "push the mug", "put the ring on the peg"] * 2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.policy.prompt import Tokenizer, demo_tokenizer, prompt_of
-from engine.tasks import TASKS
+from engine.records.tasks import TASKS
 
 
 def test_the_instruction_is_lower_cased_in_its_sentence() -> None:

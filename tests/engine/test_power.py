@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from engine.power import paired_detectable, paired_episodes, unpaired_episodes
 from engine.seeding import numpy_generator
-from engine.statistics import mcnemar_exact
+from engine.statistics.intervals import mcnemar_exact
+from engine.statistics.power import paired_detectable, paired_episodes, unpaired_episodes
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.jobs.regrouping import regroup
-from engine.run_directory import read_documents
-from engine.types import Outcome
+from engine.jobs.optimise.regrouping import regroup
+from engine.records.types import Outcome
+from engine.runs.run_directory import read_documents
 from tests.engine.reward_episodes import episode, write_reward_model, write_run
 from tests.engine.tiny import do
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from engine.comparison import Arm, compare, mean_rates
-from engine.report import (
+from engine.statistics.comparison import Arm, compare, mean_rates
+from engine.statistics.report import (
     Bar,
     Block,
     Cell,

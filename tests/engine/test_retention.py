@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.retention import Retention
+from engine.runs.retention import Retention
 
 STEPS = [10, 20, 30, 40, 50]
 # Logged between checkpoints as well; 20 has the highest, 30 the lowest value at its step.

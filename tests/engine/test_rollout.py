@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.rollout import Rollout, group_starts, imagine, to_trajectory
-from engine.tasks import Task
-from engine.types import JudgeRules, Outcome
+from engine.dream.rollout import Rollout, group_starts, imagine, to_trajectory
+from engine.records.tasks import Task
+from engine.records.types import JudgeRules, Outcome
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 
 RULES = JudgeRules(window=2, first_end=2)

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
+from engine.dream.rollout import Rollout, Row, check_together, imagine
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig, tiny_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
+from engine.records.tasks import get_task
+from engine.records.types import JudgeRules, Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
-from engine.rollout import Rollout, Row, check_together, imagine
 from engine.seeding import generator
-from engine.tasks import get_task
-from engine.types import JudgeRules, Normalization
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from engine.data.starts import load_starts
-from engine.loading import load_policy, load_reward_model, load_world_model
-from engine.rollout import Row, group_starts, imagine
-from engine.tasks import get_task
+from engine.dream.rollout import Row, group_starts, imagine
+from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.records.tasks import get_task
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

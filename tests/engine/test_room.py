@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.room import check_room, in_words, is_full, newest_checkpoint_bytes
+from engine.records.room import check_room, in_words, is_full, newest_checkpoint_bytes
 
 
 def test_what_does_not_fit_is_refused_as_a_full_disk(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.events import read_events
-from engine.ledger import read_ledger
 from engine.protocols import Run
-from engine.retention import Retention
-from engine.run_directory import RunDirectory, is_held, read_control, write_control
-from engine.types import Outcome, Trajectory
+from engine.records.events import read_events
+from engine.records.ledger import read_ledger
+from engine.records.types import Outcome, Trajectory
+from engine.runs.retention import Retention
+from engine.runs.run_directory import RunDirectory, is_held, read_control, write_control
 
 
 @pytest.fixture
@@ -355,7 +355,7 @@ def test_an_episode_stored_but_not_counted_before_a_kill_is_counted_after_it(
 WRITER = """
 import sys
 from pathlib import Path
-from engine.run_directory import RunDirectory
+from engine.runs.run_directory import RunDirectory
 
 run = RunDirectory(Path(sys.argv[1]))
 print("held", flush=True)

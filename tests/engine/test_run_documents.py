@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.run_directory import RunDirectory
+from engine.runs.run_directory import RunDirectory
 
 
 def test_documents_are_whole_replaced_by_name_and_found_by_how_they_begin(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import sys
 import threading
 from pathlib import Path
 
-from engine.file_locks import is_locked, try_hold
-from engine.slot import Slot
+from engine.records.file_locks import is_locked, try_hold
+from engine.runs.slot import Slot
 
 
 def test_a_slot_is_held_once(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_work_and_turns_never_overlap(tmp_path: Path) -> None:
 
 def test_a_killed_holder_frees_its_slot(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from engine.slot import Slot; "
+        "import sys, time; from pathlib import Path; from engine.runs.slot import Slot; "
         "s = Slot(Path(sys.argv[1])); s.take(); print('held', flush=True); time.sleep(60)"
     )
     path = tmp_path / "cpu-0.lock"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.seeding import numpy_generator
-from engine.statistics import (
+from engine.statistics.intervals import (
     Confusion,
     bootstrap_interval,
     discordant,

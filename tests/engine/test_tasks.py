@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.tasks import POOLS, TASKS, Task, get_task, pool_of, pool_starts
+from engine.records.tasks import POOLS, TASKS, Task, get_task, pool_of, pool_starts
 
 
 @pytest.mark.parametrize("task", list(TASKS.values()), ids=list(TASKS))

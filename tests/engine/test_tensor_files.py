@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.tensor_files import (
+from engine.checkpoints.tensor_files import (
     DTYPES,
     StoredTensor,
     indexed_files,

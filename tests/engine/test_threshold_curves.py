@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.records.types import JudgeRules
 from engine.reward.judge import outcome
 from engine.reward.threshold_curves import (
     Judged,
@@ -14,8 +15,7 @@ from engine.reward.threshold_curves import (
     labels_for_width,
 )
 from engine.seeding import numpy_generator
-from engine.statistics import Confusion, wilson_interval
-from engine.types import JudgeRules
+from engine.statistics.intervals import Confusion, wilson_interval
 
 # Five episodes: successes at 0.9, 0.6, 0.2, failures at 0.7 and 0.6.
 FIVE = Judged.of(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.events import read_events
 from engine.protocols import Run
-from engine.tracker import Tracker
+from engine.records.events import read_events
+from engine.runs.tracker import Tracker
 from engine.worker import DONE, execute
 
 TRACKIO = """

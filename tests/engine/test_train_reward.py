@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.episodes import read_episode
 from engine.jobs.train_reward import JobConfig, lessons
-from engine.label_set import SetLabel, content_hash, encode_labels
-from engine.manifest import checkpoint_hash
+from engine.records.episodes import read_episode
+from engine.records.label_set import SetLabel, content_hash, encode_labels
+from engine.records.manifest import checkpoint_hash
 from engine.reward.learning import chances
 from engine.reward.regression import confusions, figures, verdict
-from engine.run_directory import read_documents
-from engine.statistics import Confusion
+from engine.runs.run_directory import read_documents
+from engine.statistics.intervals import Confusion
 from tests.engine.reward_episodes import TINY, episode, write_reward_model, write_run
 from tests.engine.tiny import do, fit, last_checkpoint
 

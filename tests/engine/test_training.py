@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine import checkpoint
-from engine.events import read_events
-from engine.run_directory import RunDirectory, write_control
+from engine.checkpoints import checkpoint
+from engine.learning.training import FitConfig, fit, learning_rate_at
+from engine.records.events import read_events
+from engine.runs.run_directory import RunDirectory, write_control
 from engine.seeding import generator, initialisation
-from engine.training import FitConfig, fit, learning_rate_at
 
 CONFIG = FitConfig(steps=12, learning_rate=0.05, warmup_steps=2, checkpoint_every=4, log_every=3)
 

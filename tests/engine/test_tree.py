@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.replay import Origin, replay_record, start_hash
-from engine.rollout import imagine
-from engine.tree import Draw, Dreamer, Node
-from engine.types import JudgeRules, Outcome
+from engine.dream.replay import Origin, replay_record, start_hash
+from engine.dream.rollout import imagine
+from engine.dream.tree import Draw, Dreamer, Node
+from engine.records.types import JudgeRules, Outcome
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 
 RULES = JudgeRules(window=2, first_end=2)

@@ -10,16 +10,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import whole_directory, write_model
 from engine.gate.verdict import Reason, RefusedError
-from engine.manifest import write_manifest
+from engine.loading.trial import check_model, main
+from engine.records.manifest import write_manifest
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.seeding import initialisation
-from engine.trial import check_model, main
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
-from tests.file_tree import ROOT
 
-SHIPPED = ROOT / "storage" / "demo" / "checkpoints"
+SHIPPED = Path(__file__).resolve().parents[2] / "storage" / "demo" / "checkpoints"
 
 
 def written(directory: Path, role: str, model: nn.Module, config: object) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.types import Label, Normalization, Outcome, Trajectory
+from engine.records.types import Label, Normalization, Outcome, Trajectory
 
 STATISTICS = Normalization(q01=(-1.0, 0.0, -1.0), q99=(1.0, 4.0, 1.0), mask=(True, True, False))
 

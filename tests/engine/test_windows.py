@@ -9,7 +9,7 @@ import torch
 from engine.data.windows import clip_actions, clip_frames, clip_starts
 from engine.images import to_model
 from engine.parity.items import load_vectors
-from engine.types import Normalization
+from engine.records.types import Normalization
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dataset_clips_a"
 

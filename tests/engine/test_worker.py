@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from engine.events import read_events
-from engine.file_locks import is_locked
-from engine.heartbeat import read_heartbeat
 from engine.protocols import Run
-from engine.slot import Slot
+from engine.records.events import read_events
+from engine.records.file_locks import is_locked
+from engine.runs.heartbeat import read_heartbeat
+from engine.runs.slot import Slot
 from engine.worker import BAD_INPUT, DONE, FAILED, NO_ROOM, PAUSED, execute
 
 Job = Callable[[str, Mapping[str, Any], Run], dict[str, Any] | None]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoint import write_json
+from engine.checkpoints.checkpoint import write_json
 from engine.jobs.registry import job_config, run_job
 from engine.jobs.stages import Stage, resolve
 from engine.jobs.stages import last_checkpoint as last
-from engine.run_directory import RunDirectory
+from engine.runs.run_directory import RunDirectory
 
 TRUNK = {"width": 16, "depth": 2, "num_heads": 2, "mlp_dim": 32, "patch_size": 16}
 POLICY = {

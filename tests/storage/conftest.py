@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
 from storage.downloads.downloads import Downloads

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.manifest import checkpoint_hash, write_manifest
+from engine.records.manifest import checkpoint_hash, write_manifest
 from storage.cabinet import Cabinet, open_cabinet
 from storage.checkpoints.catalogue import Checkpoint
 from storage.workspace import Workspace

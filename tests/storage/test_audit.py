@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.cabinet import Cabinet
 from storage.events.audit import audit_record
 

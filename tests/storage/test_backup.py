@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.upkeep.backup import back_up, examine, restore
 from storage.upkeep.rebuild import compare

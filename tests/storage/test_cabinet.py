@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.episodes import write_episode
-from engine.events import encode_line
-from engine.types import Label, Trajectory
+from engine.records.episodes import write_episode
+from engine.records.events import encode_line
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.workspace import Workspace
 
@@ -100,7 +100,7 @@ def test_runs_made_on_the_command_line_are_found(workspace: Workspace, tmp_path:
 LABEL = """
 import sys
 from pathlib import Path
-from engine.types import Label
+from engine.records.types import Label
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
 cabinet = open_cabinet(open_workspace(Path(sys.argv[1])), demo=Path(sys.argv[2]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow.parquet as pq
 import pytest
 
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet
 from storage.exports.metrics import to_csv, to_parquet
 

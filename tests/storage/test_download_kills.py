@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.manifest import verify_manifest
+from engine.records.manifest import verify_manifest
 from storage.cabinet import Cabinet, open_cabinet
 from storage.downloads.sources import Rules
 from storage.upkeep.publishing import pull

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.manifest import write_manifest
+from engine.records.manifest import write_manifest
 from storage.downloads.downloads import Downloads
 from tests.storage.conftest import Opener
 from tests.storage.source_server import SourceServer

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.types import Label, Outcome, Trajectory
+from engine.records.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Row
 from storage.episodes.episode_filter import EpisodeFilter

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from engine.events import encode_line
-from engine.types import Label
+from engine.records.events import encode_line
+from engine.records.types import Label
 from storage.database import Database
 from storage.downloads.sources import DEFAULT_RULES
 from storage.events.event_log import EventLog
@@ -37,7 +37,7 @@ SAID = {
 ON_THE_HUB = """
 import sys
 from pathlib import Path
-from engine.types import Label
+from engine.records.types import Label
 from storage.database import Database
 from storage.upkeep.event_parts import pull, push
 from storage.events.labels import LabelStore

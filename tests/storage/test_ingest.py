@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.episodes import write_episode
-from engine.events import encode_line
-from engine.types import Trajectory
+from engine.records.episodes import write_episode
+from engine.records.events import encode_line
+from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.runs.ingest import Ingest
 

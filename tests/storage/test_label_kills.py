@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import Trajectory
+from engine.records.types import Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.judging.queue_orders import Place
 from storage.workspace import Workspace, open_workspace
@@ -29,7 +29,7 @@ CLIPS = 40
 STUDIO = """
 import json, os, sys, threading
 from pathlib import Path
-from engine.types import Label
+from engine.records.types import Label
 from storage.cabinet import open_cabinet
 from storage.workspace import open_workspace
 data = Path(sys.argv[1])

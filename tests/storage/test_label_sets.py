@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet
 from storage.judging.label_sets import LabelFilter
 

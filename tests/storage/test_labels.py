@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from engine.events import encode_line
-from engine.types import Label
+from engine.records.events import encode_line
+from engine.records.types import Label
 from storage.database import Database
 from storage.events.labels import LabelStore
 from storage.workspace import Workspace

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.manifest import write_manifest
+from engine.records.manifest import write_manifest
 from storage.downloads.hub import list_hub, login_headers
 from storage.downloads.listings import (
     MAX_FILES,

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from engine.types import Trajectory
+from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
 from storage.events.preferences import Preference, PreferenceStore, Tally

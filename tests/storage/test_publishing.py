@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from engine.manifest import checkpoint_hash, verify_manifest, write_manifest
+from engine.records.manifest import checkpoint_hash, verify_manifest, write_manifest
 from storage.cabinet import Cabinet, open_cabinet
 from storage.checkpoints.catalogue import Checkpoint
 from storage.downloads.sources import DEFAULT_RULES

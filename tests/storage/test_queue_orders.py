@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.episodes.trajectories import EpisodeRow
 from storage.judging.queue_orders import advantages, draw, leverage, rank
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
 from storage.judging.queue_orders import Place

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import Trajectory
+from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
 

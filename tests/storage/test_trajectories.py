@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.episodes import index_id, write_episode
-from engine.types import Label, Outcome, Trajectory
+from engine.records.episodes import index_id, write_episode
+from engine.records.types import Label, Outcome, Trajectory
 from storage.cabinet import Cabinet
 from storage.database import Database
 from storage.episodes.episode_filter import EpisodeFilter

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.types import Label, Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet
 from storage.episodes.episode_filter import EpisodeFilter
 

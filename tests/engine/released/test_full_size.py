@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.checkpoints.tensor_files import Shape
 from engine.policy.config import paper_policy_config
 from engine.released.autoencoder import autoencoder_shapes
 from engine.released.keys import unused_world_model_shapes
@@ -14,7 +15,6 @@ from engine.released.policy import policy_shapes
 from engine.released.reward_model import reward_shapes
 from engine.released.world_model import transformer_shapes
 from engine.reward.classifier import RewardConfig
-from engine.tensor_files import Shape
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import WorldModelConfig
 from tests.engine.released.official import GOLDEN, load_vectors, weights_of

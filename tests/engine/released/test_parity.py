@@ -6,16 +6,16 @@ import pytest
 import torch
 from einops import rearrange
 
-from engine.checkpoint import whole_directory
-from engine.imagination import check_together
-from engine.loading import load_autoencoder, load_policy, load_reward_model, load_world_model
+from engine.checkpoints.checkpoint import whole_directory
+from engine.dream.imagination import check_together
+from engine.dream.rollout import imagine
+from engine.loading.models import load_autoencoder, load_policy, load_reward_model, load_world_model
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id
+from engine.records.types import JudgeRules
 from engine.released.tasks import RELEASED, ReleasedTask
 from engine.released.world_model import read_world_model
-from engine.rollout import imagine
 from engine.seeding import generator
-from engine.types import JudgeRules
 from tests.engine.released.conftest import Places, adopt
 from tests.engine.released.official import GOLDEN, write_release
 

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from engine.envs.factory import make_env
+from engine.records.tasks import get_task
 from engine.released.tasks import RELEASED, get_released
 from engine.reward.judge import window_ends
-from engine.tasks import get_task
 
 TABLE = [  # max_steps, chunks, threshold, instruction
     ("square", 184, 23, 0.96, "Insert the square into the stick"),

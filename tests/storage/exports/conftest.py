@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.types import Outcome
+from engine.records.types import Outcome
 from storage.exports.lerobot import write_lerobot
 from tests.storage.exports.lerobot_episodes import labelled, silent
 

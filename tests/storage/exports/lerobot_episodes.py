@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.types import Label, Outcome, Trajectory
+from engine.records.types import Label, Outcome, Trajectory
 from storage.events.labels import LabelEvent
 from storage.exports.contents import LabelledEpisode
 

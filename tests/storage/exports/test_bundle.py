@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.types import Outcome, Trajectory
+from engine.records.types import Outcome, Trajectory
 from storage.exports import bundle
 
 

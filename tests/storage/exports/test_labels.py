@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.types import Label
+from engine.records.types import Label
 from storage.database import Database
 from storage.events.labels import SPAN, LabelEvent, LabelStore
 from storage.exports.label_studio import LABELING_CONFIG

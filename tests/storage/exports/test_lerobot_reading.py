@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.types import Outcome
+from engine.records.types import Outcome
 from storage.exports.lerobot import pack_lerobot
 from storage.exports.lerobot_reading import FOREIGN, is_lerobot, unpack_lerobot
 from tests.storage.exports.lerobot_episodes import CAMERA, dream, labelled, names, silent

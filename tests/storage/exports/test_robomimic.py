@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from engine.types import Outcome
+from engine.records.types import Outcome
 from storage.exports import hdf5_arrays
 from storage.exports.formats import read_episodes
 from storage.exports.robomimic import read_robomimic, write_robomimic

@@ -1,1 +1,0 @@
-"""Gradio components of our own."""

@@ -1,0 +1,280 @@
+"""What keeps a studio's data safe: space, backups, proof that files and database agree, sync."""
+
+import os
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from app.data.exchange import amounts, import_report
+from app.runs.errands import Errands, Progress
+from app.runs.handover import Handover, stamp
+from app.web.checks import check_flag, check_names, check_text
+from storage.cabinet import Cabinet
+from storage.downloads.hub import login
+from storage.downloads.plans import size_words
+from storage.downloads.sources import LONGEST, Rules
+from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
+from storage.workspace import VARIABLE
+
+CLOSED = "a public studio keeps its data to itself: this is for the studio at home"
+ENDING = ".wmpo-backup.tar"
+_BACKUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.wmpo-backup\.tar")
+
+
+class Keeping:
+    """Everything about the data directory as a whole; a public studio shows sizes and no more."""
+
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        errands: Errands,
+        handover: Handover,
+        *,
+        demo: Path,
+        rules: Rules,
+        public: bool,
+    ) -> None:
+        self._cabinet, self._errands, self._handover = cabinet, errands, handover
+        self._demo, self._rules, self._public = demo, rules, public
+        self._space = cabinet.workspace
+
+    def space(self) -> dict[str, Any]:
+        """{kinds: [{kind, files, bytes}], free, leftovers: [{kind, why, count, bytes}], place?}."""
+        found = usage(self._space)
+        record: dict[str, Any] = {
+            "kinds": [
+                {"kind": one.kind, "files": one.files, "bytes": one.bytes}
+                for one in found
+                if one.files
+            ],
+            "free": free_bytes(self._space),
+            "leftovers": [],
+        }
+        if self._public:
+            return record
+        rest = leftovers(self._space, self._cabinet.database)
+        record["leftovers"] = [
+            {"kind": one.kind, "why": one.why, "count": len(one.paths), "bytes": one.bytes}
+            for one in rest
+        ]
+        return record | {"place": str(self._space.root)}
+
+    def clean_up(self, query: object) -> dict[str, Any]:
+        """{kinds} -> {freed: bytes, space}: delete leftovers of those kinds."""
+        self._at_home()
+        kinds = check_names(query, allowed=("kinds",), required=("kinds",))["kinds"]
+        if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+            raise ValueError("kinds must be a list of names")
+        freed = clean_up(self._space, self._cabinet.database, kinds)
+        return {"freed": freed, "text": f"{size_words(freed)} freed", "space": self.space()}
+
+    def backups(self) -> list[dict[str, Any]]:
+        """[{name, bytes, at}], the newest first; none in public."""
+        if self._public or not self._space.backups.is_dir():
+            return []
+        paths = [path for path in self._space.backups.iterdir() if _BACKUP.fullmatch(path.name)]
+        found = [
+            {"name": p.name, "bytes": p.stat().st_size, "at": p.stat().st_mtime} for p in paths
+        ]
+        return sorted(found, key=lambda record: record["at"], reverse=True)
+
+    def back_up(self, query: object) -> dict[str, Any]:
+        """{checkpoints?} -> an errand that writes a backup; its result is {name, bytes, text}."""
+        self._at_home()
+        values = check_names(query, allowed=("checkpoints",))
+        whole = check_flag("checkpoints", values.get("checkpoints", True))
+        self._space.backups.mkdir(exist_ok=True)
+        name = f"{stamp()}{ENDING}"
+
+        def work(progress: Progress) -> dict[str, Any]:
+            made = import_module("storage.upkeep.backup").back_up(
+                self._cabinet, self._space.backups / name, checkpoints=whole, progress=progress
+            )
+            text = f"{made.files:,} files, {size_words(made.bytes)}"
+            return {"name": name, "bytes": made.bytes, "text": text}
+
+        return self._errands.start("backup", name, work, unit="bytes")
+
+    def check_backup(self, query: object) -> dict[str, Any]:
+        """{backup} -> an errand that reads a backup and checks every hash; result {text}."""
+        self._at_home()
+        path = self._backup(check_names(query, allowed=("backup",), required=("backup",)))
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
+            return {"text": f"whole and unchanged: {_holds(found)}"}
+
+        return self._errands.start("check", path.name, work, unit="bytes")
+
+    def take_backup(self, query: object) -> dict[str, Any]:
+        """{upload} -> an errand that checks an uploaded backup and keeps it; result {name}."""
+        self._at_home()
+        values = check_names(query, allowed=("upload", "name"), required=("upload",))
+        path = self._handover.uploaded(values["upload"])
+        self._space.backups.mkdir(exist_ok=True)
+        target = self._space.backups / f"{stamp()}-uploaded{ENDING}"
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
+            path.replace(target)
+            self._handover.drop(str(values["upload"]))
+            return {"name": target.name, "text": f"whole and unchanged: {_holds(found)}"}
+
+        return self._errands.start("check", target.name, work, unit="bytes")
+
+    def restore(self, query: object) -> dict[str, Any]:
+        """{backup, folder} -> an errand that makes a data directory of a backup; result {text}.
+
+        The folder must be empty or new. This studio goes on with its own data.
+        """
+        self._at_home()
+        values = check_names(query, allowed=("backup", "folder"), required=("backup", "folder"))
+        path = self._backup(values)
+        folder = self._empty_place(check_text("folder", values["folder"], 1_000).strip())
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = import_module("storage.upkeep.backup").restore(path, folder, progress=progress)
+            text = (
+                f"{_holds(found)} lie in {folder}. Start the studio with {VARIABLE}={folder} to "
+                "open them; this one goes on with its own data."
+            )
+            return {"text": text, "folder": str(folder)}
+
+        return self._errands.start("restore", path.name, work, unit="bytes")
+
+    def remove_backup(self, query: object) -> dict[str, Any]:
+        """{backup} -> {backups}: delete a backup."""
+        self._at_home()
+        self._backup(check_names(query, allowed=("backup",), required=("backup",))).unlink()
+        return {"backups": self.backups()}
+
+    def verify(self) -> dict[str, Any]:
+        """An errand: {equal, kinds: [{kind, database, files, equal, differences}], text}."""
+        self._at_home()
+
+        def work(progress: Progress) -> dict[str, Any]:
+            found = import_module("storage.upkeep.rebuild").compare(
+                self._cabinet, demo=self._demo, progress=progress
+            )
+            equal = all(one.equal for one in found)
+            kinds = [
+                {
+                    **{name: getattr(one, name) for name in ("kind", "database", "files", "equal")},
+                    "differences": list(one.differences),
+                }
+                for one in found
+            ]
+            text = (
+                "Rebuilt from its files, the database is equal."
+                if equal
+                else ("The database differs from what its files say.")
+            )
+            return {"equal": equal, "kinds": kinds, "text": text}
+
+        return self._errands.start("verify", "database against files", work, unit="runs")
+
+    def sync_status(self) -> dict[str, Any]:
+        """{target, at, logs: {labels or preferences: {synced, events}}}: where their parts go, and
+        how many of the events are there."""
+        if self._public:
+            return {"target": "", "at": None, "logs": {}}
+        known = import_module("storage.upkeep.event_parts").remembered(self._space.sync)
+        synced = known.get("synced", {})
+        logs = {
+            log.kind.nouns: {"synced": synced.get(log.kind.nouns, 0), "events": log.size}
+            for log in self._cabinet.logs
+        }
+        return {"target": known.get("target", ""), "at": known.get("at"), "logs": logs}
+
+    def sync(self, query: object) -> dict[str, Any]:
+        """{target} -> an errand that writes the events that are not there yet; result {text}."""
+        values = self._target(query)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            parts = import_module("storage.upkeep.event_parts")
+            shelf = self._shelf(values["target"])
+            found = {log.kind: parts.push(shelf, log) for log in self._cabinet.logs}
+            synced = {kind.nouns: one.synced for kind, one in found.items()}
+            parts.remember(self._space.sync, values["target"], synced)
+            there = amounts({kind.noun: one.synced for kind, one in found.items()})
+            made = amounts({"part": sum(one.parts for one in found.values())})
+            return {"text": f"there: {there}, in {made}" if made else "nothing was judged yet"}
+
+        return self._errands.start("sync", values["target"], work)
+
+    def restore_parts(self, query: object) -> dict[str, Any]:
+        """{target, dry_run?} -> an errand that takes in the labels and preferences that are there.
+
+        Its result is {added, known, problems, more, dry_run, text}; with a problem, or as a dry
+        run, nothing is stored.
+        """
+        values = self._target(query, "dry_run")
+        dry_run = check_flag("dry_run", values.get("dry_run", True))
+
+        def work(progress: Progress) -> dict[str, Any]:
+            parts = import_module("storage.upkeep.event_parts")
+            shelf = self._shelf(values["target"])
+            logs = self._cabinet.logs
+            found = parts.pull(shelf, logs, dry_run=dry_run)
+            reports = [found[log.kind.nouns] for log in logs]
+            added = {log.kind.noun: found[log.kind.nouns].added for log in logs}
+            return {"added": sum(added.values())} | import_report(
+                added,
+                sum(report.known for report in reports),
+                [problem for report in reports for problem in report.problems],
+                dry_run=dry_run,
+            )
+
+        return self._errands.start("sync", values["target"], work)
+
+    def backup_path(self, name: object) -> Path:
+        """The file of a backup.
+
+        Raises:
+            LookupError: there is none of this name.
+        """
+        path = self._space.backups / str(name)
+        if not _BACKUP.fullmatch(str(name)) or not path.is_file():
+            raise LookupError(f"there is no backup {str(name)[:100]}")
+        return path
+
+    def _backup(self, values: Mapping[str, Any]) -> Path:
+        return self.backup_path(values["backup"])
+
+    def _target(self, query: object, *also: str) -> dict[str, Any]:
+        """The values of a question with a place for parts."""
+        self._at_home()
+        values = check_names(query, allowed=("target", *also), required=("target",))
+        target = check_text("target", values["target"], LONGEST).strip()
+        if not target:
+            raise ValueError("say where: a folder, s3://, gs:// or OWNER/DATASET of the Hub")
+        return {**values, "target": target}
+
+    def _shelf(self, target: str) -> Any:
+        return import_module("storage.upkeep.shelves").open_shelf(
+            target, rules=self._rules, token=login()
+        )
+
+    def _empty_place(self, folder: str) -> Path:
+        path = Path(folder).expanduser()
+        if not path.is_absolute():
+            raise ValueError(f"the folder must be an absolute path, not {folder!r:.80}")
+        path = Path(os.path.normpath(path))
+        checkout = Path(__file__).resolve().parents[2]
+        for taken in (self._space.root, checkout):
+            if path == taken or taken in path.parents:
+                raise ValueError(f"{path} lies inside {taken}: choose a place outside it")
+        return path
+
+    def _at_home(self) -> None:
+        if self._public:
+            raise ValueError(CLOSED)
+
+
+def _holds(found: Any) -> str:
+    return (
+        f"{found.labels:,} label events, {found.episodes:,} episodes, {found.files:,} files "
+        f"({size_words(found.bytes)})"
+    )

@@ -1,0 +1,1 @@
+"""Episodes: filters over everything stored, a wall of films, judging many at once."""

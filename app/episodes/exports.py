@@ -1,0 +1,251 @@
+"""Episodes as files to take away, and exported episodes taken back in."""
+
+import base64
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.web.checks import check_choice, check_flag, check_integer, check_names, check_text
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
+from storage.cabinet import Cabinet
+from storage.events.labels import LabelEvent, is_guest
+from storage.exports.bundle import pack
+
+Found = Sequence[tuple[Trajectory, Sequence[LabelEvent]]]
+
+# format -> (end of the file's name, media type)
+FORMATS = {
+    "mp4": (".mp4", "video/mp4"),
+    "gif": (".gif", "image/gif"),
+    "png": (".png", "image/png"),
+    "zip": (".wmpo.zip", "application/zip"),
+    "lerobot": (".lerobot.zip", "application/zip"),
+    "wmpo": (".wmpo.tar", "application/x-tar"),
+    "robomimic": (".hdf5", "application/x-hdf5"),
+}
+DATASETS = ("lerobot", "wmpo", "robomimic")  # formats that hold many episodes
+LABEL_FORMATS = {
+    "jsonl": (".jsonl", "application/jsonl"),
+    "csv": (".csv", "text/csv"),
+    "parquet": (".parquet", "application/vnd.apache.parquet"),
+    "label-studio": (".label-studio.json", "application/json"),
+}
+PREFERENCE_FORMATS = {
+    kind: (f".preferences{LABEL_FORMATS[kind][0]}", LABEL_FORMATS[kind][1])
+    for kind in ("jsonl", "csv", "parquet")
+}
+LOGS = {"labels": LABEL_FORMATS, "preferences": PREFERENCE_FORMATS}
+MOST_EPISODES, MOST_PUBLIC = 100, 8  # of one dataset
+LARGEST_FILE = 64 * 2**20  # bytes of a file that is taken in
+CLOSED = "a public studio takes no episodes"
+LARGEST_SCALE, SHOWN_SIDE = 16, 256  # videos are enlarged to about this many pixels by default
+
+
+class Exports:
+    """Makes files of stored episodes and labels, and takes such files back in."""
+
+    def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
+        self._cabinet = cabinet
+        self._public = public
+
+    def export(self, query: object) -> dict[str, Any]:
+        """{episode, format, scale?} -> {name, media_type, data: a data URI}.
+
+        mp4, gif and png are pictures, enlarged by a whole number; zip is exact and comes back by
+        `take_in`, and so do lerobot, wmpo and robomimic, each of one or many `episodes`.
+        """
+        values = check_names(
+            query, allowed=("episode", "episodes", "format", "scale"), required=("format",)
+        )
+        kind = check_choice("format", values["format"], FORMATS)
+        if kind in DATASETS:
+            return self._dataset(kind, values.get("episodes", [values.get("episode")]))
+        check_names(values, allowed=("episode", "format", "scale"), required=("episode",))
+        episode = self._cabinet.trajectories.get(str(values["episode"]))
+        side = max(episode.frames.shape[1:3])
+        usual = 1 if kind == "png" else min(LARGEST_SCALE, max(1, SHOWN_SIDE // side))
+        scale = check_integer("scale", values.get("scale", usual), 1, LARGEST_SCALE)
+        data = pack(episode) if kind == "zip" else _drawn(kind)(episode.frames, scale=scale)
+        return _file(episode.id, kind, data)
+
+    def export_labels(self, query: object) -> dict[str, Any]:
+        """{format: jsonl, csv, parquet or label-studio} -> {name, media_type, data}, all labels."""
+        values = check_names(query, allowed=("format",), required=("format",))
+        kind = check_choice("format", values["format"], LABEL_FORMATS)
+        return _file("labels", kind, self.log_file("labels", kind))
+
+    def import_labels(self, query: object) -> dict[str, Any]:
+        """{format, data: a data URI, dry_run?} -> {added, known, problems: sentences}."""
+        values = self._given(query, required=("format",))
+        kind = check_choice("format", values["format"], LABEL_FORMATS)
+        return self.take_in_log("labels", kind, _bytes(values["data"]), dry_run=_dry(values))
+
+    def take_in(self, query: object) -> dict[str, Any]:
+        """Episodes from a file of `export`: {data: a data URI, dry_run?, task?} -> a report.
+
+        The report is {episodes: ids, added, labels: how many new, problems: sentences}; with a
+        problem, or as a dry run, nothing was stored. `task` is what the episodes are of where no
+        studio wrote the file.
+
+        Raises:
+            ValueError: no file came, or a public studio.
+        """
+        values = self._given(query, "task")
+        task = check_text("task", values.get("task") or "", 64)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "episodes"
+            path.write_bytes(_bytes(values["data"]))
+            return self.take_in_file(path, task=task, dry_run=_dry(values))
+
+    def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
+        """As `take_in`, from a file on this machine."""
+        try:
+            found = import_module("storage.exports.formats").read_episodes(path, task=task)
+        except ValueError as error:
+            return _refused([str(error)])
+        if found.problems:
+            return _refused([str(problem) for problem in found.problems])
+        return self._report([(i.episode, i.events) for i in found.episodes], dry_run=dry_run)
+
+    def labelled(self, name: str) -> Any:
+        """An episode with the labels that this studio may hand out (a `LabelledEpisode`).
+
+        Raises:
+            LookupError: no such episode.
+        """
+        labels = self._cabinet.labels
+        standing = labels.current(name, guest=self._public)
+        return import_module("storage.exports.contents").LabelledEpisode(
+            episode=self._cabinet.trajectories.get(name),
+            events=[event for event in labels.events(name) if self._ours(event)],
+            standing=standing and standing.event_id,
+        )
+
+    def log_file(self, what: str, kind: str) -> bytes:
+        """All labels or preferences that this studio may hand out, in one of their `LOGS`."""
+        formats = import_module(f"storage.exports.{what}")
+        content: bytes
+        if what == "labels":
+            events = [event for event in self._cabinet.labels.events() if self._ours(event)]
+            content = formats.write_labels(kind, events)
+        else:
+            said = self._cabinet.preferences.events()
+            ours = [one for one in said if is_guest(one.preference.actor) == self._public]
+            content = formats.write_preferences(kind, ours)
+        return content
+
+    def take_in_log(self, what: str, kind: str, data: bytes, *, dry_run: bool) -> dict[str, Any]:
+        """Labels or preferences from a file of `log_file`: {added, known, problems}.
+
+        Raises:
+            ValueError: the file is not of that format at all.
+        """
+        formats, store = import_module(f"storage.exports.{what}"), self._cabinet
+        report = (
+            formats.import_labels(store.labels, kind, data, dry_run=dry_run)
+            if what == "labels"
+            else formats.import_preferences(store.preferences, kind, data, dry_run=dry_run)
+        )
+        return {"added": report.added, "known": report.known, "problems": list(report.problems)}
+
+    def _dataset(self, kind: str, names: object) -> dict[str, Any]:
+        most = MOST_PUBLIC if self._public else MOST_EPISODES
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("episodes must be a list of episode ids")
+        if len(names) > most:
+            raise ValueError(f"at most {most} episodes fit into one dataset, not {len(names)}")
+        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "episodes"
+            write(path, map(self.labelled, names))
+            data = path.read_bytes()
+        return _file(names[0] if len(names) == 1 else "episodes", kind, data)
+
+    def _report(self, found: Found, *, dry_run: bool) -> dict[str, Any]:
+        """Store episodes and labels if nothing speaks against any of them."""
+        trajectories, labels = self._cabinet.trajectories, self._cabinet.labels
+        known = trajectories.find_all([episode.id for episode, _ in found])
+        problems = []
+        for episode, _ in found:
+            try:
+                get_task(episode.task)
+                if episode.id in known and not _same(trajectories.get(episode.id), episode):
+                    raise ValueError(f"there is already another episode {episode.id}")
+            except (LookupError, ValueError) as error:
+                problems.append(str(error))
+        events = sorted((e for _, said in found for e in said), key=lambda event: event.seq)
+        for place, reason in labels.objections(events).items():
+            problems.append(f"a label of {events[place].label.episode_id}: {reason}")
+        if problems:
+            return _refused(problems)
+        fresh = [episode for episode, _ in found if episode.id not in known]
+        new = sum(labels.event(event.label.event_id) is None for event in events)
+        if not dry_run:
+            try:
+                for episode in fresh:
+                    trajectories.add(episode)
+                labels.take_in(events)
+            except BaseException:  # a full disk: all or nothing
+                trajectories.remove([episode.id for episode in fresh])
+                raise
+        names = [episode.id for episode, _ in found]
+        return {"episodes": names, "added": len(fresh), "labels": new, "problems": []}
+
+    def _given(
+        self, query: object, *also: str, required: tuple[str, ...] = ()
+    ) -> Mapping[str, Any]:
+        if self._public:
+            raise ValueError(CLOSED)
+        needed = (*required, "data")
+        return check_names(query, allowed=(*needed, *also, "dry_run"), required=needed)
+
+    def _ours(self, event: LabelEvent) -> bool:
+        """Whether a label is of this studio's pool."""
+        return is_guest(event.label.actor) == self._public
+
+
+def _refused(problems: list[str]) -> dict[str, Any]:
+    return {"episodes": [], "added": 0, "labels": 0, "problems": problems}
+
+
+def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:
+    ending, media_type = (FORMATS | LABEL_FORMATS)[kind]
+    text = base64.b64encode(data).decode()
+    return {
+        "name": name + ending,
+        "media_type": media_type,
+        "data": f"data:{media_type};base64,{text}",
+    }
+
+
+def _bytes(address: object) -> bytes:
+    """What a data URI holds."""
+    text = check_text("data", address, LARGEST_FILE * 4 // 3 + 200)
+    try:
+        return base64.b64decode(text.partition(";base64,")[2], validate=True)
+    except ValueError as error:
+        raise ValueError("the file did not arrive whole: try again") from error
+
+
+def _dry(values: Mapping[str, Any]) -> bool:
+    return check_flag("dry_run", values.get("dry_run", False))
+
+
+def _drawn(kind: str) -> Callable[..., bytes]:
+    """The function that draws frames; its libraries are imported at the first use."""
+    pictures = import_module("storage.exports.pictures")
+    functions: dict[str, Callable[..., bytes]] = {
+        "mp4": pictures.mp4,
+        "gif": pictures.gif,
+        "png": pictures.sheet,
+    }
+    return functions[kind]
+
+
+def _same(one: Trajectory, other: Trajectory) -> bool:
+    return np.array_equal(one.frames, other.frames) and np.array_equal(one.actions, other.actions)

@@ -1,0 +1,1 @@
+"""Evaluate: paired tests in the simulator and studies, with intervals."""

@@ -1,0 +1,194 @@
+"""What an evaluation would run, how long it would take, and whether it may: then its start."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from app.evaluate.suites import arm_of
+from app.live.simulator import Simulator
+from app.runs.launcher import Launcher
+from app.web.checks import check_choice, check_integer, check_names, check_number, check_text
+from engine.records.tasks import POOLS, TASKS, get_task, pool_starts
+from engine.statistics.leaks import check_apart, learnt_from
+from storage.cabinet import Cabinet
+from storage.checkpoints.catalogue import Checkpoint
+
+POOLS_OFFERED = ("test", "calibration", "free")
+MOST_RUNS, MOST_EPISODES = 60, 1_000
+# Seconds on one core of a small CPU, used until this machine has played some itself: measured with
+# the shipped policy on coffee-push.
+PLAIN_SECONDS, FILMED_SECONDS, START_SECONDS = 0.25, 0.85, 12.0
+PUBLIC = "a public studio does not play in the simulator: run your own to evaluate policies"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One cell of an evaluation: its arm, and the config of its run; `run` where it exists."""
+
+    arm: str
+    config: Mapping[str, Any]
+    run: str | None
+
+
+class Planning:
+    """Checks and starts evaluations."""
+
+    def __init__(
+        self, cabinet: Cabinet, launcher: Launcher, simulator: Simulator, *, public: bool
+    ) -> None:
+        self._cabinet = cabinet
+        self._launcher = launcher
+        self._simulator = simulator
+        self._public = public
+
+    def choices(self) -> dict[str, Any]:
+        """{policies: [{id, name, short, task}], tasks, pools: {name: starts}, refusal}."""
+        return {
+            "policies": [
+                {"id": c.id, "name": c.id.split("/", 1)[1], "short": c.hash[:8]}
+                for c in self._cabinet.checkpoints.all("policy")
+            ],
+            "tasks": [task.name for task in TASKS.values() if task.env],
+            "pools": {name: min(len(POOLS[name]), MOST_EPISODES) for name in POOLS_OFFERED},
+            "refusal": PUBLIC if self._public else self._simulator.missing,
+        }
+
+    def plan(self, query: object) -> dict[str, Any]:
+        """What `start` would do: {new, known, episodes, seconds, measured, notes}.
+
+        Query: {policies: [{id, arm?}], tasks, pools, first_start, episodes, temperature, seeds,
+        record_episodes}.
+
+        Raises:
+            ValueError: nothing chosen, pools that overlap with what a policy learnt from, or too
+                much at once.
+        """
+        planned, notes = self._planned(query)
+        new = [cell for cell in planned if cell.run is None]
+        seconds, measured = self._seconds([cell.config for cell in new])
+        return {
+            "new": len(new),
+            "known": len(planned) - len(new),
+            "episodes": sum(cell.config["episodes"] for cell in new),
+            "seconds": seconds,
+            "measured": measured,
+            "notes": notes,
+        }
+
+    def start(self, query: object) -> dict[str, list[str]]:
+        """Queue every run that is not there yet; {runs: their ids}.
+
+        Raises:
+            ValueError: as `plan`, or there is no simulator here.
+        """
+        if self._public:
+            raise ValueError(PUBLIC)
+        if self._simulator.missing:
+            raise ValueError(self._simulator.missing)
+        planned, _ = self._planned(query)
+        new = [cell for cell in planned if cell.run is None]
+        if not new:
+            raise ValueError("all of this has been run already: its results are in the table")
+        return {"runs": [self._launcher.start("evaluate", dict(cell.config)) for cell in new]}
+
+    def _planned(self, query: object) -> tuple[list[PlannedRun], list[str]]:
+        names = ("policies", "tasks", "pools", "first_start", "episodes", "temperature", "seeds")
+        values = check_names(query, allowed=(*names, "record_episodes"), required=names)
+        arms = [self._arm(entry) for entry in _listed("policies", values["policies"])]
+        tasks = [get_task(check_text("task", t, 60)) for t in _listed("tasks", values["tasks"])]
+        pools = [check_choice("pool", p, POOLS_OFFERED) for p in _listed("pools", values["pools"])]
+        first = check_integer("first_start", values["first_start"], 0, 10**6)
+        episodes = check_integer("episodes", values["episodes"], 1, MOST_EPISODES)
+        temperature = check_number("temperature", values["temperature"], 0.0, 10.0)
+        seeds = check_integer("seeds", values["seeds"], 1, 20)
+        filmed = check_integer("record_episodes", values.get("record_episodes", 0), 0, episodes)
+        notes = []
+        if temperature == 0 and seeds > 1:
+            seeds = 1
+            notes.append("Greedy play is the same for every seed: each policy plays once.")
+        for pool in pools:
+            starts = pool_starts(pool, first, episodes)
+            for _, checkpoint in arms:
+                check_apart(checkpoint.id, learnt_from(checkpoint.directory), starts)
+        for task in tasks:
+            for _, checkpoint in arms:
+                _check_fits(checkpoint, task.name, task.action_dim)
+        known = self._known()
+        planned = []
+        for task in tasks:
+            for pool in pools:
+                for seed in range(seeds):
+                    for arm, checkpoint in arms:
+                        config = {
+                            "task": task.name,
+                            "policy": str(checkpoint.directory),
+                            "pool": pool,
+                            "first_start": first,
+                            "episodes": episodes,
+                            "temperature": temperature,
+                            "seed": seed,
+                            "record_episodes": filmed,
+                            "arm": arm,
+                        }
+                        planned.append(PlannedRun(arm, config, known.get(_identity(config))))
+        if len(planned) > MOST_RUNS:
+            raise ValueError(
+                f"this would be {len(planned)} runs: choose at most {MOST_RUNS} at once"
+            )
+        return planned, notes
+
+    def _arm(self, entry: object) -> tuple[str, Checkpoint]:
+        values = check_names(entry, allowed=("id", "arm"), required=("id",))
+        checkpoint = self._cabinet.checkpoints.get(check_text("policy", values["id"], 300))
+        if checkpoint.role != "policy":
+            raise ValueError(f"{checkpoint.id} is no policy")
+        arm = check_text("arm", values.get("arm") or "", 60).strip()
+        return arm or checkpoint.id, checkpoint
+
+    def _known(self) -> dict[tuple[Any, ...], str]:
+        """Runs that are done or under way, by what fixes their outcomes."""
+        return {
+            _identity({"arm": arm_of(run.config, {}), "record_episodes": 0, **run.config}): run.id
+            for run in self._cabinet.runs.all()
+            if run.job == "evaluate" and (run.result is not None or not run.ended)
+        }
+
+    def _seconds(self, configs: Sequence[Mapping[str, Any]]) -> tuple[float, bool]:
+        """(estimated seconds, whether they rest on runs of this machine)."""
+        paces: dict[bool, list[float]] = {False: [], True: []}
+        for run in self._cabinet.runs.all():
+            whole = run.job == "evaluate" and run.result is not None and run.attempt == 1
+            if whole and run.started is not None and run.updated is not None:
+                all_filmed = run.config.get("record_episodes", 0) >= run.config["episodes"]
+                pace = (run.updated - run.started) / run.config["episodes"]
+                paces[all_filmed].append(pace)
+        plain, filmed = (
+            median(found) if found else guess
+            for found, guess in ((paces[False], PLAIN_SECONDS), (paces[True], FILMED_SECONDS))
+        )
+        total = sum(
+            START_SECONDS
+            + filmed * config["record_episodes"]
+            + plain * (config["episodes"] - config["record_episodes"])
+            for config in configs
+        )
+        return total, bool(paces[False] or paces[True])
+
+
+def _identity(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    where = ("task", "policy", "pool", "first_start", "episodes")
+    how = ("temperature", "seed", "arm", "record_episodes")
+    return tuple(config[name] for name in (*where, *how))
+
+
+def _listed(name: str, value: object) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"choose at least one of the {name}")
+    return value
+
+
+def _check_fits(checkpoint: Checkpoint, task: str, action_dim: int) -> None:
+    own = checkpoint.config.get("action_dim")
+    if own is not None and own != action_dim:
+        raise ValueError(f"{checkpoint.id} acts in {own} dimensions, but {task} takes {action_dim}")

@@ -1,0 +1,1 @@
+"""Imagine: a live dream to watch, steer, rewind and branch."""

@@ -1,0 +1,166 @@
+"""Imagine: three models, a start, and a dream to watch, step and judge."""
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.imagine.panel import dream_player, start_picker
+from app.imagine.upload import read_image, thumbnail
+from app.judging.strokes import judge_strokes
+from app.models.choices import ROLES, checkpoint_choices, follow_address
+from app.web.calls import on, on_visit
+from app.web.panel import text_panel
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+SETTINGS = (
+    "policy",
+    "world_model",
+    "reward_model",
+    "instruction",
+    "seed",
+    "denoising_steps",
+    "temperature",
+    "horizon",
+)
+
+
+def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
+    """Lay out the page; `instruction` and `horizon` are those of the default task."""
+    with gr.Row(elem_classes="page side-left"):
+        with gr.Column(elem_classes="stack"):
+            models, line = _models(studio)
+            task = gr.State("")
+            picker = _starts(studio, task)
+            rollout = _rollout(instruction, horizon)
+            _follow_task(studio, models, task, line, picker, rollout)
+        with gr.Column(elem_classes="stack"):
+            inputs = [*models, *rollout]
+            values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
+            player = dream_player(studio, defaults=values)
+
+    def on_judge(event: gr.EventData) -> dict[str, Any]:
+        return judge_strokes(studio, event._data)
+
+    on(player.judge, on_judge, outputs=player, queue=False, trigger_mode="multiple")
+    names = ", ".join(f"'{name}'" for name in SETTINGS)
+    gr.on(
+        None,
+        None,
+        inputs,
+        None,
+        js=f"(...values) => {{ WMPO.settings.take([{names}], values); }}",
+        api_visibility="private",
+    )
+
+
+def _models(studio: "Studio") -> tuple[list[gr.Dropdown], gr.HTML]:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Together</h3></div>')
+        models = [
+            _dropdown(studio, "policy", "Policy"),
+            _dropdown(studio, "world_model", "World model"),
+            _dropdown(studio, "reward_model", "Reward model"),
+        ]
+        follow_address(studio, dict(zip(ROLES, models, strict=True)))
+        line = text_panel("")
+    return models, line
+
+
+def _follow_task(
+    studio: "Studio",
+    models: list[gr.Dropdown],
+    task: gr.State,
+    line: gr.HTML,
+    picker: gr.HTML,
+    rollout: list[gr.components.Component],
+) -> None:
+    """Models of another task bring its starts, instruction and horizon along."""
+
+    def on_models(policy: str, world_model: str, reward_model: str, known: str) -> dict[Any, Any]:
+        three = (policy, world_model, reward_model)
+        changes: dict[Any, Any] = {line: together_html(studio, *three)}
+        found = task_of(studio, *three)
+        if found and found["task"] != known:
+            changes |= {task: found["task"], picker: {"task": found["task"]}}
+            changes |= {rollout[0]: found["instruction"], rollout[4]: found["horizon"]}
+        return changes
+
+    on_visit(on_models, [*models, task], [line, picker, task, rollout[0], rollout[4]])
+
+
+def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
+    choices = checkpoint_choices(studio, role)
+    return gr.Dropdown(choices, value=choices[0][1] if choices else None, label=label)
+
+
+def together_html(
+    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+) -> str:
+    """One line: do the three fit, and if not, why."""
+    if not (policy and world_model and reward_model):
+        return '<div class="wm fit warn">choose all three models</div>'
+    try:
+        text = studio.describe_together(policy, world_model, reward_model)["text"]
+    except (ValueError, LookupError) as error:
+        return f'<div class="wm fit bad" role="alert">✕ {escape(str(error))}</div>'
+    return f'<div class="wm fit ok">✓ {escape(text)}</div>'
+
+
+def task_of(
+    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+) -> dict[str, Any] | None:
+    """{task, instruction, horizon} of three models that fit; None where they do not."""
+    if not (policy and world_model and reward_model):
+        return None
+    try:
+        return studio.describe_together(policy, world_model, reward_model)
+    except ValueError:
+        return None
+
+
+def _starts(studio: "Studio", task: gr.State) -> gr.HTML:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Start</h3></div>')
+        picker = start_picker(studio)
+        upload = gr.UploadButton(
+            "Upload an image", file_types=["image"], size="sm", variant="secondary"
+        )
+        number = gr.Textbox(
+            label="Another start id", placeholder="any number, from the simulator", max_length=10
+        )
+
+    def on_upload(path: str, task: str) -> dict[str, Any]:
+        image = read_image(path)
+        start_id = studio.add_upload(image)
+        own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}
+        return {"own": own | {"warning": studio.start_warning(start_id, task)}}
+
+    on(upload.upload, on_upload, [upload, task], picker)
+    number.submit(
+        None,
+        number,
+        None,
+        js="(id) => { WMPO.settings.chooseStart(id); }",
+        api_visibility="private",
+    )
+    return picker
+
+
+def _rollout(instruction: str, horizon: int) -> list[gr.components.Component]:
+    with gr.Column(elem_classes="card"):
+        text_panel('<div class="wm"><h3>Rollout</h3></div>')
+        text = gr.Textbox(instruction, label="Instruction", lines=2, max_length=200)
+        with gr.Row():
+            seed = gr.Number(7, label="Seed", precision=0, minimum=0, min_width=90)
+            steps = gr.Number(
+                4, label="Denoising steps", precision=0, minimum=1, maximum=50, min_width=90
+            )
+        with gr.Row():
+            temperature = gr.Number(
+                1.0, label="Temperature", minimum=0, maximum=5, step=0.1, min_width=90
+            )
+            length = gr.Number(horizon, label="Horizon", precision=0, minimum=1, min_width=90)
+    return [text, seed, steps, temperature, length]

@@ -1,0 +1,1 @@
+"""Judging: the one door through which every label goes."""

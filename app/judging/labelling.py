@@ -1,0 +1,166 @@
+"""Judging: the queue of clips, and labels as events of the screen."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from app.player.clips import episode_record
+from app.web.checks import (
+    check_actor,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_names,
+    check_number,
+    check_text,
+)
+from engine.records.types import Label
+from storage.cabinet import Cabinet
+from storage.episodes.episode_filter import ORDERS, EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.events.labels import LabelEvent, is_guest
+
+FIELDS = (
+    *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "span_first", "span_last"),
+    *("failure_mode", "note"),
+    *("mode", "model_probability", "threshold", "checkpoint", "latency_ms", "supersedes"),
+)
+FRAMES = ("end_step", "span_first", "span_last")
+_EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+class Labelling:
+    """Labels of one pool: people at home, or the visitors of a public studio."""
+
+    def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
+        self._cabinet = cabinet
+        self._guest = public
+
+    def queue(self, *, order: str, imagined: bool | None, limit: int) -> list[dict[str, Any]]:
+        """Episodes to judge next, in one of the orders the studio knows.
+
+        Raises:
+            ValueError: another order, or a limit out of range.
+        """
+        check_choice("order", order, ORDERS)
+        wanted = EpisodeFilter(imagined=imagined, guest=self._guest)
+        limit = check_integer("limit", limit, 1, 200)
+        rows = self._cabinet.trajectories.episodes(wanted, order=order, limit=limit)
+        return [episode_record(row) for row in rows]
+
+    def add(self, event: object, *, actor: str) -> dict[str, Any]:
+        """Store a label; {saved, seq, at} once it is durable.
+
+        Raises:
+            ValueError: an unknown or missing field, a bad value, or an unknown episode.
+        """
+        values = check_names(event, allowed=FIELDS, required=("event_id", "episode_id"))
+        label = parse_label(values, actor=self._pool(actor))
+        row = self._cabinet.trajectories.find(label.episode_id)
+        for name, frame in (("end_step", label.end_step), ("span_last", label.span_last)):
+            if frame is not None and frame > row.num_actions:
+                raise ValueError(
+                    f"{name} {frame} is beyond the episode's {row.num_actions} actions"
+                )
+        return _acknowledged(self._cabinet.labels.append(label))
+
+    def undo(self, event_id: object, *, new_event_id: object, actor: str) -> dict[str, Any]:
+        """Take a label back; {saved, seq, at} of the event that does so.
+
+        Raises:
+            ValueError: no such label, an undo, or somebody else's label on a public site.
+        """
+        target_id = check_event_id("event_id", event_id)
+        target = self._cabinet.labels.event(target_id)
+        if target is not None and is_guest(target.label.actor) != self._guest:
+            raise ValueError("that label belongs to another pool: it cannot be undone here")
+        undone = self._cabinet.labels.withdraw(
+            target_id,
+            new_event_id=check_event_id("new_event_id", new_event_id),
+            actor=self._pool(actor),
+        )
+        return _acknowledged(undone)
+
+    def history(self, *, limit: int, actor: str | None = None) -> list[dict[str, Any]]:
+        """The newest labels that were not taken back, with what the model said, newest first.
+
+        Args:
+            actor: whose; everybody's of this pool when left out.
+        """
+        limit = check_integer("limit", limit, 1, 500)
+        whose = None if actor is None else self._pool(actor)
+        events = self._cabinet.labels.standing(limit=limit, guest=self._guest, actor=whose)
+        named = [event.label.episode_id for event in events]
+        rows = self._cabinet.trajectories.find_all(named)
+        return [
+            _shown(event, rows[event.label.episode_id])
+            for event in events
+            if event.label.episode_id in rows
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """Standing labels by what they say, and how many episodes there are."""
+        episodes = self._cabinet.trajectories.count()
+        return self._cabinet.labels.counts(guest=self._guest) | {"episodes": episodes}
+
+    def _pool(self, actor: str) -> str:
+        return check_actor(actor, guest=self._guest)
+
+
+def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
+    """A label from a browser's values, every field checked.
+
+    Raises:
+        ValueError: the first field that is wrong.
+    """
+
+    def given(name: str, check: Any, *bounds: Any) -> Any:
+        value = values.get(name)
+        return None if value is None else check(name, value, *bounds)
+
+    return Label(
+        event_id=check_event_id("event_id", values["event_id"]),
+        episode_id=check_text("episode_id", values["episode_id"], 128),
+        outcome=given("outcome", check_choice, Label.OUTCOMES),
+        dream_broke=given("dream_broke", check_flag),
+        **{name: given(name, check_integer, 0, 100_000) for name in FRAMES},
+        failure_mode=given("failure_mode", check_text, 64),
+        note=given("note", check_text, 2_000) or "",
+        mode=given("mode", check_text, 32) or "review",
+        model_probability=given("model_probability", check_number, 0.0, 1.0),
+        threshold=given("threshold", check_number, 0.0, 1.0),
+        checkpoint=given("checkpoint", check_text, 128),
+        actor=actor,
+        latency_ms=given("latency_ms", check_integer, 0, 2**40),
+        supersedes=given("supersedes", check_event_id),
+    )
+
+
+def check_event_id(name: str, value: object) -> str:
+    if not isinstance(value, str) or not _EVENT_ID.fullmatch(value):
+        raise ValueError(f"{name} must be an id of 8 to 64 letters, digits and dashes")
+    return value
+
+
+def _acknowledged(event: LabelEvent) -> dict[str, Any]:
+    return {"saved": event.label.event_id, "seq": event.seq, "at": event.at}
+
+
+def _shown(event: LabelEvent, row: EpisodeRow) -> dict[str, Any]:
+    return {
+        "event_id": event.label.event_id,
+        "episode_id": event.label.episode_id,
+        "outcome": event.label.outcome,
+        "dream_broke": event.label.dream_broke,
+        "note": event.label.note,
+        **{name: getattr(event.label, name) for name in FRAMES},
+        "failure_mode": event.label.failure_mode,
+        "mode": event.label.mode,
+        "actor": event.label.actor,
+        "seq": event.seq,
+        "at": event.at,
+        "task": row.task,
+        "imagined": row.imagined,
+        "model_success": row.success,
+        "probability": row.probability,
+    }

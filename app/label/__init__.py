@@ -1,0 +1,1 @@
+"""Label: one clip or two, one key, the next."""

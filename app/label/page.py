@@ -1,0 +1,28 @@
+"""Label: one clip or two of one start, one key, the next."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.judging.strokes import judge_strokes
+from app.label.panel import label_board, rail
+from app.web.calls import on
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+ORDERS = (
+    *("unlabelled first", "queue first", "closest to the threshold"),
+    *("newest first", "oldest first"),
+)
+
+
+def build(studio: "Studio") -> None:
+    """Lay out the page: all of it is the label board."""
+    with gr.Row(elem_classes="page"):
+        board = label_board(studio, orders=ORDERS)
+
+    def on_judge(event: gr.EventData) -> dict[str, Any]:
+        return {**judge_strokes(studio, event._data), **rail(studio, event._data)}
+
+    on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")

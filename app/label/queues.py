@@ -1,0 +1,235 @@
+"""Queues of clips to judge, as the screen and scripts want them: made, handed out, counted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.episodes.gallery import FILTERS, Gallery
+from app.label.judgements import estimates, human_human, human_model, people
+from app.player.clips import episode_record
+from app.web.checks import (
+    check_actor,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_names,
+    check_text,
+)
+from storage.cabinet import Cabinet
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.judging.queue_orders import ORDERS, SAMPLES, Place, rank
+from storage.judging.queues import LEASE_SECONDS, Judgement, Queue
+
+QUEUE_ORDERS = (*SAMPLES, *ORDERS)
+MOST_CLIPS, MOST_QUEUES, MOST_MODES, MOST_AT_ONCE = 5_000, 200, 24, 50
+
+
+class Queues:
+    """Named queues over the episodes of a filter. Every method may be called from any thread.
+
+    What a user can get wrong raises a `ValueError` of one sentence.
+    """
+
+    def __init__(self, cabinet: Cabinet, gallery: Gallery, *, public: bool) -> None:
+        self._cabinet = cabinet
+        self._gallery = gallery
+        self._public = public
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every queue, oldest first: {name, order, filter, overlap, gold, total, done, created}."""
+        return [_record(queue) for queue in self._cabinet.queues.all(guest=self._public)]
+
+    def make(self, query: object) -> str:
+        """{filter?, order?, clips?, overlap?, gold?, name?, seed?} -> the new queue's name.
+
+        Args:
+            query: `filter` as on Episodes; `order` one of `QUEUE_ORDERS`; at most `clips` of them;
+                each for `overlap` people; every `gold`th a clip of known answer (0: none).
+        """
+        if self._public:
+            raise ValueError("on a public studio queues are everybody's: none can be made")
+        known = ("filter", "order", "clips", "overlap", "gold", "name", "seed")
+        values = check_names(query, allowed=known)
+        chosen = check_names(values.get("filter") or {}, allowed=(*FILTERS, "order", "mode"))
+        chosen = {key: value for key, value in chosen.items() if key in FILTERS}
+        order = check_choice("order", values.get("order", "random"), QUEUE_ORDERS)
+        clips = check_integer("clips", values.get("clips", 200), 1, MOST_CLIPS)
+        overlap = check_integer("overlap", values.get("overlap", 1), 1, 20)
+        gold = check_integer("gold", values.get("gold", 0), 0, 100)
+        there = [queue.name for queue in self._cabinet.queues.all()]
+        if len(there) >= MOST_QUEUES:
+            raise ValueError(f"there are {MOST_QUEUES} queues: remove some first")
+        seed = check_integer("seed", values.get("seed", len(there)), 0, 2**31 - 1)
+        name = _name(values.get("name") or order, there, given=bool(values.get("name")))
+        places = self._places(self._gallery.wanted(chosen), order, clips, seed)
+        if not places:
+            raise ValueError("no episode fits this filter: there is nothing to judge")
+        if gold:
+            places = self._with_gold(places, every=gold, task=chosen.get("task"), seed=seed)
+        told = {"filter": chosen, "order": order, "clips": clips, "gold": gold, "seed": seed}
+        self._cabinet.queues.add(name, places, query=told, overlap=overlap)
+        return name
+
+    def remove(self, query: object) -> list[dict[str, Any]]:
+        """{name} -> the queues then; judgements stay."""
+        if self._public:
+            raise ValueError("on a public studio queues are everybody's: none can be removed")
+        values = check_names(query, allowed=("name",), required=("name",))
+        self._cabinet.queues.remove(self._find(values["name"]).name)
+        return self.all()
+
+    def next(self, query: object) -> list[dict[str, Any]]:
+        """{queue, actor, count?, adjudicate?} -> the next clips, leased to the actor for `seconds`.
+
+        The same question again gives the same clips, less those judged in between, and renews the
+        leases. With `adjudicate`: clips on which people disagree, with their `verdicts`.
+        """
+        known = ("queue", "actor", "count", "adjudicate")
+        values = check_names(query, allowed=known, required=("queue", "actor"))
+        queue = self._find(values["queue"])
+        actor = check_actor(values["actor"], guest=self._public)
+        count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
+        adjudicate = check_flag("adjudicate", values.get("adjudicate", False))
+        ids = self._cabinet.queues.lease(queue.name, actor, count, adjudicate=adjudicate)
+        rows = self._cabinet.trajectories.find_all(ids)
+        said = self._judgements(queue.name) if adjudicate and ids else []
+        return [_item(rows[name], said) for name in ids if name in rows]
+
+    def release(self, query: object) -> int:
+        """{queue, actor} -> clips that may go to others now: the actor turned to something else."""
+        values = check_names(query, allowed=("queue", "actor"), required=("queue", "actor"))
+        actor = check_actor(values["actor"], guest=self._public)
+        return self._cabinet.queues.release(check_text("queue", values["queue"], 60), actor)
+
+    def statistics(self, query: object) -> dict[str, Any]:
+        """{queue?} -> who judged how much, and how people agree with each other and the model.
+
+        {queue, people, human_human, human_model, conflicts, estimates}; without a queue: of all
+        judgements. Estimates speak of the whole population that a sampled queue was drawn from.
+        """
+        values = check_names(query, allowed=("queue",))
+        name = values.get("queue")
+        queue = None if name is None else self._find(name)
+        said = self._judgements(None if queue is None else queue.name)
+        sampled = queue is not None and queue.query["order"] in SAMPLES
+        places = self._cabinet.queues.places(queue.name) if queue and sampled else []
+        conflicts = self._cabinet.queues.conflicts(queue.name, guest=self._public) if queue else []
+        return {
+            "queue": None if queue is None else _record(queue),
+            "people": people(said),
+            "human_human": human_human(said),
+            "human_model": human_model(said),
+            "conflicts": len(conflicts),
+            "estimates": estimates(said, places) if sampled else None,
+        }
+
+    def gold_answers(self, name: object) -> dict[str, str]:
+        """The known answers of a queue's calibration clips, by episode."""
+        places = self._cabinet.queues.places(self._find(name).name)
+        return {place.episode_id: place.gold for place in places if place.gold is not None}
+
+    def failure_modes(self) -> list[str]:
+        """Words for failures, in the order of their keys."""
+        return self._cabinet.failure_modes.all()
+
+    def save_failure_modes(self, query: object) -> list[str]:
+        """{modes} -> the words for failures then; labels keep the words they were given."""
+        if self._public:
+            raise ValueError("on a public studio the failure modes are everybody's")
+        names = check_names(query, allowed=("modes",), required=("modes",))["modes"]
+        if not isinstance(names, list) or not 1 <= len(names) <= MOST_MODES:
+            raise ValueError(f"failure modes must be a list of 1 to {MOST_MODES} words")
+        words = [check_text("a failure mode", name, 40).strip() for name in names]
+        if not all(words) or len({word.lower() for word in words}) < len(words):
+            raise ValueError("every failure mode needs a name of its own")
+        self._cabinet.failure_modes.replace(words)
+        return words
+
+    def _find(self, name: object) -> Queue:
+        for queue in self._cabinet.queues.all(guest=self._public):
+            if queue.name == name:
+                return queue
+        there = ", ".join(queue.name for queue in self._cabinet.queues.all()) or "none yet"
+        raise ValueError(f"there is no queue {check_text('queue', name, 80)!r}; there is {there}")
+
+    def _judgements(self, name: str | None) -> list[Judgement]:
+        return self._cabinet.queues.judgements(name, guest=self._public)
+
+    def _places(self, wanted: EpisodeFilter, order: str, clips: int, seed: int) -> list[Place]:
+        rows = self._cabinet.trajectories.episodes(wanted)
+        kin = EpisodeFilter(task=wanted.task, guest=wanted.guest)
+        related = order in ("seed disagreement", "GRPO leverage")
+        relatives = self._cabinet.trajectories.episodes(kin) if related else rows
+        return rank(order, rows, relatives=relatives, limit=clips, seed=seed)
+
+    def _with_gold(
+        self, places: Sequence[Place], *, every: int, task: str | None, seed: int
+    ) -> list[Place]:
+        """Every `every`th place a real episode, whose outcome the simulator knows."""
+        taken = {place.episode_id for place in places}
+        real = EpisodeFilter(imagined=False, task=task, guest=self._public)
+        rows = [
+            row
+            for row in self._cabinet.trajectories.episodes(real, order="by id")
+            if row.id not in taken
+        ]
+        if not rows:
+            raise ValueError("calibration needs real episodes beside those of the filter")
+        generator = np.random.default_rng(seed)
+        rows = [rows[index] for index in generator.permutation(len(rows))]
+        # As many successes as failures, for as long as there are both.
+        wins, losses = ([row for row in rows if row.success is won] for won in (True, False))
+        fair = [row for pair in zip(wins, losses, strict=False) for row in pair]
+        rest = wins[len(losses) :] + losses[len(wins) :]
+        mixed: list[Place] = []
+        known = iter([*fair, *rest])
+        for place in places:
+            if len(mixed) % every == every - 1 and (row := next(known, None)) is not None:
+                answer = "success" if row.success else "fail"
+                mixed.append(Place(episode_id=row.id, gold=answer))
+            mixed.append(place)
+        return mixed
+
+
+def _name(wanted: object, there: Sequence[str], *, given: bool) -> str:
+    name = check_text("name", wanted, 60).strip()
+    if not name:
+        raise ValueError("a queue needs a name")
+    if given:
+        return name
+    numbered = (f"{name} {number}" for number in range(2, MOST_QUEUES + 2))
+    return next(free for free in (name, *numbered) if free not in there)
+
+
+def _record(queue: Queue) -> dict[str, Any]:
+    told: Mapping[str, Any] = queue.query
+    return {
+        "name": queue.name,
+        **{key: told[key] for key in ("order", "filter", "gold")},
+        "overlap": queue.overlap,
+        "total": queue.total,
+        "done": queue.done,
+        "created": queue.created,
+    }
+
+
+def _item(row: EpisodeRow, said: Sequence[Judgement]) -> dict[str, Any]:
+    verdicts = [one for one in said if one.episode_id == row.id and one.mode != "adjudicate"]
+    newest = max(verdicts, key=lambda one: one.seq, default=None)
+    return {
+        **episode_record(row),
+        "label": newest and {"event_id": newest.event_id, "outcome": None, "dream_broke": None},
+        "seconds": LEASE_SECONDS,
+        "verdicts": [
+            {
+                "actor": one.actor,
+                "outcome": one.outcome,
+                "dream_broke": one.dream_broke,
+                "failure_mode": one.failure_mode,
+                "note": one.note,
+            }
+            for one in verdicts
+        ],
+    }

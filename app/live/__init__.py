@@ -1,0 +1,1 @@
+"""Live: the thread that imagines, its dreams, and reality beside them."""

@@ -1,0 +1,79 @@
+"""What fixes a dream, bit for bit, and the record from which it can be imagined again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.dream.replay import USUAL, Origin, replay_record
+from engine.dream.tree import Draw
+from engine.records.tasks import Task
+from engine.world_model.dream_context import DreamContext
+from storage.checkpoints.catalogue import Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamSettings:
+    """What fixes a dream, bit for bit (design.md §5).
+
+    Attributes:
+        start: first frame, uint8 [h, w, 3].
+        horizon: most actions; a multiple of `chunk_size`, the actions the policy decides at once.
+        member: with the start id, what keys the dream's randomness.
+        origin: the episode and frame that the start was taken from, where it was.
+        threshold: probability that counts as success; None: the reward model's own.
+        context: what the world model is shown of the past; a run's variant, imagined again.
+    """
+
+    policy: Checkpoint
+    world_model: Checkpoint
+    reward_model: Checkpoint
+    task: Task
+    start: npt.NDArray[np.uint8]
+    start_id: int
+    instruction: str
+    seed: int
+    denoising_steps: int
+    temperature: float
+    horizon: int
+    chunk_size: int
+    member: int = 0
+    origin: Origin | None = None
+    threshold: float | None = None
+    context: DreamContext = USUAL
+
+    @property
+    def draw(self) -> Draw:
+        """What every chunk is drawn with until somebody changes something."""
+        return Draw(
+            instruction=self.instruction,
+            seed=self.seed,
+            temperature=self.temperature,
+            denoising_steps=self.denoising_steps,
+        )
+
+    def replay(self, draws: Sequence[Draw], threshold: float) -> dict[str, Any]:
+        """The record from which a path of the dream can be imagined again."""
+        autoencoder = self.world_model.config.get("autoencoder", {})
+        return replay_record(
+            hashes={
+                "policy": self.policy.hash,
+                "world_model": self.world_model.hash,
+                "reward_model": self.reward_model.hash,
+            },
+            task=self.task.name,
+            start=self.start,
+            row=(self.start_id, self.member),
+            base=self.draw,
+            draws=draws,
+            horizon=self.horizon,
+            threshold=threshold,
+            micro_batches={
+                "autoencoder": autoencoder.get("micro_batch"),
+                "reward_model": self.reward_model.config.get("micro_batch"),
+            },
+            origin=self.origin,
+            context=self.context,
+        )

@@ -1,0 +1,188 @@
+"""Twins: a dream's own actions played in reality, and what became of both."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from app.live.dreams import Dreams
+from app.live.pairs import CELLS, dreams_of, real_ids
+from app.live.simulator import Simulator
+from engine.records.ledger import append_ledger, ledger_entry
+from engine.records.tasks import get_task
+from engine.records.types import Outcome, Trajectory
+from engine.statistics.intervals import Confusion, wilson_interval
+from engine.statistics.metrics import divergence_onset, psnr, repeat_first, ssim
+from storage.cabinet import Cabinet
+
+BINS = 10
+
+
+class Twins:
+    """Plays imagined episodes in the simulator; every real one enters the studio's ledger once."""
+
+    def __init__(self, cabinet: Cabinet, dreams: Dreams, simulator: Simulator) -> None:
+        self._cabinet = cabinet
+        self._dreams = dreams
+        self._simulator = simulator
+        self._playing = threading.Lock()
+
+    def of(self, dream: Trajectory) -> dict[str, Any]:
+        """An imagined episode beside its real twin, which is stored as an episode.
+
+        Raises:
+            ValueError: the simulator does not know its start, or cannot render here.
+        """
+        task, start_id, first = self._beginning(dream)
+        with self._playing:
+            real = self._real(dream, task, start_id, first)
+        frames = real.frames[len(first) :]
+        quality, standing = psnr(dream.frames, frames), psnr(repeat_first(frames), frames)
+        return {
+            "twin": real.id,
+            "first_frame": len(first),
+            "psnr": quality.round(2).tolist(),
+            "baseline_psnr": standing.round(2).tolist(),
+            "ssim": ssim(dream.frames, frames).round(4).tolist(),
+            "onset": divergence_onset(quality, standing),
+            "same_start": bool((dream.frames[0] == frames[0]).all()),
+            "imagined": _verdict(dream.outcome),
+            "real": _verdict(_from_frame(real.outcome, len(first))),
+            "judged_real": self._judged(dream, frames),
+        }
+
+    def matrix(self, run: str) -> dict[str, Any]:
+        """Real against imagined success over the pairs of a fidelity run.
+
+        Raises:
+            ValueError: the run stored no pairs.
+        """
+        rows = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
+        if not rows:
+            raise ValueError(
+                f"{run} has no pairs of real and imagined episodes: run fidelity first"
+            )
+        real = real_ids(self._cabinet.trajectories, rows)
+        cells: dict[str, list[dict[str, Any]]] = {name: [] for name in CELLS.values()}
+        for row in rows:
+            truth = bool(row.lineage["real_success"])
+            pair = {"imagined": row.id, "real": real[row.id], "probability": row.probability}
+            cells[CELLS[truth, row.success]].append(pair)
+        predicted = np.array([row.success for row in rows])
+        actual = np.array([bool(row.lineage["real_success"]) for row in rows])
+        found = Confusion.count(predicted, actual)
+        both = bool(found.positives and found.negatives)
+        return {
+            "run": run,
+            "pairs": len(rows),
+            "threshold": rows[0].threshold,
+            "cells": cells,
+            "agreement": float((predicted == actual).mean()),
+            "agreement_interval": wilson_interval(int((predicted == actual).sum()), len(rows)),
+            "balanced_accuracy": found.balanced_accuracy if both else None,
+            "balanced_accuracy_interval": found.balanced_accuracy_interval() if both else None,
+            "calibration": _calibration([row.probability or 0.0 for row in rows], actual),
+        }
+
+    def _beginning(self, dream: Trajectory) -> tuple[str, int, np.ndarray]:
+        """(task, start id, raw actions [n, a] that lead from there to the dream's first frame)."""
+        if not dream.imagined:
+            raise ValueError(f"{dream.id} is a real episode itself")
+        if self._simulator.missing:
+            raise ValueError(self._simulator.missing)
+        none = dream.actions[:0]
+        if dream.start_id >= 0:
+            return dream.task, dream.start_id, none
+        origin = dream.replay.get("origin")
+        if origin is not None:
+            episode = self._cabinet.trajectories.get(origin["episode"])
+            if not episode.imagined and episode.start_id >= 0:
+                return episode.task, episode.start_id, episode.actions[: origin["frame"]]
+        raise ValueError(
+            "this dream starts from a picture, not from a state of the simulator: it has no twin"
+        )
+
+    def _real(self, dream: Trajectory, task: str, start_id: int, first: np.ndarray) -> Trajectory:
+        actions = np.concatenate([first, dream.actions])
+        digest = hashlib.sha256(f"{task}/{start_id}/".encode() + actions.tobytes()).hexdigest()
+        episode_id = f"twin-{digest[:12]}-{len(actions)}"
+        if self._cabinet.trajectories.find_all([episode_id]):
+            return self._cabinet.trajectories.get(episode_id)
+        frames, end_step = self._simulator.play(get_task(task), start_id, actions)
+        policy = dream.lineage.get("policy")
+        success = end_step is not None
+        real = Trajectory(
+            id=episode_id,
+            task=task,
+            start_id=start_id,
+            instruction=dream.instruction,
+            imagined=False,
+            outcome=Outcome(success, len(actions) if end_step is None else end_step),
+            frames=frames,
+            actions=actions,
+            lineage={
+                "source": "twin",
+                "use": "twin",
+                "twin_of": dream.id,
+                "policy": policy,
+                "created": time.time(),
+            },
+        )
+        directory = self._cabinet.workspace.twins
+        directory.mkdir(exist_ok=True)
+        self._cabinet.trajectories.add(real)
+        entry = ledger_entry(
+            directory,
+            task=task,
+            start_id=start_id,
+            use="twin",
+            policy=policy,
+            success=success,
+            episode=episode_id,
+        )
+        append_ledger(directory, entry)
+        return real
+
+    def _judged(self, dream: Trajectory, frames: np.ndarray) -> dict[str, Any] | None:
+        """What the dream's own reward model says of the real frames; None where it is not here."""
+        try:
+            model = self._cabinet.checkpoints.by_hash(str(dream.lineage.get("reward_model")))
+        except LookupError:
+            return None
+        ends, probabilities, found = self._dreams.judge(model, frames, get_task(dream.task).judge)
+        rounded = [round(value, 4) for value in probabilities]
+        return _verdict(found) | {"ends": ends, "probabilities": rounded}
+
+
+def _from_frame(outcome: Outcome, first: int) -> Outcome:
+    """An outcome whose steps are counted from a later frame."""
+    return Outcome(outcome.success, max(0, outcome.end_step - first))
+
+
+def _verdict(outcome: Outcome) -> dict[str, Any]:
+    return {"success": outcome.success, "end_step": outcome.end_step}
+
+
+def _calibration(probabilities: Sequence[float], actual: np.ndarray) -> list[dict[str, Any]]:
+    """Share of real successes among imagined episodes of like probability, with its interval."""
+    values = np.array(probabilities)
+    places = np.minimum((values * BINS).astype(int), BINS - 1)
+    bins = []
+    for place in range(BINS):
+        chosen = places == place
+        count, successes = int(chosen.sum()), int(actual[chosen].sum())
+        bins.append(
+            {
+                "low": place / BINS,
+                "high": (place + 1) / BINS,
+                "count": count,
+                "real_successes": successes,
+                "mean_probability": float(values[chosen].mean()) if count else None,
+                "real_rate": successes / count if count else None,
+                "interval": wilson_interval(successes, count) if count else None,
+            }
+        )
+    return bins

@@ -1,0 +1,1 @@
+"""Models: what can be loaded, what fits together, where checkpoints come from."""

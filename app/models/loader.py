@@ -1,0 +1,205 @@
+"""Three models on the imagination thread: what they need of memory, loading and unloading."""
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from app.live.dreams import Dreams
+from app.models.catalogue import together
+from engine.device import DeviceMemory, Placement, choose_device, default_placement, device_memory
+from engine.records.tasks import Task
+from storage.checkpoints.catalogue import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+PUBLIC_PAUSE_SECONDS = 10.0  # between two loads that visitors of a Space ask for
+WARM_UP_STEPS = 4
+Three = tuple[Checkpoint, Checkpoint, Checkpoint]
+
+
+class Loader:
+    """Loads three models at a time on the imagination thread, part by part, and unloads them.
+
+    Args:
+        public: loads are rationed and nothing is unloaded: visitors share what is loaded.
+        memory: what the device has; tests bring their own.
+    """
+
+    def __init__(
+        self,
+        dreams: Dreams,
+        *,
+        public: bool = False,
+        memory: Callable[[], DeviceMemory] = lambda: device_memory(choose_device()),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._dreams = dreams
+        self._models = dreams.models
+        self._public = public
+        self._memory = memory
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._status: dict[str, Any] = {"state": "idle", "parts": [], "error": None}
+        self._timings: dict[tuple[str, ...], dict[str, float]] = {}
+        self._last_load = -PUBLIC_PAUSE_SECONDS
+
+    def plan(self, chosen: Three, *, rows: int, horizon: int) -> dict[str, Any]:
+        """The memory plan of three checkpoints as `engine.memory.planner.MemoryPlan` gives it."""
+        plan: dict[str, Any] = self._plan(chosen, rows, horizon).to_dict()
+        return plan
+
+    def timing(self, chosen: Three, task: Task) -> dict[str, float] | None:
+        """`engine.loading.warm_up.time_models`; None unless the three are loaded."""
+        hashes = tuple(checkpoint.hash for checkpoint in chosen)
+        loaded = {checkpoint.hash for checkpoint in self._models.loaded}
+        if hashes not in self._timings and loaded.issuperset(hashes):
+            image_size = together(*chosen).image_size
+            self._dreams.call(self._warm_up, chosen, image_size, task)
+        with self._lock:
+            return self._timings.get(hashes)
+
+    def parameters(self, checkpoint: Checkpoint) -> int:
+        """Numbers in a checkpoint's weights, from its config alone."""
+        return self._weights(checkpoint, Placement())[0]
+
+    def load(self, chosen: Three, task: Task, *, rows: int, as_proposed: bool) -> dict[str, Any]:
+        """Begin to load three checkpoints that fit together and the device; the status then.
+
+        Raises:
+            ValueError: they do not fit, another load is under way, or, on a Space, too soon.
+        """
+        image_size = together(*chosen).image_size
+        plan = self._plan(chosen, rows, task.horizon)
+        if not plan.fits and not (as_proposed and plan.proposal):
+            raise ValueError(plan.sentence)
+        placement = None if plan.fits else plan.proposal.placement
+        parts = [
+            {"role": c.role, "id": c.id, "bytes": self._weights(c, plan.placement)[1]}
+            for c in chosen
+        ]
+        with self._lock:
+            self._check_turn()
+            self._last_load = self._clock()
+            waiting = [part | {"state": "waiting", "seconds": None} for part in parts]
+            warm_up = {"role": "warm_up", "id": "", "bytes": 0, "state": "waiting", "seconds": None}
+            self._status = {"state": "loading", "parts": [*waiting, warm_up], "error": None}
+        needed = plan.total if plan.fits else plan.proposal.total
+        kept = {checkpoint.hash for checkpoint in chosen} if placement is None else set()
+        crowded = needed > self._memory().free
+
+        def make_room() -> None:
+            others = {c.hash for c in self._models.loaded} - kept
+            if crowded or placement is not None:
+                self._dreams.release(others)
+
+        steps: list[Callable[[], object]] = [
+            functools.partial(self._models.get, checkpoint, placement) for checkpoint in chosen
+        ]
+        steps.append(functools.partial(self._warm_up, chosen, image_size, task))
+        self._dreams.submit(make_room)
+        self._dreams.submit(self._step, steps, 0)
+        return self.status()
+
+    def unload(self, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
+        """Take models out of memory; dreams of theirs stop with a sentence. The status then.
+
+        Raises:
+            ValueError: on a public studio, or while models are being loaded.
+        """
+        if self._public:
+            raise ValueError("a public studio keeps its models loaded: visitors share them")
+        with self._lock:
+            if self._status["state"] == "loading":
+                raise ValueError("models are being loaded: wait until they are")
+            self._status = {"state": "idle", "parts": [], "error": None}
+        self._dreams.call(self._dreams.release, {c.hash for c in checkpoints})
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """{state: idle | loading | ready | failed, parts, share, error, loaded, timings}."""
+        with self._lock:
+            status = self._status | {"parts": [dict(part) for part in self._status["parts"]]}
+            timings = list(self._timings.items())
+        parts = status["parts"]
+        total = sum(part["bytes"] for part in parts)
+        done = sum(part["bytes"] for part in parts if part["state"] == "done")
+        return status | {
+            "share": done / total if total else 0.0,
+            "loaded": [
+                {"role": c.role, "id": c.id, "hash": c.hash, "placed": self._models.placed(c)}
+                for c in self._models.loaded
+            ],
+            "timings": [{"hashes": list(hashes), **values} for hashes, values in timings],
+        }
+
+    def _check_turn(self) -> None:
+        if self._status["state"] == "loading":
+            raise ValueError("models are being loaded already: wait until they are")
+        left = self._last_load + PUBLIC_PAUSE_SECONDS - self._clock()
+        if self._public and left > 0.0:
+            raise ValueError(f"models were loaded a moment ago: wait {left:.0f} seconds")
+
+    def _step(self, steps: Sequence[Callable[[], object]], index: int) -> None:
+        """One part, then a place at the end of the thread's queue: dreams go on in between."""
+        self._mark(index, state="loading")
+        begin = time.monotonic()
+        try:
+            steps[index]()
+        except (ValueError, LookupError, MemoryError, RuntimeError) as error:
+            logger.exception("a model could not be loaded")
+            plain = isinstance(error, (ValueError, LookupError))
+            sentence = str(error) if plain else f"{type(error).__name__}: {error}"
+            self._mark(index, state="failed")
+            with self._lock:
+                self._status |= {"state": "failed", "error": sentence}
+            return
+        self._mark(index, state="done", seconds=round(time.monotonic() - begin, 3))
+        if index + 1 < len(steps):
+            self._dreams.submit(self._step, steps, index + 1)
+        else:
+            with self._lock:
+                self._status["state"] = "ready"
+
+    def _mark(self, index: int, **changes: Any) -> None:
+        with self._lock:
+            self._status["parts"][index] |= changes
+
+    def _warm_up(self, chosen: Three, image_size: int, task: Task) -> None:
+        measured = import_module("engine.loading.warm_up").time_models(
+            *(self._models.get(checkpoint) for checkpoint in chosen),
+            image_size=image_size,
+            instruction=task.instruction,
+            rules=task.judge,
+            denoising_steps=WARM_UP_STEPS,
+        )
+        with self._lock:
+            hashes = tuple(checkpoint.hash for checkpoint in chosen)
+            self._timings[hashes] = measured | {"denoising_steps": WARM_UP_STEPS}
+
+    def _plan(self, chosen: Three, rows: int, horizon: int) -> Any:
+        planner = import_module("engine.memory.planner")
+        configs = [planner.config_of(checkpoint.config) for checkpoint in chosen]
+        placement = default_placement(choose_device())
+        memory = self._memory()
+        # What our own models take can be had back: they are these three, or make room for them.
+        own = sum(self._weights(c, placement)[1] for c in self._models.loaded)
+        free = min(memory.total, memory.free + own)
+        return planner.plan(
+            *configs,
+            device=replace(memory, free=free),
+            placement=placement,
+            rows=rows,
+            horizon=horizon,
+        )
+
+    def _weights(self, checkpoint: Checkpoint, placement: Placement) -> tuple[int, int, int]:
+        config = import_module("engine.memory.planner").config_of(checkpoint.config)
+        found: tuple[int, int, int] = import_module("engine.memory.components").weights_of(
+            config, placement
+        )
+        return found

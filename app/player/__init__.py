@@ -1,0 +1,1 @@
+"""Player: clips, their films and strips, and the drawer over any page."""

@@ -1,0 +1,1 @@
+"""Reward: thresholds, retraining, and judging again."""

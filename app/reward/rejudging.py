@@ -1,0 +1,117 @@
+"""A past iteration judged anew: outcomes, rewards, advantages and which groups would be kept."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.episodes.groups import bounds, by_group, group_words
+from app.reward.cases import cut_short, rules, whole_frames, windows
+from app.web.checks import check_integer, check_names, check_number, check_text
+from engine.learning.grpo import regrouped
+from engine.reward.judge import outcome
+from storage.cabinet import Cabinet
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+from storage.episodes.windows import ScoredEpisode
+
+
+def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:
+    """{run, iteration, threshold, reward_model?} -> {groups, …}: before and after, side by side.
+
+    The probabilities are stored, so no model is needed. A member that the reward model did not
+    judge keeps its outcome. A dream that was cut short at a success of that time and does not reach
+    the new threshold counts as a failure: nobody imagined how it would have gone on.
+
+    Args:
+        query: an empty run means episodes without one; without a reward model each episode is
+            judged by the probabilities of its own.
+
+    Raises:
+        ValueError: nothing to judge there, or a value that cannot be.
+    """
+    began = time.perf_counter()
+    values = check_names(
+        query,
+        allowed=("run", "iteration", "threshold", "reward_model"),
+        required=("run", "iteration", "threshold"),
+    )
+    run = check_text("run", values["run"], 200)
+    iteration = check_integer("iteration", values["iteration"], 0, 2**31 - 1)
+    threshold = check_number("threshold", values["threshold"], 0.001, 1.0)
+    wanted = EpisodeFilter(run=run or None, iteration=iteration, groups=True)
+    rows = [
+        row for row in cabinet.trajectories.episodes(wanted, order="by id") if run or not row.run
+    ]
+    if not rows:
+        raise ValueError(f"no group of iteration {iteration} of {run or 'no run'} is stored")
+    model = values.get("reward_model")
+    models = sorted({row.reward_model or "" for row in rows}) if model is None else [str(model)]
+    scored = {one.id: one for name in models for one in cabinet.windows.scored(name, wanted)}
+    if not any(row.id in scored for row in rows):
+        raise ValueError("no stored probability of that reward model: let it judge them first")
+    low, high = bounds(cabinet.runs.get(run).config if run else {})
+    shown = [
+        _group(members, scored, threshold, low=low, high=high)
+        for members in by_group(rows).values()
+    ]
+    return {
+        "run": run,
+        "iteration": iteration,
+        "threshold": threshold,
+        "before": rows[0].threshold,
+        "groups": shown,
+        "episodes": len(rows),
+        "flipped_groups": sum(group["flips"] for group in shown),
+        "flipped_episodes": sum(one["flips"] for group in shown for one in group["members"]),
+        "cut": sum(one["cut"] for group in shown for one in group["members"]),
+        "unjudged": sum(row.id not in scored for row in rows),
+        "seconds": round(time.perf_counter() - began, 4),
+    }
+
+
+def _group(
+    members: Sequence[EpisodeRow],
+    scored: Mapping[str, ScoredEpisode],
+    threshold: float,
+    *,
+    low: float,
+    high: float,
+) -> dict[str, Any]:
+    found = [_judged(row, scored.get(row.id), threshold) for row in members]
+    wins = sum(one["success"] for one in found)
+    again = regrouped([one["success"] for one in found], low=low, high=high)
+    before = group_words(members, low=low, high=high)
+    after = {"kept": again.fate == "kept", "successes": wins}
+    return {
+        "group": members[0].group_name,
+        "start_id": members[0].start_id,
+        "before": {"kept": before["kept"], "successes": sum(row.success for row in members)},
+        "after": after,
+        "flips": before["kept"] != after["kept"],
+        "members": [
+            {
+                "episode": row.id,
+                "probability": row.probability,
+                "before": {
+                    "success": row.success,
+                    "end_step": row.end_step,
+                    "reward": row.reward,
+                    "advantage": row.advantage,
+                },
+                "after": {**one, "reward": reward, "advantage": round(advantage, 4)},
+                "flips": row.success != one["success"],
+                "cut": row.id in scored and cut_short(scored[row.id]) and not one["success"],
+            }
+            for row, one, reward, advantage in zip(
+                members, found, again.rewards, again.advantages, strict=True
+            )
+        ],
+    }
+
+
+def _judged(row: EpisodeRow, scored: ScoredEpisode | None, threshold: float) -> dict[str, Any]:
+    """{success, end_step} at a threshold; as stored where nothing was judged."""
+    if scored is None:
+        return {"success": row.success, "end_step": row.end_step}
+    found = outcome(*windows(scored), threshold, rules(scored), whole_frames(scored))
+    return {"success": found.success, "end_step": min(found.end_step, row.num_actions)}

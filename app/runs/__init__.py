@@ -1,0 +1,1 @@
+"""Runs: processes that work in the background, watched and settled."""

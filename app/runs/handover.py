@@ -1,0 +1,98 @@
+"""Files of any size between a browser and the studio, part by part."""
+
+import base64
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from app.web.checks import check_integer, check_names, check_text
+
+PART = 4 * 2**20  # bytes
+SPARE = 2**30  # that must stay free on the disk
+UPLOAD = ".partial-upload-"  # cleaned up like everything that was begun and never finished
+
+
+class Handover:
+    """Hands files out and takes them in, in one directory of the studio.
+
+    Args:
+        hours: how long a file that was handed out is kept.
+    """
+
+    def __init__(self, room: Path, *, hours: float = 24.0) -> None:
+        self._room, self._hours = room, hours
+        self._sizes: dict[str, int] = {}
+
+    def place(self, name: str) -> Path:
+        """A new path for a file to hand out; old files go to make room for it."""
+        for path in self._room.glob("[!.]*"):
+            if time.time() - path.stat().st_mtime > self._hours * 3600:
+                path.unlink(missing_ok=True)
+        return self._room / f"{secrets.token_hex(4)}-{name}"
+
+    def part(self, path: Path, offset: object) -> dict[str, Any]:
+        """{data: base64, next, total} of a file from a byte on; `next` is null at the end."""
+        if not path.is_file():
+            raise LookupError("that file was cleaned up: make it again")
+        total = path.stat().st_size
+        start = check_integer("offset", offset, 0, total)
+        with path.open("rb") as stream:
+            stream.seek(start)
+            content = stream.read(PART)
+        end = start + len(content)
+        data = base64.b64encode(content).decode()
+        return {"data": data, "next": end if end < total else None, "total": total}
+
+    def take(self, query: object) -> dict[str, Any]:
+        """{upload?, offset, data: base64} -> {upload, offset}: the next part of a file.
+
+        The first part has no `upload` and offset 0; a part that came already is not added again.
+        """
+        values = check_names(query, allowed=("upload", "offset", "data"), required=("data",))
+        text = check_text("data", values["data"], PART * 4 // 3 + 8)
+        try:
+            content = base64.b64decode(text, validate=True)
+        except ValueError as error:
+            raise ValueError("a part of the file did not arrive whole: try again") from error
+        if shutil.disk_usage(self._room).free < SPARE + len(content):
+            raise ValueError("the disk of the studio is nearly full: clean up first")
+        upload = values.get("upload")
+        if upload is None:
+            upload = secrets.token_hex(16)
+            self._sizes[upload] = 0
+            self._path(upload).touch()
+        path = self.uploaded(upload)
+        offset = check_integer("offset", values.get("offset", 0), 0, 2**50)
+        size = self._sizes[upload]
+        if offset == size:
+            with path.open("ab") as stream:
+                stream.write(content)
+            self._sizes[upload] = size + len(content)
+        elif offset + len(content) != size:
+            raise ValueError("the parts of the file came in another order: try again")
+        return {"upload": upload, "offset": self._sizes[upload]}
+
+    def uploaded(self, upload: object) -> Path:
+        """The file of an upload.
+
+        Raises:
+            LookupError: there is none.
+        """
+        if not isinstance(upload, str) or upload not in self._sizes:
+            raise LookupError("that file is not here any more: choose it again")
+        return self._path(upload)
+
+    def drop(self, upload: str) -> None:
+        """Forget an upload."""
+        if self._sizes.pop(upload, None) is not None:
+            self._path(upload).unlink(missing_ok=True)
+
+    def _path(self, upload: str) -> Path:
+        return self._room / f"{UPLOAD}{upload}"
+
+
+def stamp() -> str:
+    """The time as part of a file's name."""
+    return time.strftime("%Y%m%d-%H%M%S")

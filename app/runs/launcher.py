@@ -1,0 +1,226 @@
+"""Runs as the screen wants them: started from checkpoint ids, shown as plain values."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.runs.supervisor import Supervisor
+from app.web.checks import check_choice, check_integer
+from engine.jobs.registry import JOBS, job_config
+from engine.runs.run_directory import CONTROLS
+from engine.runs.tracker import NONE
+from storage.cabinet import Cabinet
+from storage.checkpoints.catalogue import ROLES
+from storage.runs.runs import RunRow
+
+MIN_FREE_BYTES = 2 * 2**30
+# On a public studio: one kind of run, small, few at a time (reliability.md §4.3).
+PUBLIC_JOBS = ("optimise",)
+PUBLIC_RUNS = 2
+PUBLIC_CAPS = {
+    "iterations": 5,
+    "groups": 4,
+    "group_size": 8,
+    "max_groups": 8,
+    "denoising_steps": 8,
+    "record_groups": 4,
+    "num_starts": 128,
+    "real_every": 0,
+}
+
+
+class Launcher:
+    """Starts and shows runs."""
+
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        supervisor: Supervisor,
+        *,
+        starts: Path,
+        public: bool,
+    ) -> None:
+        """`starts` is the file of shipped start frames, used where a job is given none."""
+        self._cabinet = cabinet
+        self._supervisor = supervisor
+        self._starts = starts
+        self._public = public
+
+    def start(self, job: object, values: object, *, name: str = "") -> str:
+        """Queue a run; its id. Checkpoints may be named by catalogue id.
+
+        Args:
+            name: what its id begins with, in place of the job.
+
+        Raises:
+            ValueError: unknown job, option or checkpoint, a value out of range, a full disk, or
+                more than a public studio allows.
+        """
+        chosen, config = self.config(job, values)
+        self._check_room(config)
+        run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        return self._supervisor.submit(run_id, chosen, config).id
+
+    def config(self, job: object, values: object) -> tuple[str, dict[str, Any]]:
+        """(job, its whole config, with directories in place of ids), as `start` would queue it.
+
+        Raises:
+            ValueError: unknown job, option, checkpoint or run, or a value out of range.
+        """
+        chosen = check_choice("job", job, PUBLIC_JOBS if self._public else JOBS)
+        if not isinstance(values, Mapping):
+            raise ValueError("the options of a run must be an object with named values")
+        config = job_config(chosen, self._resolved(values)).to_dict()
+        if "starts" in config and not config["starts"] and self._starts.is_file():
+            config["starts"] = str(self._starts)
+        if "success_threshold" in config and not config["success_threshold"]:
+            config["success_threshold"] = self._threshold(config.get("reward_model"))
+        return chosen, config
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every run, newest first."""
+        return [_shown(run) for run in self._cabinet.runs.all()]
+
+    def status(self, run_id: str) -> dict[str, Any]:
+        """One run, with its config and result.
+
+        Raises:
+            LookupError: no such run.
+        """
+        run = self._cabinet.runs.get(run_id)
+        config = dict(run.config) if not self._public else self._nameable(run.config)
+        return _shown(run) | {"config": config, "result": run.result}
+
+    def control(self, run_id: str, control: object) -> dict[str, Any]:
+        """pause, run (resume), stop (save and end) or cancel a run; its status then.
+
+        Raises:
+            LookupError: no such run.
+            ValueError: another word, or a run that has ended.
+        """
+        self._supervisor.control(run_id, check_choice("control", control, CONTROLS))
+        return self.status(run_id)
+
+    def iterations(self, run_id: str) -> list[int]:
+        """Iterations that left episodes.
+
+        Raises:
+            LookupError: no such run.
+        """
+        self._cabinet.runs.get(run_id)
+        return self._cabinet.runs.iterations(run_id)
+
+    def events(self, run_id: str, limit: object) -> list[dict[str, Any]]:
+        """The newest events of a run in words: {at, kind, text}.
+
+        Raises:
+            LookupError: no such run.
+            ValueError: a limit out of range.
+        """
+        self._cabinet.runs.get(run_id)
+        events = self._cabinet.runs.events(run_id, limit=check_integer("limit", limit, 1, 500))
+        return [{"at": e["time"], "kind": e["kind"], "text": event_text(e)} for e in events]
+
+    def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Ids of checkpoints, label sets and runs to directories; on a public studio nothing else
+        may name a file."""
+        config = dict(values)
+        for role in ROLES:
+            if config.get(role):
+                config[role] = self._directory(config[role])
+        if config.get("restart_from"):
+            config["restart_from"] = self._directory(config["restart_from"])
+        if config.get("label_set"):
+            label_set = self._cabinet.label_sets.get(str(config["label_set"]))
+            config["label_set"] = str(label_set.directory)
+            config["labelled_from"] = self._cabinet.label_sets.roots(label_set.version)
+        for name, value in config.items():
+            if name.endswith("_from") and isinstance(value, list | tuple):
+                config[name] = [self._episodes(item) for item in value]
+        if self._public:
+            paths = [
+                name
+                for name, value in config.items()
+                if value and (name in ("starts", "out") or name.endswith("_from"))
+            ]
+            if paths:
+                raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
+            if config.get("logger", NONE) != NONE:
+                raise ValueError("a public studio sends metrics nowhere")
+            if config.get("environment") == "simulator":
+                raise ValueError("a public studio does not play in the simulator, it imagines")
+        return config
+
+    def _episodes(self, name: object) -> str:
+        """Where the episodes of a run lie; the command line's directories are left as they are."""
+        if not isinstance(name, str):
+            raise ValueError(f"a run is named by its id, not by {name!r}")
+        if Path(name).is_absolute():
+            return name
+        return str(self._cabinet.runs.directory(name))
+
+    def _directory(self, name: object) -> str:
+        if not isinstance(name, str):
+            raise ValueError(f"a checkpoint is named by its id, not by {name!r}")
+        if not self._public and Path(name).is_absolute():
+            return name
+        return str(self._cabinet.checkpoints.get(name).directory)
+
+    def _threshold(self, directory: object) -> float:
+        """The threshold saved for a reward model; 0 (its own) if there is none."""
+        for checkpoint in self._cabinet.checkpoints.all("reward_model"):
+            if str(checkpoint.directory) == directory:
+                current = self._cabinet.thresholds.current(checkpoint.hash)
+                return current.threshold if current else 0.0
+        return 0.0
+
+    def _nameable(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in config.items() if not str(value).startswith("/")}
+
+    def _check_room(self, config: Mapping[str, Any]) -> None:
+        free = shutil.disk_usage(self._cabinet.workspace.root).free
+        if free < MIN_FREE_BYTES:
+            raise ValueError(f"only {free / 2**30:.1f} GB are free: a run needs at least 2")
+        if not self._public:
+            return
+        for name, most in PUBLIC_CAPS.items():
+            if config.get(name, 0) > most:
+                raise ValueError(
+                    f"on a public studio {name} may be at most {most}, not {config[name]}"
+                )
+        if len(self._cabinet.runs.unfinished()) >= PUBLIC_RUNS:
+            raise ValueError("other visitors' runs are waiting already: try again in some minutes")
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """An event of a run's log in words."""
+    match event["kind"]:
+        case "state":
+            return ": ".join(str(event[name]) for name in ("state", "error") if event.get(name))
+        case "checkpoint":
+            return f"checkpoint of step {event['step']} saved"
+        case "alarm":
+            return str(event["message"])
+        case "result":
+            numbers = {k: v for k, v in event["metrics"].items() if isinstance(v, (int, float))}
+            return ", ".join(f"{name} {value:.4g}" for name, value in list(numbers.items())[:4])
+        case kind:
+            return str(kind)
+
+
+def _shown(run: RunRow) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "job": run.job,
+        "state": run.state,
+        "done": run.done or 0,
+        "total": run.total or 0,
+        "started": run.started,
+        "created": run.created,
+        "seconds_left": run.seconds_left,
+        "attempt": run.attempt,
+        "error": run.error,
+    }

@@ -1,0 +1,1 @@
+"""Train: runs, their curves, and the videos behind every point."""

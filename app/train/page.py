@@ -1,0 +1,176 @@
+"""Train: choose a method and a size, start it, watch it learn, look at what it imagined."""
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from app.judging.strokes import judge_strokes
+from app.models.choices import ROLES, checkpoint_choices, follow_address
+from app.train.methods import HIDDEN, METHODS, SHOWN, Method, get_method, values_of
+from app.train.panel import preflight_html, run_board, run_panel
+from app.web.calls import on, on_visit
+from app.web.forms import Form
+from app.web.panel import text_panel
+from engine.jobs.registry import job_config
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+# Whose episodes a knob may name, by the job of the run.
+SOURCES = {
+    "episodes_from": ("collect",),
+    "replay_from": ("collect",),
+    "key_frames_from": ("collect", "optimise"),
+}
+KEEP = "the world model that is chosen"
+LACKING = (
+    "No world model of the catalogue is known never to have seen a policy's rollouts: train one "
+    "from demonstrations and play alone, with the job train_world_model."
+)
+
+
+class MethodForms:
+    """A form for each job that the methods use; one is seen, that of the chosen method."""
+
+    def __init__(self, studio: "Studio") -> None:
+        self._studio = studio
+        first = METHODS[0]
+        self.method = gr.Dropdown([m.name for m in METHODS], value=first.name, label="Method")
+        self.size = gr.Radio(list(first.sizes), value=next(iter(first.sizes)), label="Size")
+        self.about = text_panel(_about(first))
+        self.forms: dict[str, Form] = {}
+        self.places: list[gr.Column] = []
+        for job, shown in SHOWN.items():
+            method = next(method for method in METHODS if method.job == job)
+            preset = job_config(job, values_of(method, next(iter(method.sizes))))
+            with gr.Column(visible=job == first.job) as place:
+                self.forms[job] = Form(
+                    preset, shown=shown, hidden=HIDDEN[job], choices=self._choices(preset.to_dict())
+                )
+            self.places.append(place)
+        for knob in first.hidden:
+            self.forms[first.job].named[knob].visible = False
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """All that a run is described by: method, then the inputs of every form."""
+        return [self.method, *(each for form in self.forms.values() for each in form.inputs)]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a chosen method changes: its words, which form is seen, every input."""
+        return [self.about, *self.places, *self.inputs[1:]]
+
+    def choose(self, name: str, size: str, world_model: str | None = KEEP) -> list[Any]:
+        """`outputs` for a method in a size; the world model, where it is told, to suit it."""
+        method = get_method(name)
+        chosen = job_config(method.job, values_of(method, size)).to_dict()
+        unaligned = self._studio.training.unaligned()
+        changes: list[Any] = [_about(method, lacking=method.unaligned and not unaligned)]
+        changes += [gr.update(visible=job == method.job) for job in self.forms]
+        for job, form in self.forms.items():
+            for path in form.named:
+                if job != method.job:
+                    changes.append(gr.skip())
+                elif (job, path) == ("optimise", "world_model") and world_model is not KEEP:
+                    changes.append(self._suited(method, world_model, unaligned))
+                else:
+                    changes.append(_change(method, path, chosen))
+        return changes
+
+    def _suited(self, method: Method, chosen: str | None, unaligned: list[str]) -> dict[str, Any]:
+        """The world model box: an unaligned one for the method without alignment, for it alone."""
+        known = [value for _, value in checkpoint_choices(self._studio, "world_model")]
+        fit = unaligned if method.unaligned else [each for each in known if each not in unaligned]
+        value = chosen if chosen in fit else fit[0] if fit else None
+        return gr.update(value=value, visible="world_model" not in method.hidden)
+
+    def described(self, name: str, *values: Any) -> tuple[str, dict[str, Any]]:
+        """(job, options) that the inputs describe."""
+        method, rest = get_method(name), list(values)
+        for job, form in self.forms.items():
+            own, rest = rest[: len(form.inputs)], rest[len(form.inputs) :]
+            if job == method.job:
+                decided = {k: v for k, v in method.values.items() if k in HIDDEN[job]}
+                return job, form.parse(*own).to_dict() | decided
+        raise AssertionError("every method has a form")
+
+    def checked(self, name: str, *values: Any) -> str:
+        """What preflight finds, as HTML; also of inputs that describe nothing yet."""
+        try:
+            job, options = self.described(name, *values)
+        except ValueError as error:
+            return preflight_html(
+                {"checks": [{"name": "options", "ok": False, "text": str(error)}]}
+            )
+        return preflight_html(self._studio.training.look(job, options))
+
+    def follow(self) -> None:
+        """At every visit offer the checkpoints and the runs that there are then."""
+        for form in self.forms.values():
+            boxes = {role: form.named[role] for role in ROLES if role in form.named}
+            follow_address(self._studio, boxes)
+            for knob in SOURCES.keys() & form.named.keys():
+                on_visit(self._runs_of(knob), None, form.named[knob])
+
+    def _runs_of(self, knob: str) -> Any:
+        return lambda: gr.update(choices=self._run_choices(knob))
+
+    def _run_choices(self, knob: str) -> list[tuple[str, str]]:
+        runs = self._studio.list_runs()
+        return [(run["id"], run["id"]) for run in runs if run["job"] in SOURCES[knob]]
+
+    def _choices(self, preset: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+        found = {role: checkpoint_choices(self._studio, role) for role in ROLES if role in preset}
+        choices = {role: known for role, known in found.items() if known}
+        return choices | {knob: self._run_choices(knob) for knob in SOURCES if knob in preset}
+
+
+def build(studio: "Studio") -> None:
+    """Lay out the page."""
+    with gr.Row(elem_classes="page side-right"):
+        with gr.Column(elem_classes="stack"):
+            board = run_board()
+        with gr.Column(elem_classes="stack"):
+            with gr.Column(elem_classes="card form"):
+                text_panel('<div class="wm"><h3>New run</h3></div>')
+                forms = MethodForms(studio)
+                checks = text_panel("")
+                launch = gr.Button("Start training", variant="primary")
+            panel = run_panel(studio)
+    forms.follow()
+
+    def on_launch(*values: Any) -> dict[str, str]:
+        return {"run": studio.training.start(*forms.described(*values))}
+
+    def on_judge(event: gr.EventData) -> dict[str, Any]:
+        return judge_strokes(studio, event._data)
+
+    world_model = forms.forms["optimise"].named["world_model"]
+    preset = [forms.method, forms.size]
+    on(forms.method.input, forms.choose, [*preset, world_model], forms.outputs, queue=False)
+    on(forms.size.input, forms.choose, preset, forms.outputs, queue=False)
+    # Queued, unlike other visits: a number out of range is refused there, in a sentence.
+    opened_or_changed = functools.partial(gr.on, None)
+    on(opened_or_changed, forms.checked, forms.inputs, checks, trigger_mode="always_last")
+    on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
+    on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")
+
+
+def _about(method: Method, *, lacking: bool = False) -> str:
+    needs = f" Needs {method.needs}." if method.needs else ""
+    missing = f'<div class="banner warn" role="status">{LACKING}</div>' if lacking else ""
+    return f'<div class="wm"><p class="mute">{method.about}.{needs}</p>{missing}</div>'
+
+
+def _change(method: Method, path: str, values: Mapping[str, Any]) -> Any:
+    if path in ROLES:
+        return gr.update(visible=path not in method.hidden)
+    value: Any = values
+    for name in path.split("."):
+        value = value[name]
+    if isinstance(value, list) and path not in SOURCES:
+        value = ", ".join(map(str, value))
+    return gr.update(value=value, visible=path not in method.hidden)

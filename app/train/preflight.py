@@ -1,0 +1,286 @@
+"""Preflight: what can be known of a run before it starts, and the refusal of what cannot work."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.models.catalogue import describe_together, is_aligned
+from app.models.loader import Loader, Three
+from app.runs.launcher import MIN_FREE_BYTES, Launcher
+from engine.records.tasks import TASKS, Task
+from engine.runs.tracker import NONE, missing
+from storage.cabinet import Cabinet
+from storage.checkpoints.catalogue import ROLES, Checkpoint
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.episodes.trajectories import EpisodeRow
+
+GIB = 2**30
+STATE_SHARE = 3  # a training state: the weights and AdamW's two moments
+KEPT_CHECKPOINTS = 3  # two, and the one being written
+STORED_SHARE = 0.6  # of an episode's bytes that compression leaves
+LATENT_BYTES = 2_048  # of one frame
+DREAMT, PLAYED = "imagination", "simulator"
+MODELS = ("policy", "world_model", "reward_model")
+LEARN_FROM_EPISODES = ("prefer", "clone", "train_autoencoder", "train_world_model")
+Check = dict[str, Any]
+
+
+class Preflight:
+    """Looks at a run's options before it is queued.
+
+    Args:
+        task: of checkpoints that name none.
+    """
+
+    def __init__(self, cabinet: Cabinet, launcher: Launcher, loader: Loader, *, task: Task) -> None:
+        self._cabinet = cabinet
+        self._launcher = launcher
+        self._loader = loader
+        self._task = task
+
+    def look(self, job: object, values: object) -> dict[str, Any]:
+        """{ok, checks: [{name, ok, text}]}; a check whose ok is None could not be made.
+
+        A wrong option is the only thing said: nothing else can be known then.
+        """
+        try:
+            chosen, config = self._launcher.config(job, values)
+        except (ValueError, LookupError) as error:
+            return {"ok": False, "checks": [_check("options", False, str(error))]}
+        assert isinstance(values, Mapping)
+        checks = list(self._checks(chosen, values, config))
+        return {"ok": all(check["ok"] is not False for check in checks), "checks": checks}
+
+    def refuse(self, job: object, values: object) -> None:
+        """Raise the first sentence that speaks against a run.
+
+        Raises:
+            ValueError: it cannot work here.
+        """
+        for check in self.look(job, values)["checks"]:
+            if check["ok"] is False:
+                raise ValueError(check["text"])
+
+    def _checks(
+        self, job: str, values: Mapping[str, Any], config: Mapping[str, Any]
+    ) -> Iterator[Check]:
+        if job == "optimise":
+            yield _thresholds(config)
+        if lacking := missing(config.get("logger", NONE)):
+            yield _check("logger", False, lacking)
+        models, needed = self._models(values), _needed(job, config)
+        absent = [role.replace("_", " ") for role in needed if not values.get(role)]
+        if absent:
+            yield _check("models", False, f"choose a {' and a '.join(absent)}")
+            return
+        if not models.keys() >= set(needed):
+            yield _check("models", None, "a directory named by its path is not looked into")
+        elif needed == MODELS:
+            three = (models["policy"], models["world_model"], models["reward_model"])
+            together = self._together(three)
+            yield together
+            if together["ok"] is False:
+                return
+            yield self._memory(three, config)
+            yield _alignment(models["world_model"])
+            yield _reward(models["reward_model"])
+        if job in LEARN_FROM_EPISODES:
+            yield self._episodes(job, values, config)
+        yield self._time(job, config, models)
+        yield self._disk(job, config, models)
+
+    def _models(self, values: Mapping[str, Any]) -> dict[str, Checkpoint]:
+        """Catalogue entries by role; a directory of the command line is not looked into."""
+        return {
+            role: self._cabinet.checkpoints.get(str(values[role]))
+            for role in ROLES
+            if values.get(role) and not Path(str(values[role])).is_absolute()
+        }
+
+    def _together(self, three: Three) -> Check:
+        try:
+            return _check("models", True, describe_together(*three))
+        except ValueError as error:
+            return _check("models", False, str(error))
+
+    def _memory(self, three: Three, config: Mapping[str, Any]) -> Check:
+        rows = config["groups"] * config["group_size"]
+        horizon = config["horizon"] or self._task_of(config).horizon
+        try:
+            plan = self._loader.plan(three, rows=rows, horizon=horizon)
+        except ValueError as error:
+            return _check("memory", None, f"cannot be planned: {error}")
+        weights = self._loader.parameters(three[0]) * 4
+        total, free = plan["total"] + STATE_SHARE * weights, plan["device"]["free"]
+        text = (
+            f"{total / GIB:.2f} of {free / GIB:.1f} GB free: {rows} dreams at once, and gradients "
+            "and moments of the policy"
+        )
+        if not plan["fits"]:
+            return _check("memory", False, plan["sentence"])
+        return _check("memory", total <= free, text)
+
+    def _episodes(self, job: str, values: Mapping[str, Any], config: Mapping[str, Any]) -> Check:
+        names = [str(name) for name in values.get("episodes_from") or ()]
+        if not names:
+            return _check("episodes", False, "choose the runs whose episodes are learnt from")
+        if any(Path(name).is_absolute() for name in names):
+            return _check("episodes", None, "a directory named by its path is not looked into")
+        rows = [
+            row
+            for name in names
+            for row in self._cabinet.trajectories.episodes(EpisodeFilter(run=name))
+        ]
+        wins = sum(row.success for row in rows)
+        told = f"{len(rows)} episodes, {wins} of them successes"
+        if job == "clone" and config["only_successes"] and wins <= config["held_out"]:
+            least = config["held_out"] + 1
+            return _check("episodes", False, f"{told}: cloning needs at least {least} successes")
+        if job == "prefer":
+            mixed = _mixed_starts(rows)
+            told += f", {mixed} starts with both outcomes"
+            if not mixed:
+                return _check("episodes", False, f"{told}: DPO has no pair to learn from")
+        return _check("episodes", bool(rows), told if rows else "those runs have no episodes")
+
+    def _time(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
+        """From the last run like this one, else from the first use of the models."""
+        before = self._run_like(job, config)
+        if "fit" in config:
+            seconds = self._last(before, "time/step_seconds")
+            return _duration(seconds and seconds * config["fit"]["steps"], before)
+        if job != "optimise":
+            return _duration(None, None)
+        verb = "imagine" if config["environment"] == DREAMT else "play"
+        frames, spent = (
+            self._last(before, "rollout/frames"),
+            self._last(before, f"time/{verb}_seconds"),
+        )
+        pace = spent / frames if frames and spent else self._first_use(config, models)
+        if pace is None:
+            return _duration(None, None)
+        horizon = config["horizon"] or self._task_of(config).horizon
+        rows = config["groups"] * config["group_size"]
+        update = self._last(before, "time/update_seconds") or 0.0
+        each = pace * horizon * rows + update
+        return _duration(each * config["iterations"], before)
+
+    def _first_use(
+        self, config: Mapping[str, Any], models: Mapping[str, Checkpoint]
+    ) -> float | None:
+        """Seconds a frame, from models that are loaded."""
+        if any(role not in models for role in MODELS):
+            return None
+        three = (models["policy"], models["world_model"], models["reward_model"])
+        measured = self._loader.timing(three, self._task_of(config))
+        if measured is None:
+            return None
+        chunk = int(models["policy"].config["chunk_size"])
+        steps = config["denoising_steps"] / measured["denoising_steps"]
+        milliseconds = measured["act"] + steps * measured["chunk"]
+        milliseconds += chunk * (measured["decode"] / chunk + measured["judge"])
+        return milliseconds / chunk / 1e3
+
+    def _run_like(self, job: str, config: Mapping[str, Any]) -> str | None:
+        same = (*MODELS, "environment", "denoising_steps")
+        for run in self._cabinet.runs.all():
+            if run.job == job and run.step and _agree(run.config, config, same):
+                return run.id
+        return None
+
+    def _last(self, run_id: str | None, name: str) -> float | None:
+        if run_id is None:
+            return None
+        points = self._cabinet.curves.of(run_id, most=300).series.get(name)
+        return points[-1][1] if points else None
+
+    def _disk(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
+        free = shutil.disk_usage(self._cabinet.workspace.root).free - MIN_FREE_BYTES
+        task, needed = self._task_of(config), 0
+        if "policy" in models and job != "collect":
+            weights = sum(f.stat().st_size for f in models["policy"].directory.iterdir())
+            needed = KEPT_CHECKPOINTS * (1 + STATE_SHARE) * weights
+        if job == "optimise":
+            rows = config["record_groups"] * config["group_size"] + config["probe_starts"]
+            side = task.image_size
+            if "world_model" in models:
+                side = int(models["world_model"].config.get("image_size") or side)
+            frames = (config["horizon"] or task.horizon) + 1
+            each = frames * (3 * side * side * STORED_SHARE + LATENT_BYTES)
+            needed += int(config["iterations"] * rows * each)
+        text = f"{needed / GIB:.2f} GB needed, {max(free, 0) / GIB:.1f} GB free above the reserve"
+        return _check("disk", needed <= free, text)
+
+    def _task_of(self, config: Mapping[str, Any]) -> Task:
+        return TASKS.get(config.get("task", ""), self._task)
+
+
+def _check(name: str, ok: bool | None, text: str) -> Check:
+    return {"name": name, "ok": ok, "text": text}
+
+
+def _needed(job: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Roles of the checkpoints that a job cannot do without."""
+    if job == "optimise":
+        return MODELS if config["environment"] == DREAMT else MODELS[:1]
+    if job == "train_world_model" and not config["autoencoder"]:
+        return MODELS[1:2]
+    acts = job == "collect" and config["source"] == "policy"
+    return MODELS[:1] if acts or job in ("prefer", "evaluate") else ()
+
+
+def _alignment(world_model: Checkpoint) -> Check:
+    match is_aligned(world_model):
+        case True:
+            return _check("alignment", True, "the world model has seen a policy's own rollouts")
+        case False:
+            text = "a variant: the world model has never seen a policy's own rollouts"
+            return _check("alignment", None, text)
+        case None:
+            text = "the world model's card does not say whether it has seen a policy's rollouts"
+            return _check("alignment", None, text)
+
+
+def _thresholds(config: Mapping[str, Any]) -> Check:
+    low, high, size = config["keep_low"], config["keep_high"], config["group_size"]
+    kept = [wins for wins in range(size + 1) if low <= wins / size <= high]
+    if not kept:
+        text = (
+            f"no group of {size} can be kept between {low:g} and {high:g}: nothing would be learnt"
+        )
+        return _check("groups", False, text)
+    return _check("groups", True, f"kept with {kept[0]} to {kept[-1]} successes of {size}")
+
+
+def _reward(reward_model: Checkpoint) -> Check:
+    threshold = reward_model.config.get("success_threshold")
+    labels = reward_model.card.get("labels")
+    learnt = f"labels {labels}" if labels else "verdicts of the simulator, no human labels"
+    if not isinstance(threshold, (int, float)):
+        return _check(
+            "reward", False, f"{reward_model.id} has no threshold τ: choose one on Reward"
+        )
+    return _check("reward", True, f"τ {threshold:.2f} of {reward_model.hash[:8]}; {learnt}")
+
+
+def _duration(seconds: float | None, run: str | None) -> Check:
+    if not seconds:
+        text = "not measured yet: load the models on Models, or see after the first step"
+        return _check("time", None, text)
+    words = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if seconds >= 5_400:
+        words = f"{seconds / 3600:.1f} h"
+    source = f"as in {run}" if run else "from the first use of these models"
+    return _check("time", True, f"about {words}, {source}")
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    return all(one.get(name) == other.get(name) for name in names)
+
+
+def _mixed_starts(rows: list[EpisodeRow]) -> int:
+    outcomes: dict[int, set[bool]] = {}
+    for row in rows:
+        outcomes.setdefault(row.start_id, set()).add(row.success)
+    return sum(len(seen) == 2 for seen in outcomes.values())

@@ -1,0 +1,212 @@
+"""The Train page's use cases: curves, alarms, groups, checkpoints, comparison, tables."""
+
+import base64
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from app.models.catalogue import unaligned
+from app.runs.launcher import Launcher
+from app.train.alarms import Thresholds, alarms
+from app.train.preflight import Preflight
+from app.train.siblings import Siblings
+from app.web.checks import check_choice, check_integer, check_names
+from storage.cabinet import Cabinet
+from storage.runs.curves import AXES, MOST_POINTS, Points
+
+MOST_RUNS = 10  # compared at once
+FEW_POINTS = 300  # of a curve among many: a chart is about as many pixels wide
+EVENTS = 50
+TABLES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+# Only the studio's own: they name the directories of this machine.
+UNTOLD = ("starts", "task")
+
+
+class Training:
+    """Runs as the Train page follows them. Every method may be called from any thread.
+
+    A question is plain values by name; what a user can get wrong raises a `ValueError` or, for an
+    unknown id, a `LookupError` of one sentence.
+    """
+
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        launcher: Launcher,
+        siblings: Siblings,
+        preflight: Preflight,
+        *,
+        public: bool,
+    ) -> None:
+        self._cabinet = cabinet
+        self._launcher = launcher
+        self._preflight = preflight
+        self._public = public
+        self.strip = siblings.strip
+        self.films = siblings.films
+        self.flip = siblings.flip
+        self.probes = siblings.probes
+        self.look = preflight.look
+
+    def start(self, job: str, values: Mapping[str, Any]) -> str:
+        """Queue a run that preflight has nothing against; its id.
+
+        Raises:
+            ValueError: it cannot work, in one sentence.
+        """
+        self._preflight.refuse(job, values)
+        return self._launcher.start(job, values)
+
+    def unaligned(self) -> list[str]:
+        """World models that have never seen a policy's rollouts, by their cards, newest first."""
+        return unaligned(self._cabinet.checkpoints.all("world_model"))
+
+    def follow(self, question: object) -> dict[str, Any]:
+        """{run, axis?, after?, others?, thresholds?} -> what is new about runs since cursors.
+
+        `after` is the cursor of the run, `others` those of the runs compared with it, by id.
+        {runs, status, next, series, iterations, events, audits, alarms, others}; alarms are None
+        where nothing changed. Without a run, or with one that is unknown, only the list.
+        """
+        names = ("run", "axis", "after", "others", "thresholds")
+        values = check_names(question, allowed=names)
+        runs = self._launcher.all()
+        known = {record["id"] for record in runs}
+        run = str(values.get("run") or "")
+        if run not in known:
+            return {"runs": runs, "status": None}
+        axis = check_choice("axis", values.get("axis", "iteration"), AXES)
+        others = _compared(values.get("others") or {}, known - {run})
+        most = max(FEW_POINTS, MOST_POINTS // (1 + len(others)))
+        points = self._points(run, axis, values.get("after", 0), most)
+        status = self._launcher.status(run)
+        fresh = bool(points.series) or not values.get("after") or status["state"] == "failed"
+        return {
+            "runs": runs,
+            "status": status,
+            "next": points.next,
+            "series": points.series,
+            "iterations": self._launcher.iterations(run),
+            "events": self._launcher.events(run, EVENTS),
+            "audits": self._cabinet.curves.audits(run, guest=self._public),
+            "alarms": self._alarms(run, status, values.get("thresholds")) if fresh else None,
+            "others": {
+                other: {"next": found.next, "series": found.series}
+                for other, after in others.items()
+                for found in [self._points(other, axis, after, most)]
+            },
+        }
+
+    def curves(self, run_id: str, *, axis: str = "iteration", after: int = 0) -> Points:
+        """Points of a run's curves after a cursor.
+
+        Raises:
+            LookupError: no such run.
+        """
+        self._cabinet.runs.get(run_id)
+        return self._points(run_id, axis, after)
+
+    def differences(self, question: object) -> dict[str, Any]:
+        """{runs} -> {runs, rows: [{name, values}]}: options in which runs differ."""
+        runs = [self._cabinet.runs.get(run) for run in _runs(question)]
+        configs = [_flat(run.config) | {"job": run.job} for run in runs]
+        names = sorted({name for config in configs for name in config} - set(UNTOLD))
+        rows = [
+            {"name": name, "values": [_told(config.get(name)) for config in configs]}
+            for name in names
+            if len({repr(config.get(name)) for config in configs}) > 1
+        ]
+        return {"runs": [run.id for run in runs], "rows": rows}
+
+    def checkpoints(self, run_id: str) -> list[dict[str, Any]]:
+        """The checkpoints that a run keeps, newest first: {id, role, step, short, metrics}.
+
+        Raises:
+            LookupError: no such run.
+        """
+        self._cabinet.runs.get(run_id)
+        found = [c for c in self._cabinet.checkpoints.all() if c.id.startswith(f"run/{run_id}/")]
+        return [
+            {
+                "id": checkpoint.id,
+                "role": checkpoint.role,
+                "step": int(checkpoint.id.rpartition("-")[2]),
+                "short": checkpoint.hash[:8],
+                "metrics": _numbers(checkpoint.card.get("metrics")),
+            }
+            for checkpoint in reversed(found)
+        ]
+
+    def table(self, question: object) -> dict[str, Any]:
+        """{runs, format} -> {name, media_type, data: a data URI} of every point of some runs."""
+        values = check_names(question, allowed=("runs", "format"), required=("runs", "format"))
+        kind = check_choice("format", values["format"], TABLES)
+        runs = _runs({"runs": values["runs"]})
+        for run in runs:
+            self._cabinet.runs.get(run)
+        writer = import_module("storage.exports.metrics")  # all of pyarrow
+        write = {"csv": writer.to_csv, "parquet": writer.to_parquet}[kind]
+        content = base64.b64encode(write(self._cabinet.curves.table(runs))).decode()
+        name = runs[0] if len(runs) == 1 else f"{len(runs)}-runs"
+        return {
+            "name": f"{name}.{kind}",
+            "media_type": TABLES[kind],
+            "data": f"data:{TABLES[kind]};base64,{content}",
+        }
+
+    def _points(self, run_id: str, axis: str, after: object, most: int = MOST_POINTS) -> Points:
+        start = check_integer("after", after, 0, 2**62)
+        return self._cabinet.curves.of(run_id, axis=axis, after=start, most=most)
+
+    def _alarms(
+        self, run_id: str, status: Mapping[str, Any], thresholds: object
+    ) -> list[dict[str, Any]]:
+        chosen = Thresholds.from_dict(check_names(thresholds or {}, allowed=Thresholds().to_dict()))
+        series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
+        audits = self._cabinet.curves.audits(run_id, guest=self._public)
+        return alarms(series, audits, status["error"], chosen)
+
+
+def _compared(asked: object, known: set[str]) -> Mapping[str, Any]:
+    """Cursors of the runs that are compared, by id."""
+    cursors = check_names(asked, allowed=known) if asked else {}
+    if len(cursors) >= MOST_RUNS:
+        raise ValueError(f"at most {MOST_RUNS} runs can be compared at once")
+    return cursors
+
+
+def _runs(question: object) -> list[str]:
+    runs = check_names(question, allowed=("runs",), required=("runs",))["runs"]
+    if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_RUNS:
+        raise ValueError(f"runs must be a list of 1 to {MOST_RUNS} run ids")
+    return [str(run) for run in runs]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options under dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _told(value: object) -> str:
+    """A value in few words; a path by its last parts, which name the checkpoint or the run."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_told(item) for item in value)
+    if isinstance(value, str) and value.startswith("/"):
+        run, _, step = value.rpartition("/")
+        return f"{run.rpartition('/checkpoints')[0].rpartition('/')[2]}/{step}".strip("/")
+    return "–" if value is None else str(value)
+
+
+def _numbers(metrics: object) -> dict[str, float]:
+    values = metrics if isinstance(metrics, Mapping) else {}
+    return {
+        str(name): float(value)
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }

@@ -1,0 +1,1 @@
+"""The site: pages side by side under one header, and how they are launched."""

@@ -1,0 +1,120 @@
+"""The studio as one Gradio app: its pages, the public API, and how it is launched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from app import api
+from app.data import page as data
+from app.episodes import page as episodes
+from app.evaluate import page as evaluate
+from app.fidelity import page as fidelity
+from app.imagine import page as imagine
+from app.label import page as label
+from app.models import page as models
+from app.reward import page as reward
+from app.start import page as start
+from app.train import page as train
+from app.ui.header import header
+from app.web.assets import routes
+from app.web.early import EarlyScript
+from app.web.theme import stylesheet, theme
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would answer for it
+
+
+def build(
+    studio: "Studio",
+    *,
+    device: str,
+    instruction: str,
+    horizon: int,
+) -> gr.Blocks:
+    """All pages and the public API.
+
+    Args:
+        device: the machine in words, for example "CPU · 2 cores".
+        instruction, horizon: of the default task.
+    """
+    pages: dict[str, Callable[[], None]] = {
+        "Start": lambda: start.build(studio, device=device),
+        "Models": lambda: models.build(studio),
+        "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
+        "Episodes": lambda: episodes.build(studio),
+        "Label": lambda: label.build(studio),
+        "Reward": lambda: reward.build(studio),
+        "Train": lambda: train.build(studio),
+        "Evaluate": lambda: evaluate.build(studio),
+        "Fidelity": lambda: fidelity.build(studio),
+        "Data": lambda: data.build(studio),
+    }
+    blocks = gr.Blocks(
+        title="WMPO Studio",
+        analytics_enabled=False,
+        delete_cache=(3600, 86400),
+        fill_width=True,
+    )
+    for name, content in pages.items():
+        page = blocks if name == "Start" else blocks.route(name, f"/{name.lower()}")
+        with page:
+            header(studio, page=name, device=device)
+            content()
+            if name == "Start":
+                api.publish(studio)
+    return blocks
+
+
+def launch(
+    blocks: gr.Blocks,
+    *,
+    data_directory: Path,
+    health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
+    port: int | None = None,
+) -> str:
+    """Serve the pages in the background with the settings of reliability.md §4.2; their address.
+
+    Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else loopback and the
+    first free port from 7860.
+    """
+
+    def healthz(request: Request) -> JSONResponse:
+        return JSONResponse(health())
+
+    blocks.queue(max_size=64, default_concurrency_limit=2)
+    _, address, _ = blocks.launch(
+        server_port=port,
+        share=False,
+        show_error=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        allowed_paths=[],
+        blocked_paths=[str(data_directory)],
+        max_file_size="50mb",
+        strict_cors=True,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_threads=16,
+        state_session_capacity=500,
+        footer_links=[],
+        _frontend=False,  # no look at its own page: on a busy machine that gives up after 3 s
+        app_kwargs={
+            "docs_url": None,
+            "routes": [Route(HEALTH, healthz), *routes()],
+            "middleware": [Middleware(EarlyScript)],
+        },
+        theme=theme(),
+        css=stylesheet(),
+    )
+    return address

@@ -1,0 +1,1 @@
+"""The web: what every page needs to talk to Python."""

@@ -1,0 +1,31 @@
+"""Our own HTML inside Gradio: styled by our stylesheet alone, scripted by our scripts."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.web.assets import head
+
+
+def text_panel(html: str) -> gr.HTML:
+    """HTML without behaviour; as an output it may be replaced by other HTML."""
+    return gr.HTML(html, apply_default_css=False)
+
+
+def live_panel(mount: str, value: Any = None, *, charts: bool = False, **settings: Any) -> gr.HTML:
+    """An empty element that our scripts fill: `WMPO.<mount>` is called when it appears.
+
+    The script gets {element, props, server, watch, send}; `send(data)` raises the Gradio event
+    `judge`. `settings` may bring server functions and further props.
+    """
+    return gr.HTML(
+        value={} if value is None else value,
+        html_template='<div class="wm"></div>',
+        js_on_load=(
+            f"WMPO.{mount}({{element, props, watch, server: typeof server === 'undefined' ? null "
+            ": server, send: (data) => trigger('judge', data)})"
+        ),
+        apply_default_css=False,
+        head=head(charts=charts),
+        **settings,
+    )

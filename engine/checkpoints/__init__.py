@@ -1,0 +1,1 @@
+"""Checkpoints: weights and configs on disk, whole or not there."""

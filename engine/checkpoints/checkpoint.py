@@ -1,0 +1,242 @@
+"""A checkpoint is a directory: safetensors, config.json, card.json, manifest (design.md §9)."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.checkpoints.tensor_files import Shape, open_tensors, stored_files
+from engine.records.durable import sync, sync_all
+from engine.records.manifest import verify_manifest, write_manifest
+
+WEIGHTS = "model.safetensors"
+STATE = "state.safetensors"
+
+
+@contextmanager
+def whole_directory(target: Path) -> Iterator[Path]:
+    """A directory to fill; it becomes `target` only if the block succeeds, files synced.
+
+    A `target` that is already there is replaced after the new one is complete.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    partial = room / "new"
+    partial.mkdir()
+    try:
+        yield partial
+        write_manifest(partial)
+        sync_all(partial)
+        if target.exists():
+            target.rename(room / "old")
+        partial.rename(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def write_model(
+    directory: Path,
+    model: nn.Module,
+    config: Mapping[str, Any],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> None:
+    """Put a model's weights, config and card into a directory being filled.
+
+    Args:
+        config: role and sizes, from which `engine.loading.models` builds the module again.
+        card: data, seeds, code version, metrics, lineage.
+        half: store floating weights as float16 (for shipped checkpoints).
+    """
+    weights = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(weights, directory / WEIGHTS)
+    write_json(directory / "config.json", config)
+    write_json(directory / "card.json", card)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values as readable JSON."""
+    path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    return values
+
+
+def export_model(source: Path, directory: Path, card: Mapping[str, Any]) -> None:
+    """Put a checkpoint as half precision, without training state, into a directory being filled."""
+    verify_manifest(source)
+    weights = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(source / WEIGHTS).items()
+    }
+    save_file(weights, directory / WEIGHTS)
+    for path in source.glob("*.json"):
+        if path.name not in ("card.json", "manifest.json", "progress.json"):
+            shutil.copy(path, directory / path.name)
+    write_json(directory / "card.json", card)
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """A checkpoint's config, after its manifest was checked.
+
+    Raises:
+        ValueError: not a checkpoint directory, or one that is incomplete or changed.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"there is no checkpoint directory {directory}")
+    verify_manifest(directory)
+    if not (directory / "config.json").is_file():
+        raise ValueError(f"{directory.name} has no config.json: it is not a model's checkpoint")
+    return read_json(directory / "config.json")
+
+
+def read_role(directory: Path) -> object:
+    """What a checkpoint says it is; nothing is checked, so that only its reader has to.
+
+    Raises:
+        ValueError: not a model's checkpoint.
+    """
+    path = directory / "config.json"
+    return read_json(path).get("role") if path.is_file() else read_config(directory).get("role")
+
+
+def load_weights(
+    directory: Path,
+    model: nn.Module,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Load `model.safetensors` or its shards strictly, tensor by tensor.
+
+    The model's tensors are replaced: it may have been built on the meta device, and nothing is
+    held twice. Parameters become `dtype`, buffers keep their own.
+
+    Raises:
+        ValueError: an unreadable file, or names or shapes that do not fit the module (eight are
+            named).
+    """
+    with open_tensors(stored_files(directory, "model")) as stored:
+        own = model.state_dict()
+        check_shapes(
+            f"{directory.name} does not fit its config",
+            {name: tensor.shape for name, tensor in stored.items()},
+            {name: tuple(tensor.shape) for name, tensor in own.items()},
+        )
+        kinds = {name: tensor.dtype for name, tensor in own.items()}
+        kinds |= {name: dtype for name, _ in model.named_parameters()}
+        # A copy, so that no weight stays tied to a file that may go.
+        weights = {
+            name: tensor.load().to(device, kinds[name], copy=True)
+            for name, tensor in stored.items()
+        }
+    model.load_state_dict(weights, strict=True, assign=True)
+
+
+def check_shapes(
+    sentence: str,
+    found: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
+    *,
+    optional: Mapping[str, Shape] | None = None,
+) -> None:
+    """Account for every tensor by name and shape.
+
+    Args:
+        sentence: opens the error.
+        optional: may be absent, but has this shape.
+
+    Raises:
+        ValueError: unexpected, missing or misshapen tensors; eight are named.
+    """
+    known = {**(optional or {}), **expected}
+    wrong = [f"{name} is unexpected" for name in sorted(set(found) - set(known))]
+    wrong += [f"{name} is missing" for name in sorted(set(expected) - set(found))]
+    wrong += [
+        f"{name} is {list(found[name])}, not {list(known[name])}"
+        for name in sorted(set(known) & set(found))
+        if found[name] != known[name]
+    ]
+    if wrong:
+        more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+        raise ValueError(f"{sentence}: {'; '.join(wrong[:8])}{more}")
+
+
+def write_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: Mapping[str, Tensor] | None = None,
+    progress: Mapping[str, Any],
+) -> None:
+    """Put what a job needs to go on into a directory being filled: no generator state."""
+    tensors = {f"model.{name}": t.contiguous() for name, t in model.state_dict().items()}
+    tensors |= {f"average.{name}": t.contiguous() for name, t in (average or {}).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {
+            f"optimizer.{index}.{name}": torch.as_tensor(t).contiguous()
+            for name, t in state.items()
+        }
+    save_file(tensors, directory / STATE)
+    write_json(directory / "progress.json", progress)
+
+
+def read_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: dict[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Restore what `write_state` wrote, in place; returns the progress values.
+
+    Raises:
+        ValueError: incomplete or changed files.
+    """
+    verify_manifest(directory)
+    tensors = _load_tensors(directory / STATE)
+    model.load_state_dict(_below("model.", tensors), strict=True)
+    if average is not None:
+        for name, tensor in _below("average.", tensors).items():
+            average[name].copy_(tensor)
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _below("optimizer.", tensors).items():
+        index, key = name.split(".", 1)
+        states.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": states, "param_groups": groups})
+    return read_progress(directory)
+
+
+def read_progress(directory: Path) -> dict[str, Any]:
+    """The progress values that `write_state` wrote."""
+    progress: dict[str, Any] = json.loads((directory / "progress.json").read_text())
+    return progress
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

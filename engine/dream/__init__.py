@@ -1,0 +1,1 @@
+"""Dreams: the policy acts, the world model answers; episodes, trees and exact replay."""

@@ -1,0 +1,1 @@
+"""Fidelity: real episodes dreamt again, and how far the dreams can be believed."""

@@ -1,0 +1,290 @@
+"""Real against imagined on held-out action sequences: pixels, verdicts, features (paper §4.4)."""
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.data.episode_set import load_episodes
+from engine.envs.factory import make_env
+from engine.images import to_model, to_pixels
+from engine.jobs import collect
+from engine.jobs.fidelity.fidelity_curves import agreement, curves
+from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
+from engine.jobs.fidelity.fidelity_scores import Scores, means, real_verdicts
+from engine.jobs.fidelity.twins import imagine_twins
+from engine.loading.models import load_normalization, load_reward_model, load_world_model
+from engine.protocols import Run
+from engine.records.manifest import checkpoint_hash
+from engine.records.tasks import get_task
+from engine.records.types import Trajectory
+from engine.reward.classifier import VideoReward
+from engine.reward.judge import outcome
+from engine.runs.run_directory import RunDirectory
+from engine.seeding import numpy_generator, row_generators
+from engine.statistics.leaks import learnt_from, overlap
+from engine.statistics.metrics import repeat_first
+from engine.statistics.perceptual import MISSING, load_backbone
+from engine.world_model.model import LatentWorldModel
+
+Array = npt.NDArray[Any]
+Video = npt.NDArray[np.uint8]
+Sources = list[tuple[str, Trajectory]]  # (name of the run directory, real episode)
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything that looks at an episode."""
+
+    world: LatentWorldModel
+    baseline: LatentWorldModel | None
+    judge: VideoReward | None
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Imagine every episode from its first frame: under its own actions, another's, and none."""
+    if not config.world_model:
+        raise ValueError("fidelity needs world_model=CHECKPOINT_DIRECTORY")
+    check_planned(config)
+    sources = real_episodes(config, run)
+    if sources is None:
+        return None
+    for role in ("world_model", "baseline_world_model", "reward_model"):
+        check_held_out(role, getattr(config, role), [episode for _, episode in sources])
+    models = Models(
+        load_world_model(Path(config.world_model)),
+        load_world_model(Path(config.baseline_world_model))
+        if config.baseline_world_model
+        else None,
+        load_reward_model(Path(config.reward_model)) if config.reward_model else None,
+    )
+    scores = measure(config, run, models, sources)
+    return None if scores is None else report(run, scores, models, sources)
+
+
+def check_held_out(role: str, name: str, episodes: Sequence[Trajectory]) -> None:
+    """Refuse real episodes whose starts a checkpoint has learnt from.
+
+    Raises:
+        ValueError: some of them are not held out.
+    """
+    known = learnt_from(Path(name)) if name else []
+    shared = sum(overlap(known, range(e.start_id, e.start_id + 1)) for e in episodes)
+    if shared:
+        raise ValueError(
+            f"the {role.replace('_', ' ')} learnt from the starts of {shared} of the "
+            f"{len(episodes)} episodes: fidelity needs held-out ones"
+        )
+
+
+def real_episodes(config: JobConfig, run: Run) -> Sources | None:
+    """The real episodes, played into this very run where none are given; None if it is to stop."""
+    names = config.episodes_from
+    if not names:
+        assert isinstance(run, RunDirectory)
+        options = collect.JobConfig(
+            task=config.task,
+            source="policy",
+            policy=config.policy,
+            pool=config.pool,
+            first_start=config.first_start,
+            episodes=config.episodes,
+            temperature=config.temperature,
+            seed=config.seed,
+            use="calibration",
+        )
+        with closing(make_env(get_task(config.task))) as env:
+            if collect.collect(options, run, env) is None:
+                return None
+        names = (str(run.directory),)
+    found = [(Path(n).resolve().name, e) for n in names for e in load_episodes([n])]
+    return [(name, e) for name, e in found if not e.imagined][: config.episodes]
+
+
+def measure(config: JobConfig, run: Run, models: Models, sources: Sources) -> Scores | None:
+    """Scores of every episode, kept after each batch; None where the run is to stop."""
+    scores, network = room(models, sources), load_backbone()
+    latest = run.latest_checkpoint()
+    if latest is not None:
+        scores.restore(latest)
+    episodes = [episode for _, episode in sources]
+    others = numpy_generator(config.seed, "shuffle").permutation(len(episodes))
+    others = np.where(others == np.arange(len(episodes)), (others + 1) % len(episodes), others)
+    while scores.done < len(episodes):
+        if run.stop_requested or run.pause_requested:
+            return None
+        run.give_way()
+        index = range(scores.done, min(scores.done + config.batch_size, len(episodes)))
+        batch = [episodes[i] for i in index]
+        videos = imagine_all(config, models, batch, [episodes[others[i]] for i in index])
+        for place, row in enumerate(index):
+            clips = {kind: video[place] for kind, video in videos.items()}
+            for kind, clip in clips.items():
+                scores.compare(row, kind, clip, batch[place].frames, network)
+            if models.judge is not None:
+                judge_row(config, run, models, scores, row, sources[row], clips)
+        scores.done = index[-1] + 1
+        with run.checkpoint(scores.done) as directory:
+            scores.save(directory)
+        run.progress(scores.done, len(episodes))
+    return scores
+
+
+def room(models: Models, sources: Sources) -> Scores:
+    """Empty scores for everything that will be measured."""
+    kinds = ["imagined", "shuffled", "zero", "round_trip", "repeat"]
+    judged = ["real", "imagined", "round_trip"]
+    if models.baseline is not None:
+        kinds.append("baseline")
+        judged.append("baseline")
+    metrics = ["psnr", "ssim"] + (["lpips"] if load_backbone() is not None else [])
+    depth = max(len(episode.actions) for _, episode in sources)
+    return Scores.empty(
+        len(sources),
+        depth,
+        pixels=[f"{kind}/{metric}" for kind in kinds for metric in metrics],
+        judged=judged if models.judge is not None else [],
+        chunks=depth // models.world.chunk_size,
+        width=models.judge.config.hidden_size if models.judge is not None else 0,
+    )
+
+
+def imagine_all(
+    config: JobConfig,
+    models: Models,
+    batch: Sequence[Trajectory],
+    others: Sequence[Trajectory],
+) -> dict[str, list[Video]]:
+    """Videos of each kind, one an episode: the dream, its controls and its bounds."""
+    normalization = load_normalization(Path(config.world_model))
+    own = [normalization.normalize(e.actions) for e in batch]
+    foreign = [normalization.normalize(e.actions) for e in others]
+    none = [normalization.normalize(np.zeros_like(e.actions)) for e in batch]
+    sampler = {"seed": config.seed, "denoising_steps": config.denoising_steps}
+    videos = {
+        "imagined": imagine_twins(models.world, batch, own, **sampler),
+        "shuffled": imagine_twins(models.world, batch, foreign, **sampler),
+        "zero": imagine_twins(models.world, batch, none, **sampler),
+        "round_trip": [round_trip(models.world, e, config.seed) for e in batch],
+        "repeat": [repeat_first(e.frames) for e in batch],
+    }
+    if models.baseline is not None:
+        statistics = load_normalization(Path(config.baseline_world_model))
+        actions = [statistics.normalize(e.actions) for e in batch]
+        videos["baseline"] = imagine_twins(models.baseline, batch, actions, **sampler)
+    return videos
+
+
+@torch.no_grad()
+def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> Video:
+    """The episode through the autoencoder: the best the world model could do."""
+    frames = to_model(torch.from_numpy(episode.frames))
+    rows = [(episode.start_id, index) for index in range(len(frames))]
+    latents = model.encode(frames, row_generators(seed, "round trip", rows=rows))
+    return to_pixels(model.decode(latents)).numpy()
+
+
+def judge_row(
+    config: JobConfig,
+    run: Run,
+    models: Models,
+    scores: Scores,
+    row: int,
+    source: tuple[str, Trajectory],
+    clips: dict[str, Video],
+) -> None:
+    """Verdict and features of an episode's real and imagined videos; the dreams are stored."""
+    assert models.judge is not None
+    checkpoints = {"imagined": config.world_model, "baseline": config.baseline_world_model}
+    videos = {"real": source[1].frames} | clips
+    for name in scores.verdicts:
+        pair = judged_pair(models.judge, videos[name], source, row, config)
+        scores.verdicts[name][row] = (pair.outcome.success, pair.outcome.end_step)
+        scores.describe(row, name, models.judge, videos[name], models.world.chunk_size)
+        if name in checkpoints and row < config.record_pairs:
+            quality = scores.pixels[f"{name}/psnr"][row, : len(videos[name]) - 1]
+            run.record(named(pair, name, Path(checkpoints[name]), quality))
+
+
+def judged_pair(
+    judge: VideoReward,
+    video: Video,
+    source: tuple[str, Trajectory],
+    number: int,
+    config: JobConfig,
+) -> Trajectory:
+    """A video of an episode as an episode of its own, with the verdict of the reward model.
+
+    Args:
+        source: the real episode, and the name of the run directory it is from; both are named in
+            the lineage, so that the studio can show the two side by side.
+        number: of the pair, for its id.
+    """
+    origin, real = source
+    rules = get_task(real.task).judge
+    ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
+    values = probabilities[0].numpy()
+    found = outcome(ends.numpy(), values, judge.success_threshold, rules, len(video))
+    return Trajectory(
+        id=f"{number:04d}-{real.id}",
+        task=real.task,
+        start_id=real.start_id,
+        instruction=real.instruction,
+        imagined=True,
+        outcome=found,
+        frames=video,
+        actions=real.actions[: len(video) - 1],
+        arrays={"window_ends": ends.numpy(), "window_probabilities": values},
+        lineage={
+            "real": real.id,
+            "real_run": origin,
+            "real_success": real.outcome.success,
+            "real_end_step": real.outcome.end_step,
+            "reward_model": checkpoint_hash(Path(config.reward_model)),
+            "threshold": judge.success_threshold,
+        },
+    )
+
+
+def named(pair: Trajectory, name: str, world_model: Path, quality: Array) -> Trajectory:
+    """A dream under the name of what imagined it, with its PSNR in dB by frame, from frame 1."""
+    prefix, label = NAMES[name]
+    lineage = {
+        "source": label,
+        **pair.lineage,
+        "world_model": checkpoint_hash(world_model),
+        "psnr": quality.round(2).tolist(),
+    }
+    return dataclasses.replace(pair, id=f"{prefix}-{pair.id}"[:128], lineage=lineage)
+
+
+def report(run: Run, scores: Scores, models: Models, sources: Sources) -> dict[str, Any]:
+    """Log pixels by depth and all means; what the run returns, `curves` with all intervals."""
+    for depth in range(scores.pixels["imagined/psnr"].shape[1]):
+        columns = {name: values[:, depth] for name, values in scores.pixels.items()}
+        there = {name: column[~np.isnan(column)] for name, column in columns.items()}
+        point = {
+            f"fidelity/{name.replace('/', '_')}": float(values.mean())
+            for name, values in there.items()
+            if len(values)
+        }
+        run.log(depth + 1, point)
+    real = real_verdicts([episode for _, episode in sources])
+    metrics = means(scores.pixels)
+    judged = [name for name in ("imagined", "baseline") if name in scores.verdicts]
+    for name in judged:
+        prefix = "" if name == "imagined" else f"{name}_"
+        metrics |= agreement(scores.verdicts[name], real, name=prefix)
+    found = curves(scores, real, chunk_size=models.world.chunk_size, judged=judged)
+    if "reward" in found:
+        metrics["fidelity/reward_f1"] = found["reward"]["f1"]
+        metrics["fidelity/false_success_rate"] = found["reward"]["false_success_rate"]
+    run.log(0, metrics)
+    notes = [] if load_backbone() is not None else [MISSING]
+    return metrics | {"curves": found, "notes": notes}

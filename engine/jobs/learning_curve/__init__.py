@@ -1,0 +1,1 @@
+"""Learning curve: how fast a reward model learns from chosen or random labels."""

@@ -1,0 +1,1 @@
+"""Optimise: GRPO on groups of imagined or simulated episodes."""

@@ -1,0 +1,91 @@
+"""What one iteration of `optimise` imagined, and how it is stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.jobs.optimise.groups import Attempt, Groups, RealGroups
+from engine.jobs.optimise.update import Credit, PolicyUpdate
+from engine.protocols import Run
+from engine.records.types import Trajectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """Attempts with what they are worth, before the update.
+
+    Attributes:
+        returns, advantages: of the attempts, [b].
+        fates: why each group (a start) is kept or dropped.
+        kept: rows that the update learns from.
+        weights: hash of the policy that acted.
+    """
+
+    number: int
+    attempts: Sequence[Attempt]
+    returns: Tensor
+    advantages: Tensor
+    fates: Mapping[Any, str]
+    kept: Sequence[int]
+    weights: str | None
+
+    def told_fates(self) -> dict[Any, str]:
+        """`fates`, but `surplus` for a group that was fit to be kept when there were enough."""
+        used = {self.attempts[row].start_id for row in self.kept}
+        return {
+            group: "surplus" if fate == "kept" and group not in used else fate
+            for group, fate in self.fates.items()
+        }
+
+
+def record(
+    done: Iteration,
+    groups: Groups,
+    update: PolicyUpdate,
+    run: Run,
+    *,
+    hashes: Mapping[str, str],
+    most: int,
+) -> None:
+    """Store episodes: every real one, for the ledger; of `most` imagined groups, kept ones first.
+
+    Called after the update, so that an episode can tell of each chunk how much likelier it has
+    become; where nothing was learnt, there is nothing to tell.
+    """
+    fates = done.told_fates()
+    stored = list(fates)
+    if not isinstance(groups, RealGroups):
+        stored = sorted(fates, key=lambda group: fates[group] != "kept")[:most]
+    chosen = [row for row, attempt in enumerate(done.attempts) if attempt.start_id in stored]
+    for row, credit in zip(chosen, _credits(done, update, chosen), strict=True):
+        attempt = done.attempts[row]
+        lineage = {
+            "iteration": done.number + 1,
+            "group": attempt.start_id,
+            "member": attempt.member,
+            "reward": done.returns[row].item(),
+            "advantage": done.advantages[row].item(),
+            "fate": fates[attempt.start_id],
+            **hashes,
+        }
+        acted = {**hashes, "policy": done.weights}
+        episode = groups.trajectory(attempt, done.number, lineage, acted)
+        run.record(episode if credit is None else _credited(episode, credit))
+
+
+def _credits(
+    done: Iteration, update: PolicyUpdate, chosen: Sequence[int]
+) -> Sequence[Credit | None]:
+    if not done.kept or not chosen:
+        return [None] * len(chosen)
+    seen = torch.zeros_like(done.advantages)
+    seen[list(done.kept)] = done.advantages[list(done.kept)]
+    return update.credit([done.attempts[row] for row in chosen], seen[list(chosen)])
+
+
+def _credited(episode: Trajectory, credit: Credit) -> Trajectory:
+    arrays = {"log_ratio": credit.log_ratio, "clipped": credit.clipped}
+    return replace(episode, arrays={**episode.arrays, **arrays})

@@ -1,0 +1,302 @@
+"""WMPO: improve a policy by GRPO on episodes imagined in the world model (method.md §4).
+
+The same in the simulator is the baseline at the same real budget: same loss, real rollouts.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.checkpoints import checkpoint
+from engine.data.episode_set import load_episodes
+from engine.data.starts import Starts, key_frames, load_starts, render_starts
+from engine.envs.episode import play_outcome
+from engine.envs.factory import make_env
+from engine.jobs.actors import PolicyActor
+from engine.jobs.cards import card
+from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling
+from engine.jobs.optimise.iteration import Iteration, record
+from engine.jobs.optimise.optimise_plan import JobConfig, needs_simulator
+from engine.jobs.optimise.update import PolicyUpdate
+from engine.learning import grpo
+from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.policy.files import write_policy
+from engine.policy.model import OpenVLAPolicy
+from engine.protocols import Env, Run
+from engine.records.manifest import checkpoint_hash
+from engine.records.tasks import Task, get_task, pool_starts
+from engine.seeding import numpy_generator
+from engine.world_model.dream_context import DreamContext
+
+
+@dataclass
+class _Job:
+    """What stays the same over the iterations."""
+
+    config: JobConfig
+    task: Task
+    policy: OpenVLAPolicy
+    update: PolicyUpdate
+    groups: Groups
+    hashes: dict[str, str]
+    learnt_from: Sequence[int]
+    env: Env | None
+    weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Alternate imagining and updating; every checkpoint is a loadable policy."""
+    if not needs_simulator(config):
+        return optimise(config, run, None)
+    with closing(make_env(get_task(config.task))) as env:
+        return optimise(config, run, env)
+
+
+def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
+    """`run`, in an environment of the task where one is needed."""
+    job = _build(config, env, run)
+    policy = job.policy
+    optimizer = torch.optim.AdamW(
+        policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    latest = run.latest_checkpoint()
+    origin = latest or (Path(config.restart_from) if config.restart_from else None)
+    begin, metrics = 0, {}
+    if origin is not None:
+        progress = checkpoint.read_state(origin, policy, optimizer)
+        begin = int(progress["step"])
+        metrics = checkpoint.read_json(origin / "card.json")["metrics"]
+        if isinstance(job.groups, RealGroups):
+            job.groups.spent = int(progress["real_episodes"])
+    job.weights = job.hashes["policy"] if origin is None else checkpoint_hash(origin)
+
+    def save(iteration: int) -> None:
+        with run.checkpoint(iteration) as directory:
+            progress = {"step": iteration}
+            if isinstance(job.groups, RealGroups):
+                progress["real_episodes"] = job.groups.spent
+            checkpoint.write_state(directory, policy, optimizer, progress=progress)
+            parents = _parents(config) | {"restarted_from": config.restart_from}
+            document = card(config, metrics, parents=parents, start_ids=job.learnt_from)
+            write_policy(directory, policy, document)
+        if iteration and (kept := run.latest_checkpoint()) is not None:
+            job.weights = checkpoint_hash(kept)
+
+    if latest is None:
+        save(begin)
+    _probe(job, run, begin)  # of a resumed run, too: it may have been killed before this
+    for iteration in range(begin, config.iterations):
+        if _is_spent(job.groups):
+            break
+        if run.stop_requested or run.pause_requested:
+            save(iteration)
+            return None
+        metrics = _iterate(job, optimizer, run, iteration)
+        if _due(iteration + 1, config.real_every):
+            metrics |= _diagnose(job, run, iteration)
+        metrics["real/episodes"] = float(_real_episodes(job, iteration + 1))
+        run.log(iteration + 1, metrics)
+        run.progress(iteration + 1, config.iterations)
+        last = iteration + 1 == config.iterations or _is_spent(job.groups)
+        if _due(iteration + 1, config.checkpoint_every) or last:
+            save(iteration + 1)
+            _probe(job, run, iteration + 1)
+    return dict(metrics)
+
+
+def _is_spent(groups: Groups) -> bool:
+    return isinstance(groups, RealGroups) and groups.spent >= groups.budget
+
+
+def _real_episodes(job: _Job, iterations: int) -> int:
+    """Real episodes played so far, to learn from and to look how it goes."""
+    every = job.config.real_every
+    checked = job.config.real_episodes * (iterations // every) if every else 0
+    return checked + (job.groups.spent if isinstance(job.groups, RealGroups) else 0)
+
+
+def _probe(job: _Job, run: Run, iterations: int) -> None:
+    if isinstance(job.groups, ImaginedGroups):
+        hashes = job.hashes | {"policy": job.weights}
+        for episode in job.groups.probes(iterations, job.config.probe_starts, hashes):
+            run.record(episode)
+
+
+def _due(iteration: int, every: int) -> bool:
+    return every > 0 and iteration % every == 0
+
+
+def _parents(config: JobConfig) -> dict[str, str]:
+    """Role and directory of every checkpoint that is needed."""
+    parents = {"policy": config.policy}
+    if config.environment == "imagination":
+        parents |= {"world_model": config.world_model, "reward_model": config.reward_model}
+    return parents
+
+
+def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
+    for role, path in _parents(config).items():
+        if not path:
+            raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
+    task = get_task(config.task)
+    policy = load_policy(Path(config.policy))
+    sampling = Sampling(
+        group_size=config.group_size,
+        horizon=config.horizon or task.horizon,
+        temperature=config.temperature,
+        denoising_steps=config.denoising_steps,
+        seed=config.seed,
+        threshold=config.success_threshold or None,
+        context=DreamContext(anchored=config.anchored, noise=config.context_noise),
+    )
+    groups: Groups
+    if config.environment == "simulator":
+        assert env is not None
+        start_ids = _pool(config)
+        groups = RealGroups(env, policy, start_ids, sampling, budget=config.real_budget)
+    else:
+        world_model = load_world_model(Path(config.world_model))
+        reward_model = load_reward_model(Path(config.reward_model))
+        starts, start_ids = _starts(config, task, env)
+        groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    groups.give_way = run.give_way
+    hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
+    update = PolicyUpdate(
+        policy=policy,
+        instruction=task.instruction,
+        temperature=config.temperature,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        gradient_clip=config.gradient_clip,
+        mini_batches=config.mini_batches,
+        slice_rows=config.slice_rows,
+        seed=config.seed,
+        give_way=run.give_way,
+    )
+    return _Job(config, task, policy, update, groups, hashes, start_ids, env)
+
+
+def _pool(config: JobConfig) -> list[int]:
+    return list(pool_starts(config.pool, config.first_start, config.num_starts))
+
+
+def _starts(config: JobConfig, task: Task, env: Env | None) -> tuple[Starts, list[int]]:
+    """(frames that dreams begin from, ids of the real starts they come from)."""
+    if config.key_frames_from:
+        episodes = load_episodes(config.key_frames_from)
+        starts = key_frames(episodes, config.num_starts, config.seed)
+        start_ids = sorted({episode.start_id for episode in episodes})
+    elif config.starts:
+        starts = load_starts(Path(config.starts))
+        start_ids = starts.start_ids.tolist()
+    else:
+        assert env is not None
+        start_ids = _pool(config)
+        starts = render_starts(env, start_ids)
+    if starts.task != task.name:
+        raise ValueError(f"the starts are of {starts.task}, not of {task.name}")
+    if not len(starts.start_ids):
+        raise ValueError("there are no starts to imagine from")
+    return starts, start_ids
+
+
+def _iterate(
+    job: _Job, optimizer: torch.optim.Optimizer, run: Run, iteration: int
+) -> dict[str, float]:
+    clock = monotonic()
+    attempts, rewarded = sample_groups(job.config, job.groups, iteration)
+    seconds = monotonic() - clock
+    config = job.config
+    starts = [attempt.start_id for attempt in attempts]
+    fates = grpo.group_fates(rewarded, starts, low=config.keep_low, high=config.keep_high)
+    returns = grpo.success_returns(rewarded)
+    advantages = grpo.group_advantages(returns, starts)
+    kept = [i for i, start in enumerate(starts) if fates[start] == "kept"]
+    kept = kept[: config.groups * config.group_size]
+    verb = job.groups.verb
+    actions = sum(len(a.policy_frames) for a in attempts) * job.policy.chunk_size
+    metrics = {
+        "rollout/success_rate": float(np.mean([a.outcome.success for a in attempts])),
+        "rollout/reward": returns.mean().item(),
+        "rollout/end_step": float(np.mean([a.outcome.end_step for a in attempts])),
+        "rollout/entropy": float(np.mean([a.entropy.mean().item() for a in attempts])),
+        "grpo/kept_groups": float(sum(fate == "kept" for fate in fates.values())),
+        "grpo/all_fail_groups": float(sum(f == "too_few_successes" for f in fates.values())),
+        "grpo/all_success_groups": float(sum(f == "too_many_successes" for f in fates.values())),
+        f"time/{verb}_seconds": seconds,
+        "rollout/frames": float(actions),
+        "rollout/frames_per_second": actions / seconds,
+        **job.groups.measures(attempts),
+    }
+    done = Iteration(
+        number=iteration,
+        attempts=attempts,
+        returns=returns,
+        advantages=advantages,
+        fates=fates,
+        kept=kept,
+        weights=job.weights,
+    )
+    if kept:
+        clock = monotonic()
+        job.weights = None
+        batch = [attempts[i] for i in kept]
+        metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
+        metrics["time/update_seconds"] = monotonic() - clock
+    else:
+        run.alarm(f"iteration {iteration + 1}: every group was dropped, nothing was learnt")
+    record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
+    return metrics
+
+
+def sample_groups(
+    config: JobConfig, groups: Groups, iteration: int
+) -> tuple[list[Attempt], Tensor]:
+    """Sample `groups` starts at a time until enough groups are informative (paper §3.4).
+
+    Returns:
+        (attempts, which of them are rewarded [b]).
+    """
+    order = numpy_generator(config.seed, "starts", iteration).permutation(len(groups))
+    attempts: list[Attempt] = []
+    rewarded = torch.zeros(0, dtype=torch.bool)
+    for first in range(0, min(config.max_groups, len(order)), config.groups):
+        if _is_spent(groups):
+            break
+        batch = groups.sample(iteration, order[first : first + config.groups].tolist())
+        success = torch.tensor([attempt.outcome.success for attempt in batch])
+        if config.shuffle_rewards:
+            random = numpy_generator(config.seed, "shuffled rewards", iteration, first)
+            success = success[torch.from_numpy(random.permutation(len(success)))]
+        attempts += batch
+        rewarded = torch.cat([rewarded, success])
+        starts = [attempt.start_id for attempt in attempts]
+        fates = grpo.group_fates(rewarded, starts, low=config.keep_low, high=config.keep_high)
+        if sum(fate == "kept" for fate in fates.values()) >= config.groups:
+            break
+    return attempts, rewarded
+
+
+def _diagnose(job: _Job, run: Run, iteration: int) -> dict[str, float]:
+    """Greedy success in the simulator on calibration starts; entered in the ledger."""
+    assert job.env is not None
+    actor = PolicyActor(job.policy, job.task.instruction)
+    outcomes = []
+    for start_id in pool_starts("calibration", 0, job.config.real_episodes):
+        success = play_outcome(job.env, actor, start_id=start_id, seed=job.config.seed).success
+        outcomes.append(success)
+        run.count_real(
+            task=job.task.name,
+            start_id=start_id,
+            use="diagnostic",
+            policy=f"iteration {iteration + 1}",
+            success=success,
+        )
+    return {"real/success_rate": float(np.mean(outcomes))}

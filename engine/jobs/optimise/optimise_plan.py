@@ -1,0 +1,97 @@
+"""What an optimise run is asked: light, so that the screen can draw and check it."""
+
+from dataclasses import dataclass
+
+from engine.config import Config, knob
+from engine.runs.tracker import logger_knob
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """GRPO in imagination. `paper()` has the published numbers, the defaults suit two cores."""
+
+    task: str = knob("coffee-push", "Task record")
+    environment: str = knob(
+        "imagination",
+        "Where groups are played: imagined (WMPO) or in the simulator (the baseline)",
+        choices=("imagination", "simulator"),
+    )
+    real_budget: int = knob(128, "Real episodes the simulator may play, no more and no less", low=1)
+    policy: str = knob("", "Policy checkpoint to improve")
+    world_model: str = knob("", "World model checkpoint")
+    reward_model: str = knob("", "Reward model checkpoint")
+    success_threshold: float = knob(0.0, "Of a window; 0: the reward model's own", low=0, high=1)
+    starts: str = knob("", "File of start frames; without one they are rendered")
+    key_frames_from: tuple[str, ...] = knob(
+        (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"
+    )
+    pool: str = knob("rl", "Pool the starts are taken from")
+    first_start: int = knob(0, "Offset of the first start in the pool", low=0)
+    num_starts: int = knob(128, "Different starts used", low=1)
+    iterations: int = knob(20, "Imagine and update, this many times", low=1)
+    groups: int = knob(8, "Informative groups per iteration", low=1)
+    group_size: int = knob(8, "Rollouts imagined from the same first frame", low=2)
+    max_groups: int = knob(16, "Groups imagined at most until enough are informative", low=1)
+    keep_low: float = knob(0.1, "Groups below this success rate are dropped", low=0.0, high=1.0)
+    keep_high: float = knob(0.9, "Groups above this success rate are dropped", low=0.0, high=1.0)
+    horizon: int = knob(
+        0,
+        "Most actions of an imagined rollout; 0: the task's; short with key frames: branches",
+        low=0,
+    )
+    anchored: bool = knob(
+        False,
+        "Variant: dreams keep the start as their oldest context frame, against drift; a world "
+        "model trained without that has not seen such contexts",
+    )
+    context_noise: float = knob(
+        0.0,
+        "Variant: diffusion time (of 1000) that dreams noise their context to; 0 leaves it clean, "
+        "as the released; the noise a world model was trained with is its context_timestep",
+        low=0.0,
+        high=1000.0,
+    )
+    shuffle_rewards: bool = knob(
+        False, "Control: rewards are dealt out at random among the rollouts of a batch"
+    )
+    # paper: 30 denoising steps and temperature 1.6
+    denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
+    temperature: float = knob(1.0, "Of sampling and of log-probabilities", low=0.01)
+    # paper: 5e-6 for 7.5 B parameters
+    learning_rate: float = knob(5e-5, "Of AdamW, constant", low=0.0)
+    weight_decay: float = knob(0.01, "Decoupled weight decay", low=0.0)
+    clip_low: float = knob(0.2, "The ratio is kept above 1 - clip_low", low=0.0, high=1.0)
+    clip_high: float = knob(0.28, "The ratio is kept below 1 + clip_high", low=0.0)
+    gradient_clip: float = knob(1.0, "Largest gradient norm", low=0.0)
+    mini_batches: int = knob(4, "Optimizer updates per iteration", low=1)
+    slice_rows: int = knob(32, "Chunks that go through the policy at once", low=1)
+    checkpoint_every: int = knob(1, "Iterations between two checkpoints", low=1)
+    record_groups: int = knob(4, "Groups whose videos are stored per iteration", low=0)
+    probe_starts: int = knob(
+        1, "Starts imagined greedily at every checkpoint: the same start over the training", low=0
+    )
+    real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
+    real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
+    seed: int = knob(0, "Root of randomness", low=0)
+    logger: str = logger_knob()
+    restart_from: str = knob(
+        "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
+    )
+
+    @classmethod
+    def paper(cls) -> "JobConfig":
+        """WMPO's published numbers (method.md §4.1)."""
+        return cls(
+            iterations=100,
+            groups=64,
+            max_groups=640,
+            denoising_steps=30,
+            temperature=1.6,
+            learning_rate=5e-6,
+        )
+
+
+def needs_simulator(config: JobConfig) -> bool:
+    """Whether something is played or rendered, so that `optimise` has to be given a simulator."""
+    rendered = not config.starts and not config.key_frames_from
+    return config.environment == "simulator" or config.real_every > 0 or rendered

@@ -1,0 +1,145 @@
+"""A study: arms x seeds on common test starts, in one file, resumable, reported as it stands.
+
+Stages run in order: the shared ones, then each seed's, each arm tested as soon as its policy is
+there. A finished stage is adopted, also from `root`, which is only read. A cell not run is absent.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.config import Config, knob
+from engine.jobs.stages import Stage, finished_result, is_same, resolve, run_stage
+from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
+from engine.jobs.study.study_report import Progress, write_report
+from engine.protocols import Run
+from engine.runs.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyArm(Config):
+    """One way to get a policy, and what it is called."""
+
+    name: str = knob(help="Its name")
+    title: str = knob(help="What the report calls it")
+    policy: str = knob(help="The stage whose last checkpoint is tested, such as {dpo@last}")
+    optional: bool = knob(False, "Run only where `only` names it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobConfig(Config):
+    """The study. In options `$name` stands for a size, `$seed` for the seed, `*` multiplies."""
+
+    title: str = knob("Study", "What the report is called")
+    about: str = knob("", "What is asked and how it was set up, in a few sentences")
+    file: str = knob("", "Where this study is kept, for the command in the report")
+    root: str = knob("", "Directories whose finished stages are adopted, separated by ':'")
+    seeds: tuple[int, ...] = knob((0, 1, 2), "One training each", low=0)
+    sizes: dict[str, Any] = knob(help="Named numbers of the options", factory=dict)
+    shared: tuple[Stage, ...] = knob((), "Stages that all seeds share")
+    per_seed: tuple[Stage, ...] = knob((), "Stages of each seed")
+    arms: tuple[StudyArm, ...] = knob((), "What is compared")
+    only: tuple[str, ...] = knob((), "Names of the arms to run; empty: all that are not optional")
+    reference: str = knob("base", "The arm the others are compared with")
+    test: dict[str, Any] = knob(help="Options of evaluate", factory=dict)
+
+    def chosen_arms(self) -> list[StudyArm]:
+        """The arms to run, the reference first.
+
+        Raises:
+            ValueError: an unknown or missing arm.
+        """
+        names = [arm.name for arm in self.arms]
+        unknown = sorted({self.reference, *self.only} - set(names))
+        if unknown:
+            raise ValueError(f"the study has no arm {', '.join(unknown)}; it has {names}")
+        wanted = {self.reference, *self.only}
+        chosen = [
+            arm for arm in self.arms if arm.name in wanted or (not self.only and not arm.optional)
+        ]
+        return sorted(chosen, key=lambda arm: arm.name != self.reference)
+
+
+def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+    """Run or adopt every stage; the report is written anew after each test."""
+    assert isinstance(run, RunDirectory)
+    if not config.arms:
+        raise ValueError("study needs arms: give it a file with --config")
+    arms = config.chosen_arms()
+    planned = plan_study(
+        shared=config.shared,
+        per_seed=config.per_seed,
+        seeds=config.seeds,
+        sizes=config.sizes,
+        arms={arm.name: arm.policy for arm in arms},
+        test=config.test,
+    )
+    check_leaks(planned)
+    own = run.directory.resolve() / "stages"
+    roots = [Path(root).resolve() for root in config.root.split(":") if root]
+    found: dict[str, Path] = {}
+    results: dict[str, Mapping[str, Any]] = {}
+
+    def report() -> None:
+        progress = Progress(
+            title=config.title,
+            about=config.about,
+            command=command(config),
+            reference=config.reference,
+            sizes=config.sizes,
+            seeds=config.seeds,
+            titles={arm.name: arm.title for arm in arms},
+            planned=planned,
+            found=found,
+            results=results,
+        )
+        write_report(run.directory, progress)
+
+    for done, stage in enumerate(planned):
+        report()
+        if run.stop_requested or run.pause_requested:
+            return None
+        options = resolve(stage.config, found.__getitem__)
+        directory = _adopted(stage, options, roots)
+        metrics = finished_result(directory) if directory else None
+        if metrics is None:
+            directory = own / stage.name
+            metrics = run_stage(stage.name, stage.job, options, directory, run)
+        if metrics is None or directory is None:
+            return None
+        found[stage.name], results[stage.name] = directory, metrics
+        run.progress(done + 1, len(planned))
+    report()
+    return {
+        f"{stage.name}/success_rate": results[stage.name]["evaluate/success_rate"]
+        for stage in planned
+        if stage.arm
+    }
+
+
+def _adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> Path | None:
+    """Where a finished run of just this stage lies; None if it is to be run here."""
+    for root in roots:
+        directory = root / stage.name
+        if is_same(directory, stage.job, options) and finished_result(directory) is not None:
+            return directory
+    return None
+
+
+def command(config: JobConfig) -> str:
+    """The command that makes the study again, with what differs from its file."""
+    path = Path(config.file)
+    kept = JobConfig.from_dict(json.loads(path.read_text())) if path.is_file() else config
+    now, then = config.to_dict(), kept.to_dict()
+    words = [f"python -m engine study --config {config.file or 'STUDY.json'} --out RUN_DIR"]
+    if config.root:
+        words.append("--set root=DIRECTORY_OF_FINISHED_STAGES")
+    for name in sorted(set(now) - {"root", "sizes"}):
+        if now[name] != then[name]:
+            words.append(f"--set '{name}={json.dumps(now[name])}'")
+    for name, value in sorted(now["sizes"].items()):
+        if value != then["sizes"].get(name):
+            words.append(f"--set sizes.{name}={json.dumps(value)}")
+    return " ".join(words)

@@ -1,0 +1,177 @@
+"""The report of a study as it stands: written after every test, cells not run shown as absent."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.jobs.study.study_plan import Planned, upstream
+from engine.records.ledger import read_ledger
+from engine.statistics.comparison import Arm, compare
+from engine.statistics.report import (
+    Block,
+    Cell,
+    Code,
+    Heading,
+    Paragraph,
+    Table,
+    to_html,
+    to_markdown,
+)
+
+# Real episodes that a method spends to improve the base; the others are given to every arm alike.
+BUDGET_USES = {"world model", "reward", "policy"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a study is and how far it has come.
+
+    Attributes:
+        titles: of the arms, by name, in order.
+        found: directory of each stage that is done, by name; results: what it returned.
+    """
+
+    title: str
+    about: str
+    command: str
+    reference: str
+    sizes: Mapping[str, Any]
+    seeds: Sequence[int]
+    titles: Mapping[str, str]
+    planned: Sequence[Planned]
+    found: Mapping[str, Path]
+    results: Mapping[str, Mapping[str, Any]]
+
+
+def write_report(directory: Path, study: Progress) -> None:
+    """`report.md` and `report.html` in the run directory, each replaced at once."""
+    blocks = report_blocks(study)
+    _replace(directory / "report.md", to_markdown(blocks))
+    _replace(directory / "report.html", to_html(study.title, blocks))
+
+
+def report_blocks(study: Progress) -> list[Block]:
+    """The whole report."""
+    tests = [stage for stage in study.planned if stage.arm]
+    done = sum(stage.name in study.results for stage in tests)
+    options = tests[0].config
+    state = (
+        f"{done} of {len(tests)} tests are done. Each plays the same {options['episodes']} starts "
+        f"(pool {options['pool']}) in the simulator, at sampling temperature "
+        f"{options['temperature']:g} (0 is greedy), with the last checkpoint of its training. An "
+        "arm that is not trained anew for each seed was tested once and stands in every column. "
+        "Brackets are 95 % Wilson intervals, in %."
+    )
+    blocks: list[Block] = [Heading(study.title, 1)]
+    blocks += [Paragraph(text) for text in (study.about, state) if text]
+    blocks += compare(arms_of(study), study.reference, study.seeds)
+    blocks += [
+        Heading("Real episodes"),
+        ledger_table(study),
+        Paragraph(
+            "All real episodes behind each arm, by use, as their ledgers count them; all seeds "
+            "together. Budget is what an arm spent to improve on the base, in each seed. Training "
+            "and test starts are disjoint: a study whose pools overlap refuses to run."
+        ),
+        Heading("Choices made on held-out data"),
+        _choices(study),
+        Heading("How it was made"),
+        Code(study.command),
+        Paragraph("Sizes: " + ", ".join(f"{k} = {v}" for k, v in study.sizes.items()) + "."),
+        _stages(study),
+    ]
+    return blocks
+
+
+def arms_of(study: Progress) -> list[Arm]:
+    """Outcomes by arm and seed; a test that all seeds share counts for each."""
+    arms = []
+    for name, title in study.titles.items():
+        outcomes = {}
+        for stage in study.planned:
+            if stage.arm == name and stage.name in study.results:
+                found = np.array(study.results[stage.name]["outcomes"], dtype=bool)
+                seeds = study.seeds if stage.seed is None else [stage.seed]
+                outcomes.update({seed: found for seed in seeds})
+        arms.append(Arm(name, title, outcomes))
+    return arms
+
+
+def ledger_table(study: Progress) -> Table:
+    """Real episodes of everything behind each arm, by use."""
+    by_name = {stage.name: stage for stage in study.planned}
+    counts: dict[str, Counter[str]] = {}
+    spent: dict[str, list[int]] = {}
+    for arm in study.titles:
+        behind: set[str] = set()
+        spent[arm] = []
+        for test in (stage for stage in study.planned if stage.arm == arm):
+            needed = upstream(test.name, by_name)
+            behind |= needed
+            uses = _uses(study, needed)
+            if test.name in study.results:
+                spent[arm].append(sum(uses[use] for use in BUDGET_USES))
+        counts[arm] = _uses(study, behind)
+    columns = sorted({use for counter in counts.values() for use in counter})
+    rows = [
+        [
+            Cell(title),
+            *(Cell(str(counts[arm][use])) for use in columns),
+            Cell(" / ".join(map(str, spent[arm])) or "not run"),
+        ]
+        for arm, title in study.titles.items()
+    ]
+    return Table(["arm", *columns, "budget"], rows)
+
+
+def _uses(study: Progress, stages: set[str]) -> Counter[str]:
+    directories = [study.found[name] for name in sorted(stages) if name in study.found]
+    return Counter(str(entry["use"]) for path in directories for entry in read_ledger(path))
+
+
+def _choices(study: Progress) -> Block:
+    rows = []
+    for stage in study.planned:
+        result = study.results.get(stage.name, {})
+        if stage.job == "choose" and result:
+            rows.append([Cell(stage.name), Cell(str(result["choose/run"]))])
+        if stage.job == "prefer" and result:
+            text = ", ".join(
+                f"{label} {result[f'prefer/{name}']:.3g}"
+                for label, name in PREFER_FIGURES
+                if f"prefer/{name}" in result
+            )
+            rows.append([Cell(stage.name), Cell(text)])
+    if not rows:
+        return Paragraph("None yet.")
+    return Table(["stage", "outcome"], rows)
+
+
+PREFER_FIGURES = (
+    ("mixed starts", "mixed_starts"),
+    ("skipped", "skipped_starts"),
+    ("pairs", "pairs"),
+    ("held out", "held_out_pairs"),
+    ("accuracy", "held_out_accuracy"),
+    ("loss", "held_out_loss"),
+)
+
+
+def _stages(study: Progress) -> Table:
+    rows = [
+        [Cell(stage.name), Cell(stage.job), Cell("done" if stage.name in study.results else "-")]
+        for stage in study.planned
+        if not stage.arm
+    ]
+    return Table(["stage", "job", "state"], rows)
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text)
+    os.replace(partial, path)

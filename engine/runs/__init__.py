@@ -1,0 +1,1 @@
+"""Runs: the directory of a run, its heartbeat, its slot and its trackers."""

@@ -1,0 +1,1 @@
+"""Statistics: intervals, paired comparisons, power, agreement and metrics."""
