@@ -1,159 +1,155 @@
 // The filter bar of Episodes: one state, which is the address of the page; saved views are addresses.
-(() => {
-  const CHOICES = {
-    kind: ["imagined", "real"],
-    verdict: ["success", "fail"],
-    truth: ["success", "fail"],
-    label: ["none", "any", "success", "fail", "unsure"],
-  };
-  const FACETS = ["run", "task", "policy", "world_model", "reward_model", "failure_mode"];
-  const FLAGS = { disagreement: "disagreement", dream_broke: "dream broke", queued: "queued" };
-  const WORDS = {
-    kind: "kind",
-    verdict: "verdict",
-    truth: "real twin",
-    label: "human label",
-    run: "run",
-    task: "task",
-    policy: "policy",
-    world_model: "world model",
-    reward_model: "reward model",
-    failure_mode: "failure mode",
-  };
-  const NUMBERS = ["iteration", "low", "high"];
-  const NAMES = [...Object.keys(WORDS), ...NUMBERS, "since", "until", ...Object.keys(FLAGS)];
+import { compareLink } from "../player/comparisons.js";
+import { address } from "../web/address.js";
+import { integer } from "../web/formats.js";
+import { fill, html, raw } from "../web/html.js";
 
-  const select = (name, options) => WMPO.html`<label>${WORDS[name]}<select data-name="${name}">
-    <option value="">any</option>${options.map(([value, text]) => WMPO.html`<option value="${value}">${text}</option>`)}
-    </select></label>`;
-  const short = (value) => (/^[0-9a-f]{40,}$/.test(value) ? value.slice(0, 8) : value);
+const CHOICES = {
+  kind: ["imagined", "real"],
+  verdict: ["success", "fail"],
+  truth: ["success", "fail"],
+  label: ["none", "any", "success", "fail", "unsure"],
+};
+const FACETS = ["run", "task", "policy", "world_model", "reward_model", "failure_mode"];
+const FLAGS = { disagreement: "disagreement", dream_broke: "dream broke", queued: "queued" };
+const WORDS = {
+  kind: "kind",
+  verdict: "verdict",
+  truth: "real twin",
+  label: "human label",
+  run: "run",
+  task: "task",
+  policy: "policy",
+  world_model: "world model",
+  reward_model: "reward model",
+  failure_mode: "failure mode",
+};
+const NUMBERS = ["iteration", "low", "high"];
+const NAMES = [...Object.keys(WORDS), ...NUMBERS, "since", "until", ...Object.keys(FLAGS)];
 
-  class Filters {
-    constructor(element, { orders, onChange, saveView }) {
-      Object.assign(this, { element, orders, onChange, saveView, facets: {}, views: {}, values: {} });
-      this.read();
-      element.addEventListener("change", (event) => this.change(event.target));
-      element.addEventListener("click", (event) => {
-        const button = event.target.closest("button");
-        if (!button) return;
-        const { flag, view, drop, act } = button.dataset;
-        if (flag) this.put({ [flag]: this.values[flag] ? null : true });
-        if (view) this.use(this.views[view]);
-        if (drop) this.saveView({ name: drop }).then((views) => views && this.show(this.facets, views));
-        if (act === "clear") this.use({});
-        if (act === "more") this.more = !this.more;
-        if (act === "save") this.name();
-        this.draw();
-      });
-    }
+const select = (name, options) => html`<label>${WORDS[name]}<select data-name="${name}">
+  <option value="">any</option>${options.map(([value, text]) => html`<option value="${value}">${text}</option>`)}
+  </select></label>`;
+const short = (value) => (/^[0-9a-f]{40,}$/.test(value) ? value.slice(0, 8) : value);
 
-    read() {
-      this.values = {};
-      for (const name of [...NAMES, "order", "mode"]) {
-        const text = WMPO.address.get(name);
-        if (text === null) continue;
-        if (name in FLAGS) this.values[name] = text === "true";
-        else this.values[name] = NUMBERS.includes(name) ? Number(text) : text;
-      }
-      this.more = ["truth", ...FACETS.slice(1)].some((name) => this.values[name]) || this.values.since || this.values.until;
-    }
-
-    /** What the studio is asked: the filter without what only the screen knows. */
-    get query() {
-      const { mode, ...query } = this.values;
-      return query;
-    }
-    get grouped() {
-      return this.values.mode === "groups";
-    }
-
-    use(values) {
-      this.put(Object.fromEntries([...NAMES, "order", "mode"].map((name) => [name, values[name] ?? null])));
-    }
-
-    put(change) {
-      for (const [name, value] of Object.entries(change)) {
-        if (value === null || value === "" || Number.isNaN(value)) delete this.values[name];
-        else this.values[name] = value;
-        WMPO.address.set(name, this.values[name]);
-      }
+export class Filters {
+  constructor(element, { orders, onChange, saveView }) {
+    Object.assign(this, { element, orders, onChange, saveView, facets: {}, views: {}, values: {} });
+    this.read();
+    element.addEventListener("change", (event) => this.change(event.target));
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      const { flag, view, drop, act } = button.dataset;
+      if (flag) this.put({ [flag]: this.values[flag] ? null : true });
+      if (view) this.use(this.views[view]);
+      if (drop) this.saveView({ name: drop }).then((views) => views && this.show(this.facets, views));
+      if (act === "clear") this.use({});
+      if (act === "more") this.more = !this.more;
+      if (act === "save") this.name();
       this.draw();
-      this.onChange();
-    }
-
-    change(input) {
-      const { name } = input.dataset;
-      if (!name) return;
-      const number = NUMBERS.includes(name) && input.value !== "";
-      this.put({ [name]: number ? Number(input.value) : input.value });
-    }
-
-    async name() {
-      const name = window.prompt("Name of this view", this.values.run ?? "my view");
-      if (!name) return;
-      const views = await this.saveView({ name, filter: this.values });
-      if (views) this.show(this.facets, views);
-    }
-
-    show(facets, views) {
-      Object.assign(this, { facets, views });
-      this.draw();
-    }
-
-    draw() {
-      const pairs = (name) =>
-        CHOICES[name]
-          ? CHOICES[name].map((value) => [value, value])
-          : (this.facets[name] ?? []).map(([value, count]) => [
-              value,
-              `${short(value)} · ${WMPO.integer(count)}`,
-            ]);
-      const field = (
-        name,
-        text,
-        type,
-        extra,
-      ) => WMPO.html`<label>${text}<input type="${type}" data-name="${name}"
-        value="${this.values[name] ?? ""}" ${WMPO.raw(extra)}></label>`;
-      const flag = ([name, text]) => WMPO.html`<button data-flag="${name}"
-        aria-pressed="${String(Boolean(this.values[name]))}">${text}</button>`;
-      const view = (
-        name,
-      ) => WMPO.html`<span class="chip view"><button class="quiet" data-view="${name}">${name}</button>
-        <button class="quiet" data-drop="${name}" aria-label="Forget the view ${name}">✕</button></span>`;
-      const focused = document.activeElement?.dataset?.name;
-      WMPO.fill(
-        this.element,
-        WMPO.html`<div class="fields">
-          ${["kind", "verdict", "label", "run"].map((name) => select(name, pairs(name)))}
-          ${field("low", "probability from", "number", 'min="0" max="1" step="0.05"')}
-          ${field("high", "to", "number", 'min="0" max="1" step="0.05"')}
-          ${Object.entries(FLAGS).map(flag)}
-          <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${this.more ? "fewer" : "more"} filters</button>
-          <span class="grow"></span>
-          <label>order<select data-name="order">${this.orders.map((order) => WMPO.html`<option>${order}</option>`)}</select></label>
-          <label>show<select data-name="mode"><option value="">episodes</option><option value="groups">groups</option></select></label>
-          </div>
-        <div class="fields" ${WMPO.raw(this.more ? "" : "hidden")}>
-          ${["truth", ...FACETS.slice(1)].map((name) => select(name, pairs(name)))}
-          ${field("iteration", "iteration", "number", 'min="0" step="1"')}
-          ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
-        <div class="row views">${Object.keys(this.views).map(view)}
-          <button class="quiet" data-act="save">Save view</button>
-          <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
-          <a class="button quiet" href="${WMPO.compareLink(this.values.run)}"
-            title="Two episodes of one start side by side${this.values.run ? ", of this run" : ""}">Compare A/B</a>
-          ${NAMES.some((name) => name in this.values) ? WMPO.html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
-      );
-      for (const menu of this.element.querySelectorAll("select")) {
-        const value = String(this.values[menu.dataset.name] ?? "");
-        if (value && ![...menu.options].some((option) => option.value === value))
-          menu.add(new Option(value, value));
-        if (value || menu.dataset.name !== "order") menu.value = value;
-      }
-      if (focused) this.element.querySelector(`[data-name="${focused}"]`)?.focus();
-    }
+    });
   }
 
-  WMPO.Filters = Filters;
-})();
+  read() {
+    this.values = {};
+    for (const name of [...NAMES, "order", "mode"]) {
+      const text = address.get(name);
+      if (text === null) continue;
+      if (name in FLAGS) this.values[name] = text === "true";
+      else this.values[name] = NUMBERS.includes(name) ? Number(text) : text;
+    }
+    this.more =
+      ["truth", ...FACETS.slice(1)].some((name) => this.values[name]) ||
+      this.values.since ||
+      this.values.until;
+  }
+
+  /** What the studio is asked: the filter without what only the screen knows. */
+  get query() {
+    const { mode, ...query } = this.values;
+    return query;
+  }
+  get grouped() {
+    return this.values.mode === "groups";
+  }
+
+  use(values) {
+    this.put(Object.fromEntries([...NAMES, "order", "mode"].map((name) => [name, values[name] ?? null])));
+  }
+
+  put(change) {
+    for (const [name, value] of Object.entries(change)) {
+      if (value === null || value === "" || Number.isNaN(value)) delete this.values[name];
+      else this.values[name] = value;
+      address.set(name, this.values[name]);
+    }
+    this.draw();
+    this.onChange();
+  }
+
+  change(input) {
+    const { name } = input.dataset;
+    if (!name) return;
+    const number = NUMBERS.includes(name) && input.value !== "";
+    this.put({ [name]: number ? Number(input.value) : input.value });
+  }
+
+  async name() {
+    const name = window.prompt("Name of this view", this.values.run ?? "my view");
+    if (!name) return;
+    const views = await this.saveView({ name, filter: this.values });
+    if (views) this.show(this.facets, views);
+  }
+
+  show(facets, views) {
+    Object.assign(this, { facets, views });
+    this.draw();
+  }
+
+  draw() {
+    const pairs = (name) =>
+      CHOICES[name]
+        ? CHOICES[name].map((value) => [value, value])
+        : (this.facets[name] ?? []).map(([value, count]) => [value, `${short(value)} · ${integer(count)}`]);
+    const field = (name, text, type, extra) => html`<label>${text}<input type="${type}" data-name="${name}"
+      value="${this.values[name] ?? ""}" ${raw(extra)}></label>`;
+    const flag = ([name, text]) => html`<button data-flag="${name}"
+      aria-pressed="${String(Boolean(this.values[name]))}">${text}</button>`;
+    const view = (
+      name,
+    ) => html`<span class="chip view"><button class="quiet" data-view="${name}">${name}</button>
+      <button class="quiet" data-drop="${name}" aria-label="Forget the view ${name}">✕</button></span>`;
+    const focused = document.activeElement?.dataset?.name;
+    fill(
+      this.element,
+      html`<div class="fields">
+        ${["kind", "verdict", "label", "run"].map((name) => select(name, pairs(name)))}
+        ${field("low", "probability from", "number", 'min="0" max="1" step="0.05"')}
+        ${field("high", "to", "number", 'min="0" max="1" step="0.05"')}
+        ${Object.entries(FLAGS).map(flag)}
+        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${this.more ? "fewer" : "more"} filters</button>
+        <span class="grow"></span>
+        <label>order<select data-name="order">${this.orders.map((order) => html`<option>${order}</option>`)}</select></label>
+        <label>show<select data-name="mode"><option value="">episodes</option><option value="groups">groups</option></select></label>
+        </div>
+      <div class="fields" ${raw(this.more ? "" : "hidden")}>
+        ${["truth", ...FACETS.slice(1)].map((name) => select(name, pairs(name)))}
+        ${field("iteration", "iteration", "number", 'min="0" step="1"')}
+        ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
+      <div class="row views">${Object.keys(this.views).map(view)}
+        <button class="quiet" data-act="save">Save view</button>
+        <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
+        <a class="button quiet" href="${compareLink(this.values.run)}"
+          title="Two episodes of one start side by side${this.values.run ? ", of this run" : ""}">Compare A/B</a>
+        ${NAMES.some((name) => name in this.values) ? html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
+    );
+    for (const menu of this.element.querySelectorAll("select")) {
+      const value = String(this.values[menu.dataset.name] ?? "");
+      if (value && ![...menu.options].some((option) => option.value === value))
+        menu.add(new Option(value, value));
+      if (value || menu.dataset.name !== "order") menu.value = value;
+    }
+    if (focused) this.element.querySelector(`[data-name="${focused}"]`)?.focus();
+  }
+}

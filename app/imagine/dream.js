@@ -1,294 +1,298 @@
 // Imagine: one live dream at a time. This is the session: what is asked of the studio and what came
 // back; what it looks like is in dream_view.js, branches in branches.js, reality in twin.js.
-(() => {
-  const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
+import { dimensionNames, peakOf } from "../player/strips.js";
+import { address } from "../web/address.js";
+import { ask } from "../web/calls.js";
+import { memory } from "../web/memory.js";
+import { toast } from "../web/toast.js";
+import { uuid } from "../web/uuid.js";
+import { settings } from "./settings.js";
 
-  class Dream {
-    /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it. */
-    constructor(server, send, player) {
-      Object.assign(this, {
-        server,
-        send,
-        player,
-        id: null,
-        stale: false,
-        busy: null,
-        opened: null,
-        turn: 0,
-      });
-      this.watchers = [];
-      this.forget();
-    }
+const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
 
-    /** Call after every change; `kind` is cleared, taken or shown. */
-    watch(callback) {
-      this.watchers.push(callback);
-    }
-    tell(kind) {
-      this.watchers.forEach((callback) => callback(kind));
-    }
-
-    forget() {
-      Object.assign(this, { after: 0, epoch: null, status: null, episode: null, judgement: {}, said: null });
-      Object.assign(this, {
-        ends: [],
-        probabilities: [],
-        actions: [],
-        overridden: [],
-        entropy: [],
-        drift: [],
-      });
-      Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null });
-      this.turn += 1;
-      this.player.clear();
-      this.player.live = true;
-      this.tell("cleared");
-    }
-
-    get state() {
-      return this.stale ? "stale" : (this.status?.state ?? "idle");
-    }
-    get human() {
-      return this.status?.steering?.mode === "human";
-    }
-    get dims() {
-      return this.status?.dims ?? WMPO.dimensionNames(4);
-    }
-    get chunkSize() {
-      return this.status?.chunk_size ?? 8;
-    }
-
-    ask(name, question = {}, quiet = false) {
-      return WMPO.ask(this.server, name, { dream: this.id, ...question }, quiet);
-    }
-
-    /** What changed beside the screen: some settings apply at the next chunk, others to a new dream. */
-    async changed() {
-      if (!this.id || !this.opened) return;
-      const now = WMPO.settings.values;
-      const before = this.opened;
-      const fixed = Object.keys({ ...now, ...before }).filter((name) => !ALIVE.includes(name));
-      this.stale = fixed.some((name) => JSON.stringify(now[name]) !== JSON.stringify(before[name]));
-      const moved = ALIVE.filter((name) => now[name] !== before[name]);
-      if (!this.stale && moved.length) {
-        const change = Object.fromEntries(moved.map((name) => [name, now[name]]));
-        Object.assign(before, change);
-        const answer = await this.ask("set_dream", change);
-        if (answer) {
-          this.status = { ...this.status, ...answer };
-          this.propose();
-        }
-      }
-      this.tell("shown");
-    }
-
-    attach(id, settings = null) {
-      Object.assign(this, { id, stale: false, opened: settings });
-      WMPO.address.set("dream", id);
-      this.forget();
-    }
-
-    leave() {
-      Object.assign(this, { id: null, stale: false });
-      WMPO.address.set("dream", null);
-      this.forget();
-    }
-
-    /** The dream to act on: the open one, or a new one with the settings of now. */
-    async ready() {
-      if (this.id && !this.stale) return true;
-      this.busy = "waking the models…";
-      this.tell("shown");
-      const settings = { ...WMPO.settings.values };
-      const answer = await WMPO.ask(this.server, "open_dream", settings);
-      this.busy = null;
-      if (answer) {
-        WMPO.memory.set("dream", { id: answer.dream, settings });
-        this.attach(answer.dream, settings);
-      }
-      this.tell("shown");
-      return answer !== null;
-    }
-
-    /** The node whose chunk ends at the cursor or before it: from there one goes on. */
-    nodeAt(frame) {
-      const chunks = Math.floor(frame / this.chunkSize);
-      return chunks > 0 ? this.nodes[Math.min(chunks, this.nodes.length) - 1] : 0;
-    }
-
-    /** Whether somebody stopped at an earlier frame; while it plays, the player only lags behind. */
-    get rewound() {
-      return !this.stale && !this.player.playing && this.player.cursor < this.after - 1;
-    }
-
-    /** Acting in the past begins there: the dream goes back to the cursor's chunk. */
-    async rewind() {
-      if (!this.rewound) return true;
-      return this.select(this.nodeAt(this.player.cursor));
-    }
-
-    async select(node) {
-      const answer = await this.ask("select_dream", { node });
-      if (answer) {
-        this.take(answer);
-        this.player.jump(this.player.last);
-        this.propose();
-      }
-      return answer !== null;
-    }
-
-    /** One of run, pause, frame, chunk, reset, undo; the answer brings the frames. */
-    async act(action, extra = null) {
-      if (this.busy === "acting") {
-        this.next = { dream: this.id, action, extra }; // a fast key waits for the one before it
-        return;
-      }
-      await this.perform(action, extra);
-      const { next } = this;
-      this.next = null;
-      if (next?.dream === this.id) await this.act(next.action, next.extra);
-    }
-
-    async perform(action, extra) {
-      if (!(await this.ready())) return;
-      if (["run", "frame", "chunk"].includes(action) && !(await this.rewind())) return;
-      const [{ after, epoch }, turn] = [this, this.turn];
-      const cursor = { after, ...(epoch === null ? {} : { epoch }) };
-      const held = action !== "pause";
-      if (held) this.busy = "acting";
-      const answer = extra
-        ? await this.ask("steer_dream", { ...extra, ...cursor })
-        : await this.ask("act_dream", { action, ...cursor });
-      if (held) this.busy = null;
-      if (!answer || turn !== this.turn) return;
-      if (answer.frames) this.take(answer);
-      else this.status = { ...this.status, ...answer };
-      if (action === "reset" || action === "undo") this.player.jump(this.player.last);
-      else if (action === "pause") this.player.pause();
-      else this.player.play();
-      this.tell("shown");
-      if (answer.state !== "running") this.propose();
-      this.wake();
-    }
-
-    async toggle() {
-      if (this.state === "running") await this.act("pause");
-      else if (this.state === "done" || this.player.playing || (this.rewound && this.state === "paused"))
-        this.player.toggle();
-      else await this.act("run");
-    }
-
-    /** What the policy would do next, while nothing moves. */
-    async propose() {
-      this.proposal = null;
-      if (!this.id || this.stale || this.state !== "paused") return;
-      const turn = this.turn;
-      const answer = await this.ask("propose_dream", {}, true);
-      if (!answer || turn !== this.turn || this.state !== "paused") return;
-      this.proposal = answer;
-      this.tell("shown");
-    }
-
-    async pull() {
-      if (!this.id || this.stale || this.busy === "acting") return;
-      const { turn, after, epoch } = this;
-      const cursor = epoch === null ? { after } : { after, epoch };
-      const answer = await this.ask("pull_dream", cursor, after > 0);
-      if (turn !== this.turn || this.busy === "acting") return;
-      if (!answer) {
-        if (after === 0) this.leave();
-        return;
-      }
-      const before = this.state;
-      this.take(answer);
-      if (before === "running" && answer.state === "paused") this.propose();
-    }
-
-    take(answer) {
-      const first = this.epoch === null;
-      const elsewhere = this.epoch !== answer.epoch;
-      if (!elsewhere && answer.next < this.after) return; // an older answer that came late
-      Object.assign(this, { after: answer.next, epoch: answer.epoch, status: answer });
-      for (const name of [
-        "ends",
-        "probabilities",
-        "actions",
-        "overridden",
-        "entropy",
-        "drift",
-        "nodes",
-        "drivers",
-      ])
-        this[name] = answer[name] ?? [];
-      Object.assign(this.player, {
-        total: answer.horizon,
-        chunk: answer.chunk_size,
-        live: answer.state !== "done",
-        running: answer.state === "running",
-        peak: WMPO.peakOf(this),
-      });
-      if (elsewhere || answer.first < this.player.frames.length) this.player.cut(answer.first);
-      this.player.append(answer.frames);
-      if (first && answer.state !== "running") this.player.seek(this.player.last);
-      if (first && answer.state === "running") this.player.play();
-      if (elsewhere) this.episode = null;
-      if (answer.state === "failed" && answer.error) WMPO.toast(answer.error);
-      this.tell("taken");
-    }
-
-    async save(quiet = false) {
-      if (!this.id || this.stale || this.after < 2) return null;
-      if (this.state === "running") await this.act("pause");
-      if (this.episode?.after === this.after) return this.episode.id;
-      const answer = await this.ask("save_dream");
-      if (!answer) return null;
-      this.episode = { id: answer.episode, after: this.after };
-      this.judgement = {};
-      this.said = null;
-      if (quiet !== true) WMPO.toast(`Saved as ${answer.episode}`, "note");
-      return answer.episode;
-    }
-
-    async judge(change) {
-      const episode = await this.save(true);
-      if (!episode) return;
-      const previous = this.said;
-      this.judgement = { ...this.judgement, ...change };
-      this.said = WMPO.uuid();
-      this.tell("shown");
-      const best = this.probabilities.length ? Math.max(...this.probabilities) : null;
-      const stroke = { event_id: this.said, episode_id: episode, supersedes: previous, mode: "imagine" };
-      Object.assign(stroke, { model_probability: best, threshold: this.status.threshold });
-      stroke.outcome = this.judgement.outcome ?? null;
-      stroke.dream_broke = this.judgement.dream_broke ?? null;
-      this.send({ strokes: [stroke] });
-    }
-
-    /** The address that imagines this path again, exactly. */
-    async link() {
-      const answer = await this.ask("permalink");
-      if (!answer) return;
-      const url = new URL("imagine", location.href.split("?")[0]);
-      url.searchParams.set("replay", answer.token);
-      this.linked = url.href;
-      await navigator.clipboard?.writeText(url.href).then(
-        () => WMPO.toast("Link copied: it imagines this path again, bit for bit", "note"),
-        () => WMPO.toast(url.href, "note"),
-      );
-    }
-
-    async replay(token) {
-      this.busy = "imagining it again…";
-      this.tell("shown");
-      const answer = await WMPO.ask(this.server, "replay", { token });
-      this.busy = null;
-      WMPO.address.set("replay", null);
-      if (!answer) return this.leave();
-      this.attach(answer.dream);
-      this.exact = answer.exact;
-      return this.pull();
-    }
+export class Dream {
+  /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it. */
+  constructor(server, send, player) {
+    Object.assign(this, {
+      server,
+      send,
+      player,
+      id: null,
+      stale: false,
+      busy: null,
+      opened: null,
+      turn: 0,
+    });
+    this.watchers = [];
+    this.forget();
   }
 
-  WMPO.Dream = Dream;
-})();
+  /** Call after every change; `kind` is cleared, taken or shown. */
+  watch(callback) {
+    this.watchers.push(callback);
+  }
+  tell(kind) {
+    this.watchers.forEach((callback) => callback(kind));
+  }
+
+  forget() {
+    Object.assign(this, { after: 0, epoch: null, status: null, episode: null, judgement: {}, said: null });
+    Object.assign(this, {
+      ends: [],
+      probabilities: [],
+      actions: [],
+      overridden: [],
+      entropy: [],
+      drift: [],
+    });
+    Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null });
+    this.turn += 1;
+    this.player.clear();
+    this.player.live = true;
+    this.tell("cleared");
+  }
+
+  get state() {
+    return this.stale ? "stale" : (this.status?.state ?? "idle");
+  }
+  get human() {
+    return this.status?.steering?.mode === "human";
+  }
+  get dims() {
+    return this.status?.dims ?? dimensionNames(4);
+  }
+  get chunkSize() {
+    return this.status?.chunk_size ?? 8;
+  }
+
+  ask(name, question = {}, quiet = false) {
+    return ask(this.server, name, { dream: this.id, ...question }, quiet);
+  }
+
+  /** What changed beside the screen: some settings apply at the next chunk, others to a new dream. */
+  async changed() {
+    if (!this.id || !this.opened) return;
+    const now = settings.values;
+    const before = this.opened;
+    const fixed = Object.keys({ ...now, ...before }).filter((name) => !ALIVE.includes(name));
+    this.stale = fixed.some((name) => JSON.stringify(now[name]) !== JSON.stringify(before[name]));
+    const moved = ALIVE.filter((name) => now[name] !== before[name]);
+    if (!this.stale && moved.length) {
+      const change = Object.fromEntries(moved.map((name) => [name, now[name]]));
+      Object.assign(before, change);
+      const answer = await this.ask("set_dream", change);
+      if (answer) {
+        this.status = { ...this.status, ...answer };
+        this.propose();
+      }
+    }
+    this.tell("shown");
+  }
+
+  attach(id, settings = null) {
+    Object.assign(this, { id, stale: false, opened: settings });
+    address.set("dream", id);
+    this.forget();
+  }
+
+  leave() {
+    Object.assign(this, { id: null, stale: false });
+    address.set("dream", null);
+    this.forget();
+  }
+
+  /** The dream to act on: the open one, or a new one with the settings of now. */
+  async ready() {
+    if (this.id && !this.stale) return true;
+    this.busy = "waking the models…";
+    this.tell("shown");
+    const chosen = { ...settings.values };
+    const answer = await ask(this.server, "open_dream", chosen);
+    this.busy = null;
+    if (answer) {
+      memory.set("dream", { id: answer.dream, settings: chosen });
+      this.attach(answer.dream, chosen);
+    }
+    this.tell("shown");
+    return answer !== null;
+  }
+
+  /** The node whose chunk ends at the cursor or before it: from there one goes on. */
+  nodeAt(frame) {
+    const chunks = Math.floor(frame / this.chunkSize);
+    return chunks > 0 ? this.nodes[Math.min(chunks, this.nodes.length) - 1] : 0;
+  }
+
+  /** Whether somebody stopped at an earlier frame; while it plays, the player only lags behind. */
+  get rewound() {
+    return !this.stale && !this.player.playing && this.player.cursor < this.after - 1;
+  }
+
+  /** Acting in the past begins there: the dream goes back to the cursor's chunk. */
+  async rewind() {
+    if (!this.rewound) return true;
+    return this.select(this.nodeAt(this.player.cursor));
+  }
+
+  async select(node) {
+    const answer = await this.ask("select_dream", { node });
+    if (answer) {
+      this.take(answer);
+      this.player.jump(this.player.last);
+      this.propose();
+    }
+    return answer !== null;
+  }
+
+  /** One of run, pause, frame, chunk, reset, undo; the answer brings the frames. */
+  async act(action, extra = null) {
+    if (this.busy === "acting") {
+      this.next = { dream: this.id, action, extra }; // a fast key waits for the one before it
+      return;
+    }
+    await this.perform(action, extra);
+    const { next } = this;
+    this.next = null;
+    if (next?.dream === this.id) await this.act(next.action, next.extra);
+  }
+
+  async perform(action, extra) {
+    if (!(await this.ready())) return;
+    if (["run", "frame", "chunk"].includes(action) && !(await this.rewind())) return;
+    const [{ after, epoch }, turn] = [this, this.turn];
+    const cursor = { after, ...(epoch === null ? {} : { epoch }) };
+    const held = action !== "pause";
+    if (held) this.busy = "acting";
+    const answer = extra
+      ? await this.ask("steer_dream", { ...extra, ...cursor })
+      : await this.ask("act_dream", { action, ...cursor });
+    if (held) this.busy = null;
+    if (!answer || turn !== this.turn) return;
+    if (answer.frames) this.take(answer);
+    else this.status = { ...this.status, ...answer };
+    if (action === "reset" || action === "undo") this.player.jump(this.player.last);
+    else if (action === "pause") this.player.pause();
+    else this.player.play();
+    this.tell("shown");
+    if (answer.state !== "running") this.propose();
+    this.wake();
+  }
+
+  async toggle() {
+    if (this.state === "running") await this.act("pause");
+    else if (this.state === "done" || this.player.playing || (this.rewound && this.state === "paused"))
+      this.player.toggle();
+    else await this.act("run");
+  }
+
+  /** What the policy would do next, while nothing moves. */
+  async propose() {
+    this.proposal = null;
+    if (!this.id || this.stale || this.state !== "paused") return;
+    const turn = this.turn;
+    const answer = await this.ask("propose_dream", {}, true);
+    if (!answer || turn !== this.turn || this.state !== "paused") return;
+    this.proposal = answer;
+    this.tell("shown");
+  }
+
+  async pull() {
+    if (!this.id || this.stale || this.busy === "acting") return;
+    const { turn, after, epoch } = this;
+    const cursor = epoch === null ? { after } : { after, epoch };
+    const answer = await this.ask("pull_dream", cursor, after > 0);
+    if (turn !== this.turn || this.busy === "acting") return;
+    if (!answer) {
+      if (after === 0) this.leave();
+      return;
+    }
+    const before = this.state;
+    this.take(answer);
+    if (before === "running" && answer.state === "paused") this.propose();
+  }
+
+  take(answer) {
+    const first = this.epoch === null;
+    const elsewhere = this.epoch !== answer.epoch;
+    if (!elsewhere && answer.next < this.after) return; // an older answer that came late
+    Object.assign(this, { after: answer.next, epoch: answer.epoch, status: answer });
+    for (const name of [
+      "ends",
+      "probabilities",
+      "actions",
+      "overridden",
+      "entropy",
+      "drift",
+      "nodes",
+      "drivers",
+    ])
+      this[name] = answer[name] ?? [];
+    Object.assign(this.player, {
+      total: answer.horizon,
+      chunk: answer.chunk_size,
+      live: answer.state !== "done",
+      running: answer.state === "running",
+      peak: peakOf(this),
+    });
+    if (elsewhere || answer.first < this.player.frames.length) this.player.cut(answer.first);
+    this.player.append(answer.frames);
+    if (first && answer.state !== "running") this.player.seek(this.player.last);
+    if (first && answer.state === "running") this.player.play();
+    if (elsewhere) this.episode = null;
+    if (answer.state === "failed" && answer.error) toast(answer.error);
+    this.tell("taken");
+  }
+
+  async save(quiet = false) {
+    if (!this.id || this.stale || this.after < 2) return null;
+    if (this.state === "running") await this.act("pause");
+    if (this.episode?.after === this.after) return this.episode.id;
+    const answer = await this.ask("save_dream");
+    if (!answer) return null;
+    this.episode = { id: answer.episode, after: this.after };
+    this.judgement = {};
+    this.said = null;
+    if (quiet !== true) toast(`Saved as ${answer.episode}`, "note");
+    return answer.episode;
+  }
+
+  async judge(change) {
+    const episode = await this.save(true);
+    if (!episode) return;
+    const previous = this.said;
+    this.judgement = { ...this.judgement, ...change };
+    this.said = uuid();
+    this.tell("shown");
+    const best = this.probabilities.length ? Math.max(...this.probabilities) : null;
+    const stroke = { event_id: this.said, episode_id: episode, supersedes: previous, mode: "imagine" };
+    Object.assign(stroke, { model_probability: best, threshold: this.status.threshold });
+    stroke.outcome = this.judgement.outcome ?? null;
+    stroke.dream_broke = this.judgement.dream_broke ?? null;
+    this.send({ strokes: [stroke] });
+  }
+
+  /** The address that imagines this path again, exactly. */
+  async link() {
+    const answer = await this.ask("permalink");
+    if (!answer) return;
+    const url = new URL("imagine", location.href.split("?")[0]);
+    url.searchParams.set("replay", answer.token);
+    this.linked = url.href;
+    await navigator.clipboard?.writeText(url.href).then(
+      () => toast("Link copied: it imagines this path again, bit for bit", "note"),
+      () => toast(url.href, "note"),
+    );
+  }
+
+  async replay(token) {
+    this.busy = "imagining it again…";
+    this.tell("shown");
+    const answer = await ask(this.server, "replay", { token });
+    this.busy = null;
+    address.set("replay", null);
+    if (!answer) return this.leave();
+    this.attach(answer.dream);
+    this.exact = answer.exact;
+    return this.pull();
+  }
+}

@@ -9,6 +9,7 @@ from app.imagine.panel import dream_player, start_picker
 from app.imagine.upload import read_image, thumbnail
 from app.judging.strokes import judge_strokes
 from app.models.choices import ROLES, checkpoint_choices, follow_address
+from app.web.assets import imported
 from app.web.calls import on, on_visit
 from app.web.panel import text_panel
 
@@ -51,7 +52,10 @@ def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
         None,
         inputs,
         None,
-        js=f"(...values) => {{ WMPO.settings.take([{names}], values); }}",
+        js=(
+            f"(...values) => {{ {imported('settings')}"
+            f".then(({{ settings }}) => settings.take([{names}], values)); }}"
+        ),
         api_visibility="private",
     )
 
@@ -143,7 +147,10 @@ def _starts(studio: "Studio", task: gr.State) -> gr.HTML:
         None,
         number,
         None,
-        js="(id) => { WMPO.settings.chooseStart(id); }",
+        js=(
+            f"(id) => {{ {imported('settings')}"
+            ".then(({ settings }) => settings.chooseStart(id)); }"
+        ),
         api_visibility="private",
     )
     return picker

@@ -1,131 +1,134 @@
 // What stands around the clip: verdict, next clips, the last judgements (each a way back), counts.
-(() => {
-  const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
+import { verdict } from "../player/player.js";
+import { ago, fixed, integer } from "../web/formats.js";
+import { fill, html } from "../web/html.js";
 
-  /** The last judgements, each a way back; `pictures` by episode. */
-  WMPO.showHistory = (place, entries, pictures) => {
-    const rows = entries.map((entry) => {
-      const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
-      const said = entry.dream_broke ? WMPO.html`<span class="tag warn">dream broke</span>` : "";
-      const model =
-        entry.probability === null || entry.probability === undefined
-          ? ""
-          : ` · model ${entry.model_success ? "✓" : "✕"} ${WMPO.fixed(entry.probability)}`;
-      const span = Number.isInteger(entry.span_first) ? ` · frames ${entry.span_first}–${entry.span_last}` : "";
-      const known = entry.gold ? ` · known answer, ${entry.gold === entry.outcome ? "agreed" : `was ${entry.gold}`}` : "";
-      const when = entry.pending ? "saving…" : WMPO.ago(entry.at);
-      const image = pictures.get(entry.episode_id);
-      return WMPO.html`<li>
-        <button class="quiet entry" data-event="${entry.event_id}" aria-label="Judge ${entry.episode_id} again">
-        ${
-          image
-            ? WMPO.html`<img class="pixel" alt="" src="${image}">`
-            : WMPO.html`<span class="thumb">
-          </span>`
-        }
-        <span class="grow"><span class="mono name">${entry.episode_id}</span>
-          <span class="mute">${when}${model}${span}${known}</span>
-          </span>${said}${entry.outcome ? WMPO.html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
-          </li>`;
-    });
-    WMPO.fill(place, rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">Nothing judged yet.</li>`);
-  };
+const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 
-  WMPO.showCounts = (place, counts) => {
-    const words = { labelled: "clips judged", episodes: "clips in all", dream_broke: "dream broke" };
-    const numbers = Object.entries(counts).filter(([, value]) => typeof value === "number");
-    WMPO.fill(
+/** The last judgements, each a way back; `pictures` by episode. */
+export const showHistory = (place, entries, pictures) => {
+  const rows = entries.map((entry) => {
+    const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
+    const said = entry.dream_broke ? html`<span class="tag warn">dream broke</span>` : "";
+    const model =
+      entry.probability === null || entry.probability === undefined
+        ? ""
+        : ` · model ${entry.model_success ? "✓" : "✕"} ${fixed(entry.probability)}`;
+    const span = Number.isInteger(entry.span_first) ? ` · frames ${entry.span_first}–${entry.span_last}` : "";
+    const known = entry.gold
+      ? ` · known answer, ${entry.gold === entry.outcome ? "agreed" : `was ${entry.gold}`}`
+      : "";
+    const when = entry.pending ? "saving…" : ago(entry.at);
+    const image = pictures.get(entry.episode_id);
+    return html`<li>
+      <button class="quiet entry" data-event="${entry.event_id}" aria-label="Judge ${entry.episode_id} again">
+      ${
+        image
+          ? html`<img class="pixel" alt="" src="${image}">`
+          : html`<span class="thumb">
+        </span>`
+      }
+      <span class="grow"><span class="mono name">${entry.episode_id}</span>
+        <span class="mute">${when}${model}${span}${known}</span>
+        </span>${said}${entry.outcome ? html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
+        </li>`;
+  });
+  fill(place, rows.length ? html`${rows}` : html`<li class="mute">Nothing judged yet.</li>`);
+};
+
+export const showCounts = (place, counts) => {
+  const words = { labelled: "clips judged", episodes: "clips in all", dream_broke: "dream broke" };
+  const numbers = Object.entries(counts).filter(([, value]) => typeof value === "number");
+  fill(
+    place,
+    html`${numbers.map(
+      ([name, value]) => html`<dt>${words[name] ?? name.replaceAll("_", " ")}</dt>
+      <dd class="mono">${integer(value)}</dd>`,
+    )}`,
+  );
+};
+
+export const showFacts = (place, rows) =>
+  fill(place, html`${rows.map(([name, value]) => html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
+
+/** Thumbnails of the next clips; `items` is null when every clip is judged. */
+export const showUpcoming = (place, items, fetch) => {
+  if (items === null) {
+    fill(
       place,
-      WMPO.html`${numbers.map(
-        ([name, value]) => WMPO.html`<dt>${words[name] ?? name.replaceAll("_", " ")}</dt>
-        <dd class="mono">${WMPO.integer(value)}</dd>`,
-      )}`,
+      html`<p class="empty"><b>Every clip here is judged</b> <a href="imagine">Imagine an episode</a>
+        or <a href="train">start a run</a>, and its clips come here.</p>`,
     );
-  };
+    return;
+  }
+  const thumbs = items.map((item) => html`<span class="thumb" data-clip="${item.id}"></span>`);
+  fill(place, html`${thumbs}`);
+  items.forEach(async (item) => {
+    const clip = await fetch(item);
+    const thumb = place.querySelector(`[data-clip="${CSS.escape(item.id)}"]`);
+    const last = clip?.frames[Math.max(0, (clip.decisive?.[1] ?? clip.frames.length) - 1)];
+    if (thumb && clip) fill(thumb, html`<img class="pixel" alt="" src="${last}">`);
+  });
+};
 
-  WMPO.showFacts = (place, rows) =>
-    WMPO.fill(
-      place,
-      WMPO.html`${rows.map(([name, value]) => WMPO.html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`,
-    );
+export const showModel = (place, clip, blind) => {
+  const best = clip?.probabilities?.length ? Math.max(...clip.probabilities) : null;
+  const threshold = clip?.threshold ? ` · τ ${clip.threshold.toFixed(2)}` : "";
+  const said = () => html`${verdict(clip)}
+    <span class="mono">p ${fixed(best)}${threshold}</span>
+    <span class="row"><button data-do="agree">Right <kbd>↵</kbd></button>
+      <button data-do="disagree">Wrong <kbd>x</kbd></button></span>`;
+  const title = blind ? "The model" : clip?.imagined === false ? "Simulator says" : "Reward model says";
+  const hidden = html`<span class="mute">hidden while you judge blind</span>`;
+  fill(
+    place,
+    html`<h3>${title}</h3>
+      <div class="row">${clip ? (blind ? hidden : said()) : ""}</div>`,
+  );
+};
 
-  /** Thumbnails of the next clips; `items` is null when every clip is judged. */
-  WMPO.showUpcoming = (place, items, fetch) => {
-    if (items === null) {
-      WMPO.fill(
-        place,
-        WMPO.html`<p class="empty"><b>Every clip here is judged</b> <a href="imagine">Imagine an episode</a>
-          or <a href="train">start a run</a>, and its clips come here.</p>`,
-      );
-      return;
-    }
-    const thumbs = items.map((item) => WMPO.html`<span class="thumb" data-clip="${item.id}"></span>`);
-    WMPO.fill(place, WMPO.html`${thumbs}`);
-    items.forEach(async (item) => {
-      const clip = await fetch(item);
-      const thumb = place.querySelector(`[data-clip="${CSS.escape(item.id)}"]`);
-      const last = clip?.frames[Math.max(0, (clip.decisive?.[1] ?? clip.frames.length) - 1)];
-      if (thumb && clip) WMPO.fill(thumb, WMPO.html`<img class="pixel" alt="" src="${last}">`);
-    });
-  };
-
-  WMPO.showModel = (place, clip, blind) => {
-    const best = clip?.probabilities?.length ? Math.max(...clip.probabilities) : null;
-    const threshold = clip?.threshold ? ` · τ ${clip.threshold.toFixed(2)}` : "";
-    const said = () => WMPO.html`${WMPO.verdict(clip)}
-      <span class="mono">p ${WMPO.fixed(best)}${threshold}</span>
-      <span class="row"><button data-do="agree">Right <kbd>↵</kbd></button>
-        <button data-do="disagree">Wrong <kbd>x</kbd></button></span>`;
-    const title = blind ? "The model" : clip?.imagined === false ? "Simulator says" : "Reward model says";
-    const hidden = WMPO.html`<span class="mute">hidden while you judge blind</span>`;
-    WMPO.fill(
-      place,
-      WMPO.html`<h3>${title}</h3>
-        <div class="row">${clip ? (blind ? hidden : said()) : ""}</div>`,
-    );
-  };
-
-  /** What others said of a clip on which they disagree. */
-  WMPO.showVerdicts = (place, verdicts) => {
-    const rows = verdicts.map((one) => {
-      const [tone, mark] = MARKS[one.outcome] ?? ["warn", "–"];
-      const why = [one.dream_broke ? "dream broke" : "", one.failure_mode, one.note].filter(Boolean).join(" · ");
-      return WMPO.html`<li><b>${one.actor}</b> <span class="tag ${tone}">${mark} ${one.outcome ?? ""}</span>
-        <span class="mute">${why}</span></li>`;
-    });
-    WMPO.fill(place, rows.length ? WMPO.html`<h3>They disagree</h3><ul>${rows}</ul>` : WMPO.html``);
-  };
-
-  const bounds = ({ low, high }) => `[${WMPO.fixed(low)}, ${WMPO.fixed(high)}]`;
-  const kappa = (agreement) =>
-    agreement?.kappa === null || agreement?.kappa === undefined
-      ? "–"
-      : `${WMPO.fixed(agreement.kappa)} ${bounds(agreement)}`;
-
-  /** Progress, pace and agreement in one line. */
-  WMPO.pace = (recent, queue, agreement) =>
-    [
-      queue ? `${queue.done} / ${queue.total}` : "",
-      recent > 1 ? `${recent} in the last minute` : "",
-      agreement?.kappa === null || agreement?.kappa === undefined ? "" : `κ ${kappa(agreement)}`,
-    ]
+/** What others said of a clip on which they disagree. */
+export const showVerdicts = (place, verdicts) => {
+  const rows = verdicts.map((one) => {
+    const [tone, mark] = MARKS[one.outcome] ?? ["warn", "–"];
+    const why = [one.dream_broke ? "dream broke" : "", one.failure_mode, one.note]
       .filter(Boolean)
       .join(" · ");
+    return html`<li><b>${one.actor}</b> <span class="tag ${tone}">${mark} ${one.outcome ?? ""}</span>
+      <span class="mute">${why}</span></li>`;
+  });
+  fill(place, rows.length ? html`<h3>They disagree</h3><ul>${rows}</ul>` : html``);
+};
 
-  /** Agreement of people with each other and with the model, calibration, estimates of a sample. */
-  WMPO.showAgreement = (place, statistics, actor) => {
-    if (!statistics) return;
-    const { human_human: humans, human_model: model, people, estimates } = statistics;
-    const known = people.find((one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
-    const share = (one) => `${WMPO.fixed(one.value)} ${bounds(one)}`;
-    const rows = [
-      ["κ people", `${kappa(humans)} · n ${humans.total}`],
-      ["κ people–model", `${kappa(model)} · n ${model.total}`],
-    ];
-    if (known?.total) rows.push(["known answers right", `${share(known)} · n ${known.total}`]);
-    for (const name of estimates ? ["success_rate", "precision", "recall"] : [])
-      if (estimates[name].total) rows.push([`${name.replace("_", " ")}, all`, share(estimates[name])]);
-    WMPO.fill(place, WMPO.html`<h3>Agreement</h3><dl class="facts"></dl>`);
-    WMPO.showFacts(place.querySelector("dl"), rows);
-  };
-})();
+const bounds = ({ low, high }) => `[${fixed(low)}, ${fixed(high)}]`;
+const kappa = (agreement) =>
+  agreement?.kappa === null || agreement?.kappa === undefined
+    ? "–"
+    : `${fixed(agreement.kappa)} ${bounds(agreement)}`;
+
+/** Progress, pace and agreement in one line. */
+export const pace = (recent, queue, agreement) =>
+  [
+    queue ? `${queue.done} / ${queue.total}` : "",
+    recent > 1 ? `${recent} in the last minute` : "",
+    agreement?.kappa === null || agreement?.kappa === undefined ? "" : `κ ${kappa(agreement)}`,
+  ]
+    .filter(Boolean)
+    .join(" · ");
+
+/** Agreement of people with each other and with the model, calibration, estimates of a sample. */
+export const showAgreement = (place, statistics, actor) => {
+  if (!statistics) return;
+  const { human_human: humans, human_model: model, people, estimates } = statistics;
+  const known = people.find((one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
+  const share = (one) => `${fixed(one.value)} ${bounds(one)}`;
+  const rows = [
+    ["κ people", `${kappa(humans)} · n ${humans.total}`],
+    ["κ people–model", `${kappa(model)} · n ${model.total}`],
+  ];
+  if (known?.total) rows.push(["known answers right", `${share(known)} · n ${known.total}`]);
+  for (const name of estimates ? ["success_rate", "precision", "recall"] : [])
+    if (estimates[name].total) rows.push([`${name.replace("_", " ")}, all`, share(estimates[name])]);
+  fill(place, html`<h3>Agreement</h3><dl class="facts"></dl>`);
+  showFacts(place.querySelector("dl"), rows);
+};

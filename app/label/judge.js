@@ -1,324 +1,364 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
-(() => {
-  const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
+import {
+  pace,
+  showAgreement,
+  showCounts,
+  showFacts,
+  showHistory,
+  showModel,
+  showUpcoming,
+  showVerdicts,
+} from "../judging/rail.js";
+import { showModes } from "../player/comparisons.js";
+import { Player } from "../player/player.js";
+import { peakOf, Strips, stripsOf } from "../player/strips.js";
+import { address } from "../web/address.js";
+import { ask } from "../web/calls.js";
+import { integer } from "../web/formats.js";
+import { fill, html } from "../web/html.js";
+import { keys } from "../web/keys.js";
+import { memory } from "../web/memory.js";
+import { every } from "../web/polling.js";
+import { toast } from "../web/toast.js";
+import { Compare } from "./compare.js";
+import { Marks } from "./marks.js";
+import { Queues } from "./queues.js";
+import { Strokes } from "./strokes.js";
+import { Supply } from "./supply.js";
 
-  const template = WMPO.html`<div class="wm judge-page"><div class="card">
-    <nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div>
-    <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
-      <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
-        class="mono mute pace"></span></div></div>
-    <div class="board"><div class="screen"></div>
-      <div class="aside"><div class="model"></div><div class="verdicts-of-others"></div><h3>Next up</h3>
-        <div class="upcoming"></div><div class="marks"></div><dl class="facts"></dl></div></div>
-    <div class="verdicts">
-      <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-        <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-      <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-        <button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
-    <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
-      <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
-        <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
-        <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
-        <button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
-    <div class="strip"></div></div>
-    <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
-      <dl class="facts counts"></dl><div class="agreement"></div></div></div>`;
+const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
 
-  class Judge {
-    constructor(element, props, server, send) {
-      WMPO.fill(element, template);
-      Object.assign(this, {
-        element,
-        server,
-        full: false,
-        flag: false,
-        started: 0,
-        pictures: new Map(),
-      });
-      this.find = (selector) => element.querySelector(selector);
-      this.blindfold = WMPO.memory.get("blind", true);
-      this.strips = new WMPO.Strips(this.find(".strip"), {
-        onSeek: (frame) => this.player.jump(frame),
-      });
-      this.player = new WMPO.Player(this.find(".screen"), {
-        label: "Clip frame",
-        onCursor: (frame) => this.strips.cursor(frame),
-        onSwipe: (way) => this.swipe(way),
-      });
-      this.queues = new WMPO.Queues(this.find(".queues"), {
-        props,
-        server,
-        onChange: () => this.restart(),
-      });
-      const save = async (modes) => (await WMPO.ask(server, "save_modes", { modes }))?.modes;
-      this.marks = new WMPO.Marks(this.find(".marks"), {
-        modes: props.modes,
-        cursor: () => this.player.cursor,
-        loop: () => this.player.loop,
-        save: props.public ? null : save,
-      });
-      this.strokes = new WMPO.Strokes(element, server, send, this);
-      this.supply = new WMPO.Supply(element, server, this.queues, () => this.strokes.outbox.waiting);
-      element.addEventListener("click", (event) => this.onClick(event));
-      WMPO.keys.use(["label", "player"], { ...this.player.actions(), ...this.actions() });
-      this.begin();
-    }
+const template = html`<div class="wm judge-page"><div class="card">
+  <nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div>
+  <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
+    <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
+      class="mono mute pace"></span></div></div>
+  <div class="board"><div class="screen"></div>
+    <div class="aside"><div class="model"></div><div class="verdicts-of-others"></div><h3>Next up</h3>
+      <div class="upcoming"></div><div class="marks"></div><dl class="facts"></dl></div></div>
+  <div class="verdicts">
+    <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
+      <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
+    <button data-do="unsure">? Unsure <kbd>u</kbd></button>
+      <button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
+  <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
+    <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
+      <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
+      <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
+      <button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
+  <div class="strip"></div></div>
+  <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
+    <dl class="facts counts"></dl><div class="agreement"></div></div></div>`;
 
-    /** What the keys of the page do. */
-    actions() {
-      const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole"];
-      const actions = Object.fromEntries(named.map((name) => [name, () => this[name]()]));
-      ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
-        (name, index) => (actions[name] = () => this.marks.choose(index)),
-      );
-      return {
-        ...actions,
-        ...this.strokes.actions(),
-        mark: () => this.marks.frame(),
-        span: () => this.marks.span(),
-        note: () => this.marks.write(),
-      };
-    }
-
-    async begin() {
-      await this.queues.begin();
-      this.modes();
-      await this.supply.refill();
-      const asked = WMPO.address.get("episode");
-      const record = asked && (await WMPO.ask(this.server, "episode", { episode: asked }));
-      if (record) this.supply.bring(record);
-      this.open();
-      this.strokes.remember();
-      WMPO.every(this.element, RENEW, () => this.queues.name && this.supply.refill());
-    }
-
-    async restart() {
-      this.modes();
-      this.strokes.clear();
-      this.supply.clear();
-      this.rail();
-      this.open();
-      await this.supply.refill();
-      this.open();
-      this.strokes.remember();
-    }
-
-    /** The way to A/B goes to the run that the queue was made of. */
-    modes() {
-      const run = this.queues.record?.filter.run ?? WMPO.address.get("run");
-      WMPO.showModes(this.find(".modes-of-label"), "", run);
-    }
-
-    get item() {
-      return this.supply.item;
-    }
-
-    question() {
-      return { actor: this.queues.actor, queue: this.queues.name };
-    }
-
-    async open() {
-      const { item } = this;
-      this.flag = Boolean(item?.label?.dream_broke);
-      this.clip = null;
-      this.marks.set(item?.label ?? {});
-      this.show();
-      this.supply.prefetch();
-      if (!item) {
-        this.player.clear();
-        return;
-      }
-      const clip = await this.supply.fetch(item);
-      if (item !== this.item) return;
-      if (!clip) {
-        this.supply.done(item);
-        WMPO.toast(`${item.id} cannot be shown; it is passed over.`);
-        this.open();
-        return;
-      }
-      this.clip = clip;
-      this.started = performance.now();
-      this.full = false;
-      this.player.load(clip.images, { loop: this.decisive(), chunk: clip.chunk, peak: WMPO.peakOf(clip) });
-      this.player.setSpeed(2);
-      this.player.play();
-      this.show();
-    }
-
-    decisive() {
-      const [first, last] = this.clip?.decisive ?? [0, 0];
-      return last > first ? [Math.max(0, first), Math.min(last, this.clip.images.length - 1)] : null;
-    }
-
-    // What the keys and buttons do.
-    success() {
-      this.say("success");
-    }
-    fail() {
-      this.say("fail");
-    }
-    unsure() {
-      this.say("unsure");
-    }
-    agree() {
-      if (this.clip && !this.blindfold) this.say(this.clip.success ? "success" : "fail");
-    }
-    disagree() {
-      if (this.clip && !this.blindfold) this.say(this.clip.success ? "fail" : "success");
-    }
-    broke() {
-      this.flag = !this.flag;
-      this.show();
-    }
-    blind() {
-      this.blindfold = !this.blindfold;
-      WMPO.memory.set("blind", this.blindfold);
-      this.show();
-    }
-    skip() {
-      if (!this.item) return;
-      if (this.flag) {
-        this.say(null);
-        return;
-      }
-      this.supply.skip();
-      this.open();
-    }
-    whole() {
-      if (!this.clip) return;
-      this.full = !this.full;
-      this.player.setLoop(this.full ? [0, this.player.last] : this.decisive());
-      this.player.play();
-      this.show();
-    }
-    swipe(way) {
-      ({ left: () => this.fail(), right: () => this.success(), up: () => this.unsure() })[way]?.();
-    }
-
-    say(outcome) {
-      const { item, clip } = this;
-      if (!item || !clip) return;
-      if (this.supply.lapsed(item)) {
-        this.recover();
-        return;
-      }
-      const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
-      const seen = { imagined: clip.imagined, model_success: clip.success, probability: best };
-      const said = {
-        episode_id: item.id,
-        outcome,
-        dream_broke: this.flag ? true : item.label ? false : null,
-        ...this.marks.values(outcome),
-        mode: this.queues.deciding ? "adjudicate" : this.blindfold ? "blind" : "review",
-        model_probability: best,
-        threshold: clip.threshold ?? null,
-        checkpoint: clip.lineage?.reward_model ?? null,
-        latency_ms: Math.round(performance.now() - this.started),
-        supersedes: item.label?.event_id ?? null,
-        actor: this.queues.actor,
-      };
-      WMPO.address.set("episode", null);
-      this.strokes.say(item, said, seen);
-      if (this.supply.low)
-        this.supply.refill().then(() => {
-          if (!this.clip) this.open();
-          else this.show();
-        });
-    }
-
-    /** The lease ran out while nobody touched the page: it is renewed, or the clip is another's. */
-    async recover() {
-      const { item } = this;
-      if (!(await this.supply.refill())) {
-        WMPO.toast("The studio does not answer; this clip was held too long to be judged unasked.");
-        return;
-      }
-      if (this.item !== item) WMPO.toast("Somebody else took this clip meanwhile; here is the next.", "note");
-      this.open();
-    }
-
-    recall(entry) {
-      const named = ["outcome", "dream_broke", "end_step", "span_first", "span_last", "failure_mode", "note", "mode"];
-      const stroke = Object.fromEntries(["event_id", "episode_id", ...named].map((name) => [name, entry[name] ?? null]));
-      return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
-    }
-
-    /** Back at a judged clip; a judgement now corrects the one that stands. */
-    again(entry) {
-      if (entry) this.bring({ id: entry.episode_id, label: entry });
-    }
-
-    bring(item) {
-      this.supply.bring({ ...item, until: null });
-      this.open();
-    }
-
-    onClick(event) {
-      const action = event.target.closest("button[data-do]")?.dataset.do;
-      if (action && !event.target.closest(".scrub")) this.actions()[action]?.();
-    }
-
-    count(statistics) {
-      this.statistics = statistics;
-      this.queues.count(statistics);
-    }
-
-    show() {
-      const { item, clip } = this;
-      this.element.firstElementChild.classList.toggle("blindfold", this.blindfold);
-      this.find(".instruction").textContent = clip?.instruction ?? "";
-      this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
-      this.find("[data-do=broke]").setAttribute("aria-pressed", String(this.flag));
-      this.find("[data-do=whole]").setAttribute("aria-pressed", String(this.full));
-      for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
-        button.disabled = !item;
-      this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
-      this.find(".screen").classList.toggle("nothing", !item);
-      WMPO.showUpcoming(this.find(".upcoming"), this.item ? this.supply.items.slice(1, 7) : null, (next) =>
-        this.supply.fetch(next),
-      );
-      WMPO.showModel(this.find(".model"), clip, this.blindfold);
-      WMPO.showFacts(this.find(".aside .facts"), this.facts());
-      const strip = this.find(".strip");
-      strip.hidden = this.blindfold || !clip;
-      WMPO.showVerdicts(this.find(".verdicts-of-others"), item?.verdicts ?? []);
-      if (clip) this.strips.show(WMPO.stripsOf(clip, { window: this.decisive() }));
-    }
-
-    /** What the aside says of the clip. */
-    facts() {
-      const { clip, item } = this;
-      if (!clip) return [];
-      const window = this.decisive();
-      return [
-        ["episode", item.id],
-        ...(this.blindfold ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
-        ["start", clip.start_id < 0 ? "uploaded image" : WMPO.integer(clip.start_id)],
-        ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
-      ];
-    }
-
-    rail() {
-      WMPO.showHistory(this.find(".history"), this.strokes.entries, this.pictures);
-      WMPO.showCounts(this.find(".counts"), this.strokes.counts ?? {});
-      WMPO.showAgreement(this.find(".agreement"), this.statistics, this.queues.actor);
-      this.find(".pace").textContent = WMPO.pace(this.strokes.recent, this.queues.record, this.statistics?.human_model);
-      this.picture();
-    }
-
-    /** Last frames of the newest judgements, one after another. */
-    async picture() {
-      const bare = this.strokes.entries.slice(0, 8).find(({ episode_id: id }) => !this.pictures.has(id));
-      if (!bare) return;
-      this.pictures.set(bare.episode_id, null);
-      const clip = await this.supply.fetch({ id: bare.episode_id });
-      if (clip) this.pictures.set(bare.episode_id, clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)]);
-      this.rail();
-    }
+class Judge {
+  constructor(element, props, server, send) {
+    fill(element, template);
+    Object.assign(this, {
+      element,
+      server,
+      full: false,
+      flag: false,
+      started: 0,
+      pictures: new Map(),
+    });
+    this.find = (selector) => element.querySelector(selector);
+    this.blindfold = memory.get("blind", true);
+    this.strips = new Strips(this.find(".strip"), {
+      onSeek: (frame) => this.player.jump(frame),
+    });
+    this.player = new Player(this.find(".screen"), {
+      label: "Clip frame",
+      onCursor: (frame) => this.strips.cursor(frame),
+      onSwipe: (way) => this.swipe(way),
+    });
+    this.queues = new Queues(this.find(".queues"), {
+      props,
+      server,
+      onChange: () => this.restart(),
+    });
+    const save = async (modes) => (await ask(server, "save_modes", { modes }))?.modes;
+    this.marks = new Marks(this.find(".marks"), {
+      modes: props.modes,
+      cursor: () => this.player.cursor,
+      loop: () => this.player.loop,
+      save: props.public ? null : save,
+    });
+    this.strokes = new Strokes(element, server, send, this);
+    this.supply = new Supply(element, server, this.queues, () => this.strokes.outbox.waiting);
+    element.addEventListener("click", (event) => this.onClick(event));
+    keys.use(["label", "player"], { ...this.player.actions(), ...this.actions() });
+    this.begin();
   }
 
-  WMPO.mountJudge = ({ element, props, server, send, watch }) => {
-    const judge = new (WMPO.address.get("mode") === "ab" ? WMPO.Compare : Judge)(element, props, server, send);
-    watch("value", () => judge.strokes.acknowledge(props.value));
-  };
-})();
+  /** What the keys of the page do. */
+  actions() {
+    const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole"];
+    const actions = Object.fromEntries(named.map((name) => [name, () => this[name]()]));
+    ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
+      (name, index) => (actions[name] = () => this.marks.choose(index)),
+    );
+    return {
+      ...actions,
+      ...this.strokes.actions(),
+      mark: () => this.marks.frame(),
+      span: () => this.marks.span(),
+      note: () => this.marks.write(),
+    };
+  }
+
+  async begin() {
+    await this.queues.begin();
+    this.modes();
+    await this.supply.refill();
+    const asked = address.get("episode");
+    const record = asked && (await ask(this.server, "episode", { episode: asked }));
+    if (record) this.supply.bring(record);
+    this.open();
+    this.strokes.remember();
+    every(this.element, RENEW, () => this.queues.name && this.supply.refill());
+  }
+
+  async restart() {
+    this.modes();
+    this.strokes.clear();
+    this.supply.clear();
+    this.rail();
+    this.open();
+    await this.supply.refill();
+    this.open();
+    this.strokes.remember();
+  }
+
+  /** The way to A/B goes to the run that the queue was made of. */
+  modes() {
+    const run = this.queues.record?.filter.run ?? address.get("run");
+    showModes(this.find(".modes-of-label"), "", run);
+  }
+
+  get item() {
+    return this.supply.item;
+  }
+
+  question() {
+    return { actor: this.queues.actor, queue: this.queues.name };
+  }
+
+  async open() {
+    const { item } = this;
+    this.flag = Boolean(item?.label?.dream_broke);
+    this.clip = null;
+    this.marks.set(item?.label ?? {});
+    this.show();
+    this.supply.prefetch();
+    if (!item) {
+      this.player.clear();
+      return;
+    }
+    const clip = await this.supply.fetch(item);
+    if (item !== this.item) return;
+    if (!clip) {
+      this.supply.done(item);
+      toast(`${item.id} cannot be shown; it is passed over.`);
+      this.open();
+      return;
+    }
+    this.clip = clip;
+    this.started = performance.now();
+    this.full = false;
+    this.player.load(clip.images, { loop: this.decisive(), chunk: clip.chunk, peak: peakOf(clip) });
+    this.player.setSpeed(2);
+    this.player.play();
+    this.show();
+  }
+
+  decisive() {
+    const [first, last] = this.clip?.decisive ?? [0, 0];
+    return last > first ? [Math.max(0, first), Math.min(last, this.clip.images.length - 1)] : null;
+  }
+
+  // What the keys and buttons do.
+  success() {
+    this.say("success");
+  }
+  fail() {
+    this.say("fail");
+  }
+  unsure() {
+    this.say("unsure");
+  }
+  agree() {
+    if (this.clip && !this.blindfold) this.say(this.clip.success ? "success" : "fail");
+  }
+  disagree() {
+    if (this.clip && !this.blindfold) this.say(this.clip.success ? "fail" : "success");
+  }
+  broke() {
+    this.flag = !this.flag;
+    this.show();
+  }
+  blind() {
+    this.blindfold = !this.blindfold;
+    memory.set("blind", this.blindfold);
+    this.show();
+  }
+  skip() {
+    if (!this.item) return;
+    if (this.flag) {
+      this.say(null);
+      return;
+    }
+    this.supply.skip();
+    this.open();
+  }
+  whole() {
+    if (!this.clip) return;
+    this.full = !this.full;
+    this.player.setLoop(this.full ? [0, this.player.last] : this.decisive());
+    this.player.play();
+    this.show();
+  }
+  swipe(way) {
+    ({ left: () => this.fail(), right: () => this.success(), up: () => this.unsure() })[way]?.();
+  }
+
+  say(outcome) {
+    const { item, clip } = this;
+    if (!item || !clip) return;
+    if (this.supply.lapsed(item)) {
+      this.recover();
+      return;
+    }
+    const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
+    const seen = { imagined: clip.imagined, model_success: clip.success, probability: best };
+    const said = {
+      episode_id: item.id,
+      outcome,
+      dream_broke: this.flag ? true : item.label ? false : null,
+      ...this.marks.values(outcome),
+      mode: this.queues.deciding ? "adjudicate" : this.blindfold ? "blind" : "review",
+      model_probability: best,
+      threshold: clip.threshold ?? null,
+      checkpoint: clip.lineage?.reward_model ?? null,
+      latency_ms: Math.round(performance.now() - this.started),
+      supersedes: item.label?.event_id ?? null,
+      actor: this.queues.actor,
+    };
+    address.set("episode", null);
+    this.strokes.say(item, said, seen);
+    if (this.supply.low)
+      this.supply.refill().then(() => {
+        if (!this.clip) this.open();
+        else this.show();
+      });
+  }
+
+  /** The lease ran out while nobody touched the page: it is renewed, or the clip is another's. */
+  async recover() {
+    const { item } = this;
+    if (!(await this.supply.refill())) {
+      toast("The studio does not answer; this clip was held too long to be judged unasked.");
+      return;
+    }
+    if (this.item !== item) toast("Somebody else took this clip meanwhile; here is the next.", "note");
+    this.open();
+  }
+
+  recall(entry) {
+    const named = [
+      "outcome",
+      "dream_broke",
+      "end_step",
+      "span_first",
+      "span_last",
+      "failure_mode",
+      "note",
+      "mode",
+    ];
+    const stroke = Object.fromEntries(
+      ["event_id", "episode_id", ...named].map((name) => [name, entry[name] ?? null]),
+    );
+    return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
+  }
+
+  /** Back at a judged clip; a judgement now corrects the one that stands. */
+  again(entry) {
+    if (entry) this.bring({ id: entry.episode_id, label: entry });
+  }
+
+  bring(item) {
+    this.supply.bring({ ...item, until: null });
+    this.open();
+  }
+
+  onClick(event) {
+    const action = event.target.closest("button[data-do]")?.dataset.do;
+    if (action && !event.target.closest(".scrub")) this.actions()[action]?.();
+  }
+
+  count(statistics) {
+    this.statistics = statistics;
+    this.queues.count(statistics);
+  }
+
+  show() {
+    const { item, clip } = this;
+    this.element.firstElementChild.classList.toggle("blindfold", this.blindfold);
+    this.find(".instruction").textContent = clip?.instruction ?? "";
+    this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
+    this.find("[data-do=broke]").setAttribute("aria-pressed", String(this.flag));
+    this.find("[data-do=whole]").setAttribute("aria-pressed", String(this.full));
+    for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
+      button.disabled = !item;
+    this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
+    this.find(".screen").classList.toggle("nothing", !item);
+    showUpcoming(this.find(".upcoming"), this.item ? this.supply.items.slice(1, 7) : null, (next) =>
+      this.supply.fetch(next),
+    );
+    showModel(this.find(".model"), clip, this.blindfold);
+    showFacts(this.find(".aside .facts"), this.facts());
+    const strip = this.find(".strip");
+    strip.hidden = this.blindfold || !clip;
+    showVerdicts(this.find(".verdicts-of-others"), item?.verdicts ?? []);
+    if (clip) this.strips.show(stripsOf(clip, { window: this.decisive() }));
+  }
+
+  /** What the aside says of the clip. */
+  facts() {
+    const { clip, item } = this;
+    if (!clip) return [];
+    const window = this.decisive();
+    return [
+      ["episode", item.id],
+      ...(this.blindfold ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
+      ["start", clip.start_id < 0 ? "uploaded image" : integer(clip.start_id)],
+      ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
+    ];
+  }
+
+  rail() {
+    showHistory(this.find(".history"), this.strokes.entries, this.pictures);
+    showCounts(this.find(".counts"), this.strokes.counts ?? {});
+    showAgreement(this.find(".agreement"), this.statistics, this.queues.actor);
+    this.find(".pace").textContent = pace(
+      this.strokes.recent,
+      this.queues.record,
+      this.statistics?.human_model,
+    );
+    this.picture();
+  }
+
+  /** Last frames of the newest judgements, one after another. */
+  async picture() {
+    const bare = this.strokes.entries.slice(0, 8).find(({ episode_id: id }) => !this.pictures.has(id));
+    if (!bare) return;
+    this.pictures.set(bare.episode_id, null);
+    const clip = await this.supply.fetch({ id: bare.episode_id });
+    if (clip) this.pictures.set(bare.episode_id, clip.frames[Math.max(0, (clip.end_step ?? 1) - 1)]);
+    this.rail();
+  }
+}
+
+export const mountJudge = ({ element, props, server, send, watch }) => {
+  const judge = new (address.get("mode") === "ab" ? Compare : Judge)(element, props, server, send);
+  watch("value", () => judge.strokes.acknowledge(props.value));
+};

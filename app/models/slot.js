@@ -1,128 +1,130 @@
 // One slot of the Models page: a chooser, and everything a checkpoint says about itself.
-(() => {
-  const TITLES = { policy: "Policy", world_model: "World model", reward_model: "Reward model" };
-  const words = (role) => role.replaceAll("_", " ");
-  const count = (number) =>
-    number >= 1e9
-      ? `${(number / 1e9).toFixed(2)} B`
-      : number >= 1e6
-        ? `${(number / 1e6).toFixed(1)} M`
-        : WMPO.integer(number);
+import { fixed, integer, measure } from "../web/formats.js";
+import { fill, html } from "../web/html.js";
+import { toast } from "../web/toast.js";
 
-  /** The figures of a card: its headline, or its first few plain numbers. */
-  const figures = (card) => {
-    if (card.headline) return Object.entries(card.headline);
-    return Object.entries(card.metrics ?? {})
-      .filter(([, value]) => typeof value === "number")
-      .slice(0, 4)
-      .map(([name, value]) => [name.split("/").at(-1).replaceAll("_", " "), WMPO.measure(value)]);
-  };
+const TITLES = { policy: "Policy", world_model: "World model", reward_model: "Reward model" };
+const words = (role) => role.replaceAll("_", " ");
+const count = (number) =>
+  number >= 1e9
+    ? `${(number / 1e9).toFixed(2)} B`
+    : number >= 1e6
+      ? `${(number / 1e6).toFixed(1)} M`
+      : integer(number);
 
-  const parent = (node) => {
-    const name = node.id ?? (node.made_as || node.short);
-    const text = WMPO.html`<span class="mute">${words(node.role)}</span>
-      ${
-        node.id && TITLES[node.role]
-          ? WMPO.html`<a href="models?${node.role}=${encodeURIComponent(node.id)}" class="mono">${name}</a>`
-          : WMPO.html`<span class="mono">${name}</span>`
-      } <span class="mono mute">${node.short}</span>
-      ${node.threshold === null ? "" : WMPO.html`<span class="mute">τ ${WMPO.fixed(node.threshold, 3)}</span>`}`;
-    return WMPO.html`<li>${text}${node.parents.length ? WMPO.html`<ul>${node.parents.map(parent)}</ul>` : ""}</li>`;
-  };
+/** The figures of a card: its headline, or its first few plain numbers. */
+const figures = (card) => {
+  if (card.headline) return Object.entries(card.headline);
+  return Object.entries(card.metrics ?? {})
+    .filter(([, value]) => typeof value === "number")
+    .slice(0, 4)
+    .map(([name, value]) => [name.split("/").at(-1).replaceAll("_", " "), measure(value)]);
+};
 
-  /** What made it, step by step: run, data, labels, parents; only what the card says. */
-  const lineage = (model) => {
-    const steps = [];
-    if (model.source.run)
-      steps.push(
-        WMPO.html`<li><span class="mute">run</span>
-          <a class="mono" href="train?run=${encodeURIComponent(model.source.run)}">${model.source.run}</a></li>`,
-      );
-    for (const line of model.data) steps.push(WMPO.html`<li><span class="mute">data</span> ${line}</li>`);
-    if (model.labels !== null)
-      steps.push(
-        WMPO.html`<li><span class="mute">labels</span> <span class="mono">${JSON.stringify(model.labels)}</span></li>`,
-      );
-    steps.push(...model.parents.map(parent));
-    return steps.length
-      ? WMPO.html`<ul class="lineage">${steps}</ul>`
-      : WMPO.html`<p class="mute small">Its card does not say what it was made from.</p>`;
-  };
+const parent = (node) => {
+  const name = node.id ?? (node.made_as || node.short);
+  const text = html`<span class="mute">${words(node.role)}</span>
+    ${
+      node.id && TITLES[node.role]
+        ? html`<a href="models?${node.role}=${encodeURIComponent(node.id)}" class="mono">${name}</a>`
+        : html`<span class="mono">${name}</span>`
+    } <span class="mono mute">${node.short}</span>
+    ${node.threshold === null ? "" : html`<span class="mute">τ ${fixed(node.threshold, 3)}</span>`}`;
+  return html`<li>${text}${node.parents.length ? html`<ul>${node.parents.map(parent)}</ul>` : ""}</li>`;
+};
 
-  const body = (model) => {
-    const chips = figures(model.card).map(
-      ([name, value]) => WMPO.html`<span class="chip mono">${name} ${value}</span>`,
+/** What made it, step by step: run, data, labels, parents; only what the card says. */
+const lineage = (model) => {
+  const steps = [];
+  if (model.source.run)
+    steps.push(
+      html`<li><span class="mute">run</span>
+        <a class="mono" href="train?run=${encodeURIComponent(model.source.run)}">${model.source.run}</a></li>`,
     );
-    const facts = [
-      ["parameters", WMPO.html`<b class="mono">${count(model.parameters)}</b>`],
-      ["task", model.task],
-      ["seed", model.seed],
-      ["threshold", model.threshold === null ? null : WMPO.html`<b class="mono">τ ${WMPO.fixed(model.threshold, 3)}</b>`],
-      ["source", model.source.text],
-      ["revision", model.revision && WMPO.html`<span class="mono">${model.revision}</span>`],
-      [
-        "hash",
-        WMPO.html`<span class="mono" title="${model.hash}">${model.hash.slice(0, 12)}…</span>
-          <button class="quiet copy" data-do="copy" aria-label="Copy the hash of the ${words(model.role)}">copy</button>`,
-      ],
-    ].filter(([, value]) => value !== null && value !== undefined && value !== "");
-    return WMPO.html`<div class="row metrics">${chips}</div>
-      <dl class="facts">${facts.map(([name, value]) => WMPO.html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
-      <div><span class="cap">Made from</span>${lineage(model)}</div>
-      <details><summary>Config</summary><pre class="mono">${JSON.stringify(model.config, null, 1)}</pre></details>`;
-  };
+  for (const line of model.data) steps.push(html`<li><span class="mute">data</span> ${line}</li>`);
+  if (model.labels !== null)
+    steps.push(
+      html`<li><span class="mute">labels</span> <span class="mono">${JSON.stringify(model.labels)}</span></li>`,
+    );
+  steps.push(...model.parents.map(parent));
+  return steps.length
+    ? html`<ul class="lineage">${steps}</ul>`
+    : html`<p class="mute small">Its card does not say what it was made from.</p>`;
+};
 
-  WMPO.Slot = class {
-    constructor(place, role, onChoose) {
-      Object.assign(this, { place, role, id: null, model: null });
-      WMPO.fill(
-        place,
-        WMPO.html`<div class="between"><h3>${TITLES[role]}</h3><span class="tag state" hidden></span></div>
-          <select aria-label="${TITLES[role]}"></select><div class="about"></div>`,
+const body = (model) => {
+  const chips = figures(model.card).map(
+    ([name, value]) => html`<span class="chip mono">${name} ${value}</span>`,
+  );
+  const facts = [
+    ["parameters", html`<b class="mono">${count(model.parameters)}</b>`],
+    ["task", model.task],
+    ["seed", model.seed],
+    ["threshold", model.threshold === null ? null : html`<b class="mono">τ ${fixed(model.threshold, 3)}</b>`],
+    ["source", model.source.text],
+    ["revision", model.revision && html`<span class="mono">${model.revision}</span>`],
+    [
+      "hash",
+      html`<span class="mono" title="${model.hash}">${model.hash.slice(0, 12)}…</span>
+        <button class="quiet copy" data-do="copy" aria-label="Copy the hash of the ${words(model.role)}">copy</button>`,
+    ],
+  ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return html`<div class="row metrics">${chips}</div>
+    <dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+    <div><span class="cap">Made from</span>${lineage(model)}</div>
+    <details><summary>Config</summary><pre class="mono">${JSON.stringify(model.config, null, 1)}</pre></details>`;
+};
+
+export const Slot = class {
+  constructor(place, role, onChoose) {
+    Object.assign(this, { place, role, id: null, model: null });
+    fill(
+      place,
+      html`<div class="between"><h3>${TITLES[role]}</h3><span class="tag state" hidden></span></div>
+        <select aria-label="${TITLES[role]}"></select><div class="about"></div>`,
+    );
+    this.select = place.querySelector("select");
+    this.select.addEventListener("change", () => onChoose(role, this.select.value));
+    place.addEventListener("click", (event) => {
+      if (event.target.closest("[data-do=copy]")) this.copy();
+    });
+  }
+
+  /** Offer the catalogue and keep the choice, if it is still there. */
+  offer(choices, wanted) {
+    this.id = choices.find((choice) => choice.id === wanted)?.id ?? choices[0]?.id ?? null;
+    this.select.hidden = !choices.length;
+    fill(
+      this.select,
+      html`${choices.map(
+        (choice) => html`<option value="${choice.id}">${choice.id} · ${choice.short.slice(0, 4)}</option>`,
+      )}`,
+    );
+    if (this.id) this.select.value = this.id;
+    else
+      fill(
+        this.place.querySelector(".about"),
+        html`<p class="empty"><b>No ${words(this.role)} yet</b>Add a checkpoint below, or train one.</p>`,
       );
-      this.select = place.querySelector("select");
-      this.select.addEventListener("change", () => onChoose(role, this.select.value));
-      place.addEventListener("click", (event) => {
-        if (event.target.closest("[data-do=copy]")) this.copy();
-      });
-    }
+  }
 
-    /** Offer the catalogue and keep the choice, if it is still there. */
-    offer(choices, wanted) {
-      this.id = choices.find((choice) => choice.id === wanted)?.id ?? choices[0]?.id ?? null;
-      this.select.hidden = !choices.length;
-      WMPO.fill(
-        this.select,
-        WMPO.html`${choices.map(
-          (choice) => WMPO.html`<option value="${choice.id}">${choice.id} · ${choice.short.slice(0, 4)}</option>`,
-        )}`,
-      );
-      if (this.id) this.select.value = this.id;
-      else
-        WMPO.fill(
-          this.place.querySelector(".about"),
-          WMPO.html`<p class="empty"><b>No ${words(this.role)} yet</b>Add a checkpoint below, or train one.</p>`,
-        );
-    }
+  show(model) {
+    this.model = model;
+    fill(this.place.querySelector(".about"), body(model));
+  }
 
-    show(model) {
-      this.model = model;
-      WMPO.fill(this.place.querySelector(".about"), body(model));
-    }
+  /** Is it in memory: yes, no, or on its way. */
+  mark(state) {
+    const tag = this.place.querySelector(".state");
+    tag.hidden = !state;
+    tag.className = `tag state ${state === "loaded" ? "ok" : state === "failed" ? "bad" : ""}`;
+    tag.textContent = state;
+  }
 
-    /** Is it in memory: yes, no, or on its way. */
-    mark(state) {
-      const tag = this.place.querySelector(".state");
-      tag.hidden = !state;
-      tag.className = `tag state ${state === "loaded" ? "ok" : state === "failed" ? "bad" : ""}`;
-      tag.textContent = state;
-    }
-
-    copy() {
-      navigator.clipboard.writeText(this.model.hash).then(
-        () => WMPO.toast("The hash is copied.", "note"),
-        () => WMPO.toast(this.model.hash, "note"),
-      );
-    }
-  };
-})();
+  copy() {
+    navigator.clipboard.writeText(this.model.hash).then(
+      () => toast("The hash is copied.", "note"),
+      () => toast(this.model.hash, "note"),
+    );
+  }
+};

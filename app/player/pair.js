@@ -1,102 +1,107 @@
 // Two videos in step: an episode beside what it is compared with, the same frame of both at once.
-(() => {
-  const template = WMPO.html`<aside class="wm drawer pair" role="dialog" aria-label="Two videos in step">
-    <div class="between"><b class="title"></b><span class="row">
-      <button class="quiet" data-do="previous" aria-label="Previous pair">↑ <kbd>p</kbd></button>
-      <output class="mono mute"></output>
-      <button class="quiet" data-do="next" aria-label="Next pair">↓ <kbd>n</kbd></button>
-      <button class="quiet" data-do="close" aria-label="Close">✕ <kbd>esc</kbd></button></span></div>
-    <p class="mute text"></p>
-    <div class="both"><div><div class="screen"></div><div class="between caption left"></div></div>
-      <div class="second"><div class="other"></div><div class="between caption right"></div></div></div>
-    <div class="strip"></div></aside>`;
+import { ask } from "../web/calls.js";
+import { fill, html } from "../web/html.js";
+import { keys } from "../web/keys.js";
+import { Player, verdict } from "./player.js";
+import { images, Stage } from "./stage.js";
+import { peakOf, Strips, stripsOf } from "./strips.js";
 
-  /** An item: {left, right (episode ids, the second may be null), title, text, frame}. */
-  class Pair {
-    constructor({ server, names, onClose = () => {} }) {
-      Object.assign(this, { server, names, onClose, items: [], index: 0, second: [] });
-      const place = document.createElement("div");
-      WMPO.fill(place, template);
-      this.element = place.firstElementChild;
-      document.body.append(this.element);
-      this.find = (selector) => this.element.querySelector(selector);
-      this.stage = new WMPO.Stage(this.find(".other"), { label: `${names[1]} frame` });
-      this.strips = new WMPO.Strips(this.find(".strip"), { onSeek: (frame) => this.player.jump(frame) });
-      this.player = new WMPO.Player(this.find(".screen"), {
-        label: `${names[0]} frame`,
-        onCursor: (frame) => this.cursor(frame),
-      });
-      const handlers = { next: () => this.go(1), previous: () => this.go(-1), close: () => this.close() };
-      this.release = WMPO.keys.over(["drawer", "player"], { ...this.player.actions(), ...handlers });
-      this.element.addEventListener("click", (event) => {
-        handlers[event.target.closest("[data-do]")?.dataset.do]?.();
-      });
-    }
+const template = html`<aside class="wm drawer pair" role="dialog" aria-label="Two videos in step">
+  <div class="between"><b class="title"></b><span class="row">
+    <button class="quiet" data-do="previous" aria-label="Previous pair">↑ <kbd>p</kbd></button>
+    <output class="mono mute"></output>
+    <button class="quiet" data-do="next" aria-label="Next pair">↓ <kbd>n</kbd></button>
+    <button class="quiet" data-do="close" aria-label="Close">✕ <kbd>esc</kbd></button></span></div>
+  <p class="mute text"></p>
+  <div class="both"><div><div class="screen"></div><div class="between caption left"></div></div>
+    <div class="second"><div class="other"></div><div class="between caption right"></div></div></div>
+  <div class="strip"></div></aside>`;
 
-    /** Show the pairs, from the one at `index`. */
-    open(items, index = 0) {
-      Object.assign(this, { items, index });
-      return this.show();
-    }
-
-    go(by) {
-      const index = this.index + by;
-      if (index < 0 || index >= this.items.length) return null;
-      this.index = index;
-      return this.show();
-    }
-
-    async show() {
-      const item = this.items[this.index];
-      this.find(".title").textContent = item.title;
-      this.find(".text").textContent = item.text ?? "";
-      this.find("output").textContent = `${this.index + 1} of ${this.items.length}`;
-      this.player.note.textContent = "fetching the videos…";
-      const clip = (id) => (id ? WMPO.ask(this.server, "clip", { episode: id }) : null);
-      const [left, right] = await Promise.all([clip(item.left), clip(item.right)]);
-      if (this.items[this.index] !== item || !this.element.isConnected) return;
-      this.player.note.textContent = left ? "" : "this episode cannot be shown";
-      this.find(".second").hidden = !right;
-      this.second = right ? WMPO.images(right.frames) : [];
-      if (!left) return;
-      // The shorter of the two stands still at its end.
-      const frames = [...left.frames];
-      while (frames.length < this.second.length) frames.push(frames.at(-1));
-      this.player.load(frames, { chunk: left.chunk, at: item.frame ?? 0, peak: WMPO.peakOf(left) });
-      this.strips.show(WMPO.stripsOf(left));
-      [left, right].forEach((one, side) => this.caption(one, side));
-      this.cursor(this.player.cursor);
-      if (!item.frame) this.player.play();
-    }
-
-    caption(clip, side) {
-      if (!clip) return;
-      WMPO.fill(
-        this.find(side ? ".right" : ".left"),
-        WMPO.html`<span><b>${this.names[side]}</b></span><span class="row">${WMPO.verdict(clip)}
-          <a href="episodes?ep=${encodeURIComponent(clip.id)}">open</a></span>`,
-      );
-    }
-
-    cursor(frame) {
-      this.strips.cursor(frame);
-      const image = this.second[Math.min(frame, this.second.length - 1)];
-      if (image) this.stage.paint(image, frame);
-    }
-
-    close() {
-      this.player.pause();
-      this.release();
-      this.element.remove();
-      this.onClose();
-    }
+/** An item: {left, right (episode ids, the second may be null), title, text, frame}. */
+class Pair {
+  constructor({ server, names, onClose = () => {} }) {
+    Object.assign(this, { server, names, onClose, items: [], index: 0, second: [] });
+    const place = document.createElement("div");
+    fill(place, template);
+    this.element = place.firstElementChild;
+    document.body.append(this.element);
+    this.find = (selector) => this.element.querySelector(selector);
+    this.stage = new Stage(this.find(".other"), { label: `${names[1]} frame` });
+    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.jump(frame) });
+    this.player = new Player(this.find(".screen"), {
+      label: `${names[0]} frame`,
+      onCursor: (frame) => this.cursor(frame),
+    });
+    const handlers = { next: () => this.go(1), previous: () => this.go(-1), close: () => this.close() };
+    this.release = keys.over(["drawer", "player"], { ...this.player.actions(), ...handlers });
+    this.element.addEventListener("click", (event) => {
+      handlers[event.target.closest("[data-do]")?.dataset.do]?.();
+    });
   }
 
-  /** Pairs in a drawer of their own; one drawer at a time. */
-  let open = null;
-  WMPO.showPairs = (server, names, items, index = 0) => {
-    open?.close();
-    open = new Pair({ server, names, onClose: () => (open = null) });
-    return open.open(items, index);
-  };
-})();
+  /** Show the pairs, from the one at `index`. */
+  open(items, index = 0) {
+    Object.assign(this, { items, index });
+    return this.show();
+  }
+
+  go(by) {
+    const index = this.index + by;
+    if (index < 0 || index >= this.items.length) return null;
+    this.index = index;
+    return this.show();
+  }
+
+  async show() {
+    const item = this.items[this.index];
+    this.find(".title").textContent = item.title;
+    this.find(".text").textContent = item.text ?? "";
+    this.find("output").textContent = `${this.index + 1} of ${this.items.length}`;
+    this.player.note.textContent = "fetching the videos…";
+    const clip = (id) => (id ? ask(this.server, "clip", { episode: id }) : null);
+    const [left, right] = await Promise.all([clip(item.left), clip(item.right)]);
+    if (this.items[this.index] !== item || !this.element.isConnected) return;
+    this.player.note.textContent = left ? "" : "this episode cannot be shown";
+    this.find(".second").hidden = !right;
+    this.second = right ? images(right.frames) : [];
+    if (!left) return;
+    // The shorter of the two stands still at its end.
+    const frames = [...left.frames];
+    while (frames.length < this.second.length) frames.push(frames.at(-1));
+    this.player.load(frames, { chunk: left.chunk, at: item.frame ?? 0, peak: peakOf(left) });
+    this.strips.show(stripsOf(left));
+    [left, right].forEach((one, side) => this.caption(one, side));
+    this.cursor(this.player.cursor);
+    if (!item.frame) this.player.play();
+  }
+
+  caption(clip, side) {
+    if (!clip) return;
+    fill(
+      this.find(side ? ".right" : ".left"),
+      html`<span><b>${this.names[side]}</b></span><span class="row">${verdict(clip)}
+        <a href="episodes?ep=${encodeURIComponent(clip.id)}">open</a></span>`,
+    );
+  }
+
+  cursor(frame) {
+    this.strips.cursor(frame);
+    const image = this.second[Math.min(frame, this.second.length - 1)];
+    if (image) this.stage.paint(image, frame);
+  }
+
+  close() {
+    this.player.pause();
+    this.release();
+    this.element.remove();
+    this.onClose();
+  }
+}
+
+/** Pairs in a drawer of their own; one drawer at a time. */
+let open = null;
+export const showPairs = (server, names, items, index = 0) => {
+  open?.close();
+  open = new Pair({ server, names, onClose: () => (open = null) });
+  return open.open(items, index);
+};

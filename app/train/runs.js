@@ -1,321 +1,329 @@
 // Train: attach to a run by its id (in the address), follow it by a cursor, look at what it imagined.
-(() => {
-  const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
-  const MOST_RUNS = 10;
+import { address } from "../web/address.js";
+import { ask } from "../web/calls.js";
+import { clock, duration } from "../web/formats.js";
+import { fill, html } from "../web/html.js";
+import { memory } from "../web/memory.js";
+import { every } from "../web/polling.js";
+import { toast } from "../web/toast.js";
+import { Charts } from "./chart.js";
+import { Checkpoints } from "./checkpoints.js";
+import { showMatrix } from "./matrix.js";
+import { renew, Wall } from "./wall.js";
 
-  const layout = WMPO.html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
-    <div class="plots"></div><div class="versus"></div>
-    <div class="card wall"></div></div>`;
-  const panel = WMPO.html`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
-    <div class="card"><h3>Runs</h3><ul class="list"></ul></div>
-    <div class="card"><h3>Events</h3><ul class="events mono"></ul>
-      <details class="thresholds"><summary>Alarm thresholds</summary></details></div></div>`;
+const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
+const MOST_RUNS = 10;
 
-  const { renew } = WMPO;
+const layout = html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
+  <div class="plots"></div><div class="versus"></div>
+  <div class="card wall"></div></div>`;
+const panel = html`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
+  <div class="card"><h3>Runs</h3><ul class="list"></ul></div>
+  <div class="card"><h3>Events</h3><ul class="events mono"></ul>
+    <details class="thresholds"><summary>Alarm thresholds</summary></details></div></div>`;
 
-  class Runs {
-    constructor(element, props, send) {
-      WMPO.fill(element, layout);
-      this.element = element;
-      this.find = (selector) => element.querySelector(selector);
-      this.charts = new WMPO.Charts(this.find(".plots"), props.figures, props.other, {
-        onPick: (step) => this.wall.pick(step),
-        onAxis: () => this.again(),
-      });
-      this.wall = new WMPO.Wall(this.find(".wall"), {
-        ask: (name, question, quiet) => WMPO.ask(this.server, name, question, quiet),
-        server: () => this.server,
-        send,
-        onIteration: (iteration) => this.charts.mark(iteration),
-        onLabel: () => this.wake(),
-      });
-      this.thresholds = props.thresholds;
-      this.forget(null);
-    }
-
-    connect(element, props, server) {
-      WMPO.fill(element, panel);
-      Object.assign(this, { panel: element, server });
-      element.addEventListener("click", (event) => this.onClick(event));
-      document.addEventListener("wmpo-runs", () => this.wake());
-      this.wall.outbox.flush();
-      this.kept = new WMPO.Checkpoints(element.querySelector(".kept-by"), {
-        ask: (name, question) => WMPO.ask(this.server, name, question),
-        server: () => this.server,
-        open: !props.public,
-      });
-      this.kept.runs = () => [this.run, ...this.others.keys()];
-      this.knobs(element.querySelector(".thresholds"));
-      const attached = WMPO.address.get("run");
-      const beside = (WMPO.address.get("with") ?? "").split(",").filter(Boolean);
-      if (attached) this.forget(attached);
-      this.others = new Map(beside.slice(0, MOST_RUNS - 1).map((run) => [run, 0]));
-      this.wake = WMPO.every(
-        element,
-        () => (BUSY.includes(this.status?.state) ? 2500 : 6000),
-        () => this.pull(),
-      );
-    }
-
-    /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
-    knobs(place) {
-      const mine = WMPO.memory.get("thresholds", {});
-      place.insertAdjacentHTML(
-        "beforeend",
-        WMPO.html`${this.thresholds.map(
-          ({ name, value, help }) => WMPO.html`<label class="between mute">${help}
-          <input type="number" step="any" name="${name}" value="${mine[name] ?? value}"></label>`,
-        )}`.html,
-      );
-      place.addEventListener("change", ({ target }) => {
-        const chosen = { ...WMPO.memory.get("thresholds", {}), [target.name]: Number(target.value) };
-        WMPO.memory.set("thresholds", chosen);
-        this.again();
-      });
-    }
-
-    forget(run) {
-      Object.assign(this, { run, status: null, others: new Map(), compared: false });
-      this.wall.forget(run);
-      this.again();
-      for (const place of [".alarms", ".twins", ".versus"]) renew(this.find(place), WMPO.html``);
-    }
-
-    /** Ask for all points anew: another axis, another threshold, another run. */
-    again() {
-      Object.assign(this, { after: 0, audits: "", epoch: (this.epoch ?? 0) + 1 });
-      for (const run of this.others.keys()) this.others.set(run, 0);
-      this.charts.reset(this.run ?? "none", this.status?.job);
-      this.wake?.();
-    }
-
-    attach(run) {
-      WMPO.address.set("run", run);
-      WMPO.address.set("with", null);
-      this.forget(run);
-    }
-
-    async pull() {
-      const { run, after, epoch } = this;
-      const others = Object.fromEntries(this.others);
-      const { axis } = this.charts;
-      const thresholds = WMPO.memory.get("thresholds", {});
-      const question = { run, after, axis, others, thresholds };
-      const answer = await WMPO.ask(this.server, "follow", question, after > 0);
-      if (!answer || epoch !== this.epoch) return;
-      if (!run && answer.runs.length) {
-        this.list(answer.runs);
-        this.attach(answer.runs[0].id);
-        return;
-      }
-      if (run && !answer.status) {
-        this.attach(null);
-        return;
-      }
-      if (!answer.status) {
-        this.list(answer.runs);
-        this.now();
-        return;
-      }
-      this.take(answer);
-      this.list(answer.runs);
-      this.compare(epoch);
-    }
-
-    take(answer) {
-      if (this.status?.job !== answer.status.job && !this.after)
-        this.charts.reset(this.run, answer.status.job);
-      Object.assign(this, { status: answer.status, after: answer.next });
-      if (Object.keys(answer.series).length) this.charts.add(this.run, answer.series);
-      for (const [run, found] of Object.entries(answer.others)) {
-        this.others.set(run, found.next);
-        if (Object.keys(found.series).length) this.charts.add(run, found.series);
-      }
-      this.audited(answer.audits);
-      this.events(answer.events);
-      if (answer.alarms) this.alarms(answer.alarms);
-      this.now();
-      const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
-      this.panel.querySelector(".kept-by").hidden = false;
-      this.kept.show(this.run, `${saved} ${answer.status.state}`);
-      this.wall.arrive(answer.iterations, saved);
-    }
-
-    /** What people saw in the groups of an iteration, as points of the chart of success. */
-    audited(audits) {
-      const text = JSON.stringify(audits);
-      if (text === this.audits || this.charts.axis !== "iteration") return;
-      this.audits = text;
-      const points = audits.map(({ iteration, judged, succeeded }) => [
-        iteration,
-        succeeded / judged,
-        iteration,
-      ]);
-      if (points.length) this.charts.add(this.run, { "audit/success_rate": points });
-    }
-
-    /** A finished fidelity run is a comparison with reality: shown once. */
-    async compare(epoch) {
-      const { id, job, state } = this.status;
-      if (this.compared || job !== "fidelity" || state !== "done") return;
-      this.compared = true;
-      const found = await WMPO.ask(this.server, "twin_matrix", { run: id });
-      if (found && epoch === this.epoch) WMPO.showMatrix(this.find(".twins"), found);
-    }
-
-    now() {
-      const place = this.panel.querySelector(".now");
-      const run = this.status;
-      if (!run) {
-        renew(
-          place,
-          WMPO.html`<h3>No run yet</h3>
-            <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
-        );
-        return;
-      }
-      const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
-      const paused = run.state === "paused";
-      const alive = BUSY.includes(run.state) || paused;
-      renew(
-        place,
-        WMPO.html`<div class="between"><b class="mono name">${run.id}</b>
-          <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
-          <i class="dot ${run.state}"></i> ${run.state}</span></div>
-        <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}">
-          <i style="width:${share}%"></i></div>
-        <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
-          <span>${alive && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : ""}</span></div>
-        ${
-          alive
-            ? WMPO.html`<div class="row">
-          <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
-          <button data-control="stop">■ Stop and save</button></div>`
-            : ""
-        }
-        ${run.error ? WMPO.html`<p class="bad">${run.error}</p>` : ""}`,
-      );
-    }
-
-    list(runs) {
-      const rows = runs.map((run) => {
-        const beside = run.id !== this.run && this.run;
-        return WMPO.html`<li class="row">
-            <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
-            <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
-            <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
-            </button>${
-              beside
-                ? WMPO.html`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
-                    title="Compare" aria-pressed="${String(this.others.has(run.id))}">⊕</button>`
-                : ""
-            }</li>`;
-      });
-      renew(
-        this.panel.querySelector(".list"),
-        rows.length ? WMPO.html`${rows}` : WMPO.html`<li class="mute">None yet.</li>`,
-      );
-      if (this.others.size && !this.find(".versus").childElementCount) this.differences();
-    }
-
-    /** Take a run into the comparison, or out of it. */
-    beside(run) {
-      if (this.others.has(run)) {
-        this.others.delete(run);
-        this.charts.drop(run);
-      } else if (this.others.size < MOST_RUNS - 1) this.others.set(run, 0);
-      else WMPO.toast(`at most ${MOST_RUNS} runs can be compared at once`);
-      WMPO.address.set("with", [...this.others.keys()].join(","));
-      this.differences();
-      this.wake();
-    }
-
-    async differences() {
-      const place = this.find(".versus");
-      const runs = [this.run, ...this.others.keys()];
-      if (runs.length < 2) {
-        renew(place, WMPO.html``);
-        return;
-      }
-      const found = await WMPO.ask(this.server, "differences", { runs });
-      if (!found) return;
-      const head = found.runs.map(
-        (run) =>
-          WMPO.html`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
-      );
-      const rows = found.rows.map(
-        ({ name, values }) => WMPO.html`<tr><th scope="row">${name.replace(/_/g, " ")}</th>${values.map(
-          (value) => WMPO.html`<td>${value}</td>`,
-        )}</tr>`,
-      );
-      renew(
-        place,
-        WMPO.html`<div class="card"><h3>What differs</h3><div class="scroll"><table class="differences mono"
-          aria-label="Options in which the runs differ"><tr><th></th>${head}</tr>${rows}</table></div>
-          ${rows.length ? "" : WMPO.html`<p class="mute">Their options are the same.</p>`}</div>`,
-      );
-    }
-
-    alarms(alarms) {
-      renew(
-        this.find(".alarms"),
-        WMPO.html`${alarms.map(
-          (alarm) => WMPO.html`<div class="banner warn" role="alert"><b class="warn">${alarm.name}</b>
-          ${alarm.text} · <a href="episodes?run=${this.run}${alarm.step === null ? "" : `&iteration=${alarm.step}`}">see
-          the clips</a> · <a href="label">judge some</a></div>`,
-        )}`,
-      );
-    }
-
-    events(events) {
-      renew(
-        this.panel.querySelector(".events"),
-        events.length
-          ? WMPO.html`${events.map(
-              (event) => WMPO.html`<li>
-            <time>${WMPO.clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span>
-            </li>`,
-            )}`
-          : WMPO.html`<li class="mute">None yet.</li>`,
-      );
-    }
-
-    async onClick(event) {
-      const beside = event.target.closest("[data-beside]");
-      if (beside) {
-        this.beside(beside.dataset.beside);
-        return;
-      }
-      const chosen = event.target.closest("[data-run]");
-      if (chosen) {
-        this.attach(chosen.dataset.run);
-        return;
-      }
-      const button = event.target.closest("[data-control]");
-      if (!button) return;
-      button.disabled = true;
-      await WMPO.ask(this.server, "control", { run: this.run, control: button.dataset.control });
-      this.panel.querySelector(".now").shown = null;
-      document.dispatchEvent(new CustomEvent("wmpo-runs"));
-    }
+class Runs {
+  constructor(element, props, send) {
+    fill(element, layout);
+    this.element = element;
+    this.find = (selector) => element.querySelector(selector);
+    this.charts = new Charts(this.find(".plots"), props.figures, props.other, {
+      onPick: (step) => this.wall.pick(step),
+      onAxis: () => this.again(),
+    });
+    this.wall = new Wall(this.find(".wall"), {
+      ask: (name, question, quiet) => ask(this.server, name, question, quiet),
+      server: () => this.server,
+      send,
+      onIteration: (iteration) => this.charts.mark(iteration),
+      onLabel: () => this.wake(),
+    });
+    this.thresholds = props.thresholds;
+    this.forget(null);
   }
 
-  // The panel may be there before the board, whose scripts are larger: it waits for it.
-  let found = null;
-  const board = new Promise((resolve) => {
-    found = resolve;
-  });
-  WMPO.mountRunBoard = ({ element, props, send, watch }) => {
-    const runs = new Runs(element, props, send);
-    watch("value", () => runs.wall.outbox.acknowledge(props.value?.acks ?? []));
-    found(runs);
-  };
-  WMPO.mountRunPanel = ({ element, props, server, watch }) => {
-    board.then((runs) => runs.connect(element, props, server));
-    watch("value", () =>
-      board.then((runs) => {
-        if (props.value?.run) runs.attach(props.value.run);
-      }),
+  connect(element, props, server) {
+    fill(element, panel);
+    Object.assign(this, { panel: element, server });
+    element.addEventListener("click", (event) => this.onClick(event));
+    document.addEventListener("wmpo-runs", () => this.wake());
+    this.wall.outbox.flush();
+    this.kept = new Checkpoints(element.querySelector(".kept-by"), {
+      ask: (name, question) => ask(this.server, name, question),
+      server: () => this.server,
+      open: !props.public,
+    });
+    this.kept.runs = () => [this.run, ...this.others.keys()];
+    this.knobs(element.querySelector(".thresholds"));
+    const attached = address.get("run");
+    const beside = (address.get("with") ?? "").split(",").filter(Boolean);
+    if (attached) this.forget(attached);
+    this.others = new Map(beside.slice(0, MOST_RUNS - 1).map((run) => [run, 0]));
+    this.wake = every(
+      element,
+      () => (BUSY.includes(this.status?.state) ? 2500 : 6000),
+      () => this.pull(),
     );
-  };
-})();
+  }
+
+  /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
+  knobs(place) {
+    const mine = memory.get("thresholds", {});
+    place.insertAdjacentHTML(
+      "beforeend",
+      html`${this.thresholds.map(
+        ({ name, value, help }) => html`<label class="between mute">${help}
+        <input type="number" step="any" name="${name}" value="${mine[name] ?? value}"></label>`,
+      )}`.html,
+    );
+    place.addEventListener("change", ({ target }) => {
+      const chosen = { ...memory.get("thresholds", {}), [target.name]: Number(target.value) };
+      memory.set("thresholds", chosen);
+      this.again();
+    });
+  }
+
+  forget(run) {
+    Object.assign(this, { run, status: null, others: new Map(), compared: false });
+    this.wall.forget(run);
+    this.again();
+    for (const place of [".alarms", ".twins", ".versus"]) renew(this.find(place), html``);
+  }
+
+  /** Ask for all points anew: another axis, another threshold, another run. */
+  again() {
+    Object.assign(this, { after: 0, audits: "", epoch: (this.epoch ?? 0) + 1 });
+    for (const run of this.others.keys()) this.others.set(run, 0);
+    this.charts.reset(this.run ?? "none", this.status?.job);
+    this.wake?.();
+  }
+
+  attach(run) {
+    address.set("run", run);
+    address.set("with", null);
+    this.forget(run);
+  }
+
+  async pull() {
+    const { run, after, epoch } = this;
+    const others = Object.fromEntries(this.others);
+    const { axis } = this.charts;
+    const thresholds = memory.get("thresholds", {});
+    const question = { run, after, axis, others, thresholds };
+    const answer = await ask(this.server, "follow", question, after > 0);
+    if (!answer || epoch !== this.epoch) return;
+    if (!run && answer.runs.length) {
+      this.list(answer.runs);
+      this.attach(answer.runs[0].id);
+      return;
+    }
+    if (run && !answer.status) {
+      this.attach(null);
+      return;
+    }
+    if (!answer.status) {
+      this.list(answer.runs);
+      this.now();
+      return;
+    }
+    this.take(answer);
+    this.list(answer.runs);
+    this.compare(epoch);
+  }
+
+  take(answer) {
+    if (this.status?.job !== answer.status.job && !this.after) this.charts.reset(this.run, answer.status.job);
+    Object.assign(this, { status: answer.status, after: answer.next });
+    if (Object.keys(answer.series).length) this.charts.add(this.run, answer.series);
+    for (const [run, found] of Object.entries(answer.others)) {
+      this.others.set(run, found.next);
+      if (Object.keys(found.series).length) this.charts.add(run, found.series);
+    }
+    this.audited(answer.audits);
+    this.events(answer.events);
+    if (answer.alarms) this.alarms(answer.alarms);
+    this.now();
+    const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
+    this.panel.querySelector(".kept-by").hidden = false;
+    this.kept.show(this.run, `${saved} ${answer.status.state}`);
+    this.wall.arrive(answer.iterations, saved);
+  }
+
+  /** What people saw in the groups of an iteration, as points of the chart of success. */
+  audited(audits) {
+    const text = JSON.stringify(audits);
+    if (text === this.audits || this.charts.axis !== "iteration") return;
+    this.audits = text;
+    const points = audits.map(({ iteration, judged, succeeded }) => [
+      iteration,
+      succeeded / judged,
+      iteration,
+    ]);
+    if (points.length) this.charts.add(this.run, { "audit/success_rate": points });
+  }
+
+  /** A finished fidelity run is a comparison with reality: shown once. */
+  async compare(epoch) {
+    const { id, job, state } = this.status;
+    if (this.compared || job !== "fidelity" || state !== "done") return;
+    this.compared = true;
+    const found = await ask(this.server, "twin_matrix", { run: id });
+    if (found && epoch === this.epoch) showMatrix(this.find(".twins"), found);
+  }
+
+  now() {
+    const place = this.panel.querySelector(".now");
+    const run = this.status;
+    if (!run) {
+      renew(
+        place,
+        html`<h3>No run yet</h3>
+          <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
+      );
+      return;
+    }
+    const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
+    const paused = run.state === "paused";
+    const alive = BUSY.includes(run.state) || paused;
+    renew(
+      place,
+      html`<div class="between"><b class="mono name">${run.id}</b>
+        <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
+        <i class="dot ${run.state}"></i> ${run.state}</span></div>
+      <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}">
+        <i style="width:${share}%"></i></div>
+      <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
+        <span>${alive && run.seconds_left ? `${duration(run.seconds_left)} left` : ""}</span></div>
+      ${
+        alive
+          ? html`<div class="row">
+        <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
+        <button data-control="stop">■ Stop and save</button></div>`
+          : ""
+      }
+      ${run.error ? html`<p class="bad">${run.error}</p>` : ""}`,
+    );
+  }
+
+  list(runs) {
+    const rows = runs.map((run) => {
+      const beside = run.id !== this.run && this.run;
+      return html`<li class="row">
+          <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
+          <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
+          <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
+          </button>${
+            beside
+              ? html`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
+                  title="Compare" aria-pressed="${String(this.others.has(run.id))}">⊕</button>`
+              : ""
+          }</li>`;
+    });
+    renew(
+      this.panel.querySelector(".list"),
+      rows.length ? html`${rows}` : html`<li class="mute">None yet.</li>`,
+    );
+    if (this.others.size && !this.find(".versus").childElementCount) this.differences();
+  }
+
+  /** Take a run into the comparison, or out of it. */
+  beside(run) {
+    if (this.others.has(run)) {
+      this.others.delete(run);
+      this.charts.drop(run);
+    } else if (this.others.size < MOST_RUNS - 1) this.others.set(run, 0);
+    else toast(`at most ${MOST_RUNS} runs can be compared at once`);
+    address.set("with", [...this.others.keys()].join(","));
+    this.differences();
+    this.wake();
+  }
+
+  async differences() {
+    const place = this.find(".versus");
+    const runs = [this.run, ...this.others.keys()];
+    if (runs.length < 2) {
+      renew(place, html``);
+      return;
+    }
+    const found = await ask(this.server, "differences", { runs });
+    if (!found) return;
+    const head = found.runs.map(
+      (run) =>
+        html`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
+    );
+    const rows = found.rows.map(
+      ({ name, values }) =>
+        html`<tr><th scope="row">${name.replace(/_/g, " ")}</th>${values.map(
+          (value) => html`<td>${value}</td>`,
+        )}</tr>`,
+    );
+    renew(
+      place,
+      html`<div class="card"><h3>What differs</h3><div class="scroll"><table class="differences mono"
+        aria-label="Options in which the runs differ"><tr><th></th>${head}</tr>${rows}</table></div>
+        ${rows.length ? "" : html`<p class="mute">Their options are the same.</p>`}</div>`,
+    );
+  }
+
+  alarms(alarms) {
+    renew(
+      this.find(".alarms"),
+      html`${alarms.map(
+        (alarm) => html`<div class="banner warn" role="alert"><b class="warn">${alarm.name}</b>
+        ${alarm.text} · <a href="episodes?run=${this.run}${alarm.step === null ? "" : `&iteration=${alarm.step}`}">see
+        the clips</a> · <a href="label">judge some</a></div>`,
+      )}`,
+    );
+  }
+
+  events(events) {
+    renew(
+      this.panel.querySelector(".events"),
+      events.length
+        ? html`${events.map(
+            (event) => html`<li>
+          <time>${clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span>
+          </li>`,
+          )}`
+        : html`<li class="mute">None yet.</li>`,
+    );
+  }
+
+  async onClick(event) {
+    const beside = event.target.closest("[data-beside]");
+    if (beside) {
+      this.beside(beside.dataset.beside);
+      return;
+    }
+    const chosen = event.target.closest("[data-run]");
+    if (chosen) {
+      this.attach(chosen.dataset.run);
+      return;
+    }
+    const button = event.target.closest("[data-control]");
+    if (!button) return;
+    button.disabled = true;
+    await ask(this.server, "control", { run: this.run, control: button.dataset.control });
+    this.panel.querySelector(".now").shown = null;
+    document.dispatchEvent(new CustomEvent("wmpo-runs"));
+  }
+}
+
+// The panel may be there before the board, whose scripts are larger: it waits for it.
+let found = null;
+const board = new Promise((resolve) => {
+  found = resolve;
+});
+export const mountRunBoard = ({ element, props, send, watch }) => {
+  const runs = new Runs(element, props, send);
+  watch("value", () => runs.wall.outbox.acknowledge(props.value?.acks ?? []));
+  found(runs);
+};
+export const mountRunPanel = ({ element, props, server, watch }) => {
+  board.then((runs) => runs.connect(element, props, server));
+  watch("value", () =>
+    board.then((runs) => {
+      if (props.value?.run) runs.attach(props.value.run);
+    }),
+  );
+};

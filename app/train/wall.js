@@ -1,215 +1,218 @@
 // The wall of an iteration: its groups, one of them in a player, and the same start at every checkpoint.
-(() => {
-  const layout = WMPO.html`<div class="between"><h3 class="title">Imagined in this iteration</h3>
-      <div class="row"><span class="ab"></span>
-        <button data-do="earlier" aria-label="Earlier iteration">‹</button>
-        <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
-        </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
-        </div></div>
-      <div class="row chips" role="tablist" aria-label="Siblings by start"></div><div class="group" hidden></div>
-      <div class="probe" hidden><canvas width="64" height="64"></canvas><div><p class="cap">the same start at every
-        checkpoint</p><div class="row marks"></div><p class="mute told"></p></div></div>
-      <p class="empty"><b>No videos yet</b> Every iteration of a run leaves its imagined episodes here, with reward
-        and advantage.</p>`;
+import { Outbox } from "../judging/outbox.js";
+import { compareLink } from "../player/comparisons.js";
+import { Drawer } from "../player/drawer.js";
+import { fixed, integer } from "../web/formats.js";
+import { fill, html } from "../web/html.js";
+import { keys } from "../web/keys.js";
+import { toast } from "../web/toast.js";
+import { Group } from "./group.js";
 
-  /** Fill only when something changed: most polls bring nothing new. */
-  WMPO.renew = (place, content) => {
-    if (place.shown === content.html) return;
-    place.shown = content.html;
-    WMPO.fill(place, content);
-  };
+const layout = html`<div class="between"><h3 class="title">Imagined in this iteration</h3>
+    <div class="row"><span class="ab"></span>
+      <button data-do="earlier" aria-label="Earlier iteration">‹</button>
+      <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
+      </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
+      </div></div>
+    <div class="row chips" role="tablist" aria-label="Siblings by start"></div><div class="group" hidden></div>
+    <div class="probe" hidden><canvas width="64" height="64"></canvas><div><p class="cap">the same start at every
+      checkpoint</p><div class="row marks"></div><p class="mute told"></p></div></div>
+    <p class="empty"><b>No videos yet</b> Every iteration of a run leaves its imagined episodes here, with reward
+      and advantage.</p>`;
 
-  class Wall {
-    /** `ask(name, question, quiet)`, `server()` for the drawer, `send({strokes})` for labels. */
-    constructor(element, { ask, server, send, onIteration, onLabel }) {
-      WMPO.fill(element, layout);
-      Object.assign(this, { element, ask, server, onIteration, onLabel, asked: 0, answered: 0 });
-      this.find = (selector) => element.querySelector(selector);
-      this.outbox = new WMPO.Outbox(
-        "unsent.train",
-        (strokes) => send({ strokes }),
-        (ack) => this.onAck(ack),
-      );
-      this.group = new WMPO.Group(this.find(".group"), { ask, judge: (stroke) => this.outbox.add(stroke) });
-      this.slider = this.find("input[type=range][aria-label=Iteration]");
-      this.slider.addEventListener("input", () => this.pick(this.iterations[Number(this.slider.value)]));
-      element.addEventListener("click", (event) => this.onClick(event));
-      const beside = (by) => () => this.sibling(by);
-      WMPO.keys.use(["train", "player"], {
-        ...this.group.player.actions(),
-        earlier: () => this.earlier(),
-        later: () => this.later(),
-        groupBefore: beside(-1),
-        groupAfter: beside(1),
-      });
-    }
+/** Fill only when something changed: most polls bring nothing new. */
+export const renew = (place, content) => {
+  if (place.shown === content.html) return;
+  place.shown = content.html;
+  fill(place, content);
+};
 
-    onClick(event) {
-      const button = event.target.closest("button[data-do=earlier], button[data-do=later]");
-      if (button) this[button.dataset.do]();
-      const chip = event.target.closest("[data-group]");
-      if (chip) this.open(chip.dataset.group);
-      const mark = event.target.closest("[data-probe]");
-      if (mark) this.probe(mark.dataset.probe);
-      this.closer(event);
-    }
-
-    forget(run) {
-      Object.assign(this, { run, iterations: [], iteration: null, following: true, settled: false });
-      Object.assign(this, { groups: [], chosen: 0, probes: [], probed: null, checkpoints: -1 });
-      this.group.clear();
-      this.chips([]);
-      this.mark();
-      this.find(".probe").hidden = true;
-    }
-
-    /** Iterations with videos, and how many checkpoints the run has told of. */
-    arrive(iterations, checkpoints) {
-      if (checkpoints !== this.checkpoints) this.lookAtProbes();
-      this.checkpoints = checkpoints;
-      this.iterations = iterations;
-      this.slider.max = String(Math.max(0, iterations.length - 1));
-      this.slider.disabled = iterations.length < 2;
-      const follow = this.following && !this.group.flipped.size; // not away from what somebody supposes
-      if (iterations.length && (follow || this.iteration === null)) this.choose(iterations.at(-1));
-      else this.mark();
-      if (this.iteration === iterations.at(-1) && !this.settled) this.look(this.iteration);
-    }
-
-    mark() {
-      this.slider.value = String(Math.max(0, this.iterations.indexOf(this.iteration)));
-      this.find("output").textContent =
-        this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
-      this.onIteration(this.iteration);
-    }
-
-    /** The iteration with videos that is nearest to a step of a curve. */
-    pick(step) {
-      if (step === undefined || !this.iterations.length) return;
-      const near = this.iterations.reduce((a, b) => (Math.abs(b - step) < Math.abs(a - step) ? b : a));
-      this.following = near === this.iterations.at(-1);
-      this.choose(near);
-    }
-
-    choose(iteration) {
-      if (iteration === undefined || iteration === this.iteration) return;
-      Object.assign(this, { iteration, settled: false, members: -1 });
-      this.mark();
-      this.showProbe();
-      this.look(iteration);
-    }
-
-    /** Episodes of the newest iteration come in one by one: look again until none is added. */
-    async look(iteration) {
-      const { run } = this;
-      const asked = (this.asked += 1);
-      const answer = await this.ask("strip", { run: this.run, iteration });
-      if (!answer || iteration !== this.iteration || run !== this.run) return;
-      if (asked < this.answered) return; // overtaken: it would take back a label that is shown
-      this.answered = asked;
-      const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
-      this.settled = members === this.members && members > 0;
-      this.members = members;
-      this.groups = answer.groups;
-      this.chips(answer.groups);
-      if (answer.groups.length) this.open(this.groups[this.chosen]?.group ?? this.groups[0].group);
-    }
-
-    chips(groups) {
-      const known = groups.map(
-        (group, index) => WMPO.html`<button class="chip ${group.kept ? "kept" : ""}" role="tab"
-          data-group="${group.group}" aria-selected="${String(index === this.chosen)}">
-          ${WMPO.integer(group.start_id)} <b>${group.members.filter((each) => each.success).length}/${group.members.length}</b>
-          ${group.kept ? "" : "dropped"}</button>`,
-      );
-      WMPO.renew(this.find(".chips"), WMPO.html`${known}`);
-      const compare = WMPO.html`<a class="button quiet" href="${WMPO.compareLink(this.run)}"
-        title="Two futures of one start side by side">Compare A/B</a>`;
-      WMPO.renew(this.find(".ab"), groups.length ? compare : WMPO.html``);
-      this.find(".empty").hidden = groups.length > 0;
-      this.find(".group").hidden = !groups.length;
-    }
-
-    open(name) {
-      this.chosen = Math.max(
-        0,
-        this.groups.findIndex((group) => group.group === name),
-      );
-      this.chips(this.groups);
-      const { run, iteration } = this;
-      this.group.show({ run, iteration }, this.groups[this.chosen]);
-    }
-
-    sibling(by) {
-      const next = this.groups[(this.chosen) + by];
-      if (next) this.open(next.group);
-    }
-
-    earlier() {
-      this.pick(this.iterations[this.iterations.indexOf(this.iteration) - 1]);
-    }
-    later() {
-      this.pick(this.iterations[this.iterations.indexOf(this.iteration) + 1]);
-    }
-
-    async lookAtProbes() {
-      const { run } = this;
-      const answer = await this.ask("probes", { run: this.run }, true);
-      if (!answer || run !== this.run) return;
-      this.probes = answer.probes.filter((probe) => probe.start_id === answer.probes[0].start_id);
-      this.find(".probe").hidden = !this.probes.length;
-      this.showProbe();
-    }
-
-    /** Of the probed start, the dream of the last checkpoint before the iteration looked at. */
-    showProbe() {
-      const reached = this.probes.filter((probe) => probe.iteration <= (this.iteration ?? Infinity));
-      const probe = reached.at(-1) ?? this.probes[0];
-      if (probe) this.probe(probe.id);
-    }
-
-    probe(id) {
-      const shown = this.probes.find((probe) => probe.id === id);
-      WMPO.renew(
-        this.find(".marks"),
-        WMPO.html`${this.probes.map(
-          (probe) => WMPO.html`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
-          aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${probe.success ? "success" : "fail"}"></button>`,
-        )}`,
-      );
-      const verdict = `${shown.success ? "success" : "fail"}, p ${WMPO.fixed(shown.probability)}`;
-      this.find(".told").textContent =
-        `start ${WMPO.integer(shown.start_id)} after ${shown.iteration} iterations, greedy: ${verdict}`;
-      if (id === this.probed) return;
-      this.probed = id;
-      this.group.beside(this.find(".probe canvas"), id);
-    }
-
-    /** A click on a member opens it here; with Ctrl the link leads to its page, as links do. */
-    closer(event) {
-      const episode = event.target.closest("[data-episode]")?.dataset.episode;
-      if (!episode || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      this.group.player.pause();
-      this.drawer ??= new WMPO.Drawer({
-        server: this.server(),
-        clip: (id) => this.ask("clip", { episode: id }),
-        siblings: async (clip) =>
-          (await this.ask("siblings", { episode: clip.id }, true))?.members,
-        onClose: () => (this.drawer = null),
-      });
-      this.drawer.open(episode);
-    }
-
-    onAck(ack) {
-      if (ack.refused) WMPO.toast(ack.refused);
-      else WMPO.toast("saved as your label", "note");
-      Object.assign(this, { settled: false, members: -1 });
-      this.look(this.iteration);
-      this.onLabel();
-    }
-
+export class Wall {
+  /** `ask(name, question, quiet)`, `server()` for the drawer, `send({strokes})` for labels. */
+  constructor(element, { ask, server, send, onIteration, onLabel }) {
+    fill(element, layout);
+    Object.assign(this, { element, ask, server, onIteration, onLabel, asked: 0, answered: 0 });
+    this.find = (selector) => element.querySelector(selector);
+    this.outbox = new Outbox(
+      "unsent.train",
+      (strokes) => send({ strokes }),
+      (ack) => this.onAck(ack),
+    );
+    this.group = new Group(this.find(".group"), { ask, judge: (stroke) => this.outbox.add(stroke) });
+    this.slider = this.find("input[type=range][aria-label=Iteration]");
+    this.slider.addEventListener("input", () => this.pick(this.iterations[Number(this.slider.value)]));
+    element.addEventListener("click", (event) => this.onClick(event));
+    const beside = (by) => () => this.sibling(by);
+    keys.use(["train", "player"], {
+      ...this.group.player.actions(),
+      earlier: () => this.earlier(),
+      later: () => this.later(),
+      groupBefore: beside(-1),
+      groupAfter: beside(1),
+    });
   }
 
-  WMPO.Wall = Wall;
-})();
+  onClick(event) {
+    const button = event.target.closest("button[data-do=earlier], button[data-do=later]");
+    if (button) this[button.dataset.do]();
+    const chip = event.target.closest("[data-group]");
+    if (chip) this.open(chip.dataset.group);
+    const mark = event.target.closest("[data-probe]");
+    if (mark) this.probe(mark.dataset.probe);
+    this.closer(event);
+  }
+
+  forget(run) {
+    Object.assign(this, { run, iterations: [], iteration: null, following: true, settled: false });
+    Object.assign(this, { groups: [], chosen: 0, probes: [], probed: null, checkpoints: -1 });
+    this.group.clear();
+    this.chips([]);
+    this.mark();
+    this.find(".probe").hidden = true;
+  }
+
+  /** Iterations with videos, and how many checkpoints the run has told of. */
+  arrive(iterations, checkpoints) {
+    if (checkpoints !== this.checkpoints) this.lookAtProbes();
+    this.checkpoints = checkpoints;
+    this.iterations = iterations;
+    this.slider.max = String(Math.max(0, iterations.length - 1));
+    this.slider.disabled = iterations.length < 2;
+    const follow = this.following && !this.group.flipped.size; // not away from what somebody supposes
+    if (iterations.length && (follow || this.iteration === null)) this.choose(iterations.at(-1));
+    else this.mark();
+    if (this.iteration === iterations.at(-1) && !this.settled) this.look(this.iteration);
+  }
+
+  mark() {
+    this.slider.value = String(Math.max(0, this.iterations.indexOf(this.iteration)));
+    this.find("output").textContent =
+      this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
+    this.onIteration(this.iteration);
+  }
+
+  /** The iteration with videos that is nearest to a step of a curve. */
+  pick(step) {
+    if (step === undefined || !this.iterations.length) return;
+    const near = this.iterations.reduce((a, b) => (Math.abs(b - step) < Math.abs(a - step) ? b : a));
+    this.following = near === this.iterations.at(-1);
+    this.choose(near);
+  }
+
+  choose(iteration) {
+    if (iteration === undefined || iteration === this.iteration) return;
+    Object.assign(this, { iteration, settled: false, members: -1 });
+    this.mark();
+    this.showProbe();
+    this.look(iteration);
+  }
+
+  /** Episodes of the newest iteration come in one by one: look again until none is added. */
+  async look(iteration) {
+    const { run } = this;
+    const asked = (this.asked += 1);
+    const answer = await this.ask("strip", { run: this.run, iteration });
+    if (!answer || iteration !== this.iteration || run !== this.run) return;
+    if (asked < this.answered) return; // overtaken: it would take back a label that is shown
+    this.answered = asked;
+    const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
+    this.settled = members === this.members && members > 0;
+    this.members = members;
+    this.groups = answer.groups;
+    this.chips(answer.groups);
+    if (answer.groups.length) this.open(this.groups[this.chosen]?.group ?? this.groups[0].group);
+  }
+
+  chips(groups) {
+    const known = groups.map(
+      (group, index) => html`<button class="chip ${group.kept ? "kept" : ""}" role="tab"
+        data-group="${group.group}" aria-selected="${String(index === this.chosen)}">
+        ${integer(group.start_id)} <b>${group.members.filter((each) => each.success).length}/${group.members.length}</b>
+        ${group.kept ? "" : "dropped"}</button>`,
+    );
+    renew(this.find(".chips"), html`${known}`);
+    const compare = html`<a class="button quiet" href="${compareLink(this.run)}"
+      title="Two futures of one start side by side">Compare A/B</a>`;
+    renew(this.find(".ab"), groups.length ? compare : html``);
+    this.find(".empty").hidden = groups.length > 0;
+    this.find(".group").hidden = !groups.length;
+  }
+
+  open(name) {
+    this.chosen = Math.max(
+      0,
+      this.groups.findIndex((group) => group.group === name),
+    );
+    this.chips(this.groups);
+    const { run, iteration } = this;
+    this.group.show({ run, iteration }, this.groups[this.chosen]);
+  }
+
+  sibling(by) {
+    const next = this.groups[this.chosen + by];
+    if (next) this.open(next.group);
+  }
+
+  earlier() {
+    this.pick(this.iterations[this.iterations.indexOf(this.iteration) - 1]);
+  }
+  later() {
+    this.pick(this.iterations[this.iterations.indexOf(this.iteration) + 1]);
+  }
+
+  async lookAtProbes() {
+    const { run } = this;
+    const answer = await this.ask("probes", { run: this.run }, true);
+    if (!answer || run !== this.run) return;
+    this.probes = answer.probes.filter((probe) => probe.start_id === answer.probes[0].start_id);
+    this.find(".probe").hidden = !this.probes.length;
+    this.showProbe();
+  }
+
+  /** Of the probed start, the dream of the last checkpoint before the iteration looked at. */
+  showProbe() {
+    const reached = this.probes.filter((probe) => probe.iteration <= (this.iteration ?? Infinity));
+    const probe = reached.at(-1) ?? this.probes[0];
+    if (probe) this.probe(probe.id);
+  }
+
+  probe(id) {
+    const shown = this.probes.find((probe) => probe.id === id);
+    renew(
+      this.find(".marks"),
+      html`${this.probes.map(
+        (probe) => html`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
+        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${probe.success ? "success" : "fail"}"></button>`,
+      )}`,
+    );
+    const verdict = `${shown.success ? "success" : "fail"}, p ${fixed(shown.probability)}`;
+    this.find(".told").textContent =
+      `start ${integer(shown.start_id)} after ${shown.iteration} iterations, greedy: ${verdict}`;
+    if (id === this.probed) return;
+    this.probed = id;
+    this.group.beside(this.find(".probe canvas"), id);
+  }
+
+  /** A click on a member opens it here; with Ctrl the link leads to its page, as links do. */
+  closer(event) {
+    const episode = event.target.closest("[data-episode]")?.dataset.episode;
+    if (!episode || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.group.player.pause();
+    this.drawer ??= new Drawer({
+      server: this.server(),
+      clip: (id) => this.ask("clip", { episode: id }),
+      siblings: async (clip) => (await this.ask("siblings", { episode: clip.id }, true))?.members,
+      onClose: () => (this.drawer = null),
+    });
+    this.drawer.open(episode);
+  }
+
+  onAck(ack) {
+    if (ack.refused) toast(ack.refused);
+    else toast("saved as your label", "note");
+    Object.assign(this, { settled: false, members: -1 });
+    this.look(this.iteration);
+    this.onLabel();
+  }
+}

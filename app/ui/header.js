@@ -1,71 +1,76 @@
 // The strip on top of every page: where you are, what runs, on what machine, light or dark, help.
-(() => {
-  const BUSY = ["queued", "starting", "running", "pausing", "paused", "stopping"];
-  const MARKS = { system: "◐", light: "☀", dark: "☾" };
+import { ask } from "../web/calls.js";
+import { duration } from "../web/formats.js";
+import { showKeys } from "../web/help.js";
+import { fill, html } from "../web/html.js";
+import { together } from "../web/memory.js";
+import { every } from "../web/polling.js";
+import { theme } from "../web/shade.js";
 
-  const dock = (run) => {
-    const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
-    const left =
-      run.state === "running" && run.seconds_left ? `${WMPO.duration(run.seconds_left)} left` : run.state;
-    const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
-    return WMPO.html`<span class="chip dock"><i class="dot ${run.state}"></i>
-      <a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
-      <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
-        <i style="width:${share}%"></i></span><span class="mono">${left}</span>
-      <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button>
-        <button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
+const BUSY = ["queued", "starting", "running", "pausing", "paused", "stopping"];
+const MARKS = { system: "◐", light: "☀", dark: "☾" };
+
+const dock = (run) => {
+  const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
+  const left = run.state === "running" && run.seconds_left ? `${duration(run.seconds_left)} left` : run.state;
+  const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
+  return html`<span class="chip dock"><i class="dot ${run.state}"></i>
+    <a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
+    <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
+      <i style="width:${share}%"></i></span><span class="mono">${left}</span>
+    <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button>
+      <button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
+};
+
+export const mountHeader = (element, server) => {
+  theme.apply();
+  for (const page of ["imagine", "train"])
+    element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
+      link.href = together.link(`./${page}`);
+    });
+  // On a phone the names of the pages are wider than it: the one that is open is in view.
+  const nav = element.querySelector("nav");
+  nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.clientWidth / 2;
+  const place = element.querySelector(".jobs");
+  const toggle = element.querySelector("[data-do=theme]");
+  const name = () => {
+    toggle.textContent = MARKS[theme.choice()];
+    toggle.setAttribute("aria-label", `Theme: ${theme.choice()}. Change`);
+    toggle.title = `Theme: ${theme.choice()}`;
   };
-
-  WMPO.mountHeader = (element, server) => {
-    WMPO.theme.apply();
-    for (const page of ["imagine", "train"])
-      element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
-        link.href = WMPO.together.link(`./${page}`);
-      });
-    // On a phone the names of the pages are wider than it: the one that is open is in view.
-    const nav = element.querySelector("nav");
-    nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.clientWidth / 2;
-    const place = element.querySelector(".jobs");
-    const toggle = element.querySelector("[data-do=theme]");
-    const name = () => {
-      toggle.textContent = MARKS[WMPO.theme.choice()];
-      toggle.setAttribute("aria-label", `Theme: ${WMPO.theme.choice()}. Change`);
-      toggle.title = `Theme: ${WMPO.theme.choice()}`;
-    };
+  name();
+  toggle.addEventListener("click", () => {
+    theme.next();
     name();
-    toggle.addEventListener("click", () => {
-      WMPO.theme.next();
-      name();
-    });
-    element.querySelector("[data-do=help]").addEventListener("click", () => WMPO.keys.help());
-    let shown = "";
-    const wake = WMPO.every(
-      element,
-      () => (shown ? 2000 : 5000),
-      async () => {
-        const answer = await WMPO.ask(server, "jobs", {}, true);
-        if (!answer) return;
-        const html = WMPO.html`${answer.runs
-          .filter((run) => BUSY.includes(run.state))
-          .slice(0, 2)
-          .map(dock)}`;
-        if (html.html !== shown) {
-          shown = html.html;
-          WMPO.fill(place, html);
-        }
-      },
-    );
-    place.addEventListener("click", async (event) => {
-      const button = event.target.closest("[data-control]");
-      if (!button) return;
-      await WMPO.ask(server, "control", { run: button.dataset.run, control: button.dataset.control });
-      wake();
-      document.dispatchEvent(new CustomEvent("wmpo-runs"));
-    });
-    document.addEventListener("wmpo-runs", wake);
-    // A mouse click leaves no focus behind: the next key belongs to the page, not to the button.
-    document.addEventListener("click", (event) => {
-      if (event.detail > 0) event.target.closest?.(".wm button")?.blur();
-    });
-  };
-})();
+  });
+  element.querySelector("[data-do=help]").addEventListener("click", () => showKeys());
+  let shown = "";
+  const wake = every(
+    element,
+    () => (shown ? 2000 : 5000),
+    async () => {
+      const answer = await ask(server, "jobs", {}, true);
+      if (!answer) return;
+      const content = html`${answer.runs
+        .filter((run) => BUSY.includes(run.state))
+        .slice(0, 2)
+        .map(dock)}`;
+      if (content.html !== shown) {
+        shown = content.html;
+        fill(place, content);
+      }
+    },
+  );
+  place.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-control]");
+    if (!button) return;
+    await ask(server, "control", { run: button.dataset.run, control: button.dataset.control });
+    wake();
+    document.dispatchEvent(new CustomEvent("wmpo-runs"));
+  });
+  document.addEventListener("wmpo-runs", wake);
+  // A mouse click leaves no focus behind: the next key belongs to the page, not to the button.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 0) event.target.closest?.(".wm button")?.blur();
+  });
+};

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from gradio.components.navbar import Navbar
 
-from app.web.assets import head
+from app.web.assets import head, imported
 from app.web.calls import server_function
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def header(studio: "Studio", *, page: str, device: str) -> None:
             '<button class="quiet" data-do="theme" aria-label="Theme"></button>'
             '<button class="quiet" data-do="help" aria-label="Keys"><kbd>?</kbd></button></header>'
         ),
-        js_on_load="WMPO.mountHeader(element, server)",
+        js_on_load=(
+            f"{imported('mountHeader')}.then(({{ mountHeader }}) => mountHeader(element, server))"
+        ),
         server_functions=[
             server_function("jobs", lambda _: {"runs": studio.list_runs()[:8]}),
             server_function(
                 "control", lambda q: studio.control_run(str(q["run"]), str(q["control"]))
             ),
         ],
-        head=head(),
+        head=head("mountHeader"),
         elem_id="header",
     )

@@ -1,82 +1,82 @@
-"""The scripts of the studio, served by the app itself: nothing is loaded from another host."""
+"""The scripts of the studio: ES modules below `app/`, served as they lie in the repository.
+
+Their address carries a version of all their contents as a folder, so relative imports inherit it:
+browsers keep every file for ever and never mix two versions.
+"""
 
 import hashlib
+import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 PREFIX = "gradio_api/assets"  # relative: also right behind a proxy that adds a path
-SCRIPTS = (
-    "core",
-    "keys",
-    "help",
-    "stage",
-    "player",
-    "strips",
-    "settings",
-    "dream",
-    "twin",
-    "pad",
-    "branches",
-    "dream_view",
-    "outbox",
-    "strokes",
-    "rail",
-    "marks",
-    "queues",
-    "supply",
-    "comparisons",
-    "compare",
-    "judge",
-    "chart",
-    "film",
-    "grid",
-    "filters",
-    "drawer",
-    "imports",
-    "episodes",
-    "matrix",
-    "threshold",
-    "rejudging",
-    "reward",
-    "group",
-    "wall",
-    "publish",
-    "checkpoints",
-    "runs",
-    "pair",
-    "curves",
-    "planned",
-    "evaluate_form",
-    "evaluate_side",
-    "evaluate",
-    "fidelity",
-    "memory",
-    "slot",
-    "models",
-    "sources",
-    "errands",
-    "exchange",
-    "audit",
-    "keeping",
-    "data",
-    "retrain",
-    "header",
-)
+ROOT = Path(__file__).parents[1]
+_TYPES = {".js": "text/javascript", ".json": "application/json"}
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_IMPORT = re.compile(r'^(?:import|export \{)[^;"]*"(\.[^"]+)"', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Modules:
+    """The modules as they were when the studio started, by their path below `app/`."""
+
+    files: dict[str, bytes]
+    version: str
+    homes: dict[str, str]
+
+    def graph(self, path: str) -> list[str]:
+        """A module and all that it imports, itself first."""
+        found = [path]
+        for each in found:
+            for address in _IMPORT.findall(self.files[each].decode()):
+                wanted = _resolved(PurePosixPath(each).parent / address)
+                if wanted not in found:
+                    found.append(wanted)
+        return found
+
+    def address(self, path: str) -> str:
+        """Where the studio serves the module, relative to a page."""
+        return f"{PREFIX}/{self.version}/{path}"
 
 
 @cache
-def studio_script() -> str:
-    """All scripts in one text, in the order in which they build on each other."""
-    here = Path(__file__).parent
-    found = {path.stem: path for path in here.parent.glob("*/*.js")}
-    parts = [found[name].read_text(encoding="utf-8") for name in SCRIPTS]
-    return "\n".join(parts).replace("/*KEYS*/ {}", (here / "keys.json").read_text(encoding="utf-8"))
+def modules() -> Modules:
+    """Read all modules of the studio."""
+    files = {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for suffix in _TYPES
+        for path in sorted(ROOT.rglob(f"*{suffix}"))
+    }
+    version = hashlib.sha256(repr(files).encode()).hexdigest()[:12]
+    homes = {name: path for path, text in files.items() for name in _EXPORT.findall(text.decode())}
+    return Modules(files, version, homes)
+
+
+def imported(name: str) -> str:
+    """A JavaScript promise of the module that exports `name`."""
+    known = modules()
+    return f"import(new URL('{known.address(known.homes[name])}', document.baseURI))"
+
+
+def head(name: str, *, charts: bool = False) -> str:
+    """Tags for a component's `head`: all that the module of `name` imports comes at once."""
+    known = modules()
+    links = [
+        f'<link rel="modulepreload" href="{known.address(path)}">'
+        for path in known.graph(known.homes[name])
+        if path.endswith(".js")
+    ]
+    if charts:
+        size = plotly_script().stat().st_size
+        links.insert(0, f'<script src="{PREFIX}/plotly.min.js?v={size}"></script>')
+    return "".join(links)
 
 
 def plotly_script() -> Path:
@@ -91,25 +91,32 @@ def plotly_script() -> Path:
     return Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
 
 
-def head(*, charts: bool = False) -> str:
-    """Script tags for a component's `head`; the version in the address lets browsers cache them."""
-    version = hashlib.sha256(studio_script().encode()).hexdigest()[:12]
-    studio = f'<script src="{PREFIX}/studio.js?v={version}"></script>'
-    if not charts:
-        return studio
-    size = plotly_script().stat().st_size
-    return f'<script src="{PREFIX}/plotly.min.js?v={size}"></script>{studio}'
-
-
 def routes() -> list[Route]:
     """Where the scripts are served."""
-    return [Route(f"/{PREFIX}/{{name}}", _asset)]
+    return [
+        Route(f"/{PREFIX}/plotly.min.js", _plotly),
+        Route(f"/{PREFIX}/{{version}}/{{path:path}}", _module),
+    ]
 
 
-def _asset(request: Request) -> Response:
-    match request.path_params["name"]:
-        case "studio.js":
-            return Response(studio_script(), media_type="text/javascript", headers=_FOREVER)
-        case "plotly.min.js":
-            return FileResponse(plotly_script(), media_type="text/javascript", headers=_FOREVER)
-    return Response(status_code=404)
+def _module(request: Request) -> Response:
+    known = modules()
+    path = request.path_params["path"]
+    if request.path_params["version"] != known.version or path not in known.files:
+        return Response(status_code=404)
+    kind = _TYPES[PurePosixPath(path).suffix]
+    return Response(known.files[path], media_type=kind, headers=_FOREVER)
+
+
+def _plotly(request: Request) -> Response:
+    return FileResponse(plotly_script(), media_type="text/javascript", headers=_FOREVER)
+
+
+def _resolved(path: PurePosixPath) -> str:
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)

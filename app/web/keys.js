@@ -1,124 +1,124 @@
 // The keyboard: one map (keys.json) for all pages, re-bindable, silent while someone types.
-(() => {
-  const map = /*KEYS*/ {};
-  const names = { " ": "Space" };
-  const shown = {
-    Space: "space",
-    ArrowLeft: "←",
-    ArrowRight: "→",
-    ArrowUp: "↑",
-    ArrowDown: "↓",
-    "Shift+ArrowLeft": "shift ←",
-    "Shift+ArrowRight": "shift →",
-    "Shift+Space": "shift space",
-    Z: "shift z",
-    Backspace: "⌫",
-    Enter: "↵",
-    Escape: "esc",
-  };
-  const REPEATING = ["back", "forward", "chunkBack", "chunkForward"];
-  // What is on top of the page (a drawer) hears a key first; each layer: {groups, handlers, released}.
-  const layers = [{ groups: [], handlers: {}, released: {} }];
-  const down = new Map();
+import map from "./keys.json" with { type: "json" };
+import { memory } from "./memory.js";
 
-  const typing = (event) => {
-    const target = event.composedPath()[0];
-    if (!(target instanceof HTMLElement)) return false;
-    if (target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName)) return true;
-    return target.tagName === "INPUT" && !["range", "button", "checkbox"].includes(target.type);
-  };
-  const spell = (event) => {
-    const key = names[event.key] ?? event.key;
-    return event.shiftKey && key.length > 1 ? `Shift+${key}` : key;
-  };
+const names = { " ": "Space" };
+const shown = {
+  Space: "space",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  "Shift+ArrowLeft": "shift ←",
+  "Shift+ArrowRight": "shift →",
+  "Shift+Space": "shift space",
+  Z: "shift z",
+  Backspace: "⌫",
+  Enter: "↵",
+  Escape: "esc",
+};
+const REPEATING = ["back", "forward", "chunkBack", "chunkForward"];
+// What is on top of the page (a drawer) hears a key first; each layer: {groups, handlers, released}.
+const layers = [{ groups: [], handlers: {}, released: {} }];
+const down = new Map();
 
-  /** The key of an entry: chosen in this browser, else that of the map. */
-  const own = () => WMPO.memory.get("keys", {});
-  const keyOf = (group, entry) => own()[`${group}.${entry.action}.${entry.key}`] ?? entry.key;
+const typing = (event) => {
+  const target = event.composedPath()[0];
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName)) return true;
+  return target.tagName === "INPUT" && !["range", "button", "checkbox"].includes(target.type);
+};
+const spell = (event) => {
+  const key = names[event.key] ?? event.key;
+  return event.shiftKey && key.length > 1 ? `Shift+${key}` : key;
+};
 
-  const find = (key) => {
-    for (const layer of [...layers].reverse())
-      for (const group of layer.groups) {
-        const entry = map[group].find((item) => layer.handlers[item.action] && keyOf(group, item) === key);
-        if (entry) return { layer, action: entry.action };
-      }
-    return null;
-  };
+/** The key of an entry: chosen in this browser, else that of the map. */
+const own = () => memory.get("keys", {});
+const keyOf = (group, entry) => own()[`${group}.${entry.action}.${entry.key}`] ?? entry.key;
 
-  const onDown = (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
+const find = (key) => {
+  for (const layer of [...layers].reverse())
+    for (const group of layer.groups) {
+      const entry = map[group].find((item) => layer.handlers[item.action] && keyOf(group, item) === key);
+      if (entry) return { layer, action: entry.action };
+    }
+  return null;
+};
+
+const onDown = (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
+  const key = spell(event);
+  const found = find(key);
+  if (!found) return;
+  const target = event.composedPath()[0];
+  const pressesButton =
+    ["Space", "Enter"].includes(key) && target.closest?.("button, a, [role=option], [role=listbox]");
+  if (pressesButton && !target.closest(".wm-keyed")) return;
+  event.preventDefault();
+  if (event.repeat && !REPEATING.includes(found.action)) return;
+  down.set(event.code, found);
+  found.layer.handlers[found.action]();
+};
+const onUp = (event) => {
+  const found = down.get(event.code);
+  down.delete(event.code);
+  found?.layer.released[found.action]?.();
+};
+const releaseAll = () => [...down.keys()].forEach((code) => onUp({ code }));
+
+document.addEventListener("keydown", (event) => !event.defaultPrevented && onDown(event));
+document.addEventListener("keyup", onUp);
+window.addEventListener("blur", releaseAll);
+
+export const keys = {
+  /** Bind actions of some groups of the map for the page; earlier groups win. */
+  use: (wanted, handlers, released = {}) => {
+    const page = layers[0];
+    page.groups = [...wanted, ...page.groups.filter((group) => !wanted.includes(group))];
+    Object.assign(page.handlers, handlers);
+    Object.assign(page.released, released);
+  },
+  /** Bind them above the page, until the returned function is called. */
+  over: (groups, handlers) => {
+    const layer = { groups, handlers, released: {} };
+    layers.push(layer);
+    return () => layers.includes(layer) && layers.splice(layers.indexOf(layer), 1);
+  },
+  /** The groups that work now, uppermost first: [{group, entries: [{key, action, text, name}]}]. */
+  active: () => {
+    const taken = new Set();
+    return [...layers].reverse().flatMap(({ groups, handlers }) =>
+      groups.map((group) => ({
+        group,
+        entries: map[group]
+          .filter((item) => handlers[item.action])
+          .map((item) => ({
+            ...item,
+            key: keyOf(group, item),
+            name: `${group}.${item.action}.${item.key}`,
+          }))
+          .filter((item) => !taken.has(item.key) && taken.add(item.key)),
+      })),
+    );
+  },
+  /** Give an action another key in this browser; the sentence that refuses it, or null. */
+  rebind: (group, name, event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey)
+      return "Keys with Ctrl, Alt or Meta belong to the browser.";
     const key = spell(event);
-    const found = find(key);
-    if (!found) return;
-    const target = event.composedPath()[0];
-    const pressesButton =
-      ["Space", "Enter"].includes(key) && target.closest?.("button, a, [role=option], [role=listbox]");
-    if (pressesButton && !target.closest(".wm-keyed")) return;
-    event.preventDefault();
-    if (event.repeat && !REPEATING.includes(found.action)) return;
-    down.set(event.code, found);
-    found.layer.handlers[found.action]();
-  };
-  const onUp = (event) => {
-    const found = down.get(event.code);
-    down.delete(event.code);
-    found?.layer.released[found.action]?.();
-  };
-  const releaseAll = () => [...down.keys()].forEach((code) => onUp({ code }));
-
-  document.addEventListener("keydown", (event) => !event.defaultPrevented && onDown(event));
-  document.addEventListener("keyup", onUp);
-  window.addEventListener("blur", releaseAll);
-
-  WMPO.keys = {
-    /** Bind actions of some groups of the map for the page; earlier groups win. */
-    use: (wanted, handlers, released = {}) => {
-      const page = layers[0];
-      page.groups = [...wanted, ...page.groups.filter((group) => !wanted.includes(group))];
-      Object.assign(page.handlers, handlers);
-      Object.assign(page.released, released);
-    },
-    /** Bind them above the page, until the returned function is called. */
-    over: (groups, handlers) => {
-      const layer = { groups, handlers, released: {} };
-      layers.push(layer);
-      return () => layers.includes(layer) && layers.splice(layers.indexOf(layer), 1);
-    },
-    /** The groups that work now, uppermost first: [{group, entries: [{key, action, text, name}]}]. */
-    active: () => {
-      const taken = new Set();
-      return [...layers].reverse().flatMap(({ groups, handlers }) =>
-        groups.map((group) => ({
-          group,
-          entries: map[group]
-            .filter((item) => handlers[item.action])
-            .map((item) => ({
-              ...item,
-              key: keyOf(group, item),
-              name: `${group}.${item.action}.${item.key}`,
-            }))
-            .filter((item) => !taken.has(item.key) && taken.add(item.key)),
-        })),
-      );
-    },
-    /** Give an action another key in this browser; the sentence that refuses it, or null. */
-    rebind: (group, name, event) => {
-      if (event.ctrlKey || event.altKey || event.metaKey)
-        return "Keys with Ctrl, Alt or Meta belong to the browser.";
-      const key = spell(event);
-      const other = map[group].find(
-        (item) => keyOf(group, item) === key && `${group}.${item.action}.${item.key}` !== name,
-      );
-      if (other) return `${WMPO.keys.label(key)} already means “${other.text}” here.`;
-      WMPO.memory.set("keys", { ...own(), [name]: key });
-      return null;
-    },
-    /** What to write beside a button: the first key of an action. */
-    keyFor: (group, action) => {
-      const entry = map[group].find((item) => item.action === action);
-      return WMPO.keys.label(keyOf(group, entry));
-    },
-    restore: () => WMPO.memory.set("keys", {}),
-    label: (key) => shown[key] ?? key,
-  };
-})();
+    const other = map[group].find(
+      (item) => keyOf(group, item) === key && `${group}.${item.action}.${item.key}` !== name,
+    );
+    if (other) return `${keys.label(key)} already means “${other.text}” here.`;
+    memory.set("keys", { ...own(), [name]: key });
+    return null;
+  },
+  /** What to write beside a button: the first key of an action. */
+  keyFor: (group, action) => {
+    const entry = map[group].find((item) => item.action === action);
+    return keys.label(keyOf(group, entry));
+  },
+  restore: () => memory.set("keys", {}),
+  label: (key) => shown[key] ?? key,
+};

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.web.assets import head
+from app.web.assets import head, imported
 
 
 def text_panel(html: str) -> gr.HTML:
@@ -13,7 +13,7 @@ def text_panel(html: str) -> gr.HTML:
 
 
 def live_panel(mount: str, value: Any = None, *, charts: bool = False, **settings: Any) -> gr.HTML:
-    """An empty element that our scripts fill: `WMPO.<mount>` is called when it appears.
+    """An empty element that our scripts fill: the module that exports `mount` is loaded for it.
 
     The script gets {element, props, server, watch, send}; `send(data)` raises the Gradio event
     `judge`. `settings` may bring server functions and further props.
@@ -22,10 +22,10 @@ def live_panel(mount: str, value: Any = None, *, charts: bool = False, **setting
         value={} if value is None else value,
         html_template='<div class="wm"></div>',
         js_on_load=(
-            f"WMPO.{mount}({{element, props, watch, server: typeof server === 'undefined' ? null "
-            ": server, send: (data) => trigger('judge', data)})"
+            f"{imported(mount)}.then(({{ {mount} }}) => {mount}({{ element, props, watch, server, "
+            "send: (data) => trigger('judge', data) }))"
         ),
         apply_default_css=False,
-        head=head(charts=charts),
+        head=head(mount, charts=charts),
         **settings,
     )

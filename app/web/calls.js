@@ -1,0 +1,35 @@
+// Questions of a page to Python.
+import { toast } from "./toast.js";
+
+/** Ask the server; a refusal is shown as its sentence and gives null. */
+export const ask = async (server, name, question = {}, quiet = false) => {
+  let answer;
+  try {
+    answer = await server[name](question);
+  } catch (error) {
+    answer = undefined;
+  }
+  if (answer === undefined || answer === null) {
+    if (!quiet) toast("The studio does not answer. Nothing is lost; it is asked again.");
+    return null;
+  }
+  if (answer.refused) {
+    if (!quiet) toast(answer.refused);
+    return null;
+  }
+  return answer;
+};
+
+/** Ask until the server answers, as long as `element` is on the page; a refusal gives null. */
+export const insist = async (element, server, name, question) => {
+  for (let pause = 500; element.isConnected; pause = Math.min(4000, 2 * pause)) {
+    try {
+      const answer = await server[name](question);
+      if (answer) return answer.refused ? null : answer;
+    } catch (error) {
+      // The studio is away: asked again.
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return null;
+};

@@ -1,0 +1,22 @@
+// What this browser remembers.
+export const memory = {
+  get: (name, fallback = null) => {
+    const text = localStorage.getItem(`wmpo.${name}`);
+    if (text === null) return fallback;
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      return fallback;
+    }
+  },
+  set: (name, value) => localStorage.setItem(`wmpo.${name}`, JSON.stringify(value)),
+};
+
+/** Three models chosen on the Models page; Imagine and Train open with them. */
+export const together = {
+  remember: (chosen) => memory.set("together", chosen),
+  link: (page) => {
+    const chosen = memory.get("together");
+    return chosen ? `${page}?${new URLSearchParams(chosen)}` : page;
+  },
+};
