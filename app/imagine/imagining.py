@@ -166,7 +166,7 @@ class Imagining:
         return self.pull({"dream": dream_id})
 
     def tree(self, query: object) -> dict[str, Any]:
-        """{dream} -> {current, nodes: `app.live.tree.Place.record`}; node 0 is the start."""
+        """{dream} -> {current, nodes: `app.live.place.Place.record`}; node 0 is the start."""
         values = check_names(query, allowed=("dream",), required=("dream",))
         dream = self._dreams.get(str(values["dream"]))
         current = dream.reel.pull(0)["node"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from app.web.checks import check_flag, check_integer, check_names, check_number, check_text
+from engine.dream.draw import Draw, Overrides
 from engine.dream.replay import FIELDS, Origin
-from engine.dream.tree import Draw, Overrides
 from engine.records.episodes import check_episode_id
 from engine.records.types import Trajectory
 from engine.world_model.dream_context import DreamContext

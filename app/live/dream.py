@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from app.live.dream_settings import DreamSettings
-from app.live.imaginer import Imaginer
 from app.live.models import Models
+from app.live.place import Place
 from app.live.reel import Reel
 from app.live.steering import Steering
-from app.live.tree import Place
+from app.live.tree import Tree
 from app.player.media import encode
+from engine.dream.draw import Draw
 from engine.dream.replay import FIELDS
-from engine.dream.tree import Draw
 from engine.records.types import Trajectory
 
 VARIATIONS = ("policy", "world", "nudge")
@@ -41,7 +41,7 @@ class Dream:
         self._clock = clock
         self.reel = self._new_reel()
         self._models = models
-        self._imaginer: Imaginer | None = None
+        self._tree: Tree | None = None
         self._epoch = self.reel.epoch
         self._tip = 0
         self._ahead: set[int] = set()  # chunks imagined before anybody saw them
@@ -65,10 +65,10 @@ class Dream:
         Raises:
             ValueError: as `wake`, or the tree is full.
         """
-        imaginer, here = self._awake(), self._here()
+        tree, here = self._awake(), self._here()
         if here.final:
             return
-        [place] = imaginer.grow([here], [self._next_draw(here)])
+        [place] = tree.grow([here], [self._next_draw(here)])
         self._steering = self._steering.spent()
         self._tip = place.id
         self._ahead.add(place.id)
@@ -80,10 +80,10 @@ class Dream:
 
         Not where a person steers: they would wait for a chunk that nobody will see.
         """
-        imaginer, here = self._awake(), self._here()
+        tree, here = self._awake(), self._here()
         if self._steering.mode == "human" or here.final or here.id != self._seen().id:
             return
-        [place] = imaginer.grow([here], [self._next_draw(here)])
+        [place] = tree.grow([here], [self._next_draw(here)])
         self._ahead.add(place.id)
 
     def play(self, draw: Draw) -> None:
@@ -99,8 +99,7 @@ class Dream:
         Raises:
             LookupError: no such node.
         """
-        tree = self._awake().tree
-        path = tree.path(self._tip if node is None else node)
+        path = self._awake().path(self._tip if node is None else node)
         self._tip = path[-1].id
         self._epoch = self.reel.load([place.seen for place in path if place.seen is not None])
 
@@ -114,7 +113,7 @@ class Dream:
         if here.parent is None:
             raise ValueError("this is the start of the dream: there is nothing to undo")
         self.select(here.parent)
-        self._awake().tree.drop(here.id)
+        self._awake().drop(here.id)
 
     def rest(self, hashes: Collection[str]) -> None:
         """Let go of the models, and of what they imagined, if one is among some hashes.
@@ -122,8 +121,8 @@ class Dream:
         A reset wakes them again.
         """
         models = (self.settings.policy, self.settings.world_model, self.settings.reward_model)
-        if self._imaginer is not None and any(model.hash in hashes for model in models):
-            self._imaginer, self._tip = None, 0
+        if self._tree is not None and any(model.hash in hashes for model in models):
+            self._tree, self._tip = None, 0
             self._ahead.clear()
             self.reel.fail(self.reel.epoch, "its models were unloaded: reset it to dream again")
 
@@ -147,11 +146,11 @@ class Dream:
         Raises:
             ValueError: the dream ends here.
         """
-        imaginer, here = self._awake(), self._seen()
+        tree, here = self._awake(), self._seen()
         if here.final:
             raise ValueError(END)
         draw = self._next_draw(here)
-        chunk = imaginer.propose(here, draw)
+        chunk = tree.propose(here, draw)
         proposed = chunk.actions[0].cpu().numpy()
         numbers = np.full_like(proposed, np.nan)
         if draw.overrides:
@@ -161,14 +160,14 @@ class Dream:
         return {
             "node": here.id,
             "dims": list(self.settings.task.dimension_names),
-            "actions": imaginer.raw(proposed).round(4).tolist(),
+            "actions": tree.raw(proposed).round(4).tolist(),
             "normalized": proposed.round(4).tolist(),
             "entropy": round(chunk.entropy.mean().item(), 4),
             "entropies": chunk.entropy.cpu().numpy().reshape(proposed.shape).round(4).tolist(),
-            "executed": imaginer.raw(executed).round(4).tolist(),
+            "executed": tree.raw(executed).round(4).tolist(),
             "overridden": (~np.isnan(numbers)).tolist(),
-            "low": imaginer.raw(-unit).round(4).tolist(),
-            "high": imaginer.raw(unit).round(4).tolist(),
+            "low": tree.raw(-unit).round(4).tolist(),
+            "high": tree.raw(unit).round(4).tolist(),
         }
 
     # Branching
@@ -185,9 +184,9 @@ class Dream:
             ValueError: the dream ends at the node, or nothing would vary.
             LookupError: no such node.
         """
-        imaginer = self._awake()
+        tree = self._awake()
         self._trimmed()
-        place = imaginer.tree.get(node)
+        place = tree.get(node)
         if place.final:
             raise ValueError(f"node {node} is the end of its branch: choose an earlier one")
         if vary == "policy" and self._draw.temperature == 0.0:
@@ -197,21 +196,21 @@ class Dream:
         draw = self._draw_after(place)
         if vary == "nudge":
             amounts = np.linspace(-amount, amount, count).tolist() if count > 1 else [amount]
-            draws = imaginer.nudged(place, draw, dimension, amounts)
+            draws = tree.nudged(place, draw, dimension, amounts)
         else:
             name = {"policy": "policy_noise", "world": "world_noise"}[vary]
-            fresh = imaginer.tree.new_noises(count)
+            fresh = tree.new_noises(count)
             draws = [draw.changed({name: noise}) for noise in fresh]
-        return [found.id for found in imaginer.grow([place] * len(draws), draws, vary=vary)]
+        return [found.id for found in tree.grow([place] * len(draws), draws, vary=vary)]
 
     def extend_branches(self, nodes: Sequence[int]) -> list[int]:
         """One more chunk for each branch that has not ended, in one batch; the new leaves."""
-        imaginer = self._awake()
-        places = [imaginer.tree.get(node) for node in nodes]
+        tree = self._awake()
+        places = [tree.get(node) for node in nodes]
         going = [place for place in places if not place.final]
         if not going:
             return list(nodes)
-        grown = iter(imaginer.grow(going, [self._draw_after(place) for place in going]))
+        grown = iter(tree.grow(going, [self._draw_after(place) for place in going]))
         return [place.id if place.final else next(grown).id for place in places]
 
     # Keeping and looking
@@ -225,11 +224,11 @@ class Dream:
             ValueError: nothing was imagined yet.
             LookupError: no such node.
         """
-        imaginer = self._awake()
-        place = self._seen() if node is None else imaginer.tree.get(node)
+        tree = self._awake()
+        place = self._seen() if node is None else tree.get(node)
         if place.parent is None:
             raise ValueError("nothing was imagined yet: run the dream before saving it")
-        return imaginer.trajectory(place)
+        return tree.trajectory(place)
 
     def path(self, node: int) -> Reel:
         """The path to a node, all of it seen, without going there.
@@ -237,20 +236,20 @@ class Dream:
         Raises:
             LookupError: no such node.
         """
-        if self._imaginer is None:
+        if self._tree is None:
             raise LookupError(f"this dream has no node {node}")
-        path = self._imaginer.tree.path(node)
+        path = self._tree.path(node)
         reel = self._new_reel()
-        reel.set_threshold(self._imaginer.threshold)
+        reel.set_threshold(self._tree.threshold)
         reel.load([place.seen for place in path if place.seen is not None])
         return reel
 
     def records(self) -> list[dict[str, Any]]:
         """The tree, without chunks that nobody has seen yet."""
-        if self._imaginer is None:
+        if self._tree is None:
             return []
         hidden = self._ahead - self.reel.seen_nodes
-        return self._imaginer.tree.records(chunk_size=self.settings.chunk_size, hidden=hidden)
+        return self._tree.records(chunk_size=self.settings.chunk_size, hidden=hidden)
 
     def readout(self) -> dict[str, Any]:
         """Who drives, and with which settings the next chunk will be drawn."""
@@ -261,22 +260,22 @@ class Dream:
             "steering": self._steering.record(self.settings.task),
         }
 
-    def _awake(self) -> Imaginer:
-        if self._imaginer is None:
-            self._imaginer = Imaginer(self.settings, self._models)
-            self.reel.set_threshold(self._imaginer.threshold)
-        return self._imaginer
+    def _awake(self) -> Tree:
+        if self._tree is None:
+            self._tree = Tree(self.settings, self._models)
+            self.reel.set_threshold(self._tree.threshold)
+        return self._tree
 
     def _here(self) -> Place:
         """The last place imagined on the way; the start after a reset."""
         epoch = self.reel.epoch
         if epoch != self._epoch:
             self._tip, self._epoch = 0, epoch
-        return self._awake().tree.get(self._tip)
+        return self._awake().get(self._tip)
 
     def _seen(self) -> Place:
         """The last place on the way of which viewers have seen something."""
-        path = self._awake().tree.path(self._here().id)
+        path = self._awake().path(self._here().id)
         epoch, chunks = self.reel.seen_chunks
         return path[min(chunks, len(path) - 1) if epoch == self._epoch else 0]
 
@@ -286,7 +285,7 @@ class Dream:
         self.reel.trim()
         self._tip = seen.id
         for node in self._ahead - self.reel.seen_nodes:
-            self._awake().tree.drop(node)
+            self._awake().drop(node)
         self._ahead.clear()
         return seen
 

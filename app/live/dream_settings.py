@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.dream.draw import Draw
 from engine.dream.replay import USUAL, Origin, replay_record
-from engine.dream.tree import Draw
 from engine.records.tasks import Task
 from engine.world_model.dream_context import DreamContext
 from storage.checkpoints.catalogue import Checkpoint

@@ -17,7 +17,7 @@ import torch
 from app.live.dream import END, Dream
 from app.live.dream_settings import DreamSettings
 from app.live.models import Models
-from engine.dream.tree import Draw
+from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
 from storage.checkpoints.catalogue import Checkpoint

@@ -64,7 +64,7 @@ class Reel:
 
     A jump to another place (a reset, a rewind) starts a new epoch: a chunk imagined for an older
     one is dropped, and viewers fetch everything anew. A dream ends at its horizon, or after the
-    chunk in which it succeeds (as `engine.dream.rollout.imagine` does).
+    chunk in which it succeeds (as `engine.dream.imagine.imagine` does).
 
     Args:
         start: the encoded first frame.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.web.checks import check_choice, check_flag, check_number
-from engine.dream.tree import Overrides
+from engine.dream.draw import Overrides
 from engine.records.tasks import Task
 from engine.records.types import Normalization
 

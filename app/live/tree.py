@@ -1,59 +1,161 @@
-"""The tree of a dream as the screen knows it: numbered places, who drove them, how they ended."""
+"""The tree of a dream: what the loaded models imagined, as numbered places."""
 
+import hashlib
+import json
 import threading
-from collections.abc import Set
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence, Set
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from app.live.dream_settings import DreamSettings
+from app.live.models import Models
+from app.live.place import Place
 from app.live.reel import SeenChunk
-from engine.dream.tree import Draw, Node
+from app.live.steering import Steering
+from app.player.media import encode
+from engine.dream.draw import Draw
+from engine.dream.replay import USUAL
+from engine.dream.rollout import to_trajectory
+from engine.dream.tree import Dreamer, Node
+from engine.protocols import ActionChunk
+from engine.records.episodes import latent_drift
+from engine.records.types import Trajectory
 
 MAX_PLACES = 200  # frames, latents and pictures of a chunk take about a quarter of a megabyte
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A node with its number; `vary` says how a branch that begins here differs from its twin.
+class Tree:
+    """Places by number, the start being 0, and the models that imagine more of them.
 
-    Attributes:
-        seen: how the chunk appears on screens; None at the start.
-        final: whether its path ends here, by success or at the horizon.
+    `propose`, `grow` and `nudged` run on the imagination thread only; the rest on any.
+
+    Raises:
+        ValueError: models that do not fit each other, the start or the task's judge.
     """
 
-    id: int
-    parent: int | None
-    node: Node
-    seen: SeenChunk | None
-    final: bool
-    vary: str | None = None
-
-    def record(self, *, leaf: bool, chunk_size: int) -> dict[str, Any]:
-        """The place as plain JSON values."""
-        chunk = self.seen
-        success = chunk is not None and chunk.outcome.success
-        return {
-            "id": self.id,
-            "parent": self.parent,
-            "chunk": self.node.depth,
-            "num_frames": 1 + self.node.depth * chunk_size,
-            "driver": None if chunk is None else chunk.driver,
-            "verdict": ("success" if success else "fail") if self.final else None,
-            "end_step": chunk.outcome.end_step if chunk is not None and self.final else None,
-            "probability": max(chunk.probabilities, default=None) if chunk is not None else None,
-            "leaf": leaf,
-            "vary": self.vary,
+    def __init__(self, settings: DreamSettings, models: Models) -> None:
+        self._settings = settings
+        policy = models.get(settings.policy)
+        world_model = models.get(settings.world_model)
+        if settings.context != USUAL:
+            world_model = world_model.with_context(settings.context)
+        reward_model = models.get(settings.reward_model)
+        own, chosen = reward_model.success_threshold, settings.threshold
+        self._dreamer = Dreamer(
+            policy,
+            world_model,
+            reward_model,
+            rules=settings.task.judge,
+            threshold=own if chosen is None else chosen,
+            horizon=settings.horizon,
+        )
+        self._normalization = policy.normalization
+        self._placed = {
+            checkpoint.role: placed
+            for checkpoint in (settings.policy, settings.world_model, settings.reward_model)
+            if (placed := models.placed(checkpoint))
         }
-
-
-class Tree:
-    """Places by number, the start being 0; safe to use from any thread."""
-
-    def __init__(self, start: Node) -> None:
+        frame = torch.from_numpy(settings.start.copy())
+        row = (settings.start_id, settings.member)
+        [start] = self._dreamer.start(frame[None], [row], settings.seed)
         self._lock = threading.Lock()
         self._places = {0: Place(id=0, parent=None, node=start, seen=None, final=False)}
         self._children: dict[int, dict[Draw, int]] = {0: {}}
         self._next = 1
         self._noises = 0
+
+    @property
+    def threshold(self) -> float:
+        """The probability that counts as success."""
+        return self._dreamer.threshold
+
+    # Imagining
+
+    def propose(self, place: Place, draw: Draw) -> ActionChunk:
+        """What the policy would do next at a place, a batch of one; asked once, then known."""
+        known = self.child(place.id, draw.changed({"overrides": ()}))
+        if known is not None and known.node.chunk is not None:
+            return known.node.chunk
+        return self._dreamer.propose([place.node], [draw])
+
+    def grow(
+        self, places: Sequence[Place], draws: Sequence[Draw], vary: str | None = None
+    ) -> list[Place]:
+        """The places that draws lead to; those not imagined before, in one batch.
+
+        Args:
+            vary: how the new places differ from their twins, where they begin a branch.
+
+        Raises:
+            ValueError: the tree is full.
+        """
+        began = time.monotonic()
+        wanted = list(zip(places, draws, strict=True))
+        fresh = {
+            (place.id, draw): place for place, draw in wanted if self.child(place.id, draw) is None
+        }
+        if len(self._places) + len(fresh) > MAX_PLACES:
+            raise ValueError(f"a dream can hold {MAX_PLACES} chunks in all its branches: undo some")
+        if fresh:
+            parents = [place.node for place in fresh.values()]
+            nodes = self._dreamer.grow(parents, [draw for _, draw in fresh])
+            for parent, node in zip(fresh.values(), nodes, strict=True):
+                self._add(parent, node, vary, began)
+        found = [self.child(place.id, draw) for place, draw in wanted]
+        return [place for place in found if place is not None]
+
+    def nudged(
+        self, place: Place, draw: Draw, dimension: int, amounts: Sequence[float]
+    ) -> list[Draw]:
+        """Draws of the policy's own actions but for one dimension, moved by raw amounts."""
+        task = self._settings.task
+        proposed = self.raw(self.propose(place, draw).actions[0].cpu().numpy())[:, dimension]
+        draws = []
+        for amount in amounts:
+            moved = (proposed + amount).clip(task.action_low, task.action_high).tolist()
+            table = {(step, dimension): number for step, number in enumerate(moved)}
+            draws.append(self.steered(draw, Steering(mode="human", once=table)))
+        return draws
+
+    def steered(self, draw: Draw, steering: Steering) -> Draw:
+        """A draw with a person's numbers in it."""
+        settings = self._settings
+        overrides = steering.overrides(
+            self._normalization, settings.chunk_size, settings.task.action_dim
+        )
+        return draw.changed({"overrides": overrides})
+
+    def raw(self, normalized: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Normalised actions [..., a] as the environment executes them."""
+        task = self._settings.task
+        raw: npt.NDArray[np.float32] = self._normalization.denormalize(normalized)
+        return raw.clip(task.action_low, task.action_high)
+
+    def trajectory(self, place: Place) -> Trajectory:
+        """The path to a place as an episode; its id is a hash of its replay record."""
+        settings = self._settings
+        rollout = self._dreamer.rollout(place.node)
+        draws = [node.draw for node in place.node.path if node.draw is not None]
+        replay = settings.replay(draws, self.threshold)
+        if self._placed:  # models that lie on the device in another way than usual
+            replay["placed"] = self._placed
+        digest = hashlib.sha256(json.dumps(replay, sort_keys=True).encode()).hexdigest()
+        lineage = {name: replay[name] for name in ("policy", "world_model", "reward_model")}
+        return to_trajectory(
+            rollout,
+            settings.task,
+            settings.instruction,
+            self._normalization,
+            id=f"dream-{digest[:12]}-{len(rollout.normalized_actions)}",
+            lineage=lineage | {"source": "dream", "created": time.time()},
+            replay=replay,
+        )
+
+    # Finding
 
     def get(self, place_id: int) -> Place:
         """The place of a number.
@@ -71,34 +173,6 @@ class Tree:
         with self._lock:
             found = self._children[parent].get(draw)
             return None if found is None else self._places[found]
-
-    def new_ids(self, count: int) -> range:
-        """Numbers for the next places.
-
-        Raises:
-            ValueError: the tree is full.
-        """
-        with self._lock:
-            if len(self._places) + count > MAX_PLACES:
-                raise ValueError(
-                    f"a dream can hold {MAX_PLACES} chunks in all its branches: undo some"
-                )
-            self._next += count
-            return range(self._next - count, self._next)
-
-    def new_noises(self, count: int) -> range:
-        """Numbers of variations that no branch of this dream has used."""
-        with self._lock:
-            self._noises += count
-            return range(self._noises - count + 1, self._noises + 1)
-
-    def add(self, place: Place) -> None:
-        """Put a new place below its parent."""
-        assert place.parent is not None and place.node.draw is not None
-        with self._lock:
-            self._places[place.id] = place
-            self._children[place.id] = {}
-            self._children[place.parent][place.node.draw] = place.id
 
     def path(self, place_id: int) -> list[Place]:
         """The places from the start to a place.
@@ -135,3 +209,52 @@ class Tree:
                 for place in self._places.values()
                 if place.id not in hidden
             ]
+
+    def new_noises(self, count: int) -> range:
+        """Numbers of variations that no branch of this dream has used."""
+        with self._lock:
+            self._noises += count
+            return range(self._noises - count + 1, self._noises + 1)
+
+    def _add(self, parent: Place, node: Node, vary: str | None, began: float) -> None:
+        assert node.draw is not None
+        number = self._next
+        place = Place(
+            id=number,
+            parent=parent.id,
+            node=node,
+            seen=self._seen_chunk(number, node, vary, began),
+            final=self._dreamer.is_final(node),
+            vary=vary,
+        )
+        with self._lock:
+            self._next += 1
+            self._places[number] = place
+            self._children[number] = {}
+            self._children[parent.id][node.draw] = number
+
+    def _seen_chunk(self, number: int, node: Node, vary: str | None, began: float) -> SeenChunk:
+        assert node.chunk is not None and node.actions is not None and node.overridden is not None
+        frames = [encode(frame) for frame in node.frames.cpu().numpy()]
+        ends, probabilities, outcome = self._dreamer.windows(node)
+        latents = torch.cat([node.path[0].latents[-1:], node.latents])
+        drift = latent_drift(latents.float().cpu().numpy())[1:]
+        return SeenChunk(
+            frames=frames,
+            ends=ends.tolist(),
+            probabilities=[round(value, 4) for value in probabilities.tolist()],
+            actions=self.raw(node.actions.cpu().numpy()).round(4).tolist(),
+            entropy=node.chunk.entropy.mean().item(),
+            outcome=outcome,
+            pace=len(frames) / (time.monotonic() - began),
+            node=number,
+            driver="nudge" if vary == "nudge" else _driver(node.overridden),
+            overridden=node.overridden.tolist(),
+            drift=drift.round(4).tolist(),
+        )
+
+
+def _driver(overridden: torch.Tensor) -> str:
+    if bool(overridden.all()):
+        return "human"
+    return "shared" if bool(overridden.any()) else "policy"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.dream.imagination import Rollout, Row
-from engine.dream.tree import Draw
+from engine.dream.draw import Draw
+from engine.dream.rollout import Rollout, Row
 from engine.records.tasks import Task
 from engine.world_model.dream_context import DreamContext
 

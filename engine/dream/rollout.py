@@ -1,102 +1,45 @@
-"""Imagined rollouts: dream from many starts at once and judge what happened (paper §3.4)."""
+"""One imagined episode as tensors, and as the trajectory that is stored of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from einops import repeat
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from engine.dream.imagination import Imagination, Rollout, Row, check_together
-from engine.protocols import Policy, RewardModel, WorldModel
 from engine.records.tasks import Task
-from engine.records.types import JudgeRules, Normalization, Trajectory
-from engine.reward.judge import GrowingJudge
+from engine.records.types import Normalization, Outcome, Trajectory
 
-__all__ = [
-    "Imagination",
-    "Rollout",
-    "Row",
-    "check_together",
-    "group_starts",
-    "imagine",
-    "to_trajectory",
-]
+Row = tuple[int, int]
 
 
-def imagine(
-    world_model: WorldModel,
-    policy: Policy,
-    reward_model: RewardModel,
-    starts: UInt8[Tensor, "b h w 3"],
-    instructions: Sequence[str],
-    *,
-    rows: Sequence[Row],
-    horizon: int,
-    seed: int,
-    temperature: float,
-    denoising_steps: int,
-    rules: JudgeRules,
-    threshold: float | None = None,
-    leave_early: bool = True,
-    on_chunk: Callable[[Imagination], None] | None = None,
-) -> list[Rollout]:
-    """Let the policy act for `horizon` steps from every start, and judge what happened.
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One imagined episode of t actions and t + 1 frames, on the CPU.
 
-    Args:
-        threshold: probability that counts as success; the reward model's own if not given.
-        leave_early: rows leave the batch at the end of the chunk in which they succeed.
-        on_chunk: called after every chunk, for progress and for giving way to others.
-
-    Returns:
-        One rollout a row, in the order of the rows.
-
-    Raises:
-        ValueError: models, frames, rules or settings that do not fit each other.
+    A row that succeeded may have left before the horizon: t is then the end of that chunk.
+    `overridden` marks the numbers of `normalized_actions` that a person put in place of the
+    policy's; `tokens` are always the policy's own.
     """
-    if horizon < 1 or horizon % world_model.chunk_size:
-        raise ValueError(
-            f"horizon {horizon} is not a multiple of the chunk size {world_model.chunk_size}"
-        )
-    threshold = reward_model.success_threshold if threshold is None else threshold
-    judge = GrowingJudge(reward_model, rules, threshold, horizon)
-    dream = Imagination(
-        world_model,
-        policy,
-        starts,
-        instructions,
-        rows=rows,
-        seed=seed,
-        temperature=temperature,
-        denoising_steps=denoising_steps,
-        keep_every_frame=True,  # the judge looks at all of them
-    )
-    finished: dict[Row, Rollout] = {}
-    while dream.rows:
-        dream.step()
-        judge.look(dream.rows, dream.num_frames, dream.frames)
-        at_horizon = dream.num_frames > horizon
-        verdicts = [judge.verdict(row) for row in dream.rows]
-        leaving = [
-            position
-            for position, (_, _, judged) in enumerate(verdicts)
-            if at_horizon or (leave_early and judged.success)
-        ]
-        for position in leaving:
-            finished[dream.rows[position]] = dream.rollout(position, *verdicts[position])
-        dream.drop(leaving)
-        if on_chunk is not None:
-            on_chunk(dream)
-    return [finished[row] for row in rows]
 
+    start_id: int
+    member: int
+    frames: UInt8[Tensor, "f h w 3"]
+    tokens: Int64[Tensor, "chunks l"]
+    normalized_actions: Float[Tensor, "t a"]
+    overridden: Bool[Tensor, "t a"]
+    log_probs: Float[Tensor, "chunks l"]
+    entropy: Float[Tensor, "chunks l"]
+    latents: Float[Tensor, "f z y x"]
+    window_ends: Int64[Tensor, " windows"]
+    window_probabilities: Float[Tensor, " windows"]
+    outcome: Outcome
 
-def group_starts(
-    frames: UInt8[Tensor, "n h w 3"], start_ids: Sequence[int], group_size: int
-) -> tuple[UInt8[Tensor, "b h w 3"], list[Row]]:
-    """(first frame of each row, rows) of n groups: member 0 … g - 1 of every start."""
-    rows = [(start_id, member) for start_id in start_ids for member in range(group_size)]
-    return repeat(frames, "n h w c -> (n g) h w c", g=group_size), rows
+    @property
+    def policy_frames(self) -> UInt8[Tensor, "chunks h w 3"]:
+        """The frames the policy looked at: one before each chunk."""
+        return self.frames[: -1 : len(self.normalized_actions) // len(self.tokens)]
 
 
 def to_trajectory(

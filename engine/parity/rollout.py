@@ -1,4 +1,4 @@
-"""Our imagined rollout (`engine.dream.imagination`) against the reference loop (method.md §1.6).
+"""Our imagined rollout (`engine.dream.imagine`) against the reference loop (method.md §1.6).
 
 The file's toy autoencoder and policy stand behind the studio's protocols; the transformer is real.
 """
@@ -12,11 +12,11 @@ from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from engine.dream.imagination import Imagination
+from engine.dream.imagine import group_starts, imagine
 from engine.parity.items import Item, compare, load_vectors
 from engine.parity.transformer import released_transformer
 from engine.protocols import ActionChunk
-from engine.records.types import Normalization
+from engine.records.types import JudgeRules, Normalization
 from engine.world_model.model import predict_latents
 from engine.world_model.transformer import STDiT
 
@@ -131,6 +131,19 @@ class ToyPolicy:
         return torch.zeros(tokens.shape), torch.zeros(tokens.shape)
 
 
+class NoReward:
+    """A `RewardModel` that never sees a success: the reference loop has none."""
+
+    window = 1
+    success_threshold = 1.0
+
+    def probabilities(
+        self, frames: UInt8[Tensor, "b t h w 3"], rules: JudgeRules
+    ) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
+        """Zero for every frame."""
+        return torch.arange(frames.shape[1]) + 1, torch.zeros(frames.shape[:2])
+
+
 def steadied(frame: Tensor, reference: Tensor) -> Tensor:
     """Put back the values of a frame [b h w 3] that rounding alone moved by one grey level.
 
@@ -154,21 +167,21 @@ def check_rollout(path: Path) -> list[Item]:
     weights = path.with_name(scalars["world_model_weights"].split()[0])
     world_model = ToyWorldModel(scalars, tensors, released_transformer(*load_vectors(weights)))
     policy = ToyPolicy(tensors)
-    starts = repeat(tensors["images"], "b h w c -> (b r) h w c", r=scalars["repeat"])
-    dream = Imagination(
+    starts, rows = group_starts(tensors["images"], range(len(tensors["images"])), scalars["repeat"])
+    rollouts = imagine(
         world_model,
         policy,
+        NoReward(),
         starts,
-        [""] * len(starts),
-        rows=[divmod(row, scalars["repeat"]) for row in range(len(starts))],
+        [""] * len(rows),
+        rows=rows,
+        horizon=scalars["chunks"] * world_model.chunk_size,
         seed=scalars["seed"],
         temperature=0.0,
         denoising_steps=scalars["sampling_steps"],
-        keep_every_frame=True,
+        rules=JudgeRules(window=1, first_end=1),
     )
-    for _ in range(scalars["chunks"]):
-        dream.step()
-    frames = dream.frames()
+    frames = torch.stack([rollout.frames for rollout in rollouts])
     latents = rearrange(torch.stack(world_model.latents), "n b k z y x -> n b z k y x")
     return [
         compare("actions", torch.stack(policy.actions), tensors["actions"]),

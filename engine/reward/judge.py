@@ -1,6 +1,6 @@
 """From window probabilities to the outcome of a trajectory (method.md §3)."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -103,50 +103,3 @@ def judge_later_windows(
     tail = frames_from(int(ends[0]) - rules.window)
     _, probabilities = reward_model.probabilities(tail, replace(rules, first_end=rules.window))
     return torch.from_numpy(ends), probabilities.float().cpu()
-
-
-class GrowingJudge:
-    """Judges videos while they grow: each window once, whatever rows leave in between.
-
-    Raises:
-        ValueError: rules under which no video of the horizon can succeed, or of another window
-            than the reward model reads.
-    """
-
-    def __init__(
-        self, reward_model: RewardModel, rules: JudgeRules, threshold: float, horizon: int
-    ) -> None:
-        check_rules(reward_model, rules, horizon)
-        self._reward_model, self._rules = reward_model, rules
-        self._threshold, self._horizon = threshold, horizon
-        self._judged_frames = 0
-        self._ends: list[int] = []
-        self._probabilities: dict[Hashable, list[float]] = {}
-
-    def look(
-        self, rows: Sequence[Hashable], num_frames: int, frames_from: Callable[[int], Tensor]
-    ) -> None:
-        """Judge the windows that ended since the last look.
-
-        Args:
-            rows: names of the rows still growing.
-            num_frames: frames each of them has now.
-            frames_from: index -> their frames from there on, uint8 [b, t, h, w, 3].
-        """
-        ends, probabilities = judge_later_windows(
-            self._reward_model, self._rules, num_frames, self._judged_frames, frames_from
-        )
-        self._judged_frames = num_frames
-        self._ends += ends.tolist()
-        for row, values in zip(rows, probabilities.tolist(), strict=True):
-            self._probabilities.setdefault(row, []).extend(values)
-
-    def verdict(self, row: Hashable) -> tuple[Tensor, Tensor, Outcome]:
-        """(window ends [w], probabilities [w], outcome) of a row as far as it was judged."""
-        values = self._probabilities.get(row, [])
-        ends = torch.tensor(self._ends[: len(values)], dtype=torch.int64)
-        probabilities = torch.tensor(values, dtype=torch.float32)
-        judged = outcome(
-            ends.numpy(), probabilities.numpy(), self._threshold, self._rules, self._horizon + 1
-        )
-        return ends, probabilities, judged

@@ -166,6 +166,7 @@ class LatentWorldModel(nn.Module):
         Raises:
             ValueError: a wrong number of context latents, actions or numbers in an action.
         """
+        latents = latents.contiguous()  # convolutions round by how their input lies in memory
         z, y, x = self.latent_shape
         noise = randn((z, self.chunk_size, y, x), generators).to(latents)
         context_noise = None

@@ -13,7 +13,7 @@ from app.live.dream_settings import DreamSettings
 from app.live.dreams import Dreams
 from app.live.models import Models
 from engine.device import Placement
-from engine.dream.rollout import imagine
+from engine.dream.imagine import imagine
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import get_task
 from storage.checkpoints.catalogue import Checkpoint

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from engine.data.starts import load_starts
-from engine.dream.rollout import Imagination, group_starts, imagine
+from engine.dream.draw import Draw
+from engine.dream.imagine import group_starts, imagine
+from engine.dream.tree import Dreamer
 from engine.envs.factory import make_env
 from engine.envs.gl import rendering_backend
 from engine.loading.models import load_policy, load_reward_model, load_world_model
@@ -96,20 +98,19 @@ def test_rates_of_imagination(models: Models) -> None:
 
 
 def _stream_rate(models: Models, start: Tensor, instruction: str) -> float:
-    """Frames per second of one row whose every frame is decoded for the eye."""
-    policy, world_model, _ = models
-    dream = Imagination(
-        world_model,
-        policy,
-        start,
-        [instruction],
-        rows=[(0, 0)],
-        seed=0,
-        temperature=1.0,
-        denoising_steps=STEPS,
-        keep_every_frame=True,
+    """Frames per second of one row, decoded and judged chunk by chunk for the eye."""
+    policy, world_model, reward_model = models
+    task = get_task("coffee-push")
+    dreamer = Dreamer(
+        policy, world_model, reward_model, rules=task.judge, threshold=2.0, horizon=task.horizon
     )
-    return world_model.chunk_size / _seconds(dream.step, repeats=5)
+    nodes = dreamer.start(start, [(0, 0)], 0)
+    draw = Draw(instruction=instruction, seed=0, temperature=1.0, denoising_steps=STEPS)
+
+    def step() -> None:
+        nodes[:] = dreamer.grow(nodes, [draw])
+
+    return world_model.chunk_size / _seconds(step, repeats=5)
 
 
 def _batch_rate(

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from engine.dream.rollout import Rollout, Row, check_together, imagine
+from engine.dream.fit import check_together
+from engine.dream.imagine import imagine
+from engine.dream.rollout import Rollout, Row
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig, tiny_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer

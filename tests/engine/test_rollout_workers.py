@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from engine.data.starts import load_starts
-from engine.dream.rollout import Row, group_starts, imagine
+from engine.dream.imagine import group_starts, imagine
+from engine.dream.rollout import Row
 from engine.loading.models import load_policy, load_reward_model, load_world_model
 from engine.records.tasks import get_task
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from engine.dream.draw import Draw
+from engine.dream.imagine import imagine
 from engine.dream.replay import Origin, replay_record, start_hash
-from engine.dream.rollout import imagine
-from engine.dream.tree import Draw, Dreamer, Node
+from engine.dream.tree import Dreamer, Node, next_context
 from engine.records.types import JudgeRules, Outcome
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 
@@ -17,16 +18,27 @@ DRAW = Draw(instruction="go", seed=3, temperature=1.0, denoising_steps=2)
 START = torch.full((4, 4, 3), 100, dtype=torch.uint8)
 
 
-def _dreamer(*, spread: float = 0.5, noise: float = 0.05, threshold: float = 2.0) -> Dreamer:
+def _dreamer(
+    *,
+    value: float = 0.01,
+    spread: float = 0.5,
+    noise: float = 0.05,
+    threshold: float = 2.0,
+    world_model: AddingWorldModel | None = None,
+) -> Dreamer:
     return Dreamer(
-        ConstantPolicy(0.01, spread=spread),
-        AddingWorldModel(noise=noise),
+        ConstantPolicy(value, spread=spread),
+        world_model or AddingWorldModel(noise=noise),
         BrightnessReward(),
         rules=RULES,
         threshold=threshold,
         horizon=8,
-        row=(7, 0),
     )
+
+
+def _start(dreamer: Dreamer) -> Node:
+    [node] = dreamer.start(START[None], [(7, 0)], 3)
+    return node
 
 
 def _walk(dreamer: Dreamer, node: Node, draws: list[Draw]) -> Node:
@@ -45,7 +57,7 @@ def _latents(node: Node) -> torch.Tensor:
 
 def test_a_path_of_plain_draws_has_the_bits_of_an_unbranched_dream() -> None:
     dreamer = _dreamer()
-    found = dreamer.rollout(_walk(dreamer, dreamer.start(START, 3), [DRAW] * 4))
+    found = dreamer.rollout(_walk(dreamer, _start(dreamer), [DRAW] * 4))
     [expected] = imagine(
         dreamer.world_model,
         dreamer.policy,
@@ -68,7 +80,7 @@ def test_a_path_of_plain_draws_has_the_bits_of_an_unbranched_dream() -> None:
 @pytest.mark.parametrize("name", ["policy_noise", "world_noise"])
 def test_a_branch_shares_its_prefix_and_varies_one_noise(name: str) -> None:
     dreamer = _dreamer()
-    fork = _walk(dreamer, dreamer.start(START, 3), [DRAW] * 2)
+    fork = _walk(dreamer, _start(dreamer), [DRAW] * 2)
     twin = _walk(dreamer, fork, [DRAW])
     branch = _walk(dreamer, fork, [DRAW.changed({name: 1})])
     assert torch.equal(_frames(branch)[:5], _frames(twin)[:5])
@@ -80,7 +92,7 @@ def test_a_branch_shares_its_prefix_and_varies_one_noise(name: str) -> None:
 
 def test_futures_in_one_batch_have_the_bits_they_have_alone() -> None:
     dreamer = _dreamer()
-    fork = _walk(dreamer, dreamer.start(START, 3), [DRAW])
+    fork = _walk(dreamer, _start(dreamer), [DRAW])
     draws = [DRAW.changed({"policy_noise": number, "world_noise": 9}) for number in range(1, 5)]
     together = dreamer.grow([fork] * 4, draws)
     for node, draw in zip(together, draws, strict=True):
@@ -91,7 +103,7 @@ def test_futures_in_one_batch_have_the_bits_they_have_alone() -> None:
 
 def test_going_back_and_on_again_gives_the_same_chunk() -> None:
     dreamer = _dreamer()
-    start = dreamer.start(START, 3)
+    start = _start(dreamer)
     first = _walk(dreamer, start, [DRAW] * 3)
     _walk(dreamer, start, [DRAW.changed({"world_noise": 4})] * 3)
     again = _walk(dreamer, first.path[2], [DRAW])
@@ -100,10 +112,10 @@ def test_going_back_and_on_again_gives_the_same_chunk() -> None:
 
 def test_a_person_s_numbers_are_executed_and_marked_in_one_row_only() -> None:
     dreamer = _dreamer(spread=0.0, noise=0.0)
-    start = dreamer.start(START, 3)
-    steered = replace(DRAW, overrides=((None, 0.5), (None, 0.5)))
+    start = _start(dreamer)
+    steered = replace(DRAW, overrides=((None, 0.5), (None, 9.0)))
     plain, mixed = dreamer.grow([start, start], [DRAW, steered])
-    assert mixed.actions.tolist() == [[pytest.approx(0.01), 0.5]] * 2
+    assert mixed.actions.tolist() == [[pytest.approx(0.01), number] for number in (0.5, 1.0)]
     assert mixed.overridden.tolist() == [[False, True]] * 2
     assert not plain.overridden.any()
     assert dreamer.rollout(mixed).overridden.tolist() == [[False, True]] * 2
@@ -112,12 +124,12 @@ def test_a_person_s_numbers_are_executed_and_marked_in_one_row_only() -> None:
 def test_numbers_for_another_shape_are_refused() -> None:
     dreamer = _dreamer()
     with pytest.raises(ValueError, match=r"overrides must be \[2, 2\] numbers, not \[1, 2\]"):
-        dreamer.grow([dreamer.start(START, 3)], [replace(DRAW, overrides=((0.0, 0.0),))])
+        dreamer.grow([_start(dreamer)], [replace(DRAW, overrides=((0.0, 0.0),))])
 
 
 def test_a_path_ends_with_its_success_or_at_the_horizon() -> None:
     dreamer = _dreamer(spread=0.0, noise=0.0, threshold=0.41)
-    start = dreamer.start(START, 3)
+    start = _start(dreamer)
     # Brightness 100, 101, 102 … of 255: the window of frames 4 and 5 is the first above 0.41.
     assert not dreamer.is_final(_walk(dreamer, start, [DRAW] * 2))
     third = _walk(dreamer, start, [DRAW] * 3)
@@ -126,9 +138,45 @@ def test_a_path_ends_with_its_success_or_at_the_horizon() -> None:
     assert _dreamer().is_final(_walk(_dreamer(), start, [DRAW] * 4))
 
 
-def test_a_start_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="a start of 6 x 6 pixels does not fit"):
-        _dreamer().start(torch.zeros(6, 6, 3, dtype=torch.uint8), 3)
+def test_an_action_of_an_eighth_brightens_every_frame_by_an_eighth() -> None:
+    dreamer = _dreamer(value=0.125, spread=0.0, noise=0.0)
+    frames = _frames(_walk(dreamer, _start(dreamer), [DRAW]))
+    assert frames[:, 0, 0, 0].tolist() == [100, 115, 131]
+
+
+def test_latents_are_carried_unrounded_into_the_next_chunk() -> None:
+    dreamer = _dreamer(value=0.001, spread=0.0, noise=0.0)
+    node = _walk(dreamer, _start(dreamer), [DRAW] * 10)
+    # Twenty steps of 0.001 are 2.55 grey levels; carried rounded they would never leave 100.
+    assert node.frames[-1, 0, 0, 0].item() == 102
+
+
+def test_the_context_slides_unless_the_world_is_anchored() -> None:
+    context = torch.arange(3.0).reshape(1, 3, 1, 1, 1)
+    future = torch.tensor([8.0, 9.0]).reshape(1, 2, 1, 1, 1)
+    assert next_context(context, future, anchored=False).flatten().tolist() == [2.0, 8.0, 9.0]
+    assert next_context(context, future, anchored=True).flatten().tolist() == [0.0, 8.0, 9.0]
+
+
+class FirstLatentWorld(AddingWorldModel):
+    """The future is a quarter darker than the first context latent, which it thus tells."""
+
+    def predict(self, latents, actions, generators, denoising_steps):  # type: ignore[no-untyped-def]
+        return latents[:, :1].repeat(1, self.chunk_size, 1, 1, 1) - 0.25
+
+
+@pytest.mark.parametrize(("anchored", "last"), [(False, 36), (True, 68)])
+def test_only_an_anchored_world_remembers_its_first_frame(anchored: bool, last: int) -> None:
+    dreamer = _dreamer(world_model=FirstLatentWorld(anchored=anchored))
+    node = _walk(dreamer, _start(dreamer), [DRAW] * 3)
+    assert node.frames[-1, 0, 0, 0].item() == last
+
+
+def test_rows_of_one_start_differ_in_their_noise() -> None:
+    dreamer = _dreamer(spread=0.0)
+    roots = dreamer.start(START.expand(2, -1, -1, -1), [(7, 0), (7, 1)], 3)
+    one, other = dreamer.grow(roots, [DRAW, DRAW])
+    assert not torch.equal(one.latents, other.latents)
 
 
 def test_draws_survive_the_replay_record() -> None:

@@ -57,6 +57,18 @@ def test_a_row_is_the_same_alone_and_in_a_batch(world_model: LatentWorldModel) -
             assert torch.equal(whole[part], alone)
 
 
+def test_how_a_context_lies_in_memory_changes_no_bit_and_no_layout() -> None:
+    changing = LatentWorldModel(CONFIG.replace(change_scale=0.5)).eval()
+    channels_last = torch.randn(2, 8, 8, 3, generator=generator(1)).permute(0, 3, 1, 2)
+    repeated = channels_last[:, None].expand(-1, 4, -1, -1, -1)
+    one, other = (
+        changing.predict(context, torch.zeros(2, 8, 5), [generator(0), generator(1)], 1)
+        for context in (repeated, repeated.contiguous())
+    )
+    assert one.stride() == other.stride()
+    assert torch.equal(changing.decode(one[:, -1]), changing.decode(other[:, -1]))
+
+
 def test_noise_is_drawn_channel_before_frame(world_model: LatentWorldModel) -> None:
     context = torch.zeros(1, 4, 3, 8, 8)
     actions = torch.zeros(1, 8, 5)

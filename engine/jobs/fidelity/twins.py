@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from einops import rearrange, repeat
 
-from engine.dream.imagination import decode_frames, next_context
+from engine.dream.tree import decode_frames, next_context
 from engine.images import to_model
 from engine.records.types import Trajectory
 from engine.seeding import row_generators

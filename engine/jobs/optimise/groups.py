@@ -10,8 +10,10 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from engine.data.starts import Starts
+from engine.dream.fit import check_together
+from engine.dream.imagine import group_starts, imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
-from engine.dream.rollout import Rollout, check_together, group_starts, imagine, to_trajectory
+from engine.dream.rollout import Rollout, to_trajectory
 from engine.envs.episode import record_episode
 from engine.jobs.actors import PolicyActor
 from engine.policy.model import OpenVLAPolicy
@@ -182,7 +184,7 @@ class ImaginedGroups:
             temperature=temperature,
             denoising_steps=self._sampling.denoising_steps,
             rules=self._task.judge,
-            on_chunk=lambda _: self.give_way(),
+            on_chunk=self.give_way,
             threshold=self._threshold,
         )
 

@@ -7,8 +7,8 @@ import torch
 from einops import rearrange
 
 from engine.checkpoints.checkpoint import whole_directory
-from engine.dream.imagination import check_together
-from engine.dream.rollout import imagine
+from engine.dream.fit import check_together
+from engine.dream.imagine import imagine
 from engine.loading.models import load_autoencoder, load_policy, load_reward_model, load_world_model
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id

@@ -1,12 +1,14 @@
 """Imagined rollouts and their judgement, with models predictable by hand."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from engine.dream.rollout import Rollout, group_starts, imagine, to_trajectory
+from engine.dream.imagine import group_starts, imagine
+from engine.dream.rollout import Rollout, to_trajectory
 from engine.records.tasks import Task
 from engine.records.types import JudgeRules, Outcome
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
@@ -21,27 +23,29 @@ def _starts(rows: Sequence[tuple[int, int]]) -> torch.Tensor:
 
 def _imagine(
     rows: Sequence[tuple[int, int]] = ROWS,
+    /,
     *,
-    horizon: int = 8,
+    world_model: AddingWorldModel | None = None,
+    reward_model: BrightnessReward | None = None,
     noise: float = 0.0,
     spread: float = 0.0,
-    leave_early: bool = True,
-    rules: JudgeRules = RULES,
-    reward_model: BrightnessReward | None = None,
+    **changes: Any,
 ) -> list[Rollout]:
+    settings: dict[str, Any] = {
+        "starts": _starts(rows),
+        "instructions": ["go"] * len(rows),
+        "rows": rows,
+        "horizon": 8,
+        "seed": 1,
+        "temperature": 1.0,
+        "denoising_steps": 2,
+        "rules": RULES,
+    }
     return imagine(
-        AddingWorldModel(noise=noise),
+        world_model or AddingWorldModel(noise=noise),
         ConstantPolicy(spread=spread),
         reward_model or BrightnessReward(),
-        _starts(rows),
-        ["go"] * len(rows),
-        rows=rows,
-        horizon=horizon,
-        seed=1,
-        temperature=1.0,
-        denoising_steps=2,
-        rules=rules,
-        leave_early=leave_early,
+        **settings | changes,
     )
 
 
@@ -144,22 +148,33 @@ def test_a_horizon_in_which_nothing_can_succeed_is_refused() -> None:
 
 
 def test_every_chunk_is_announced() -> None:
-    seen: list[tuple[int, int]] = []
-    imagine(
-        AddingWorldModel(),
-        ConstantPolicy(),
-        BrightnessReward(),
-        _starts([(0, 0), (5, 0)]),
-        ["go", "go"],
-        rows=[(0, 0), (5, 0)],
+    seen: list[int] = []
+    world_model = AddingWorldModel()
+    _imagine(
+        [(0, 0), (5, 0)],
         horizon=6,
-        seed=1,
-        temperature=1.0,
-        denoising_steps=2,
-        rules=RULES,
-        on_chunk=lambda dream: seen.append((dream.num_frames, len(dream.rows))),
+        world_model=world_model,
+        on_chunk=lambda: seen.append(world_model.decoded_frames),
     )
-    assert seen == [(3, 2), (5, 1), (7, 0)]
+    # Two rows of two frames; the bright one leaves after its second chunk.
+    assert seen == [4, 8, 10]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"rows": [(1, 0), (1, 0)]}, "every row needs its own"),
+        ({"instructions": ["go"]}, "2 starts, 1 instructions and 2 rows"),
+        ({"starts": torch.zeros(2, 6, 6, 3).byte()}, "a start of 6 x 6 pixels encodes to latents"),
+        ({"denoising_steps": 0}, "denoising steps 0 must be at least 1"),
+        ({"temperature": -0.5}, "temperature -0.5 at least 0"),
+    ],
+)
+def test_what_cannot_be_imagined_is_refused_in_a_sentence(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        _imagine([(1, 0), (1, 1)], **changes)
 
 
 def test_the_policy_saw_the_frame_before_each_chunk() -> None:
