@@ -1,4 +1,4 @@
-"""The seven interfaces (design.md §9). Shapes: n starts (groups) · g members of a group ·
+"""The five interfaces (design.md §9). Shapes: n starts (groups) · g members of a group ·
 b any batch · t frames · k chunk steps · c h w image · a action dims · l action tokens ·
 s patch tokens · d width · z y x latent channels, rows, columns."""
 
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from engine.records.tasks import Task
-from engine.records.types import JudgeRules, Label, Normalization, Trajectory
+from engine.records.types import JudgeRules, Normalization, Trajectory
 
 
 @dataclass(frozen=True)
@@ -167,24 +167,3 @@ class Run(Protocol):
     def stop_requested(self) -> bool: ...
     @property
     def pause_requested(self) -> bool: ...
-
-
-@runtime_checkable
-class TrajectoryStore(Protocol):
-    """Where trajectories are kept."""
-
-    def add(self, trajectory: Trajectory) -> str: ...
-    def get(self, episode_id: str) -> Trajectory: ...
-    def ids(
-        self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None
-    ) -> list[str]: ...
-
-
-@runtime_checkable
-class LabelStore(Protocol):
-    """Where labels are kept: append-only events."""
-
-    def add(self, label: Label) -> Label: ...
-    def of(self, episode_id: str) -> list[Label]: ...
-    def current(self, episode_id: str) -> Label | None: ...
-    def all(self) -> list[Label]: ...

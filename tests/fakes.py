@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import whole_directory
 from engine.protocols import ActionChunk
 from engine.records.tasks import Task, get_task
-from engine.records.types import JudgeRules, Label, Normalization, Trajectory
+from engine.records.types import JudgeRules, Normalization, Trajectory
 from engine.reward.judge import window_ends
 from engine.seeding import rand, randn
 
@@ -204,52 +204,3 @@ class MemoryRun:
 
     def give_way(self) -> None:
         """Nobody else wants the device."""
-
-
-class DictTrajectories:
-    """A trajectory store in a dict."""
-
-    def __init__(self) -> None:
-        self.trajectories: dict[str, Trajectory] = {}
-
-    def add(self, trajectory: Trajectory) -> str:
-        self.trajectories[trajectory.id] = trajectory
-        return trajectory.id
-
-    def get(self, episode_id: str) -> Trajectory:
-        return self.trajectories[episode_id]
-
-    def ids(
-        self, *, task: str | None = None, imagined: bool | None = None, run: str | None = None
-    ) -> list[str]:
-        return [
-            trajectory.id
-            for trajectory in self.trajectories.values()
-            if task in (None, trajectory.task)
-            and imagined in (None, trajectory.imagined)
-            and run in (None, trajectory.lineage.get("run"))
-        ]
-
-
-class ListLabels:
-    """A label store in a list."""
-
-    def __init__(self) -> None:
-        self.labels: list[Label] = []
-
-    def add(self, label: Label) -> Label:
-        self.labels.append(label)
-        return label
-
-    def of(self, episode_id: str) -> list[Label]:
-        return [label for label in self.labels if label.episode_id == episode_id]
-
-    def current(self, episode_id: str) -> Label | None:
-        events = self.of(episode_id)
-        replaced = {label.supersedes for label in events}
-        standing = [label for label in events if label.event_id not in replaced]
-        said = [label for label in standing if (label.outcome, label.dream_broke) != (None, None)]
-        return said[-1] if said else None
-
-    def all(self) -> list[Label]:
-        return list(self.labels)

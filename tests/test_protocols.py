@@ -11,8 +11,6 @@ from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
 from engine.runs.run_directory import RunDirectory
 from engine.world_model.model import LatentWorldModel
-from storage.episodes.trajectories import TrajectoryStore
-from storage.events.labels import LabelStore
 from tests import fakes
 
 
@@ -28,10 +26,6 @@ from tests import fakes
         (protocols.Env, fakes.CountingEnv),
         (protocols.Run, RunDirectory),
         (protocols.Run, fakes.MemoryRun),
-        (protocols.TrajectoryStore, TrajectoryStore),
-        (protocols.TrajectoryStore, fakes.DictTrajectories),
-        (protocols.LabelStore, LabelStore),
-        (protocols.LabelStore, fakes.ListLabels),
     ],
 )
 def test_a_class_takes_what_its_protocol_gives(protocol: type, implementation: type) -> None:

@@ -71,7 +71,7 @@ class EpisodeRow:
 
 
 class TrajectoryStore:
-    """Implements `TrajectoryStore` (engine/protocols.py) over files and DuckDB.
+    """Keeps trajectories as files, and their index in DuckDB.
 
     Args:
         root: the data directory; locations inside it are kept relative, so it may be moved.

@@ -55,7 +55,7 @@ def is_guest(actor: str) -> bool:
 
 
 class LabelStore:
-    """Implements `LabelStore` (engine/protocols.py) over DuckDB and a JSONL twin.
+    """Keeps labels as append-only events in DuckDB and in a JSONL twin.
 
     Attributes:
         log: the events as plain values.
