@@ -36,7 +36,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
         studio.cabinet.labels.append(
             Label(event_id=f"event-{number}", episode_id=name, outcome=outcome)
         )
-    studio.start_run("optimise", {role: f"demo/{name}" for role, name in MODELS.items()})
+    studio.train.training.start("optimise", {role: f"demo/{name}" for role, name in MODELS.items()})
     yield studio
     studio.close()
 
@@ -61,7 +61,7 @@ def panel(studio: Studio, browser: Browser) -> Iterator[Page]:
 
 
 def newest(studio: Studio, job: str) -> str:
-    return str(next(run["id"] for run in studio.list_runs() if run["job"] == job))
+    return str(next(run["id"] for run in studio.runs.all() if run["job"] == job))
 
 
 def test_from_labels_to_a_verdict_to_flips(panel: Page, studio: Studio) -> None:
