@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.live.models import Models
-from app.reward.retrain_panel import retrain_panel
+from app.reward.panel import retrain_panel
 from app.studio import Studio
 from app.ui import site as ui
 from engine.records.types import Label
@@ -48,7 +48,7 @@ MODELS = {"policy": "base", "world_model": "world", "reward_model": "reward"}
 def panel(studio: Studio, browser: Browser) -> Iterator[Page]:
     """The panel on a page of its own."""
     with gr.Blocks(analytics_enabled=False) as blocks:
-        retrain_panel(studio)
+        retrain_panel(studio.reward)
     address = ui.launch(blocks, data_directory=studio.data_directory)
     page = browser.new_page(base_url=address)
     problems: list[str] = []
