@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from app.access import Role
 from app.studio import Studio
 from app.ui import site as ui
 from engine.device import choose_device, limit_threads
@@ -54,7 +55,7 @@ def main() -> None:
         studio = Studio(
             workspace,
             demo=Path(os.environ.get("WMPO_DEMO_DIR") or DEMO),
-            public="SPACE_ID" in os.environ,
+            role=Role.VISITOR if "SPACE_ID" in os.environ else Role.ADMIN,
             rules=rules_from(os.environ),
         )
     except ValueError as error:

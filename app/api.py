@@ -4,22 +4,34 @@ Use it with `gradio_client`: `Client(URL).predict(api_name="/list_checkpoints")`
 that the pages call is private.
 """
 
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import gradio as gr
 from gradio.events import api as expose
 
-from app.web.calls import sentence
-
-if TYPE_CHECKING:
-    from app.studio import Studio
+from app.access import Access
+from app.data.auditing import Auditing
+from app.episodes.room import EpisodesRoom
+from app.imagine.imagining import Imagining
+from app.label.queues import Queues
+from app.models.slots import Slots
+from app.runs.launcher import Launcher
+from app.train.training import Training
+from app.web.calls import guarded, in_sentences
 
 Record = dict[str, Any]
 
 
-def publish(studio: "Studio") -> None:
+def publish(
+    access: Access,
+    *,
+    episodes: EpisodesRoom,
+    dreams: Imagining,
+    queues: Queues,
+    training: Training,
+    audit: Auditing,
+    slots: Slots,
+    runs: Launcher,
+) -> None:
     """Add the public endpoints to the Blocks being built."""
 
     def list_checkpoints(role: str | None = None) -> list[Record]:
@@ -28,7 +40,7 @@ def publish(studio: "Studio") -> None:
         Args:
             role: policy, world_model or reward_model; all of them when left out.
         """
-        return studio.list_checkpoints(role)
+        return slots.checkpoints(role)
 
     def list_episodes(filter: Record | None = None) -> list[Record]:
         """Stored episodes, newest first, without their frames.
@@ -36,7 +48,7 @@ def publish(studio: "Studio") -> None:
         Args:
             filter: any of imagined, run, task, iteration, labelled, limit, offset.
         """
-        return studio.list_episodes(**_known(filter or {}))
+        return episodes.gallery.records(**_known(filter or {}))
 
     def get_episode(id: str) -> Record:
         """One episode with its frames as data URIs, actions, window probabilities and verdict.
@@ -44,7 +56,7 @@ def publish(studio: "Studio") -> None:
         Args:
             id: as given by list_episodes.
         """
-        return studio.clip(id)
+        return episodes.clips.clip({"episode": id})
 
     def imagine(
         policy: str,
@@ -66,9 +78,16 @@ def publish(studio: "Studio") -> None:
             seed: the same seed gives the same episode.
             denoising_steps: sampler evaluations per chunk.
         """
-        return studio.imagine(
-            policy, world_model, reward_model, start_id, instruction, seed, denoising_steps
-        )
+        settings = {
+            "policy": policy,
+            "world_model": world_model,
+            "reward_model": reward_model,
+            "start_id": start_id,
+            "instruction": instruction,
+            "seed": seed,
+            "denoising_steps": denoising_steps,
+        }
+        return episodes.gallery.record(dreams.imagine(settings))
 
     def next_item(queue: str | None = None, actor: str = "api") -> Record:
         """The next episode to judge, {item}; item is null when nothing is left.
@@ -80,7 +99,7 @@ def publish(studio: "Studio") -> None:
             queue: its name; everything, unlabelled first, when left out.
             actor: who asks; the same name as in label.
         """
-        return {"item": _next_item(studio, queue, actor)}
+        return {"item": _next_item(episodes, queues, queue, actor)}
 
     def label(
         episode_id: str,
@@ -123,7 +142,7 @@ def publish(studio: "Studio") -> None:
             "supersedes": supersedes,
             "mode": "api",
         }
-        return studio.label(event, actor=actor)
+        return episodes.judging.labels.add(event, actor=actor)
 
     def rm_audit(episode_ids: list[str] | None = None, filter: Record | None = None) -> Record:
         """The reward model's verdicts beside people's: {episodes, summary}.
@@ -132,7 +151,7 @@ def publish(studio: "Studio") -> None:
             episode_ids: which episodes; or
             filter: as the Episodes page has it; without both, all that have a label.
         """
-        return studio.data.audit.rm_audit({"ids": episode_ids, "filter": filter})
+        return audit.rm_audit({"ids": episode_ids, "filter": filter})
 
     def start_run(job: str, config: Record) -> str:
         """Start a job in a worker process; the id of its run.
@@ -141,7 +160,7 @@ def publish(studio: "Studio") -> None:
             job: for example optimise.
             config: the job's options; those left out keep their defaults.
         """
-        return studio.start_run(job, config)
+        return training.start(job, config)
 
     def run_status(run_id: str) -> Record:
         """State, progress and time left of a run.
@@ -149,7 +168,7 @@ def publish(studio: "Studio") -> None:
         Args:
             run_id: as given by start_run.
         """
-        return studio.run_status(run_id)
+        return runs.status(run_id)
 
     def stop_run(run_id: str) -> Record:
         """Ask a run to save its state and end.
@@ -157,7 +176,7 @@ def publish(studio: "Studio") -> None:
         Args:
             run_id: as given by start_run.
         """
-        return studio.stop_run(run_id)
+        return runs.control(run_id, "stop")
 
     for fn in (
         list_checkpoints,
@@ -172,13 +191,19 @@ def publish(studio: "Studio") -> None:
         stop_run,
     ):
         limit = 1 if fn is imagine else 4
-        expose(_in_sentences(fn), api_name=fn.__name__, concurrency_limit=limit)
+        expose(
+            in_sentences(guarded(access, f"api.{fn.__name__}", fn)),
+            api_name=fn.__name__,
+            concurrency_limit=limit,
+        )
 
 
-def _next_item(studio: "Studio", queue: str | None, actor: str) -> Record | None:
+def _next_item(
+    episodes: EpisodesRoom, queues: Queues, queue: str | None, actor: str
+) -> Record | None:
     if queue is not None:
-        return next(iter(studio.queues.next({"queue": queue, "actor": actor})), None)
-    everything = studio.label_queue(limit=1)
+        return next(iter(queues.next({"queue": queue, "actor": actor})), None)
+    everything = episodes.gallery.records(order="unlabelled first", limit=1)
     return next((item for item in everything if item["label"] is None), None)
 
 
@@ -190,16 +215,3 @@ def _known(filter: Record) -> Record:
     if unknown:
         raise ValueError(f"no filter {', '.join(unknown)}; there are {', '.join(FILTERS)}")
     return filter
-
-
-def _in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """`fn`, whose refusals reach the client as their sentence."""
-
-    @functools.wraps(fn)
-    def call(*values: Any, **named: Any) -> Any:
-        try:
-            return fn(*values, **named)
-        except (ValueError, LookupError) as error:
-            raise gr.Error(sentence(error), print_exception=False) from error
-
-    return call

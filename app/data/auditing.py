@@ -9,14 +9,13 @@ from storage.episodes.trajectories import EpisodeRow
 from storage.events.audit import audit_record
 
 MOST_EVENTS, MOST_AUDITED = 200, 1_000
-CLOSED = "on a public studio nobody may take back what others said"
 
 
 class Auditing:
-    """Reads what was said; a public studio shows the guests' pool alone."""
+    """Reads what was said; guests see their own pool alone."""
 
-    def __init__(self, cabinet: Cabinet, gallery: Gallery, *, public: bool) -> None:
-        self._cabinet, self._gallery, self._public = cabinet, gallery, public
+    def __init__(self, cabinet: Cabinet, gallery: Gallery, *, guest: bool) -> None:
+        self._cabinet, self._gallery, self._guest = cabinet, gallery, guest
 
     def log(self, query: object) -> dict[str, Any]:
         """{log?, actor?, offset?, limit?} -> {events, total, logs, actors: [{name, events, open}]}.
@@ -32,7 +31,7 @@ class Auditing:
         audit = self._cabinet.audit
         log = check_choice("log", values.get("log", "labels"), audit.names)
         events = audit.page(
-            guest=self._public,
+            guest=self._guest,
             actor=actor,
             offset=check_integer("offset", values.get("offset", 0), 0, 2**31),
             limit=check_integer("limit", values.get("limit", 50), 1, MOST_EVENTS),
@@ -40,15 +39,13 @@ class Auditing:
         )
         return {
             "events": [audit_record(event) for event in events],
-            "total": audit.count(guest=self._public, actor=actor, log=log),
-            "logs": {name: audit.count(guest=self._public, log=name) for name in audit.names},
-            "actors": [vars(found) for found in audit.actors(guest=self._public, log=log)],
+            "total": audit.count(guest=self._guest, actor=actor, log=log),
+            "logs": {name: audit.count(guest=self._guest, log=name) for name in audit.names},
+            "actors": [vars(found) for found in audit.actors(guest=self._guest, log=log)],
         }
 
     def undo(self, query: object) -> dict[str, Any]:
         """{log?, actor, open} -> {undone}: take back all that an actor said: so many events."""
-        if self._public:
-            raise ValueError(CLOSED)
         values = check_names(query, allowed=("log", "actor", "open"), required=("actor", "open"))
         audit = self._cabinet.audit
         log = check_choice("log", values.get("log", "labels"), audit.names)
@@ -79,7 +76,7 @@ class Auditing:
                 raise ValueError("episode_ids must be a list of episode ids")
             if len(ids) > MOST_AUDITED:
                 raise ValueError(f"at most {MOST_AUDITED} episodes at once, not {len(ids)}")
-            return [store.find(name, guest=self._public) for name in ids]
+            return [store.find(name, guest=self._guest) for name in ids]
         checked = check_names(wanted or {"label": "any"}, allowed=FILTERS)
         return store.episodes(self._gallery.wanted(checked), limit=MOST_AUDITED)
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from app.episodes.exports import CLOSED, DATASETS, FORMATS, LARGEST_FILE, LOGS, MOST_PUBLIC, Exports
+from app.access import Access
+from app.episodes.exports import DATASETS, FORMATS, LARGEST_FILE, LOGS, Exports
 from app.episodes.gallery import FILTERS, Gallery
 from app.runs.errands import Errands, Progress
 from app.runs.handover import Handover, stamp
@@ -31,10 +32,10 @@ class Exchange:
         errands: Errands,
         handover: Handover,
         *,
-        public: bool,
+        access: Access,
     ) -> None:
         self._cabinet, self._exports, self._gallery = cabinet, exports, gallery
-        self._errands, self._handover, self._public = errands, handover, public
+        self._errands, self._handover, self._access = errands, handover, access
 
     def plan(self, query: object) -> dict[str, Any]:
         """{what, format, filter?, view?, ids?} -> {items, bytes, text}.
@@ -47,7 +48,7 @@ class Exchange:
         if what in LOGS:
             kind = check_choice("format", values["format"], LOGS[what])
             size = len(self._exports.log_file(what, kind))
-            events = self._cabinet.audit.count(guest=self._public, log=what)
+            events = self._cabinet.audit.count(guest=self._access.guest, log=what)
             words = _words(events, f"{what.removesuffix('s')} event", size)
             return {"items": events, "bytes": size, "text": words}
         kind = check_choice("format", values["format"], DATASETS)
@@ -86,8 +87,6 @@ class Exchange:
         preferences where the file holds such; with a problem, or as
         a dry run, nothing is stored.
         """
-        if self._public:
-            raise ValueError(CLOSED)
         values = check_names(
             query, allowed=("upload", "name", "task", "dry_run"), required=("upload", "name")
         )
@@ -125,7 +124,7 @@ class Exchange:
         if len(given) > 1:
             raise ValueError(f"choose by one of {', '.join(given)}, not by all")
         store = self._cabinet.trajectories
-        most = MOST_PUBLIC if self._public else MOST_CHOSEN
+        most = min(MOST_CHOSEN, self._access.limits.dataset_episodes)
         if values.get("ids"):
             ids = values["ids"]
             if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from app.access import Access
 from app.data.exchange import amounts, import_report
 from app.runs.errands import Errands, Progress
 from app.runs.handover import Handover, stamp
@@ -18,13 +19,12 @@ from storage.downloads.sources import LONGEST, Rules
 from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
 from storage.workspace import VARIABLE
 
-CLOSED = "a public studio keeps its data to itself: this is for the studio at home"
 ENDING = ".wmpo-backup.tar"
 _BACKUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.wmpo-backup\.tar")
 
 
 class Keeping:
-    """Everything about the data directory as a whole; a public studio shows sizes and no more."""
+    """The data directory as a whole; a visitor of a Space sees sizes and no more."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class Keeping:
         *,
         demo: Path,
         rules: Rules,
-        public: bool,
+        access: Access,
     ) -> None:
         self._cabinet, self._errands, self._handover = cabinet, errands, handover
-        self._demo, self._rules, self._public = demo, rules, public
+        self._demo, self._rules, self._access = demo, rules, access
         self._space = cabinet.workspace
 
     def space(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Keeping:
             "free": free_bytes(self._space),
             "leftovers": [],
         }
-        if self._public:
+        if self._access.refusal("data.clean_up"):
             return record
         rest = leftovers(self._space, self._cabinet.database)
         record["leftovers"] = [
@@ -63,7 +63,6 @@ class Keeping:
 
     def clean_up(self, query: object) -> dict[str, Any]:
         """{kinds} -> {freed: bytes, space}: delete leftovers of those kinds."""
-        self._at_home()
         kinds = check_names(query, allowed=("kinds",), required=("kinds",))["kinds"]
         if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
             raise ValueError("kinds must be a list of names")
@@ -72,7 +71,7 @@ class Keeping:
 
     def backups(self) -> list[dict[str, Any]]:
         """[{name, bytes, at}], the newest first; none in public."""
-        if self._public or not self._space.backups.is_dir():
+        if self._access.refusal("data.back_up") or not self._space.backups.is_dir():
             return []
         paths = [path for path in self._space.backups.iterdir() if _BACKUP.fullmatch(path.name)]
         found = [
@@ -82,7 +81,6 @@ class Keeping:
 
     def back_up(self, query: object) -> dict[str, Any]:
         """{checkpoints?} -> an errand that writes a backup; its result is {name, bytes, text}."""
-        self._at_home()
         values = check_names(query, allowed=("checkpoints",))
         whole = check_flag("checkpoints", values.get("checkpoints", True))
         self._space.backups.mkdir(exist_ok=True)
@@ -99,7 +97,6 @@ class Keeping:
 
     def check_backup(self, query: object) -> dict[str, Any]:
         """{backup} -> an errand that reads a backup and checks every hash; result {text}."""
-        self._at_home()
         path = self._backup(check_names(query, allowed=("backup",), required=("backup",)))
 
         def work(progress: Progress) -> dict[str, Any]:
@@ -110,7 +107,6 @@ class Keeping:
 
     def take_backup(self, query: object) -> dict[str, Any]:
         """{upload} -> an errand that checks an uploaded backup and keeps it; result {name}."""
-        self._at_home()
         values = check_names(query, allowed=("upload", "name"), required=("upload",))
         path = self._handover.uploaded(values["upload"])
         self._space.backups.mkdir(exist_ok=True)
@@ -129,7 +125,6 @@ class Keeping:
 
         The folder must be empty or new. This studio goes on with its own data.
         """
-        self._at_home()
         values = check_names(query, allowed=("backup", "folder"), required=("backup", "folder"))
         path = self._backup(values)
         folder = self._empty_place(check_text("folder", values["folder"], 1_000).strip())
@@ -146,13 +141,11 @@ class Keeping:
 
     def remove_backup(self, query: object) -> dict[str, Any]:
         """{backup} -> {backups}: delete a backup."""
-        self._at_home()
         self._backup(check_names(query, allowed=("backup",), required=("backup",))).unlink()
         return {"backups": self.backups()}
 
     def verify(self) -> dict[str, Any]:
         """An errand: {equal, kinds: [{kind, database, files, equal, differences}], text}."""
-        self._at_home()
 
         def work(progress: Progress) -> dict[str, Any]:
             found = import_module("storage.upkeep.rebuild").compare(
@@ -178,7 +171,7 @@ class Keeping:
     def sync_status(self) -> dict[str, Any]:
         """{target, at, logs: {labels or preferences: {synced, events}}}: where their parts go, and
         how many of the events are there."""
-        if self._public:
+        if self._access.refusal("data.sync"):
             return {"target": "", "at": None, "logs": {}}
         known = import_module("storage.upkeep.event_parts").remembered(self._space.sync)
         synced = known.get("synced", {})
@@ -245,7 +238,6 @@ class Keeping:
 
     def _target(self, query: object, *also: str) -> dict[str, Any]:
         """The values of a question with a place for parts."""
-        self._at_home()
         values = check_names(query, allowed=("target", *also), required=("target",))
         target = check_text("target", values["target"], LONGEST).strip()
         if not target:
@@ -267,10 +259,6 @@ class Keeping:
             if path == taken or taken in path.parents:
                 raise ValueError(f"{path} lies inside {taken}: choose a place outside it")
         return path
-
-    def _at_home(self) -> None:
-        if self._public:
-            raise ValueError(CLOSED)
 
 
 def _holds(found: Any) -> str:

@@ -1,23 +1,18 @@
 """The Data page's panel: exchange, the label log, what keeps the data, and use from scripts."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
+from app.data.data import Data
 from app.data.snippets import snippets
 from app.episodes.exports import DATASETS, LOGS
-from app.web.calls import Answer, Question, server_function
+from app.web.calls import Answer, Question, serve
 from app.web.panel import live_panel
 from engine.records.tasks import TASKS
 
-if TYPE_CHECKING:
-    from app.studio import Studio
 
-
-def data_panel(studio: "Studio") -> gr.HTML:
-    """Everything of the page; a public studio gets neither paths nor what changes its data."""
-    data, gallery = studio.data, studio.gallery
-    exchange, audit, keeping = data.exchange, data.audit, data.keeping
+def data_panel(room: Data) -> gr.HTML:
+    """Everything of the page; a visitor of a Space gets neither paths nor what changes the data."""
+    exchange, audit, keeping, gallery = room.exchange, room.audit, room.keeping, room.gallery
 
     def choices(_: Question) -> Answer:
         return {"facets": gallery.facets(), "views": list(gallery.views())}
@@ -31,31 +26,33 @@ def data_panel(studio: "Studio") -> gr.HTML:
 
     return live_panel(
         "mountData",
-        public=studio.public,
+        public=room.access.guest,
         datasets=list(DATASETS),
         logs={name: list(formats) for name, formats in LOGS.items()},
         tasks=list(TASKS),
         snippets=snippets("{address}"),
-        server_functions=[
-            server_function("choices", choices),
-            server_function("kept", kept),
-            server_function("follow", lambda q: {"errands": data.follow(q)}),
-            server_function("cancel", data.cancel),
-            server_function("part", data.part),
-            server_function("take_part", data.take_part),
-            server_function("plan", exchange.plan),
-            server_function("export", exchange.export),
-            server_function("examine", exchange.examine),
-            server_function("log", audit.log),
-            server_function("undo", audit.undo),
-            server_function("clean_up", keeping.clean_up),
-            server_function("back_up", keeping.back_up),
-            server_function("check_backup", keeping.check_backup),
-            server_function("take_backup", keeping.take_backup),
-            server_function("restore", keeping.restore),
-            server_function("remove_backup", keeping.remove_backup),
-            server_function("verify", lambda _: keeping.verify()),
-            server_function("sync", keeping.sync),
-            server_function("restore_parts", keeping.restore_parts),
-        ],
+        server_functions=serve(
+            room.access,
+            "data",
+            choices=choices,
+            kept=kept,
+            follow=room.errands.follow,
+            cancel=lambda q: room.errands.cancel(str(q["id"])),
+            part=room.part,
+            take_part=room.handover.take,
+            plan=exchange.plan,
+            export=exchange.export,
+            examine=exchange.examine,
+            log=audit.log,
+            undo=audit.undo,
+            clean_up=keeping.clean_up,
+            back_up=keeping.back_up,
+            check_backup=keeping.check_backup,
+            take_backup=keeping.take_backup,
+            restore=keeping.restore,
+            remove_backup=keeping.remove_backup,
+            verify=lambda _: keeping.verify(),
+            sync=keeping.sync,
+            restore_parts=keeping.restore_parts,
+        ),
     )

@@ -2,13 +2,14 @@
 
 import base64
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from app.access import Access
 from app.web.checks import check_choice, check_flag, check_integer, check_names, check_text
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
@@ -40,18 +41,17 @@ PREFERENCE_FORMATS = {
     for kind in ("jsonl", "csv", "parquet")
 }
 LOGS = {"labels": LABEL_FORMATS, "preferences": PREFERENCE_FORMATS}
-MOST_EPISODES, MOST_PUBLIC = 100, 8  # of one dataset
+MOST_EPISODES = 100  # of one dataset
 LARGEST_FILE = 64 * 2**20  # bytes of a file that is taken in
-CLOSED = "a public studio takes no episodes"
 LARGEST_SCALE, SHOWN_SIDE = 16, 256  # videos are enlarged to about this many pixels by default
 
 
 class Exports:
     """Makes files of stored episodes and labels, and takes such files back in."""
 
-    def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, *, access: Access) -> None:
         self._cabinet = cabinet
-        self._public = public
+        self._access = access
 
     def export(self, query: object) -> dict[str, Any]:
         """{episode, format, scale?} -> {name, media_type, data: a data URI}.
@@ -73,18 +73,6 @@ class Exports:
         data = pack(episode) if kind == "zip" else _drawn(kind)(episode.frames, scale=scale)
         return _file(episode.id, kind, data)
 
-    def export_labels(self, query: object) -> dict[str, Any]:
-        """{format: jsonl, csv, parquet or label-studio} -> {name, media_type, data}, all labels."""
-        values = check_names(query, allowed=("format",), required=("format",))
-        kind = check_choice("format", values["format"], LABEL_FORMATS)
-        return _file("labels", kind, self.log_file("labels", kind))
-
-    def import_labels(self, query: object) -> dict[str, Any]:
-        """{format, data: a data URI, dry_run?} -> {added, known, problems: sentences}."""
-        values = self._given(query, required=("format",))
-        kind = check_choice("format", values["format"], LABEL_FORMATS)
-        return self.take_in_log("labels", kind, _bytes(values["data"]), dry_run=_dry(values))
-
     def take_in(self, query: object) -> dict[str, Any]:
         """Episodes from a file of `export`: {data: a data URI, dry_run?, task?} -> a report.
 
@@ -93,14 +81,15 @@ class Exports:
         studio wrote the file.
 
         Raises:
-            ValueError: no file came, or a public studio.
+            ValueError: no file came.
         """
-        values = self._given(query, "task")
+        values = check_names(query, allowed=("data", "dry_run", "task"), required=("data",))
         task = check_text("task", values.get("task") or "", 64)
+        dry_run = check_flag("dry_run", values.get("dry_run", False))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "episodes"
             path.write_bytes(_bytes(values["data"]))
-            return self.take_in_file(path, task=task, dry_run=_dry(values))
+            return self.take_in_file(path, task=task, dry_run=dry_run)
 
     def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
         """As `take_in`, from a file on this machine."""
@@ -119,7 +108,7 @@ class Exports:
             LookupError: no such episode.
         """
         labels = self._cabinet.labels
-        standing = labels.current(name, guest=self._public)
+        standing = labels.current(name, guest=self._access.guest)
         return import_module("storage.exports.contents").LabelledEpisode(
             episode=self._cabinet.trajectories.get(name),
             events=[event for event in labels.events(name) if self._ours(event)],
@@ -135,7 +124,7 @@ class Exports:
             content = formats.write_labels(kind, events)
         else:
             said = self._cabinet.preferences.events()
-            ours = [one for one in said if is_guest(one.preference.actor) == self._public]
+            ours = [one for one in said if is_guest(one.preference.actor) == self._access.guest]
             content = formats.write_preferences(kind, ours)
         return content
 
@@ -154,7 +143,7 @@ class Exports:
         return {"added": report.added, "known": report.known, "problems": list(report.problems)}
 
     def _dataset(self, kind: str, names: object) -> dict[str, Any]:
-        most = MOST_PUBLIC if self._public else MOST_EPISODES
+        most = min(MOST_EPISODES, self._access.limits.dataset_episodes)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("episodes must be a list of episode ids")
         if len(names) > most:
@@ -196,17 +185,9 @@ class Exports:
         names = [episode.id for episode, _ in found]
         return {"episodes": names, "added": len(fresh), "labels": new, "problems": []}
 
-    def _given(
-        self, query: object, *also: str, required: tuple[str, ...] = ()
-    ) -> Mapping[str, Any]:
-        if self._public:
-            raise ValueError(CLOSED)
-        needed = (*required, "data")
-        return check_names(query, allowed=(*needed, *also, "dry_run"), required=needed)
-
     def _ours(self, event: LabelEvent) -> bool:
         """Whether a label is of this studio's pool."""
-        return is_guest(event.label.actor) == self._public
+        return is_guest(event.label.actor) == self._access.guest
 
 
 def _refused(problems: list[str]) -> dict[str, Any]:
@@ -214,7 +195,7 @@ def _refused(problems: list[str]) -> dict[str, Any]:
 
 
 def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:
-    ending, media_type = (FORMATS | LABEL_FORMATS)[kind]
+    ending, media_type = FORMATS[kind]
     text = base64.b64encode(data).decode()
     return {
         "name": name + ending,
@@ -230,10 +211,6 @@ def _bytes(address: object) -> bytes:
         return base64.b64decode(text.partition(";base64,")[2], validate=True)
     except ValueError as error:
         raise ValueError("the file did not arrive whole: try again") from error
-
-
-def _dry(values: Mapping[str, Any]) -> bool:
-    return check_flag("dry_run", values.get("dry_run", False))
 
 
 def _drawn(kind: str) -> Callable[..., bytes]:

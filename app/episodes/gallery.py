@@ -38,10 +38,10 @@ class Gallery:
     can get wrong raises a `ValueError` of one sentence.
     """
 
-    def __init__(self, cabinet: Cabinet, clips: Clips, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, clips: Clips, *, guest: bool) -> None:
         self._cabinet = cabinet
         self._clips = clips
-        self._public = public
+        self._guest = guest
 
     def find(self, query: object) -> dict[str, Any]:
         """{filter…, order, offset, limit} -> {episodes, total, groups}: one page of the wall."""
@@ -52,6 +52,26 @@ class Gallery:
         rows = self._cabinet.trajectories.episodes(wanted, order=order, limit=limit, offset=offset)
         total, groups = self._cabinet.trajectories.matching(wanted)
         return {"episodes": [episode_record(row) for row in rows], "total": total, "groups": groups}
+
+    def records(
+        self, *, order: str = "newest first", limit: object = 200, offset: object = 0, **wanted: Any
+    ) -> list[dict[str, Any]]:
+        """Records of episodes; `wanted` are fields of `EpisodeFilter`."""
+        rows = self._cabinet.trajectories.episodes(
+            EpisodeFilter(**wanted, guest=self._guest),
+            order=order,
+            limit=check_integer("limit", limit, 1, 1_000),
+            offset=check_integer("offset", offset, 0, 2**31),
+        )
+        return [episode_record(row) for row in rows]
+
+    def record(self, episode_id: str) -> dict[str, Any]:
+        """The record of one episode.
+
+        Raises:
+            LookupError: no such episode.
+        """
+        return episode_record(self._cabinet.trajectories.find(episode_id, guest=self._guest))
 
     def find_groups(self, query: object) -> dict[str, Any]:
         """{filter…, offset, limit} -> {groups, total}: whole groups with a member that fits."""
@@ -74,19 +94,20 @@ class Gallery:
             "num_groups": groups,
         }
 
-    def siblings(self, episode_id: str) -> list[dict[str, Any]]:
-        """The records of an episode's group, itself included; none where it has no group.
+    def siblings(self, query: object) -> dict[str, Any]:
+        """{episode} -> {members}: the records of its group, itself included, or none.
 
         Raises:
             LookupError: no such episode.
         """
-        row = self._cabinet.trajectories.find(episode_id)
-        members = self._cabinet.trajectories.siblings(row, guest=self._public)
-        return [episode_record(member) for member in members]
+        values = check_names(query, allowed=("episode",), required=("episode",))
+        row = self._cabinet.trajectories.find(str(values["episode"]))
+        members = self._cabinet.trajectories.siblings(row, guest=self._guest)
+        return {"members": [episode_record(member) for member in members]}
 
     def facets(self) -> dict[str, list[list[Any]]]:
         """What can be asked for, by filter: [[value, number of episodes]…], the commonest first."""
-        found = self._cabinet.trajectories.facets(guest=self._public)
+        found = self._cabinet.trajectories.facets(guest=self._guest)
         return {name: [list(pair) for pair in pairs] for name, pairs in found.items()}
 
     def films(self, query: object) -> dict[str, str]:
@@ -101,8 +122,6 @@ class Gallery:
 
     def save_view(self, query: object) -> dict[str, dict[str, Any]]:
         """{name, filter} -> the saved filters then; without a filter the name is forgotten."""
-        if self._public:
-            raise ValueError("a public studio keeps no views: the address of the page holds yours")
         values = check_names(query, allowed=("name", "filter"), required=("name",))
         name = check_text("name", values["name"], 60).strip()
         if not name:
@@ -120,8 +139,6 @@ class Gallery:
 
     def queue(self, query: object) -> dict[str, int]:
         """{ids} -> {added}: put episodes into the label queue."""
-        if self._public:
-            raise ValueError("on a public studio the queue is everybody's: it cannot be filled")
         return {"added": self._cabinet.label_queue.add(_ids(query, most=MOST_CHOSEN))}
 
     def wanted(self, values: Mapping[str, Any]) -> EpisodeFilter:
@@ -150,7 +167,7 @@ class Gallery:
             created_from=since,
             created_to=None if until is None else until + DAY,
             label=given("label", check_choice, LABELS),
-            guest=self._public,
+            guest=self._guest,
         )
 
 

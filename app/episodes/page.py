@@ -1,15 +1,13 @@
 """Episodes: everything that was imagined or played, by filter, as a wall of decisive windows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.episodes.panel import episode_wall
+from app.episodes.room import EpisodesRoom
 from app.judging.strokes import judge_strokes
 from app.web.calls import on
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 ORDERS = (
     *("newest first", "oldest first", "closest to the threshold"),
@@ -17,12 +15,12 @@ ORDERS = (
 )
 
 
-def build(studio: "Studio") -> None:
+def build(room: EpisodesRoom) -> None:
     """Lay out the page: all of it is the wall."""
     with gr.Row(elem_classes="page"):
-        wall = episode_wall(studio, orders=ORDERS)
+        wall = episode_wall(room, orders=ORDERS)
 
     def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return judge_strokes(studio, event._data)
+        return judge_strokes(room.judging, event._data)
 
     on(wall.judge, on_judge, outputs=wall, queue=False, trigger_mode="multiple")

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from app.access import Access
 from app.evaluate.evaluation_plan import Planning
 from app.evaluate.suites import Suite, short, suites_of
 from app.live.simulator import Simulator
@@ -51,11 +52,11 @@ class Evaluation:
         simulator: Simulator,
         *,
         sample: Path,
-        public: bool,
+        access: Access,
     ) -> None:
         self._cabinet = cabinet
         self._sample = sample
-        planning = Planning(cabinet, launcher, simulator, public=public)
+        planning = Planning(cabinet, launcher, simulator, access=access)
         self.choices, self.plan, self.start = planning.choices, planning.plan, planning.start
 
     def suites(self) -> list[dict[str, Any]]:

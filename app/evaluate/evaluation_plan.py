@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from app.access import Access
 from app.evaluate.suites import arm_of
 from app.live.simulator import Simulator
 from app.runs.launcher import Launcher
@@ -19,7 +20,6 @@ MOST_RUNS, MOST_EPISODES = 60, 1_000
 # Seconds on one core of a small CPU, used until this machine has played some itself: measured with
 # the shipped policy on coffee-push.
 PLAIN_SECONDS, FILMED_SECONDS, START_SECONDS = 0.25, 0.85, 12.0
-PUBLIC = "a public studio does not play in the simulator: run your own to evaluate policies"
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Planning:
     """Checks and starts evaluations."""
 
     def __init__(
-        self, cabinet: Cabinet, launcher: Launcher, simulator: Simulator, *, public: bool
+        self, cabinet: Cabinet, launcher: Launcher, simulator: Simulator, *, access: Access
     ) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._simulator = simulator
-        self._public = public
+        self._access = access
 
     def choices(self) -> dict[str, Any]:
         """{policies: [{id, name, short, task}], tasks, pools: {name: starts}, refusal}."""
@@ -51,7 +51,7 @@ class Planning:
             ],
             "tasks": [task.name for task in TASKS.values() if task.env],
             "pools": {name: min(len(POOLS[name]), MOST_EPISODES) for name in POOLS_OFFERED},
-            "refusal": PUBLIC if self._public else self._simulator.missing,
+            "refusal": self._access.refusal("evaluate.start") or self._simulator.missing,
         }
 
     def plan(self, query: object) -> dict[str, Any]:
@@ -82,8 +82,6 @@ class Planning:
         Raises:
             ValueError: as `plan`, or there is no simulator here.
         """
-        if self._public:
-            raise ValueError(PUBLIC)
         if self._simulator.missing:
             raise ValueError(self._simulator.missing)
         planned, _ = self._planned(query)

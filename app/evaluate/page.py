@@ -1,16 +1,12 @@
 """Evaluate: policies on common starts in the simulator, with the statistics they deserve."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
 from app.evaluate.panel import evaluation_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
+from app.evaluate.room import EvaluateRoom
 
 
-def build(studio: "Studio") -> None:
+def build(room: EvaluateRoom) -> None:
     """Lay out the page: all of it is the panel."""
     with gr.Row(elem_classes="page"):
-        evaluation_panel(studio)
+        evaluation_panel(room)

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from app.evaluate.evaluation_plan import PUBLIC
+from app.access import Access
 from app.evaluate.suites import path_name
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
@@ -44,13 +44,13 @@ class Fidelity:
         simulator: Simulator,
         *,
         sample: Path,
-        public: bool,
+        access: Access,
     ) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._simulator = simulator
         self._sample = sample
-        self._public = public
+        self._access = access
 
     def choices(self) -> dict[str, Any]:
         """{policy, world_model, reward_model: [[label, id]…], unaligned, tasks, pools, refusal}.
@@ -69,7 +69,7 @@ class Fidelity:
             "unaligned": unaligned(known["world_model"]),
             "tasks": [task.name for task in TASKS.values() if task.env],
             "pools": {name: min(len(POOLS[name]), 2**31) for name in POOLS_OFFERED},
-            "refusal": PUBLIC if self._public else self._simulator.missing,
+            "refusal": self._access.refusal("fidelity.start") or self._simulator.missing,
         }
 
     def plan(self, query: object) -> dict[str, Any]:
@@ -102,8 +102,6 @@ class Fidelity:
         Raises:
             ValueError: as `plan`, or there is no simulator here.
         """
-        if self._public:
-            raise ValueError(PUBLIC)
         if self._simulator.missing:
             raise ValueError(self._simulator.missing)
         return {"run": self._launcher.start("fidelity", self._config(query))}

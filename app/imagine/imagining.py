@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.access import Limits
 from app.imagine.permalinks import (
     frames_hash,
     read_context,
@@ -38,19 +39,19 @@ OPTIONAL = (
     *("start_id", "from", "instruction", "seed", "denoising_steps", "temperature", "horizon"),
 )
 CHANGES = ("instruction", "seed", "denoising_steps", "temperature")
-MAX_DENOISING_STEPS, PUBLIC_DENOISING_STEPS = 50, 8
 MAX_FUTURES = 8
+IMAGINE_SECONDS = 300.0
 ACTIONS = ("run", "pause", "frame", "chunk", "reset", "undo")
 
 
 class Imagining:
     """Dreams by id; unknown ids are `LookupError`s, all else that is wrong a `ValueError`."""
 
-    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, limits: Limits) -> None:
         self._cabinet = cabinet
         self._dreams = dreams
         self._starts = starts
-        self._max_steps = PUBLIC_DENOISING_STEPS if public else MAX_DENOISING_STEPS
+        self._max_steps = limits.denoising_steps
 
     def open(self, settings: object) -> str:
         """A live rollout, paused at its start; its id.
@@ -180,6 +181,18 @@ class Imagining:
         dream = self._dreams.get(str(values["dream"]))
         number = None if node is None else check_integer("node", node, 0, 2**31)
         return self._dreams.call(dream.trajectory, number)
+
+    def save(self, query: str | dict[str, Any]) -> str:
+        """Keep the path to {dream, node?} (a bare id: what was seen) as an episode; its id.
+
+        The same path twice gives the same id."""
+        return self._cabinet.trajectories.add(self.trajectory(query))
+
+    def imagine(self, settings: object) -> str:
+        """Imagine an episode to its end and store it; its id."""
+        dream_id = self.open(settings)
+        self._dreams.complete(dream_id, seconds=IMAGINE_SECONDS)
+        return self.save(dream_id)
 
     def permalink(self, query: object) -> dict[str, Any]:
         """{dream, node?} or {episode} -> {token}, from which `replay` imagines it again."""

@@ -1,20 +1,19 @@
 """Imagine: three models, a start, and a dream to watch, step and judge."""
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.imagine.panel import dream_player, start_picker
+from app.imagine.room import ImagineRoom
 from app.imagine.upload import read_image, thumbnail
 from app.judging.strokes import judge_strokes
-from app.models.choices import ROLES, checkpoint_choices, follow_address
+from app.models.panel import checkpoint_choices, follow_address
+from app.models.slots import ROLES, Slots
 from app.web.assets import imported
 from app.web.calls import on, on_visit
 from app.web.panel import text_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 SETTINGS = (
     "policy",
@@ -28,22 +27,22 @@ SETTINGS = (
 )
 
 
-def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
+def build(room: ImagineRoom, *, instruction: str, horizon: int) -> None:
     """Lay out the page; `instruction` and `horizon` are those of the default task."""
     with gr.Row(elem_classes="page side-left"):
         with gr.Column(elem_classes="stack"):
-            models, line = _models(studio)
+            models, line = _models(room.slots)
             task = gr.State("")
-            picker = _starts(studio, task)
+            picker = _starts(room, task)
             rollout = _rollout(instruction, horizon)
-            _follow_task(studio, models, task, line, picker, rollout)
+            _follow_task(room.slots, models, task, line, picker, rollout)
         with gr.Column(elem_classes="stack"):
             inputs = [*models, *rollout]
             values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
-            player = dream_player(studio, defaults=values)
+            player = dream_player(room, defaults=values)
 
     def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return judge_strokes(studio, event._data)
+        return judge_strokes(room.episodes.judging, event._data)
 
     on(player.judge, on_judge, outputs=player, queue=False, trigger_mode="multiple")
     names = ", ".join(f"'{name}'" for name in SETTINGS)
@@ -60,21 +59,21 @@ def build(studio: "Studio", *, instruction: str, horizon: int) -> None:
     )
 
 
-def _models(studio: "Studio") -> tuple[list[gr.Dropdown], gr.HTML]:
+def _models(slots: Slots) -> tuple[list[gr.Dropdown], gr.HTML]:
     with gr.Column(elem_classes="card"):
         text_panel('<div class="wm"><h3>Together</h3></div>')
         models = [
-            _dropdown(studio, "policy", "Policy"),
-            _dropdown(studio, "world_model", "World model"),
-            _dropdown(studio, "reward_model", "Reward model"),
+            _dropdown(slots, "policy", "Policy"),
+            _dropdown(slots, "world_model", "World model"),
+            _dropdown(slots, "reward_model", "Reward model"),
         ]
-        follow_address(studio, dict(zip(ROLES, models, strict=True)))
+        follow_address(slots, dict(zip(ROLES, models, strict=True)))
         line = text_panel("")
     return models, line
 
 
 def _follow_task(
-    studio: "Studio",
+    slots: Slots,
     models: list[gr.Dropdown],
     task: gr.State,
     line: gr.HTML,
@@ -85,8 +84,8 @@ def _follow_task(
 
     def on_models(policy: str, world_model: str, reward_model: str, known: str) -> dict[Any, Any]:
         three = (policy, world_model, reward_model)
-        changes: dict[Any, Any] = {line: together_html(studio, *three)}
-        found = task_of(studio, *three)
+        changes: dict[Any, Any] = {line: together_html(slots, *three)}
+        found = task_of(slots, *three)
         if found and found["task"] != known:
             changes |= {task: found["task"], picker: {"task": found["task"]}}
             changes |= {rollout[0]: found["instruction"], rollout[4]: found["horizon"]}
@@ -95,40 +94,40 @@ def _follow_task(
     on_visit(on_models, [*models, task], [line, picker, task, rollout[0], rollout[4]])
 
 
-def _dropdown(studio: "Studio", role: str, label: str) -> gr.Dropdown:
-    choices = checkpoint_choices(studio, role)
+def _dropdown(slots: Slots, role: str, label: str) -> gr.Dropdown:
+    choices = checkpoint_choices(slots, role)
     return gr.Dropdown(choices, value=choices[0][1] if choices else None, label=label)
 
 
 def together_html(
-    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+    slots: Slots, policy: str | None, world_model: str | None, reward_model: str | None
 ) -> str:
     """One line: do the three fit, and if not, why."""
     if not (policy and world_model and reward_model):
         return '<div class="wm fit warn">choose all three models</div>'
     try:
-        text = studio.describe_together(policy, world_model, reward_model)["text"]
+        text = slots.together(policy, world_model, reward_model)["text"]
     except (ValueError, LookupError) as error:
         return f'<div class="wm fit bad" role="alert">✕ {escape(str(error))}</div>'
     return f'<div class="wm fit ok">✓ {escape(text)}</div>'
 
 
 def task_of(
-    studio: "Studio", policy: str | None, world_model: str | None, reward_model: str | None
+    slots: Slots, policy: str | None, world_model: str | None, reward_model: str | None
 ) -> dict[str, Any] | None:
     """{task, instruction, horizon} of three models that fit; None where they do not."""
     if not (policy and world_model and reward_model):
         return None
     try:
-        return studio.describe_together(policy, world_model, reward_model)
-    except ValueError:
+        return slots.together(policy, world_model, reward_model)
+    except (ValueError, LookupError):
         return None
 
 
-def _starts(studio: "Studio", task: gr.State) -> gr.HTML:
+def _starts(room: ImagineRoom, task: gr.State) -> gr.HTML:
     with gr.Column(elem_classes="card"):
         text_panel('<div class="wm"><h3>Start</h3></div>')
-        picker = start_picker(studio)
+        picker = start_picker(room)
         upload = gr.UploadButton(
             "Upload an image", file_types=["image"], size="sm", variant="secondary"
         )
@@ -138,9 +137,9 @@ def _starts(studio: "Studio", task: gr.State) -> gr.HTML:
 
     def on_upload(path: str, task: str) -> dict[str, Any]:
         image = read_image(path)
-        start_id = studio.add_upload(image)
+        start_id = room.starts.add_upload(image)
         own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}
-        return {"own": own | {"warning": studio.start_warning(start_id, task)}}
+        return {"own": own | {"warning": room.starts.warning(start_id, task)}}
 
     on(upload.upload, on_upload, [upload, task], picker)
     number.submit(

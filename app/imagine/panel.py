@@ -1,48 +1,49 @@
 """The live dream and its starts: canvas player, readout, transport, strips; start frames."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from app.web.calls import server_function
+from app.imagine.room import ImagineRoom
+from app.web.calls import serve
 from app.web.panel import live_panel
 from engine.records.tasks import POOLS
 
-if TYPE_CHECKING:
-    from app.studio import Studio
 
-
-def dream_player(studio: "Studio", *, defaults: Mapping[str, Any]) -> gr.HTML:
+def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
     """Shows one server-side dream by id, pulled with a cursor; sends `judge` events.
 
     Its value is the last acknowledgement of a judgement: {acks: […]}. `defaults` are the settings
     of a dream until an input reports a change.
     """
+    dreams, episodes = room.dreams, room.episodes
     return live_panel(
         "mountDream",
         defaults=dict(defaults),
-        server_functions=[
-            server_function("open_dream", lambda q: {"dream": studio.open_dream(q)}),
-            server_function("pull_dream", studio.pull_dream),
-            server_function("act_dream", studio.act_dream),
-            server_function("set_dream", studio.set_dream),
-            server_function("propose_dream", studio.propose_dream),
-            server_function("steer_dream", studio.steer_dream),
-            server_function("branch_dream", studio.branch_dream),
-            server_function("select_dream", studio.select_dream),
-            server_function("dream_tree", studio.dream_tree),
-            server_function("twin_dream", studio.twin_dream),
-            server_function("save_dream", lambda q: {"episode": studio.save_dream(q)}),
-            server_function("permalink", studio.permalink),
-            server_function("replay", studio.replay),
-            server_function("export_episode", studio.export_episode),
-            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
-        ],
+        server_functions=serve(
+            room.access,
+            "imagine",
+            open_dream=lambda q: {"dream": dreams.open(q)},
+            pull_dream=dreams.pull,
+            act_dream=dreams.act,
+            set_dream=dreams.change,
+            propose_dream=dreams.propose,
+            steer_dream=dreams.steer,
+            branch_dream=dreams.branch,
+            select_dream=dreams.select,
+            dream_tree=dreams.tree,
+            twin_dream=lambda q: episodes.twins.of(dreams.trajectory(q)),
+            save_dream=lambda q: {"episode": dreams.save(q)},
+            permalink=dreams.permalink,
+            replay=dreams.replay,
+            export_episode=episodes.exports.export,
+            clip=episodes.clips.clip,
+        ),
     )
 
 
-def start_picker(studio: "Studio") -> gr.HTML:
+def start_picker(room: ImagineRoom) -> gr.HTML:
     """Start frames by pool or from a stored episode.
 
     Its value {own: start} adds an upload, {task: name} shows the starts of another task.
@@ -50,9 +51,11 @@ def start_picker(studio: "Studio") -> gr.HTML:
     return live_panel(
         "mountStarts",
         pools=list(POOLS),
-        server_functions=[
-            server_function("shipped", lambda q: {"starts": studio.list_starts(q.get("task"))}),
-            server_function("starts", studio.starts),
-            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
-        ],
+        server_functions=serve(
+            room.access,
+            "starts",
+            shipped=lambda q: {"starts": room.starts.shipped(q.get("task"))},
+            starts=room.starts.find,
+            clip=room.episodes.clips.clip,
+        ),
     )

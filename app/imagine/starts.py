@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.live.simulator import Simulator
 from app.player.media import encode, fit
+from app.web.checks import check_integer, check_names
 from engine.data.starts import load_starts
 from engine.dream.replay import start_hash
 from engine.records.tasks import POOLS, Task, get_task
@@ -47,10 +48,18 @@ class Starts:
         """The task of the shipped starts."""
         return self._task
 
-    def shipped(self, task: Task | None = None) -> list[dict[str, Any]]:
+    def shipped(self, task: str | None = None) -> list[dict[str, Any]]:
         """The shipped starts: {start_id, label, image}, image a PNG data URI; none of other tasks
         than theirs."""
-        return list(self._listed) if task in (None, self._task) else []
+        return list(self._listed) if not task or get_task(task) == self._task else []
+
+    def find(self, query: object) -> dict[str, Any]:
+        """{pool, offset?, limit?, task?} -> what `pool` gives, rendered as it is asked for."""
+        values = check_names(query, allowed=("pool", "offset", "limit", "task"), required=("pool",))
+        offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
+        limit = check_integer("limit", values.get("limit", 24), 1, 64)
+        task = get_task(str(values["task"])) if values.get("task") else None
+        return self.pool(str(values["pool"]), offset=offset, limit=limit, task=task)
 
     def pool(
         self, pool: str, *, offset: int, limit: int, task: Task | None = None
@@ -99,14 +108,17 @@ class Starts:
         _write_png(self._kept / PICTURES / f"{digest}.png", frame)
         return -1 - int(digest[:12], 16)  # exact as a number in JavaScript
 
-    def warning(self, start_id: int) -> str:
-        """Empty, or a sentence if a kept picture is unlike every shipped start.
+    def warning(self, start_id: int, task: str = "") -> str:
+        """Empty, or a sentence if a kept picture is unlike what models of a task have seen.
 
+        Known are only the shipped starts, of their own task.
         It is unlike them if its root mean square distance to the nearest is more than twice the
         largest that any of them has to its own nearest.
         """
         frame = self.known(self._task, start_id)
         if start_id >= 0 or frame is None or len(self._frames) < 2:
+            return ""
+        if task not in ("", self._task.name):
             return ""
         usual = self._usual_distance
         others = np.stack(list(self._frames.values())).astype(np.float32)

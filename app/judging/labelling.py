@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.player.clips import episode_record
 from app.web.checks import (
     check_actor,
     check_choice,
@@ -16,7 +15,6 @@ from app.web.checks import (
 )
 from engine.records.types import Label
 from storage.cabinet import Cabinet
-from storage.episodes.episode_filter import ORDERS, EpisodeFilter
 from storage.episodes.trajectories import EpisodeRow
 from storage.events.labels import LabelEvent, is_guest
 
@@ -30,25 +28,13 @@ _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 class Labelling:
-    """Labels of one pool: people at home, or the visitors of a public studio."""
+    """Labels of one pool: people at home, or the guests of a Space."""
 
-    def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, *, guest: bool) -> None:
         self._cabinet = cabinet
-        self._guest = public
+        self._guest = guest
 
-    def queue(self, *, order: str, imagined: bool | None, limit: int) -> list[dict[str, Any]]:
-        """Episodes to judge next, in one of the orders the studio knows.
-
-        Raises:
-            ValueError: another order, or a limit out of range.
-        """
-        check_choice("order", order, ORDERS)
-        wanted = EpisodeFilter(imagined=imagined, guest=self._guest)
-        limit = check_integer("limit", limit, 1, 200)
-        rows = self._cabinet.trajectories.episodes(wanted, order=order, limit=limit)
-        return [episode_record(row) for row in rows]
-
-    def add(self, event: object, *, actor: str) -> dict[str, Any]:
+    def add(self, event: object, *, actor: str = "local") -> dict[str, Any]:
         """Store a label; {saved, seq, at} once it is durable.
 
         Raises:
@@ -64,7 +50,9 @@ class Labelling:
                 )
         return _acknowledged(self._cabinet.labels.append(label))
 
-    def undo(self, event_id: object, *, new_event_id: object, actor: str) -> dict[str, Any]:
+    def undo(
+        self, event_id: object, *, new_event_id: object, actor: str = "local"
+    ) -> dict[str, Any]:
         """Take a label back; {saved, seq, at} of the event that does so.
 
         Raises:
@@ -81,7 +69,7 @@ class Labelling:
         )
         return _acknowledged(undone)
 
-    def history(self, *, limit: int, actor: str | None = None) -> list[dict[str, Any]]:
+    def history(self, *, limit: int = 20, actor: str | None = None) -> list[dict[str, Any]]:
         """The newest labels that were not taken back, with what the model said, newest first.
 
         Args:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.access import Limits
 from app.imagine.imagining import Imagining
 from app.imagine.starts import Starts
 from app.live.dreams import Dreams
@@ -90,7 +91,7 @@ def restore(
     dreams = Dreams(capacity=1, spare_seconds=0.0)
     simulator = Simulator()
     imagining = Imagining(
-        cabinet, dreams, Starts(starts, cabinet.workspace.starts, simulator), public=False
+        cabinet, dreams, Starts(starts, cabinet.workspace.starts, simulator), limits=Limits()
     )
     clips = read_clips(folder)
     known = cabinet.trajectories.find_all([clip.episode_id for clip in clips])

@@ -1,15 +1,13 @@
 """Label: one clip or two of one start, one key, the next."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.judging.strokes import judge_strokes
 from app.label.panel import label_board, rail
+from app.label.room import LabelRoom
 from app.web.calls import on
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 ORDERS = (
     *("unlabelled first", "queue first", "closest to the threshold"),
@@ -17,12 +15,12 @@ ORDERS = (
 )
 
 
-def build(studio: "Studio") -> None:
+def build(room: LabelRoom) -> None:
     """Lay out the page: all of it is the label board."""
     with gr.Row(elem_classes="page"):
-        board = label_board(studio, orders=ORDERS)
+        board = label_board(room, orders=ORDERS)
 
     def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return {**judge_strokes(studio, event._data), **rail(studio, event._data)}
+        return {**judge_strokes(room.episodes.judging, event._data), **rail(room, event._data)}
 
     on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")

@@ -1,38 +1,31 @@
 """The label board: clip, keys, rail, unsent strokes."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
 from app.episodes.gallery import FILTERS
 from app.label.queues import QUEUE_ORDERS
-from app.web.calls import Answer, Question, server_function
+from app.label.room import LabelRoom
+from app.web.calls import Answer, Question, serve
 from app.web.panel import live_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 KINDS = {"all clips": None, "imagined": True, "real": False}
 
 
-def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
+def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
     """Judges one clip after another, or two at once; sends `judge` events {strokes: […], actor,
     queue}, or {strokes: […], actor, pairs: true}.
 
     Its value is the last acknowledgement, {acks: […]} with what `rail` gives. `orders` are
     the orders of everything that can be chosen, the first one first.
     """
-    queues = studio.queues
+    queues, gallery = room.queues, room.episodes.gallery
 
     def queue(question: Question) -> Answer:
         kind = str(question.get("kind", "all clips"))
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         order = str(question.get("order", orders[0]))
-        return {"items": studio.label_queue(order=order, imagined=KINDS[kind], limit=20)}
-
-    def runs(_: Question) -> Answer:
-        return {"runs": [run for run, _ in studio.gallery.facets()["run"]]}
+        return {"items": gallery.records(order=order, imagined=KINDS[kind], limit=20)}
 
     return live_panel(
         "mountJudge",
@@ -41,47 +34,46 @@ def label_board(studio: "Studio", *, orders: tuple[str, ...]) -> gr.HTML:
         queueOrders=list(QUEUE_ORDERS),
         filters=list(FILTERS),
         modes=queues.failure_modes(),
-        public=studio.public,
-        server_functions=[
-            server_function("queue", queue),
-            server_function("next", lambda q: {"items": queues.next(q)}),
-            server_function("release", lambda q: {"released": queues.release(q)}),
-            server_function(
-                "queues", lambda _: {"all": queues.all(), "views": studio.gallery.views()}
-            ),
-            server_function(
-                "make_queue", lambda q: {"name": queues.make(q), "queues": queues.all()}
-            ),
-            server_function("remove_queue", lambda q: {"queues": queues.remove(q)}),
-            server_function("statistics", lambda q: statistics(studio, q)),
-            server_function("save_modes", lambda q: {"modes": queues.save_failure_modes(q)}),
-            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
-            server_function("episode", lambda q: studio.get_episode(str(q["episode"]))),
-            server_function("rail", lambda q: rail(studio, q)),
-            server_function("pairs", studio.preferences.next),
-            server_function("runs", runs),
-        ],
+        public=room.access.guest,
+        server_functions=serve(
+            room.access,
+            "label",
+            queue=queue,
+            next=lambda q: {"items": queues.next(q)},
+            release=lambda q: {"released": queues.release(q)},
+            queues=lambda _: {"all": queues.all(), "views": gallery.views()},
+            make_queue=lambda q: {"name": queues.make(q), "queues": queues.all()},
+            remove_queue=lambda q: {"queues": queues.remove(q)},
+            statistics=lambda q: statistics(room, q),
+            save_modes=lambda q: {"modes": queues.save_failure_modes(q)},
+            clip=room.episodes.clips.clip,
+            episode=lambda q: gallery.record(str(q["episode"])),
+            rail=lambda q: rail(room, q),
+            pairs=room.episodes.judging.pairs.next,
+            runs=lambda _: {"runs": [run for run, _ in gallery.facets()["run"]]},
+        ),
     )
 
 
-def rail(studio: "Studio", question: Question) -> Answer:
+def rail(room: LabelRoom, question: Question) -> Answer:
     """{actor, queue?, pairs?} -> what stands beside the clip: this person's last judgements and
     the counts or, with `pairs`, their last comparisons.
 
     Calibration clips of the queue show their known answer once they are judged.
     """
+    judging, actor = room.episodes.judging, str(question["actor"])
     if question.get("pairs"):
-        return {"history": studio.preferences.history(actor=str(question["actor"]))}
-    history = studio.label_history(limit=20, actor=str(question["actor"]))
+        return {"history": judging.pairs.history(actor=actor)}
+    history = judging.labels.history(limit=20, actor=actor)
     name = question.get("queue")
-    gold = {} if name is None else studio.queues.gold_answers(name)
+    gold = {} if name is None else room.queues.gold_answers(name)
     shown = [entry | {"gold": gold.get(entry["episode_id"])} for entry in history]
-    return {"history": shown, "counts": studio.label_counts()}
+    return {"history": shown, "counts": judging.labels.counts()}
 
 
-def statistics(studio: "Studio", question: Question) -> Answer:
+def statistics(room: LabelRoom, question: Question) -> Answer:
     """{actor, queue?, pairs?} -> how people agree with each other and with the model: on clips of
     the queue or of all or, with `pairs`, on what is better."""
     if question.get("pairs"):
-        return studio.preferences.agreement(str(question["actor"]))
-    return studio.queues.statistics({"queue": question.get("queue")})
+        return room.episodes.judging.pairs.agreement(str(question["actor"]))
+    return room.queues.statistics({"queue": question.get("queue")})

@@ -32,14 +32,14 @@ class Queues:
     What a user can get wrong raises a `ValueError` of one sentence.
     """
 
-    def __init__(self, cabinet: Cabinet, gallery: Gallery, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, gallery: Gallery, *, guest: bool) -> None:
         self._cabinet = cabinet
         self._gallery = gallery
-        self._public = public
+        self._guest = guest
 
     def all(self) -> list[dict[str, Any]]:
         """Every queue, oldest first: {name, order, filter, overlap, gold, total, done, created}."""
-        return [_record(queue) for queue in self._cabinet.queues.all(guest=self._public)]
+        return [_record(queue) for queue in self._cabinet.queues.all(guest=self._guest)]
 
     def make(self, query: object) -> str:
         """{filter?, order?, clips?, overlap?, gold?, name?, seed?} -> the new queue's name.
@@ -48,8 +48,6 @@ class Queues:
             query: `filter` as on Episodes; `order` one of `QUEUE_ORDERS`; at most `clips` of them;
                 each for `overlap` people; every `gold`th a clip of known answer (0: none).
         """
-        if self._public:
-            raise ValueError("on a public studio queues are everybody's: none can be made")
         known = ("filter", "order", "clips", "overlap", "gold", "name", "seed")
         values = check_names(query, allowed=known)
         chosen = check_names(values.get("filter") or {}, allowed=(*FILTERS, "order", "mode"))
@@ -74,8 +72,6 @@ class Queues:
 
     def remove(self, query: object) -> list[dict[str, Any]]:
         """{name} -> the queues then; judgements stay."""
-        if self._public:
-            raise ValueError("on a public studio queues are everybody's: none can be removed")
         values = check_names(query, allowed=("name",), required=("name",))
         self._cabinet.queues.remove(self._find(values["name"]).name)
         return self.all()
@@ -89,7 +85,7 @@ class Queues:
         known = ("queue", "actor", "count", "adjudicate")
         values = check_names(query, allowed=known, required=("queue", "actor"))
         queue = self._find(values["queue"])
-        actor = check_actor(values["actor"], guest=self._public)
+        actor = check_actor(values["actor"], guest=self._guest)
         count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
         adjudicate = check_flag("adjudicate", values.get("adjudicate", False))
         ids = self._cabinet.queues.lease(queue.name, actor, count, adjudicate=adjudicate)
@@ -100,7 +96,7 @@ class Queues:
     def release(self, query: object) -> int:
         """{queue, actor} -> clips that may go to others now: the actor turned to something else."""
         values = check_names(query, allowed=("queue", "actor"), required=("queue", "actor"))
-        actor = check_actor(values["actor"], guest=self._public)
+        actor = check_actor(values["actor"], guest=self._guest)
         return self._cabinet.queues.release(check_text("queue", values["queue"], 60), actor)
 
     def statistics(self, query: object) -> dict[str, Any]:
@@ -115,7 +111,7 @@ class Queues:
         said = self._judgements(None if queue is None else queue.name)
         sampled = queue is not None and queue.query["order"] in SAMPLES
         places = self._cabinet.queues.places(queue.name) if queue and sampled else []
-        conflicts = self._cabinet.queues.conflicts(queue.name, guest=self._public) if queue else []
+        conflicts = self._cabinet.queues.conflicts(queue.name, guest=self._guest) if queue else []
         return {
             "queue": None if queue is None else _record(queue),
             "people": people(said),
@@ -136,8 +132,6 @@ class Queues:
 
     def save_failure_modes(self, query: object) -> list[str]:
         """{modes} -> the words for failures then; labels keep the words they were given."""
-        if self._public:
-            raise ValueError("on a public studio the failure modes are everybody's")
         names = check_names(query, allowed=("modes",), required=("modes",))["modes"]
         if not isinstance(names, list) or not 1 <= len(names) <= MOST_MODES:
             raise ValueError(f"failure modes must be a list of 1 to {MOST_MODES} words")
@@ -148,14 +142,14 @@ class Queues:
         return words
 
     def _find(self, name: object) -> Queue:
-        for queue in self._cabinet.queues.all(guest=self._public):
+        for queue in self._cabinet.queues.all(guest=self._guest):
             if queue.name == name:
                 return queue
         there = ", ".join(queue.name for queue in self._cabinet.queues.all()) or "none yet"
         raise ValueError(f"there is no queue {check_text('queue', name, 80)!r}; there is {there}")
 
     def _judgements(self, name: str | None) -> list[Judgement]:
-        return self._cabinet.queues.judgements(name, guest=self._public)
+        return self._cabinet.queues.judgements(name, guest=self._guest)
 
     def _places(self, wanted: EpisodeFilter, order: str, clips: int, seed: int) -> list[Place]:
         rows = self._cabinet.trajectories.episodes(wanted)
@@ -169,7 +163,7 @@ class Queues:
     ) -> list[Place]:
         """Every `every`th place a real episode, whose outcome the simulator knows."""
         taken = {place.episode_id for place in places}
-        real = EpisodeFilter(imagined=False, task=task, guest=self._public)
+        real = EpisodeFilter(imagined=False, task=task, guest=self._guest)
         rows = [
             row
             for row in self._cabinet.trajectories.episodes(real, order="by id")

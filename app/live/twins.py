@@ -11,6 +11,7 @@ import numpy as np
 from app.live.dreams import Dreams
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
+from app.web.checks import check_names
 from engine.records.ledger import append_ledger, ledger_entry
 from engine.records.tasks import get_task
 from engine.records.types import Outcome, Trajectory
@@ -54,12 +55,18 @@ class Twins:
             "judged_real": self._judged(dream, frames),
         }
 
-    def matrix(self, run: str) -> dict[str, Any]:
-        """Real against imagined success over the pairs of a fidelity run.
+    def of_episode(self, query: object) -> dict[str, Any]:
+        """{episode_id} -> what `of` gives for a stored imagined episode."""
+        values = check_names(query, allowed=("episode_id",), required=("episode_id",))
+        return self.of(self._cabinet.trajectories.get(str(values["episode_id"])))
+
+    def matrix(self, query: object) -> dict[str, Any]:
+        """{run} of fidelity -> {cells, agreement, calibration…}, real against imagined success.
 
         Raises:
             ValueError: the run stored no pairs.
         """
+        run = str(check_names(query, allowed=("run",), required=("run",))["run"])
         rows = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
         if not rows:
             raise ValueError(

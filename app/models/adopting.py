@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.models.sources import CLOSED, gate
 from app.runs.launcher import Launcher
 from app.web.checks import check_choice, check_names, check_text
 from engine.records.manifest import MANIFEST
@@ -47,8 +46,21 @@ class _Trial:
     role: str = ""
 
 
+def gate(folder: Path) -> None:
+    """Let a checkpoint of our format through all steps of the gate, the trial in the sandbox too.
+
+    Raises:
+        ValueError: it is refused, with the reason.
+    """
+    from engine.loading.trial import check_model  # noqa: PLC0415 - all of torch
+
+    verdict = check_model(folder)
+    if not verdict.accepted:
+        raise ValueError(verdict.sentence)
+
+
 class Adopting:
-    """Brings checkpoints from a disk into the catalogue; a public studio refuses.
+    """Brings checkpoints from a disk into the catalogue.
 
     Args:
         check: the gate for folders in our format; raises a `ValueError` on one that is refused.
@@ -59,10 +71,9 @@ class Adopting:
         cabinet: Cabinet,
         launcher: Launcher,
         *,
-        public: bool,
         check: Callable[[Path], None] = gate,
     ) -> None:
-        self._cabinet, self._launcher, self._public, self._check = cabinet, launcher, public, check
+        self._cabinet, self._launcher, self._check = cabinet, launcher, check
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gate")
         self._lock = threading.Lock()
         self._trials: dict[str, _Trial] = {}
@@ -81,8 +92,6 @@ class Adopting:
         Raises:
             ValueError: what is wrong, in one sentence.
         """
-        if self._public:
-            raise ValueError(CLOSED)
         places = ("folder", "source", "download")
         values = check_names(query, allowed=(*places, "task", "role", "name", *JOB_OPTIONS))
         given = [place for place in places if values.get(place)]
@@ -115,8 +124,6 @@ class Adopting:
         {id, run (whether it is a run that can be controlled), name, role, state, done, total,
         seconds_left, error, checkpoint (its id once it can be chosen)}
         """
-        if self._public:
-            raise ValueError(CLOSED)
         runs = [run for run in self._cabinet.runs.all() if run.job == JOB]
         with self._lock:
             trials = [_of_trial(trial) for trial in self._trials.values()]

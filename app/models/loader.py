@@ -17,7 +17,6 @@ from storage.checkpoints.catalogue import Checkpoint
 
 logger = logging.getLogger(__name__)
 
-PUBLIC_PAUSE_SECONDS = 10.0  # between two loads that visitors of a Space ask for
 WARM_UP_STEPS = 4
 Three = tuple[Checkpoint, Checkpoint, Checkpoint]
 
@@ -26,7 +25,7 @@ class Loader:
     """Loads three models at a time on the imagination thread, part by part, and unloads them.
 
     Args:
-        public: loads are rationed and nothing is unloaded: visitors share what is loaded.
+        pause: seconds before other models may be loaded.
         memory: what the device has; tests bring their own.
     """
 
@@ -34,19 +33,19 @@ class Loader:
         self,
         dreams: Dreams,
         *,
-        public: bool = False,
+        pause: float = 0.0,
         memory: Callable[[], DeviceMemory] = lambda: device_memory(choose_device()),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dreams = dreams
         self._models = dreams.models
-        self._public = public
+        self._pause = pause
         self._memory = memory
         self._clock = clock
         self._lock = threading.Lock()
         self._status: dict[str, Any] = {"state": "idle", "parts": [], "error": None}
         self._timings: dict[tuple[str, ...], dict[str, float]] = {}
-        self._last_load = -PUBLIC_PAUSE_SECONDS
+        self._last_load = -pause
 
     def plan(self, chosen: Three, *, rows: int, horizon: int) -> dict[str, Any]:
         """The memory plan of three checkpoints as `engine.memory.planner.MemoryPlan` gives it."""
@@ -109,10 +108,8 @@ class Loader:
         """Take models out of memory; dreams of theirs stop with a sentence. The status then.
 
         Raises:
-            ValueError: on a public studio, or while models are being loaded.
+            ValueError: models are being loaded.
         """
-        if self._public:
-            raise ValueError("a public studio keeps its models loaded: visitors share them")
         with self._lock:
             if self._status["state"] == "loading":
                 raise ValueError("models are being loaded: wait until they are")
@@ -140,8 +137,8 @@ class Loader:
     def _check_turn(self) -> None:
         if self._status["state"] == "loading":
             raise ValueError("models are being loaded already: wait until they are")
-        left = self._last_load + PUBLIC_PAUSE_SECONDS - self._clock()
-        if self._public and left > 0.0:
+        left = self._last_load + self._pause - self._clock()
+        if left > 0.0:
             raise ValueError(f"models were loaded a moment ago: wait {left:.0f} seconds")
 
     def _step(self, steps: Sequence[Callable[[], object]], index: int) -> None:

@@ -1,18 +1,14 @@
 """Models: three slots, what is in them, whether they fit each other and this machine."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
 from app.models.panel import model_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
+from app.models.room import ModelsRoom
 
 ROWS = 8  # one group of rollouts
 
 
-def build(studio: "Studio") -> None:
+def build(room: ModelsRoom) -> None:
     """Lay out the page: all of it is the panel."""
     with gr.Row(elem_classes="page"):
-        model_panel(studio, rows=ROWS)
+        model_panel(room, rows=ROWS)

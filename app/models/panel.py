@@ -1,46 +1,101 @@
-"""The Models page's panel: three slots, whether they fit, and what they need."""
+"""The Models page's panel: three slots, whether they fit, what they need, and where checkpoints
+come from.
 
-from typing import TYPE_CHECKING
+What any page offers of the catalogue is here too: the dropdowns, and the choice an address brings.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 
-from app.models.choices import ROLES
-from app.models.sources_panel import source_functions, source_kinds, source_options
-from app.web.calls import Answer, Question, server_function
+from app.models.room import ModelsRoom
+from app.models.slots import ROLES, Slots
+from app.web.calls import Answer, Question, on_visit, serve
 from app.web.panel import live_panel
+from storage.downloads.official import PARTS, TASKS
 
-if TYPE_CHECKING:
-    from app.studio import Studio
+# What to call the parts of the release.
+WORDS = {
+    "policy": "policy, before WMPO",
+    "policy_128": "policy, WMPO on 128 real episodes",
+    "policy_1280": "policy, WMPO on 1,280 real episodes",
+    "world_model": "world model, of 128 real episodes",
+    "world_model_1280": "world model, of 1,280 real episodes",
+    "reward_model": "reward model",
+    "autoencoder": "autoencoder",
+}
 
 
-def model_panel(studio: "Studio", *, rows: int) -> gr.HTML:
-    """Chooses, explains, loads and unloads; `rows` rollouts at once are planned at first."""
+def model_panel(room: ModelsRoom, *, rows: int) -> gr.HTML:
+    """Chooses, explains, loads and unloads; `rows` rollouts at once are planned at first.
+
+    Each way of adding a checkpoint is a kind that the script shows a form for; what was begun is
+    followed below the forms.
+    """
+    slots, sources, adopting = room.slots, room.sources, room.adopting
 
     def plan(question: Question) -> Answer:
-        return studio.memory_plan(*_three(question), batch=question["rows"])
+        return slots.memory_plan(*_three(question), batch=question["rows"])
 
     def load(question: Question) -> Answer:
-        return studio.load_models(
-            *_three(question),
-            batch=question["rows"],
-            as_proposed=question.get("as_proposed") is True,
-        )
+        as_proposed = question.get("as_proposed") is True
+        return slots.load(*_three(question), batch=question["rows"], as_proposed=as_proposed)
 
+    tasks = [[task, task.replace("_", " ")] for task in TASKS]
     return live_panel(
         "mountModels",
         rows=rows,
-        sources=source_kinds(studio),
-        source_options=source_options(),
-        server_functions=[
-            server_function("slots", lambda _: studio.model_slots()),
-            server_function("details", lambda q: studio.checkpoint_details(str(q["id"]))),
-            server_function("plan", plan),
-            server_function("load", load),
-            server_function("unload", lambda q: studio.unload_models(list(_three(q)))),
-            server_function("status", lambda _: studio.load_status()),
-            *source_functions(studio),
-        ],
+        sources=[] if room.access.refusal("models.adopt_checkpoint") else ["folder", "download"],
+        source_options={"tasks": tasks, "parts": [[part, WORDS[part]] for part in PARTS]},
+        server_functions=serve(
+            room.access,
+            "models",
+            slots=lambda _: slots.choices(),
+            details=lambda q: slots.details(str(q["id"])),
+            plan=plan,
+            load=load,
+            unload=lambda q: slots.unload(list(_three(q))),
+            status=lambda _: slots.status(),
+            adopt_checkpoint=lambda q: {"adoptions": adopting.adopt(q)},
+            control_adoption=lambda q: room.runs.control(str(q["run"]), q["control"]),
+            plan_download=sources.plan,
+            start_download=lambda q: sources.start(q["key"]),
+            cancel_download=lambda q: sources.cancel(q["key"]),
+            added=lambda _: {"adoptions": adopting.all(), "downloads": sources.all()},
+        ),
     )
+
+
+def checkpoint_choices(slots: Slots, role: str) -> list[tuple[str, str]]:
+    """(label, id) of every checkpoint of a role."""
+    return [
+        (f"{record['id'].split('/', 1)[-1]} · {record['short'][:4]}", record["id"])
+        for record in slots.checkpoints(role)
+    ]
+
+
+def follow_address(slots: Slots, boxes: Mapping[str, gr.components.Component]) -> None:
+    """At every visit the dropdowns offer the catalogue as it then is, and `?policy=…` chooses.
+
+    Args:
+        boxes: the dropdown of each role.
+    """
+
+    def on_open(request: gr.Request) -> Any:
+        asked = dict(request.query_params)
+        found = [_chosen(checkpoint_choices(slots, role), asked.get(role)) for role in boxes]
+        return found if len(found) > 1 else found[0]  # to a single output a list is its value
+
+    if boxes:
+        on_visit(on_open, None, list(boxes.values()))
+
+
+def _chosen(choices: list[tuple[str, str]], asked: str | None) -> dict[str, Any]:
+    known = {value for _, value in choices}
+    if asked in known:
+        return gr.update(choices=choices, value=asked)
+    return gr.update(choices=choices)
 
 
 def _three(question: Question) -> tuple[str, str, str]:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from app.models.catalogue import compatibility, summary, task_of
+from app.access import Access
+from app.models.catalogue import compatibility, describe_together, summary, task_of
 from app.models.lineage import details
 from app.models.loader import Loader, Three
 from app.web.checks import check_integer
 from engine.records.tasks import Task
 from storage.checkpoints.catalogue import Catalogue
 
-MAX_ROWS, PUBLIC_ROWS = 512, 64
 ROLES = ("policy", "world_model", "reward_model")
 
 
@@ -21,18 +21,37 @@ class Slots:
     """
 
     def __init__(
-        self, checkpoints: Catalogue, loader: Loader, *, task: Task, public: bool = False
+        self, checkpoints: Catalogue, loader: Loader, *, task: Task, access: Access
     ) -> None:
         self._checkpoints = checkpoints
         self._loader = loader
         self._task = task
-        self._public = public
+        self._access = access
+
+    def checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
+        """Models that can be chosen: {id, role, name, hash, short, task, summary, card, …}.
+
+        Raises:
+            ValueError: there is no such role.
+        """
+        return [summary(checkpoint) for checkpoint in self._checkpoints.all(role)]
+
+    def together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
+        """{text} and the {task, instruction, horizon} of three checkpoints that fit together.
+
+        Raises:
+            LookupError: an unknown checkpoint.
+            ValueError: why they do not fit.
+        """
+        chosen = self._chosen(policy, world_model, reward_model)
+        text, task = describe_together(*chosen), task_of(chosen, self._task)
+        values = {"task": task.name, "instruction": task.instruction, "horizon": task.horizon}
+        return {"text": text} | values
 
     def choices(self) -> dict[str, Any]:
         """{slots: [{role, choices}], public}: what may be chosen for each slot."""
-        found = {role: map(summary, self._checkpoints.all(role)) for role in ROLES}
-        slots = [{"role": role, "choices": list(choices)} for role, choices in found.items()]
-        return {"slots": slots, "public": self._public}
+        slots = [{"role": role, "choices": self.checkpoints(role)} for role in ROLES]
+        return {"slots": slots, "public": self._access.guest}
 
     def details(self, checkpoint_id: str) -> dict[str, Any]:
         """One checkpoint with source, revision, parameters, data, config and lineage."""
@@ -71,7 +90,7 @@ class Slots:
         return self._loader.load(chosen, task, rows=self._rows(batch), as_proposed=as_proposed)
 
     def unload(self, checkpoint_ids: list[str]) -> dict[str, Any]:
-        """Take models out of memory; the status then. Not on a public studio."""
+        """Take models out of memory; the status then."""
         return self._loader.unload([self._checkpoints.get(each) for each in checkpoint_ids])
 
     def status(self) -> dict[str, Any]:
@@ -79,7 +98,7 @@ class Slots:
         return self._loader.status()
 
     def _rows(self, batch: int) -> int:
-        return check_integer("batch", batch, 1, PUBLIC_ROWS if self._public else MAX_ROWS)
+        return check_integer("batch", batch, 1, self._access.limits.rows)
 
     def _chosen(self, policy: str, world_model: str, reward_model: str) -> Three:
         get = self._checkpoints.get

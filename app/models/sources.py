@@ -1,12 +1,8 @@
 """Checkpoints from elsewhere, as the screen wants them: planned, fetched, followed, published."""
 
 import dataclasses
-from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from app.models.catalogue import summary
 from app.runs.errands import Errands, Progress
 from app.web.checks import check_names, check_text
 from storage.cabinet import Cabinet
@@ -15,29 +11,15 @@ from storage.downloads.hub import login
 from storage.downloads.official import PARTS
 from storage.downloads.plans import size_words
 from storage.downloads.sources import LONGEST, Rules
-from storage.upkeep.publishing import preview, pull, push
-
-CLOSED = "a public studio fetches and publishes nothing: choose from the catalogue"
-
-
-def gate(folder: Path) -> None:
-    """Let a checkpoint of our format through all steps of the gate, the trial in the sandbox too.
-
-    Raises:
-        ValueError: it is refused, with the reason.
-    """
-    verdict = import_module("engine.loading.trial").check_model(folder)  # all of torch
-    if not verdict.accepted:
-        raise ValueError(verdict.sentence)
+from storage.upkeep.publishing import preview, push
 
 
 class Sources:
-    """What a studio does with sources; a public one refuses all of it.
+    """What a studio does with sources.
 
     Args:
         errands: publish what takes a while.
         rules: where foreign checkpoints may come from.
-        check: the gate for folders in our format; raises a `ValueError` on one that is refused.
     """
 
     def __init__(
@@ -46,23 +28,15 @@ class Sources:
         errands: Errands,
         *,
         rules: Rules,
-        public: bool,
-        check: Callable[[Path], None] = gate,
     ) -> None:
         self._cabinet, self._errands = cabinet, errands
-        self._rules, self._public, self._check = rules, public, check
-
-    def register_folder(self, name: str, directory: str) -> str:
-        """Make a local folder a source of checkpoints; its text, `folder:NAME`."""
-        self._refuse_in_public()
-        return self._cabinet.downloads.register_folder(str(name), Path(str(directory)))
+        self._rules = rules
 
     def plan(self, query: object) -> dict[str, Any]:
         """{source, task?, parts?} -> what would be fetched, and whether it fits on the disk.
 
         {key, source, revision, task, files, bytes, needed, fits, text}
         """
-        self._refuse_in_public()
         values = check_names(query, allowed=("source", "task", "parts"), required=("source",))
         parts = values.get("parts") or []
         if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
@@ -91,23 +65,19 @@ class Sources:
 
     def start(self, key: str) -> dict[str, Any]:
         """Begin a planned download, or go on with one; what `all` says of it."""
-        self._refuse_in_public()
         return _record(self._cabinet.downloads.start(str(key)))
 
     def all(self) -> list[dict[str, Any]]:
         """Every download, the one that changed last first: {key, state, done, bytes, rate, …}."""
-        self._refuse_in_public()
         return [_record(download) for download in self._cabinet.downloads.all()]
 
     def cancel(self, key: str) -> dict[str, Any]:
         """Ask a download to end; what it fetched is kept for the next start."""
-        self._refuse_in_public()
         return _record(self._cabinet.downloads.cancel(str(key)))
 
     def publication(self, query: object) -> dict[str, Any]:
         """{checkpoint} -> {files, bytes, card: Markdown, login}: what `publish` would write, and
         whether the Hub knows who we are."""
-        self._refuse_in_public()
         values = check_names(query, allowed=("checkpoint",), required=("checkpoint",))
         checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
         found = preview(checkpoint.directory)
@@ -118,7 +88,6 @@ class Sources:
 
         The target is OWNER/REPOSITORY of the Hub, an absolute folder of this machine, or a bucket.
         """
-        self._refuse_in_public()
         names = ("checkpoint", "target")
         values = check_names(query, allowed=names, required=names)
         checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
@@ -134,25 +103,6 @@ class Sources:
 
         title = f"publishing {checkpoint.id}"
         return self._errands.start("publish", title, work, unit="bytes")
-
-    def pull(self, source: str, name: str) -> dict[str, Any]:
-        """Fetch a checkpoint of our format, let it through the gate, and add it as `hub/NAME`.
-
-        Waits for all of that; its record.
-        """
-        self._refuse_in_public()
-        found = pull(
-            check_text("source", source, LONGEST).strip(),
-            check_text("name", name, 64).strip(),
-            downloads=self._cabinet.downloads,
-            catalogue=self._cabinet.checkpoints,
-            check=self._check,
-        )
-        return summary(found)
-
-    def _refuse_in_public(self) -> None:
-        if self._public:
-            raise ValueError(CLOSED)
 
 
 def _record(download: Download) -> dict[str, Any]:

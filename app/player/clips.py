@@ -8,6 +8,7 @@ import numpy as np
 
 from app.player.media import EncodedOnce, KeptOnDisk, encode_clip, film
 from app.player.series import chunk_size, human_steps, lines
+from app.web.checks import check_names
 from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
@@ -56,13 +57,15 @@ class Clips:
         self._wholes = KeptOnDisk(self._encode_whole, cabinet.workspace.thumbnails)
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
-    def clip(self, episode_id: str) -> dict[str, Any]:
-        """Everything about an episode that a player needs.
+    def clip(self, query: object) -> dict[str, Any]:
+        """{episode} -> everything about it that a player needs.
 
         Raises:
             LookupError: no such episode.
             ValueError: its files cannot be read.
         """
+        values = check_names(query, allowed=("episode",), required=("episode",))
+        episode_id = str(values["episode"])
         row = self._cabinet.trajectories.find(episode_id)
         trajectory = self._cabinet.trajectories.get(episode_id)
         ends, probabilities = _windows(trajectory)

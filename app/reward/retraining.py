@@ -28,11 +28,10 @@ class Retraining:
     What a user can get wrong raises a `ValueError` of one sentence, an unknown id a `LookupError`.
     """
 
-    def __init__(self, cabinet: Cabinet, launcher: Launcher, clips: Clips, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, launcher: Launcher, clips: Clips) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._clips = clips
-        self._public = public
 
     def label_sets(self) -> list[dict[str, Any]]:
         """Frozen label sets, newest first: {version, episodes, counts, filters, frozen}."""
@@ -53,7 +52,6 @@ class Retraining:
 
     def freeze(self, query: object) -> dict[str, Any]:
         """As `standing` -> the label set that now holds them; equal content gives the same set."""
-        self._check_private()
         return _shown(self._cabinet.label_sets.freeze(self._filter(query)))
 
     def start(self, query: object) -> str:
@@ -63,7 +61,6 @@ class Retraining:
             query: `label_set` is a version, `reward_model` the checkpoint to fine-tune (without
                 one a model starts afresh), `episodes_from` ids of runs with real episodes.
         """
-        self._check_private()
         values = check_names(
             query,
             allowed=(
@@ -118,7 +115,6 @@ class Retraining:
 
         Without a reward model the stored probabilities are used: that takes a second.
         """
-        self._check_private()
         values = check_names(
             query, allowed=("run", "reward_model", "threshold", "iteration"), required=("run",)
         )
@@ -160,7 +156,6 @@ class Retraining:
         It goes on from the kept checkpoint of an iteration (without one: the newest) with another
         reward model, for `iterations` more.
         """
-        self._check_private()
         values = check_names(
             query,
             allowed=("run", "reward_model", "iteration", "iterations"),
@@ -233,10 +228,6 @@ class Retraining:
             }
             for row in rows
         ]
-
-    def _check_private(self) -> None:
-        if self._public:
-            raise ValueError("a public studio does not retrain or judge anew: run your own")
 
 
 def _shown(label_set: LabelSet) -> dict[str, Any]:

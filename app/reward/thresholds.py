@@ -31,18 +31,16 @@ SHARES = ("precision", "recall", "f1")
 WIDTH = 0.2  # of the interval that labels are counted for, unless another one is asked for
 
 
-class Reward:
+class ThresholdLab:
     """Every method may be called from any thread; what a user gets wrong is a `ValueError`.
 
     Args:
         weights: a label of a sample counts one over its chance of being drawn.
     """
 
-    def __init__(
-        self, cabinet: Cabinet, *, public: bool, weights: Weights = lambda ids: {}
-    ) -> None:
+    def __init__(self, cabinet: Cabinet, *, guest: bool, weights: Weights = lambda ids: {}) -> None:
         self._cabinet = cabinet
-        self._public = public
+        self._guest = guest
         self._weights = weights
         self._known: tuple[tuple[Any, ...], Cases] | None = None
 
@@ -99,8 +97,6 @@ class Reward:
     def save(self, query: object) -> dict[str, Any]:
         """{reward_model, threshold, note?} -> {versions}: the threshold counts from now on, in
         Imagine and in new runs."""
-        if self._public:
-            raise ValueError("a public studio keeps the thresholds that it was opened with")
         values = check_names(
             query,
             allowed=("reward_model", "threshold", "note"),
@@ -161,7 +157,7 @@ class Reward:
         key = (digest, *windows.stamp())
         known = self._known
         if known is None or known[0] != key:
-            rows = windows.scored(digest, EpisodeFilter(guest=self._public))
+            rows = windows.scored(digest, EpisodeFilter(guest=self._guest))
             self._known = known = (key, cases_of(rows, self._weights))
         return known[1]
 

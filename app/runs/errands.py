@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from app.web.checks import check_names
+
 logger = logging.getLogger(__name__)
 
-MOST_WAITING, MOST_KEPT = 8, 50
+MOST_WAITING, MOST_KEPT, MOST_FOLLOWED = 8, 50, 20
 Progress = Callable[[int, int], None]  # (done, total); raises when the errand is to stop
 Work = Callable[[Progress], dict[str, Any]]
 
@@ -46,9 +48,14 @@ class _Errand:
 
 
 class Errands:
-    """Runs errands on one thread; the last `MOST_KEPT` are remembered until the studio closes."""
+    """Runs errands on one thread; the last `MOST_KEPT` are remembered until the studio closes.
 
-    def __init__(self) -> None:
+    Args:
+        guest: who asks sees only the errands whose ids they know.
+    """
+
+    def __init__(self, *, guest: bool = False) -> None:
+        self._guest = guest
         self._errands: OrderedDict[str, _Errand] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="errand")
         self._lock = threading.Lock()
@@ -85,6 +92,15 @@ class Errands:
     def all(self) -> list[dict[str, Any]]:
         """Every errand, the newest first."""
         return [_record(errand) for errand in reversed(list(self._errands.values()))]
+
+    def follow(self, query: object) -> dict[str, list[dict[str, Any]]]:
+        """{ids?} -> {errands}: those of these ids that are known; without ids all of them."""
+        ids = check_names(query, allowed=("ids",)).get("ids")
+        if ids is None:
+            return {"errands": [] if self._guest else self.all()}
+        if not isinstance(ids, list) or len(ids) > MOST_FOLLOWED:
+            raise ValueError(f"ids must be a list of at most {MOST_FOLLOWED} names")
+        return {"errands": [errand for errand in self.all() if errand["id"] in ids]}
 
     def get(self, name: str) -> dict[str, Any]:
         """One errand: {id, kind, title, unit, state, done, total, result, error, at}.

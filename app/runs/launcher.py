@@ -7,29 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.access import Access
 from app.runs.supervisor import Supervisor
 from app.web.checks import check_choice, check_integer
 from engine.jobs.registry import JOBS, job_config
 from engine.runs.run_directory import CONTROLS
-from engine.runs.tracker import NONE
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES
 from storage.runs.runs import RunRow
 
 MIN_FREE_BYTES = 2 * 2**30
-# On a public studio: one kind of run, small, few at a time (reliability.md §4.3).
-PUBLIC_JOBS = ("optimise",)
-PUBLIC_RUNS = 2
-PUBLIC_CAPS = {
-    "iterations": 5,
-    "groups": 4,
-    "group_size": 8,
-    "max_groups": 8,
-    "denoising_steps": 8,
-    "record_groups": 4,
-    "num_starts": 128,
-    "real_every": 0,
-}
 
 
 class Launcher:
@@ -41,13 +28,13 @@ class Launcher:
         supervisor: Supervisor,
         *,
         starts: Path,
-        public: bool,
+        access: Access,
     ) -> None:
         """`starts` is the file of shipped start frames, used where a job is given none."""
         self._cabinet = cabinet
         self._supervisor = supervisor
         self._starts = starts
-        self._public = public
+        self._access = access
 
     def start(self, job: object, values: object, *, name: str = "") -> str:
         """Queue a run; its id. Checkpoints may be named by catalogue id.
@@ -70,7 +57,7 @@ class Launcher:
         Raises:
             ValueError: unknown job, option, checkpoint or run, or a value out of range.
         """
-        chosen = check_choice("job", job, PUBLIC_JOBS if self._public else JOBS)
+        chosen = check_choice("job", job, self._access.limits.run_jobs or JOBS)
         if not isinstance(values, Mapping):
             raise ValueError("the options of a run must be an object with named values")
         config = job_config(chosen, self._resolved(values)).to_dict()
@@ -91,7 +78,7 @@ class Launcher:
             LookupError: no such run.
         """
         run = self._cabinet.runs.get(run_id)
-        config = dict(run.config) if not self._public else self._nameable(run.config)
+        config = self._nameable(run.config) if self._access.guest else dict(run.config)
         return _shown(run) | {"config": config, "result": run.result}
 
     def control(self, run_id: str, control: object) -> dict[str, Any]:
@@ -140,7 +127,7 @@ class Launcher:
         for name, value in config.items():
             if name.endswith("_from") and isinstance(value, list | tuple):
                 config[name] = [self._episodes(item) for item in value]
-        if self._public:
+        if self._access.guest:
             paths = [
                 name
                 for name, value in config.items()
@@ -148,10 +135,9 @@ class Launcher:
             ]
             if paths:
                 raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
-            if config.get("logger", NONE) != NONE:
-                raise ValueError("a public studio sends metrics nowhere")
-            if config.get("environment") == "simulator":
-                raise ValueError("a public studio does not play in the simulator, it imagines")
+        for name, only in self._access.limits.run_choices.items():
+            if config.get(name, only) != only:
+                raise ValueError(f"on a public studio {name} is {only}, not {config[name]!r:.40}")
         return config
 
     def _episodes(self, name: object) -> str:
@@ -165,7 +151,7 @@ class Launcher:
     def _directory(self, name: object) -> str:
         if not isinstance(name, str):
             raise ValueError(f"a checkpoint is named by its id, not by {name!r}")
-        if not self._public and Path(name).is_absolute():
+        if not self._access.guest and Path(name).is_absolute():
             return name
         return str(self._cabinet.checkpoints.get(name).directory)
 
@@ -184,14 +170,14 @@ class Launcher:
         free = shutil.disk_usage(self._cabinet.workspace.root).free
         if free < MIN_FREE_BYTES:
             raise ValueError(f"only {free / 2**30:.1f} GB are free: a run needs at least 2")
-        if not self._public:
-            return
-        for name, most in PUBLIC_CAPS.items():
+        limits = self._access.limits
+        for name, most in limits.run_options.items():
             if config.get(name, 0) > most:
                 raise ValueError(
                     f"on a public studio {name} may be at most {most}, not {config[name]}"
                 )
-        if len(self._cabinet.runs.unfinished()) >= PUBLIC_RUNS:
+        waiting = limits.waiting_runs
+        if waiting is not None and len(self._cabinet.runs.unfinished()) >= waiting:
             raise ValueError("other visitors' runs are waiting already: try again in some minutes")
 
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
+from app.start.room import StartRoom
 from app.web.calls import on_visit
 from app.web.panel import text_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 Record = Mapping[str, Any]
 
@@ -22,23 +20,23 @@ _TILES = (
 )
 
 
-def build(studio: "Studio", *, device: str) -> None:
-    """Lay out the page; it is read anew from the studio at every visit."""
+def build(room: StartRoom, *, device: str) -> None:
+    """Lay out the page; it is read anew at every visit."""
 
     def overview() -> str:
         return overview_html(
-            starts=studio.list_starts(),
-            checkpoints=studio.list_checkpoints(),
-            episodes=studio.list_episodes(limit=6),
-            runs=studio.list_runs()[:4],
+            starts=room.starts.shipped(),
+            checkpoints=room.slots.checkpoints(),
+            episodes=room.gallery.records(limit=6),
+            runs=room.runs.all()[:4],
         )
 
     def banner() -> str:
-        return banner_html(banner_text(device, studio.public, studio.simulator_status()))
+        return banner_html(banner_text(device, room.access.guest, room.simulator.missing))
 
     with gr.Column(elem_classes="page one"):
         text_panel(hero_html())
-        mode = text_panel(banner_html(banner_text(device, studio.public, "")))
+        mode = text_panel(banner_html(banner_text(device, room.access.guest, "")))
         page = text_panel(overview())
     on_visit(banner, None, mode)
     on_visit(overview, None, page)

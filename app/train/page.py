@@ -2,21 +2,20 @@
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.judging.strokes import judge_strokes
-from app.models.choices import ROLES, checkpoint_choices, follow_address
+from app.models.panel import checkpoint_choices, follow_address
+from app.models.slots import ROLES
 from app.train.methods import HIDDEN, METHODS, SHOWN, Method, get_method, values_of
 from app.train.panel import preflight_html, run_board, run_panel
+from app.train.room import TrainRoom
 from app.web.calls import on, on_visit
 from app.web.forms import Form
 from app.web.panel import text_panel
 from engine.jobs.registry import job_config
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 # Whose episodes a knob may name, by the job of the run.
 SOURCES = {
@@ -34,8 +33,8 @@ LACKING = (
 class MethodForms:
     """A form for each job that the methods use; one is seen, that of the chosen method."""
 
-    def __init__(self, studio: "Studio") -> None:
-        self._studio = studio
+    def __init__(self, room: TrainRoom) -> None:
+        self._room = room
         first = METHODS[0]
         self.method = gr.Dropdown([m.name for m in METHODS], value=first.name, label="Method")
         self.size = gr.Radio(list(first.sizes), value=next(iter(first.sizes)), label="Size")
@@ -67,7 +66,7 @@ class MethodForms:
         """`outputs` for a method in a size; the world model, where it is told, to suit it."""
         method = get_method(name)
         chosen = job_config(method.job, values_of(method, size)).to_dict()
-        unaligned = self._studio.training.unaligned()
+        unaligned = self._room.training.unaligned()
         changes: list[Any] = [_about(method, lacking=method.unaligned and not unaligned)]
         changes += [gr.update(visible=job == method.job) for job in self.forms]
         for job, form in self.forms.items():
@@ -82,7 +81,7 @@ class MethodForms:
 
     def _suited(self, method: Method, chosen: str | None, unaligned: list[str]) -> dict[str, Any]:
         """The world model box: an unaligned one for the method without alignment, for it alone."""
-        known = [value for _, value in checkpoint_choices(self._studio, "world_model")]
+        known = [value for _, value in checkpoint_choices(self._room.slots, "world_model")]
         fit = unaligned if method.unaligned else [each for each in known if each not in unaligned]
         value = chosen if chosen in fit else fit[0] if fit else None
         return gr.update(value=value, visible="world_model" not in method.hidden)
@@ -105,13 +104,13 @@ class MethodForms:
             return preflight_html(
                 {"checks": [{"name": "options", "ok": False, "text": str(error)}]}
             )
-        return preflight_html(self._studio.training.look(job, options))
+        return preflight_html(self._room.training.look(job, options))
 
     def follow(self) -> None:
         """At every visit offer the checkpoints and the runs that there are then."""
         for form in self.forms.values():
             boxes = {role: form.named[role] for role in ROLES if role in form.named}
-            follow_address(self._studio, boxes)
+            follow_address(self._room.slots, boxes)
             for knob in SOURCES.keys() & form.named.keys():
                 on_visit(self._runs_of(knob), None, form.named[knob])
 
@@ -119,16 +118,18 @@ class MethodForms:
         return lambda: gr.update(choices=self._run_choices(knob))
 
     def _run_choices(self, knob: str) -> list[tuple[str, str]]:
-        runs = self._studio.list_runs()
+        runs = self._room.runs.all()
         return [(run["id"], run["id"]) for run in runs if run["job"] in SOURCES[knob]]
 
     def _choices(self, preset: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-        found = {role: checkpoint_choices(self._studio, role) for role in ROLES if role in preset}
+        found = {
+            role: checkpoint_choices(self._room.slots, role) for role in ROLES if role in preset
+        }
         choices = {role: known for role, known in found.items() if known}
         return choices | {knob: self._run_choices(knob) for knob in SOURCES if knob in preset}
 
 
-def build(studio: "Studio") -> None:
+def build(room: TrainRoom) -> None:
     """Lay out the page."""
     with gr.Row(elem_classes="page side-right"):
         with gr.Column(elem_classes="stack"):
@@ -136,17 +137,17 @@ def build(studio: "Studio") -> None:
         with gr.Column(elem_classes="stack"):
             with gr.Column(elem_classes="card form"):
                 text_panel('<div class="wm"><h3>New run</h3></div>')
-                forms = MethodForms(studio)
+                forms = MethodForms(room)
                 checks = text_panel("")
                 launch = gr.Button("Start training", variant="primary")
-            panel = run_panel(studio)
+            panel = run_panel(room)
     forms.follow()
 
     def on_launch(*values: Any) -> dict[str, str]:
-        return {"run": studio.training.start(*forms.described(*values))}
+        return {"run": room.training.start(*forms.described(*values))}
 
     def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return judge_strokes(studio, event._data)
+        return judge_strokes(room.episodes.judging, event._data)
 
     world_model = forms.forms["optimise"].named["world_model"]
     preset = [forms.method, forms.size]

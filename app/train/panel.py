@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from app.train.alarms import Thresholds
 from app.train.plots import OPTIMISE, OTHER, skeletons
-from app.web.calls import Answer, Question, server_function
+from app.train.room import TrainRoom
+from app.web.calls import Answer, Question, serve
 from app.web.panel import live_panel
-
-if TYPE_CHECKING:
-    from app.studio import Studio
 
 MARKS = {True: ("ok", "✓"), False: ("bad", "✕"), None: ("mute", "–")}
 
@@ -39,42 +37,37 @@ def run_board() -> gr.HTML:
     )
 
 
-def run_panel(studio: "Studio") -> gr.HTML:
+def run_panel(room: TrainRoom) -> gr.HTML:
     """State and buttons of a run, its checkpoints, all runs, events; value {run} attaches to it."""
-    training = studio.training
+    training, episodes = room.training, room.episodes
 
     def strip(question: Question) -> Answer:
         return {"groups": training.strip(str(question["run"]), question["iteration"])}
 
-    def control(question: Question) -> Answer:
-        return studio.control_run(str(question["run"]), str(question["control"]))
-
     return live_panel(
         "mountRunPanel",
-        public=studio.public,
-        server_functions=[
-            server_function("follow", training.follow),
-            server_function("strip", strip),
-            server_function("films", training.films),
-            server_function("flip", training.flip),
-            server_function("probes", lambda q: {"probes": training.probes(str(q["run"]))}),
-            server_function("differences", training.differences),
-            server_function(
-                "checkpoints", lambda q: {"checkpoints": training.checkpoints(str(q["run"]))}
-            ),
-            server_function("publication", studio.publication),
-            server_function("publish", studio.publish_checkpoint),
-            server_function("errands", lambda q: {"errands": studio.data.follow(q)}),
-            server_function("call_off", studio.data.cancel),
-            server_function("table", training.table),
-            server_function("control", control),
-            server_function("twin_matrix", studio.twin_matrix),
-            server_function("clip", lambda q: studio.clip(str(q["episode"]))),
-            server_function("export_episode", studio.export_episode),
-            server_function(
-                "siblings", lambda q: {"members": studio.gallery.siblings(str(q["episode"]))}
-            ),
-        ],
+        public=room.access.guest,
+        server_functions=serve(
+            room.access,
+            "train",
+            follow=training.follow,
+            strip=strip,
+            films=training.films,
+            flip=training.flip,
+            probes=lambda q: {"probes": training.probes(str(q["run"]))},
+            differences=training.differences,
+            checkpoints=lambda q: {"checkpoints": training.checkpoints(str(q["run"]))},
+            publication=room.sources.publication,
+            publish=room.sources.publish,
+            errands=room.errands.follow,
+            call_off=lambda q: room.errands.cancel(str(q["id"])),
+            table=training.table,
+            control=lambda q: room.runs.control(str(q["run"]), str(q["control"])),
+            twin_matrix=episodes.twins.matrix,
+            clip=episodes.clips.clip,
+            export_episode=episodes.exports.export,
+            siblings=episodes.gallery.siblings,
+        ),
     )
 
 

@@ -15,10 +15,10 @@ MOST_MEMBERS = 64
 class Siblings:
     """Groups of a run. What a user can get wrong raises a `ValueError` of one sentence."""
 
-    def __init__(self, cabinet: Cabinet, clips: Clips, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, clips: Clips, *, guest: bool) -> None:
         self._cabinet = cabinet
         self._clips = clips
-        self._public = public
+        self._guest = guest
 
     def strip(self, run_id: str, iteration: object) -> list[dict[str, Any]]:
         """The groups of an iteration, kept ones first: {group, start_id, kept, reason, members}.
@@ -31,7 +31,7 @@ class Siblings:
             run=run_id,
             iteration=check_integer("iteration", iteration, 0, 2**31 - 1),
             groups=True,
-            guest=self._public,
+            guest=self._guest,
         )
         rows = self._cabinet.trajectories.episodes(wanted, order="by id", limit=1_024)
         shown = [

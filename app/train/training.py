@@ -36,12 +36,12 @@ class Training:
         siblings: Siblings,
         preflight: Preflight,
         *,
-        public: bool,
+        guest: bool,
     ) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._preflight = preflight
-        self._public = public
+        self._guest = guest
         self.strip = siblings.strip
         self.films = siblings.films
         self.flip = siblings.flip
@@ -88,7 +88,7 @@ class Training:
             "series": points.series,
             "iterations": self._launcher.iterations(run),
             "events": self._launcher.events(run, EVENTS),
-            "audits": self._cabinet.curves.audits(run, guest=self._public),
+            "audits": self._cabinet.curves.audits(run, guest=self._guest),
             "alarms": self._alarms(run, status, values.get("thresholds")) if fresh else None,
             "others": {
                 other: {"next": found.next, "series": found.series}
@@ -163,7 +163,7 @@ class Training:
     ) -> list[dict[str, Any]]:
         chosen = Thresholds.from_dict(check_names(thresholds or {}, allowed=Thresholds().to_dict()))
         series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
-        audits = self._cabinet.curves.audits(run_id, guest=self._public)
+        audits = self._cabinet.curves.audits(run_id, guest=self._guest)
         return alarms(series, audits, status["error"], chosen)
 
 

@@ -1,29 +1,15 @@
 """The header of every page: brand, pages, job dock, device, theme, help."""
 
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.components.navbar import Navbar
 
+from app.access import Access
+from app.runs.launcher import Launcher
 from app.web.assets import head, imported
-from app.web.calls import server_function
-
-if TYPE_CHECKING:
-    from app.studio import Studio
-
-PAGES = (
-    ("Start", ""),
-    ("Models", "models"),
-    ("Imagine", "imagine"),
-    ("Episodes", "episodes"),
-    ("Label", "label"),
-    ("Reward", "reward"),
-    ("Train", "train"),
-    ("Evaluate", "evaluate"),
-    ("Fidelity", "fidelity"),
-    ("Data", "data"),
-)
+from app.web.calls import serve
 
 _MARK = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><rect width="24" height="24" rx="7" '
@@ -32,11 +18,18 @@ _MARK = (
 )
 
 
-def header(studio: "Studio", *, page: str, device: str) -> None:
-    """Build the header; `page` is the name of the page it stands on."""
+def header(
+    runs: Launcher, *, access: Access, pages: Mapping[str, str], page: str, device: str
+) -> None:
+    """Build the header.
+
+    Args:
+        pages: the address of each page by its name; `page` is the one it stands on.
+        device: the machine in words.
+    """
     links = "".join(
         f'<a href="./{path}"{" aria-current=page" if name == page else ""}>{name}</a>'
-        for name, path in PAGES
+        for name, path in pages.items()
     )
     Navbar(visible=False)
     gr.HTML(
@@ -52,12 +45,12 @@ def header(studio: "Studio", *, page: str, device: str) -> None:
         js_on_load=(
             f"{imported('mountHeader')}.then(({{ mountHeader }}) => mountHeader(element, server))"
         ),
-        server_functions=[
-            server_function("jobs", lambda _: {"runs": studio.list_runs()[:8]}),
-            server_function(
-                "control", lambda q: studio.control_run(str(q["run"]), str(q["control"]))
-            ),
-        ],
+        server_functions=serve(
+            access,
+            "header",
+            jobs=lambda _: {"runs": runs.all()[:8]},
+            control=lambda q: runs.control(str(q["run"]), str(q["control"])),
+        ),
         head=head("mountHeader"),
         elem_id="header",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -20,20 +20,19 @@ from app.label import page as label
 from app.models import page as models
 from app.reward import page as reward
 from app.start import page as start
+from app.studio import Studio
 from app.train import page as train
 from app.ui.header import header
 from app.web.assets import routes
 from app.web.early import EarlyScript
 from app.web.theme import stylesheet, theme
 
-if TYPE_CHECKING:
-    from app.studio import Studio
-
+FIRST = "Start"  # at the address of the site itself
 HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would answer for it
 
 
 def build(
-    studio: "Studio",
+    studio: Studio,
     *,
     device: str,
     instruction: str,
@@ -46,17 +45,18 @@ def build(
         instruction, horizon: of the default task.
     """
     pages: dict[str, Callable[[], None]] = {
-        "Start": lambda: start.build(studio, device=device),
-        "Models": lambda: models.build(studio),
-        "Imagine": lambda: imagine.build(studio, instruction=instruction, horizon=horizon),
-        "Episodes": lambda: episodes.build(studio),
-        "Label": lambda: label.build(studio),
-        "Reward": lambda: reward.build(studio),
-        "Train": lambda: train.build(studio),
-        "Evaluate": lambda: evaluate.build(studio),
-        "Fidelity": lambda: fidelity.build(studio),
-        "Data": lambda: data.build(studio),
+        "Start": lambda: start.build(studio.start, device=device),
+        "Models": lambda: models.build(studio.models),
+        "Imagine": lambda: imagine.build(studio.imagine, instruction=instruction, horizon=horizon),
+        "Episodes": lambda: episodes.build(studio.episodes),
+        "Label": lambda: label.build(studio.label),
+        "Reward": lambda: reward.build(studio.reward),
+        "Train": lambda: train.build(studio.train),
+        "Evaluate": lambda: evaluate.build(studio.evaluate),
+        "Fidelity": lambda: fidelity.build(studio.fidelity),
+        "Data": lambda: data.build(studio.data),
     }
+    addresses = {name: "" if name == FIRST else name.lower() for name in pages}
     blocks = gr.Blocks(
         title="WMPO Studio",
         analytics_enabled=False,
@@ -64,12 +64,21 @@ def build(
         fill_width=True,
     )
     for name, content in pages.items():
-        page = blocks if name == "Start" else blocks.route(name, f"/{name.lower()}")
+        page = blocks if name == FIRST else blocks.route(name, f"/{addresses[name]}")
         with page:
-            header(studio, page=name, device=device)
+            header(studio.runs, access=studio.access, pages=addresses, page=name, device=device)
             content()
-            if name == "Start":
-                api.publish(studio)
+            if name == FIRST:
+                api.publish(
+                    studio.access,
+                    episodes=studio.episodes,
+                    dreams=studio.imagine.dreams,
+                    queues=studio.label.queues,
+                    training=studio.train.training,
+                    audit=studio.data.audit,
+                    slots=studio.models.slots,
+                    runs=studio.runs,
+                )
     return blocks
 
 

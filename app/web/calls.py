@@ -12,8 +12,11 @@ from typing import Any
 
 import gradio as gr
 
+from app.access import Access
+
 Question = dict[str, Any]
 Answer = dict[str, Any]
+Answering = Callable[[Question], Answer]
 
 
 def sentence(error: ValueError | LookupError) -> str:
@@ -23,18 +26,52 @@ def sentence(error: ValueError | LookupError) -> str:
     return str(error)
 
 
-def server_function(name: str, fn: Callable[[Question], Answer]) -> Callable[[Question], Answer]:
-    """`fn` under the name by which scripts call it; one dict in, users' errors out as an answer."""
+def serve(access: Access, panel: str, **answers: Answering) -> list[Answering]:
+    """The functions that a panel's script calls, by their names.
+
+    Each is refused to whom `app.access` does not allow `PANEL.NAME`; a question is one dict, and
+    users' errors come back as an answer.
+    """
+    return [_server_function(access, panel, name, fn) for name, fn in answers.items()]
+
+
+def _server_function(access: Access, panel: str, name: str, fn: Answering) -> Answering:
+    answer = guarded(access, f"{panel}.{name}", fn)
 
     def call(question: Question) -> Answer:
         if not isinstance(question, dict):
             return {"refused": "a request must be an object"}
         try:
-            return fn(question)
+            found: Answer = answer(question)
+            return found
         except (ValueError, LookupError) as error:
             return {"refused": sentence(error)}
 
-    call.__name__ = name
+    call.__name__, call.__qualname__ = name, f"{panel}.{name}"
+    return call
+
+
+def guarded(access: Access, action: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, refused to whom `app.access` does not allow the action."""
+
+    @functools.wraps(fn)
+    def call(*values: Any, **named: Any) -> Any:
+        access.check(action)
+        return fn(*values, **named)
+
+    return call
+
+
+def in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, whose refusals reach a person as their sentence."""
+
+    @functools.wraps(fn)
+    def call(*values: Any, **named: Any) -> Any:
+        try:
+            return fn(*values, **named)
+        except (ValueError, LookupError) as error:
+            raise gr.Error(sentence(error), print_exception=False) from error
+
     return call
 
 
@@ -46,16 +83,8 @@ def on(
     **settings: Any,
 ) -> None:
     """Bind an event: private, without a progress overlay, refusals as one sentence."""
-
-    @functools.wraps(fn)
-    def call(*values: Any, **named: Any) -> Any:
-        try:
-            return fn(*values, **named)
-        except (ValueError, LookupError) as error:
-            raise gr.Error(sentence(error), print_exception=False) from error
-
     defaults = {"show_progress": "hidden", "api_visibility": "private"}
-    event(call, inputs, outputs, **(defaults | settings))
+    event(in_sentences(fn), inputs, outputs, **(defaults | settings))
 
 
 def on_visit(fn: Callable[..., Any], inputs: Sequence[Any] | None, outputs: Any) -> None:

@@ -45,7 +45,7 @@ def main() -> None:
                 supervisor.control(run.id, "run")
                 by_hand += 1
         for run in runs.all():  # as the Train page does
-            seen[run.id] = studio.training.curves(run.id, after=seen.get(run.id, 0)).next
+            seen[run.id] = studio.train.training.curves(run.id, after=seen.get(run.id, 0)).next
         states = {run.id: [run.state, run.error, run.seconds_left] for run in runs.all()}
         memory = psutil.Process().memory_info().rss
         watched = [worker.pid for worker in list(supervisor._workers.values())]

@@ -33,7 +33,7 @@ def mine(tmp_path: Path) -> Path:
 def ended(studio: Studio) -> dict[str, Any]:
     """The newest adoption, once it has ended."""
     deadline = time.monotonic() + PATIENCE
-    while (newest := studio.adoptions()[0])["state"] in ("queued", "running"):
+    while (newest := studio.models.adopting.all()[0])["state"] in ("queued", "running"):
         assert time.monotonic() < deadline, "the adoption never ended"
         threading.Event().wait(0.01)
     return newest
@@ -54,18 +54,18 @@ def test_a_folder_in_our_format_goes_through_the_gate_into_the_catalogue(
 ) -> None:
     seen: list[Path] = []
     studio = make_studio(check=seen.append)
-    [begun] = studio.adopt_checkpoint({"folder": f" {mine} ", "name": "judge"})
+    [begun] = studio.models.adopting.adopt({"folder": f" {mine} ", "name": "judge"})
     assert begun["run"] is False
     found = ended(studio)
     assert (found["id"], found["state"], found["error"]) == (begun["id"], "done", None)
     assert (found["checkpoint"], found["role"]) == ("local/judge", "reward_model")
-    assert "local/judge" in [record["id"] for record in studio.list_checkpoints()]
+    assert "local/judge" in [record["id"] for record in studio.models.slots.checkpoints()]
     assert seen == [mine]
 
 
 def test_without_a_name_it_has_the_folder_s(make_studio: Callable[..., Studio], mine: Path) -> None:
     studio = make_studio(check=pass_all)
-    studio.adopt_checkpoint({"folder": str(mine)})
+    studio.models.adopting.adopt({"folder": str(mine)})
     assert ended(studio)["checkpoint"] == "local/mine"
 
 
@@ -73,19 +73,19 @@ def test_what_the_gate_refuses_stays_outside_with_its_sentence(
     make_studio: Callable[..., Studio], mine: Path
 ) -> None:
     studio = make_studio(check=refuse)
-    studio.adopt_checkpoint({"folder": str(mine)})
+    studio.models.adopting.adopt({"folder": str(mine)})
     found = ended(studio)
     assert (found["state"], found["error"], found["checkpoint"]) == (
         "failed",
         "mine: not finite",
         "",
     )
-    assert not [r for r in studio.list_checkpoints() if r["id"].startswith("local/")]
+    assert not [r for r in studio.models.slots.checkpoints() if r["id"].startswith("local/")]
 
 
 @pytest.mark.slow  # it brings all of torch
 def test_the_gate_of_a_studio_is_the_real_one(studio: Studio, mine: Path) -> None:
-    studio.adopt_checkpoint({"folder": str(mine)})  # its weights are the text "mine"
+    studio.models.adopting.adopt({"folder": str(mine)})  # its weights are the text "mine"
     found = ended(studio)
     assert found["state"] == "failed"
     assert "model.safetensors" in found["error"]
@@ -105,23 +105,15 @@ def test_a_download_in_our_format_keeps_where_it_came_from(
     make_studio: Callable[..., Studio], server: SourceServer
 ) -> None:
     studio = make_studio(rules=server.rules, check=pass_all)
-    key = studio.plan_download({"source": f"{server.url}/model/"})["key"]
-    studio.start_download(key)
+    key = studio.models.sources.plan({"source": f"{server.url}/model/"})["key"]
+    studio.models.sources.start(key)
     studio.cabinet.downloads.wait(key)
-    studio.adopt_checkpoint({"download": key})
+    studio.models.adopting.adopt({"download": key})
     assert ended(studio)["checkpoint"] == "hub/model"
-    studio.adopt_checkpoint({"download": key, "name": "theirs"})
+    studio.models.adopting.adopt({"download": key, "name": "theirs"})
     assert ended(studio)["checkpoint"] == "hub/theirs"
-    [record] = [r for r in studio.list_checkpoints() if r["id"] == "hub/theirs"]
+    [record] = [r for r in studio.models.slots.checkpoints() if r["id"] == "hub/theirs"]
     assert record["source"] == f"{server.url}/model/"
-
-
-def test_pull_asks_the_gate(make_studio: Callable[..., Studio], server: SourceServer) -> None:
-    place = f"{server.url}/model/"
-    with pytest.raises(ValueError, match="not finite"):
-        make_studio(rules=server.rules, check=refuse).pull_checkpoint(place, "theirs")
-    found = make_studio(rules=server.rules, check=pass_all).pull_checkpoint(place, "theirs")
-    assert (found["id"], found["role"]) == ("hub/theirs", "reward_model")
 
 
 # Official.
@@ -129,9 +121,9 @@ def test_pull_asks_the_gate(make_studio: Callable[..., Studio], server: SourceSe
 
 def queued(studio: Studio, query: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What an adoption begins: the config of each run by its role."""
-    begun = studio.adopt_checkpoint(query)
+    begun = studio.models.adopting.adopt(query)
     assert [record["run"] for record in begun] == [True] * len(begun)
-    return {r["role"]: studio.run_status(r["id"])["config"] for r in begun}
+    return {r["role"]: studio.runs.status(r["id"])["config"] for r in begun}
 
 
 def test_of_a_release_one_of_each_role_is_adopted(studio: Studio, tmp_path: Path) -> None:
@@ -142,7 +134,7 @@ def test_of_a_release_one_of_each_role_is_adopted(studio: Studio, tmp_path: Path
     assert begun["policy"]["source"] == str(root / "WMPO_models" / "square" / "P_128")
     assert begun["world_model"]["autoencoder"] == str(root / "world_models" / "vae")
     assert {config["task"] for config in begun.values()} == {"square"}
-    names = [record["id"] for record in studio.adoptions()]
+    names = [record["id"] for record in studio.models.adopting.all()]
     assert any(name.startswith("square-policy-128-") for name in names)
 
 
@@ -159,8 +151,8 @@ def test_the_parts_of_a_download_are_adopted(
     )
     studio = make_studio(rules=server.rules)
     parts = ["policy", "reward_model"]
-    plan = studio.plan_download({"source": "a/wmpo", "task": "coffee", "parts": parts})
-    studio.start_download(plan["key"])
+    plan = studio.models.sources.plan({"source": "a/wmpo", "task": "coffee", "parts": parts})
+    studio.models.sources.start(plan["key"])
     assert studio.cabinet.downloads.wait(plan["key"]).state == "complete"
     begun = queued(studio, {"download": plan["key"], "task": "coffee"})
     assert begun.keys() == {"policy", "reward_model"}
@@ -174,7 +166,7 @@ def test_one_part_of_a_release_can_be_named(studio: Studio, tmp_path: Path) -> N
         {"folder": str(tmp_path), "task": "coffee", "role": "policy_1280", "name": "better"},
     )
     assert begun["policy"]["source"].endswith("WMPO_models/coffee/P_1280/".rstrip("/"))
-    assert studio.adoptions()[0]["id"].startswith("better-")
+    assert studio.models.adopting.all()[0]["id"].startswith("better-")
 
 
 def test_a_single_official_checkpoint_needs_its_role(studio: Studio, tmp_path: Path) -> None:
@@ -182,7 +174,7 @@ def test_a_single_official_checkpoint_needs_its_role(studio: Studio, tmp_path: P
     path.write_bytes(b"weights")
     query = {"folder": str(path), "task": "aloha"}
     with pytest.raises(ValueError, match=r"judge\.pth holds none of the released folders of aloha"):
-        studio.adopt_checkpoint(query)
+        studio.models.adopting.adopt(query)
     begun = queued(studio, query | {"role": "reward_model", "success_threshold": 0.7})
     assert begun["reward_model"]["source"] == str(path)
     assert begun["reward_model"]["success_threshold"] == 0.7
@@ -190,7 +182,7 @@ def test_a_single_official_checkpoint_needs_its_role(studio: Studio, tmp_path: P
 
 def test_a_registered_folder_is_adopted_by_its_name(studio: Studio, tmp_path: Path) -> None:
     release(tmp_path / "release", "coffee", "reward_model")
-    source = studio.register_folder("here", str(tmp_path / "release"))
+    source = studio.cabinet.downloads.register_folder("here", str(tmp_path / "release"))
     assert queued(studio, {"source": source, "task": "coffee"}).keys() == {"reward_model"}
 
 
@@ -217,17 +209,6 @@ def test_a_registered_folder_is_adopted_by_its_name(studio: Studio, tmp_path: Pa
     ],
 )
 def test_a_bad_query_is_a_sentence(studio: Studio, query: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        studio.adopt_checkpoint(query)
-    assert studio.adoptions() == []
-
-
-def test_a_public_studio_adopts_nothing(make_studio: Callable[..., Studio], mine: Path) -> None:
-    studio = make_studio(public=True)
-    for call in (
-        lambda: studio.adopt_checkpoint({"folder": str(mine)}),
-        studio.adoptions,
-        lambda: studio.pull_checkpoint("me/model", "mine"),
-    ):
-        with pytest.raises(ValueError, match="a public studio fetches and publishes nothing"):
-            call()
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.models.adopting.adopt(query)
+    assert studio.models.adopting.all() == []

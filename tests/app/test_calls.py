@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from app.access import Access
 from app.judging.strokes import judge_strokes
 from app.studio import Studio
-from app.web.calls import server_function
+from app.web.calls import Answering, serve
 from engine.records.types import Trajectory
 from tests.app.conftest import START
 
@@ -18,30 +19,35 @@ def stroke(number: int, **changes: Any) -> dict[str, Any]:
     return {"event_id": f"event-{number:04d}", "episode_id": "episode-1", **changes}
 
 
+def served(fn: Answering) -> Answering:
+    [call] = serve(Access(), "panel", look=fn)
+    return call
+
+
 def test_a_refusal_reaches_the_scripts_as_its_sentence() -> None:
     def refuse(question: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("the mug is missing")
 
-    assert server_function("look", refuse)({}) == {"refused": "the mug is missing"}
+    assert served(refuse)({}) == {"refused": "the mug is missing"}
 
 
 def test_a_request_without_a_field_is_refused_by_name() -> None:
-    call = server_function("look", lambda question: {"got": question["dream"]})
+    call = served(lambda question: {"got": question["dream"]})
     assert call({}) == {"refused": "the request lacks 'dream'"}
 
 
 def test_a_request_that_is_no_object_is_refused() -> None:
-    call = server_function("look", lambda question: question)
+    call = served(lambda question: question)
     assert call([1, 2]) == {"refused": "a request must be an object"}  # type: ignore[arg-type]
 
 
 def test_a_defect_stays_an_exception() -> None:
     with pytest.raises(ZeroDivisionError):
-        server_function("look", lambda question: {"ratio": 1 / 0})({})
+        served(lambda question: {"ratio": 1 / 0})({})
 
 
 def test_scripts_call_a_function_by_the_name_given() -> None:
-    assert server_function("pull_dream", lambda question: question).__name__ == "pull_dream"
+    assert served(lambda question: question).__name__ == "look"
 
 
 @pytest.fixture
@@ -53,22 +59,22 @@ def stocked(studio: Studio, make_trajectory: Make) -> Studio:
 
 def test_a_batch_of_strokes_is_stored_in_order(stocked: Studio) -> None:
     strokes = [stroke(1, outcome="fail"), stroke(2, outcome="success", supersedes="event-0001")]
-    acks = judge_strokes(stocked, {"strokes": strokes})["acks"]
+    acks = judge_strokes(stocked.episodes.judging, {"strokes": strokes})["acks"]
     assert [ack["saved"] for ack in acks] == ["event-0001", "event-0002"]
-    assert [label["outcome"] for label in stocked.label_history()] == ["success"]
+    assert [label["outcome"] for label in stocked.episodes.judging.labels.history()] == ["success"]
 
 
 def test_the_same_batch_again_changes_nothing(stocked: Studio) -> None:
     batch = {"strokes": [stroke(1, outcome="fail"), {"event_id": "event-0002", "undo": None}]}
     batch["strokes"][1]["undo"] = "event-0001"
-    first, second = judge_strokes(stocked, batch), judge_strokes(stocked, batch)
+    first, second = judge_strokes(stocked.episodes.judging, batch), judge_strokes(stocked, batch)
     assert [ack["seq"] for ack in first["acks"]] == [ack["seq"] for ack in second["acks"]]
-    assert stocked.label_history() == []
+    assert stocked.episodes.judging.labels.history() == []
 
 
 def test_one_bad_stroke_does_not_stop_the_others(stocked: Studio) -> None:
     strokes = [stroke(1, outcome="perhaps"), stroke(2, outcome="success")]
-    refused, saved = judge_strokes(stocked, {"strokes": strokes})["acks"]
+    refused, saved = judge_strokes(stocked.episodes.judging, {"strokes": strokes})["acks"]
     assert refused["event_id"] == "event-0001"
     assert "outcome must be one of" in refused["refused"]
     assert saved["saved"] == "event-0002"

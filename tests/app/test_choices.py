@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.models.choices import checkpoint_choices, follow_address
+from app.models.panel import checkpoint_choices, follow_address
 from app.studio import Studio
 
 
@@ -22,7 +22,7 @@ class Visit(gr.Request):
 def opened(studio: Studio, **query: str) -> list[dict[str, Any]]:
     with gr.Blocks() as blocks:
         boxes = {role: gr.Dropdown([], label=role) for role in ("policy", "world_model")}
-        follow_address(studio, boxes)
+        follow_address(studio.models.slots, boxes)
     [handler] = [fn.fn for fn in blocks.fns.values()]
     return handler(Visit(**query))
 
@@ -35,5 +35,5 @@ def test_the_address_chooses_among_what_there_is_now(studio: Studio) -> None:
 
 
 def test_choices_show_name_and_hash(studio: Studio) -> None:
-    [(label, value)] = checkpoint_choices(studio, "world_model")
+    [(label, value)] = checkpoint_choices(studio.models.slots, "world_model")
     assert (label[:8], value) == ("world · ", "demo/world")

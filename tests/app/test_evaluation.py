@@ -68,20 +68,22 @@ def seen(make_studio: Callable[..., Studio]) -> Studio:
 
 
 def test_a_plan_counts_what_is_new_and_greedy_play_needs_no_seeds(studio: Studio) -> None:
-    plan = studio.evaluation.plan(QUERY)
+    plan = studio.evaluate.evaluation.plan(QUERY)
     assert (plan["new"], plan["known"], plan["episodes"], plan["measured"]) == (1, 0, 8, False)
     assert plan["notes"] == ["Greedy play is the same for every seed: each policy plays once."]
-    sampled = studio.evaluation.plan(QUERY | {"temperature": 1.0, "pools": ["test", "free"]})
+    sampled = studio.evaluate.evaluation.plan(
+        QUERY | {"temperature": 1.0, "pools": ["test", "free"]}
+    )
     assert (sampled["new"], sampled["notes"]) == (6, [])
 
 
 def test_a_started_evaluation_is_queued_once_and_stands_in_its_cells(studio: Studio) -> None:
-    [run] = studio.evaluation.start(QUERY)["runs"]
-    assert studio.run_status(run)["config"]["arm"] == "demo/base"
+    [run] = studio.evaluate.evaluation.start(QUERY)["runs"]
+    assert studio.runs.status(run)["config"]["arm"] == "demo/base"
     with pytest.raises(ValueError, match="all of this has been run already"):
-        studio.evaluation.start(QUERY)
-    [suite] = studio.evaluation.suites()
-    [task] = studio.evaluation.results({"suite": suite["id"]})["tasks"]
+        studio.evaluate.evaluation.start(QUERY)
+    [suite] = studio.evaluate.evaluation.suites()
+    [task] = studio.evaluate.evaluation.results({"suite": suite["id"]})["tasks"]
     [[cell]] = task["cells"].values()
     assert (cell["run"], cell["state"], cell["total"]) == (run, "queued", 8)
     assert task["means"] == {}
@@ -93,7 +95,7 @@ def test_a_policy_is_not_tested_on_what_it_has_learnt_from(
     leaky = make_checkpoint(demo / "checkpoints" / "leaky", {"role": "policy", "action_dim": 4})
     (leaky / "card.json").write_text(json.dumps({"starts": [[1_000_002, 1_000_003]]}))
     write_manifest(leaky)
-    evaluation = make_studio(simulator=Simulator(CountingEnv)).evaluation
+    evaluation = make_studio(simulator=Simulator(CountingEnv)).evaluate.evaluation
     with pytest.raises(ValueError, match=r"leaky learnt from 2 of the 8 starts .* \(pool test\)"):
         evaluation.plan(QUERY | {"policies": [{"id": "demo/leaky"}]})
     with pytest.raises(ValueError, match="acts in 7 dimensions, but coffee-push takes 4"):
@@ -102,20 +104,13 @@ def test_a_policy_is_not_tested_on_what_it_has_learnt_from(
         evaluation.plan(QUERY | {"tasks": []})
 
 
-def test_a_public_studio_shows_but_does_not_play(make_studio: Callable[..., Studio]) -> None:
-    public = make_studio(simulator=Simulator(CountingEnv), public=True)
-    for start in (public.evaluation.start, public.fidelity.start):
-        with pytest.raises(ValueError, match="a public studio does not play in the simulator"):
-            start(QUERY)
-
-
 def test_trainings_of_an_arm_are_its_seeds_and_one_policy_stands_in_every_column(
     workspace: Workspace, make_studio: Callable[..., Studio]
 ) -> None:
     finish(workspace, "base", FIRST)
     for training in range(2):
         finish(workspace, f"better-{training}", SECOND, arm="better")
-    evaluation = seen(make_studio).evaluation
+    evaluation = seen(make_studio).evaluate.evaluation
     [suite] = evaluation.suites()
     found = evaluation.results({"suite": suite["id"]})
     assert (found["reference"], found["columns"]) == ("base", 2)
@@ -140,13 +135,13 @@ def test_what_was_not_run_is_absent_and_tasks_are_adjusted_together(
     for task in ("push", "hammer"):
         finish(workspace, f"base-{task}", FIRST, task=task, arm="base", policy="/base")
     finish(workspace, "other-push", SECOND, task="push", arm="other", policy="/other")
-    evaluation = seen(make_studio).evaluation
+    evaluation = seen(make_studio).evaluate.evaluation
     found = evaluation.results({"suite": "test-0-8-0"})
     cells = {task["task"]: task["cells"]["other"] for task in found["tasks"]}
     assert cells["hammer"] == [None]
     assert found["overall"] == []  # the arm is not there in every task
     finish(workspace, "other-hammer", SECOND, task="hammer", arm="other", policy="/other")
-    evaluation = seen(make_studio).evaluation
+    evaluation = seen(make_studio).evaluate.evaluation
     found = evaluation.results({"suite": "test-0-8-0"})
     first, second = found["differences"]
     assert first["adjusted"] == min(1.0, 2 * first["p"]) == second["adjusted"]
@@ -172,7 +167,7 @@ def test_an_arm_is_followed_to_its_videos(
         )
     )
     run.close()
-    found = seen(make_studio).evaluation.videos({"run": "base"})["starts"]
+    found = seen(make_studio).evaluate.evaluation.videos({"run": "base"})["starts"]
     assert found[:2] == [
         [1_000_000, True, "base.coffee-push-evaluate-1000000-0"],
         [1_000_001, True, None],
@@ -185,7 +180,7 @@ def test_the_report_is_a_file_of_its_own(
 ) -> None:
     finish(workspace, "base", FIRST)
     finish(workspace, "other", SECOND)
-    report = seen(make_studio).evaluation.report
+    report = seen(make_studio).evaluate.evaluation.report
     file = report({"suite": "test-0-8-0", "format": "markdown"})
     text = base64.b64decode(file["data"].partition(",")[2]).decode()
     assert file["name"] == "evaluation-test-0-8-0.md"
@@ -199,11 +194,11 @@ def test_the_report_is_a_file_of_its_own(
 
 def test_the_power_calculator_answers_in_starts(studio: Studio) -> None:
     query = {"difference": 0.1, "discordant": 0.3, "rate": 0.3, "episodes": 400}
-    found = studio.evaluation.power(query)
+    found = studio.evaluate.evaluation.power(query)
     assert (found["paired"], found["unpaired"]) == (234, 356)  # field.md: 233, 356
     assert found["detectable"] == pytest.approx(0.0764, abs=1e-3)
     with pytest.raises(ValueError, match="cannot differ by"):
-        studio.evaluation.power(query | {"discordant": 0.05})
+        studio.evaluate.evaluation.power(query | {"discordant": 0.05})
 
 
 def test_the_ledger_counts_runs_twins_and_stages_and_shows_double_use(
@@ -223,7 +218,7 @@ def test_the_ledger_counts_runs_twins_and_stages_and_shows_double_use(
             episode=None,
         )
         append_ledger(where, entry)
-    found = seen(make_studio).evaluation.ledger()
+    found = seen(make_studio).evaluate.evaluation.ledger()
     counted = {row["use"]: (row["episodes"], row["successes"]) for row in found["uses"]}
     assert counted == {"test": (8, 3), "policy": (1, 0), "world model": (1, 0)}
     assert found["overlaps"] == [["coffee-push", 1_000_000, ["policy", "test"]]]
@@ -236,25 +231,27 @@ def test_a_study_shows_its_report_while_it_runs(
     directory.mkdir()
     (directory / "config.json").write_text(json.dumps({"job": "study", "config": {"title": "S"}}))
     studio = seen(make_studio)
-    assert [(s["title"], s["reported"]) for s in studio.evaluation.studies()] == [("S", False)]
+    assert [(s["title"], s["reported"]) for s in studio.evaluate.evaluation.studies()] == [
+        ("S", False)
+    ]
     with pytest.raises(ValueError, match="study has written no report yet"):
-        studio.evaluation.study_report({"run": "study"})
+        studio.evaluate.evaluation.study_report({"run": "study"})
     (directory / "report.html").write_text("<p>not run</p>")
-    assert studio.evaluation.study_report({"run": "study"})["text"] == "<p>not run</p>"
+    assert studio.evaluate.evaluation.study_report({"run": "study"})["text"] == "<p>not run</p>"
 
 
 def test_the_shipped_study_is_shown_and_is_the_one_of_the_docs(studio: Studio, demo: Path) -> None:
-    assert studio.evaluation.studies() == []
+    assert studio.evaluate.evaluation.studies() == []
     with pytest.raises(LookupError):
-        studio.evaluation.study_report({"run": "sample"})
+        studio.evaluate.evaluation.study_report({"run": "sample"})
     shipped = CHECKOUT / "storage" / "demo" / "study"
     shutil.copytree(shipped, demo / "study")
-    [study] = studio.evaluation.studies()
+    [study] = studio.evaluate.evaluation.studies()
     text = (CHECKOUT / "docs" / "study.md").read_text()
     assert text.startswith(f"# {study['title']}\n")
-    found = studio.evaluation.study_report({"run": study["id"], "format": "markdown"})
+    found = studio.evaluate.evaluation.study_report({"run": study["id"], "format": "markdown"})
     assert (found["name"], found["text"]) == ("shipped-study.md", text)
-    page = studio.evaluation.study_report({"run": study["id"]})
+    page = studio.evaluate.evaluation.study_report({"run": study["id"]})
     assert (page["name"], page["text"]) == (
         "shipped-study.html",
         (shipped / "report.html").read_text(),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.access import Role
 from app.studio import Studio
 from engine.records.types import Label, Trajectory
 from storage.exports.bundle import pack
@@ -42,7 +43,7 @@ def test_an_episode_can_be_taken_away(
     begins: bytes,
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
-    answer = studio.export_episode({"episode": "episode-1", "format": kind})
+    answer = studio.episodes.exports.export({"episode": "episode-1", "format": kind})
     assert answer["name"] == name
     assert data_of(answer).startswith(begins)
 
@@ -50,16 +51,21 @@ def test_an_episode_can_be_taken_away(
 def test_an_exported_dream_is_taken_in_elsewhere_and_replays(
     studio: Studio, settings: dict[str, Any], demo: Any, tmp_path: Any
 ) -> None:
-    dream = studio.open_dream(settings)
-    studio.act_dream({"dream": dream, "action": "chunk"})
-    episode = studio.save_dream({"dream": dream})
-    exported = studio.export_episode({"episode": episode, "format": "zip"})
+    dream = studio.imagine.dreams.open(settings)
+    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+    episode = studio.imagine.dreams.save({"dream": dream})
+    exported = studio.episodes.exports.export({"episode": episode, "format": "zip"})
     other = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
     for added in (1, 0):
-        report = other.import_episodes({"data": exported["data"]})
+        report = other.episodes.exports.take_in({"data": exported["data"]})
         assert (report["episodes"], report["added"]) == ([episode], added)
-    assert other.clip(episode)["frames"] == studio.clip(episode)["frames"]
-    assert other.permalink({"episode": episode}) == studio.permalink({"episode": episode})
+    assert (
+        other.episodes.clips.clip({"episode": episode})["frames"]
+        == studio.episodes.clips.clip({"episode": episode})["frames"]
+    )
+    assert other.imagine.dreams.permalink({"episode": episode}) == studio.imagine.dreams.permalink(
+        {"episode": episode}
+    )
     other.close()
 
 
@@ -68,7 +74,7 @@ def test_another_episode_of_the_same_name_is_refused(
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
     other = make_trajectory(actions=np.ones((16, 4), np.float32))
-    report = studio.import_episodes({"data": address_of(pack(other))})
+    report = studio.episodes.exports.take_in({"data": address_of(pack(other))})
     assert report["problems"] == ["there is already another episode episode-1"]
     assert report["episodes"] == []
 
@@ -91,16 +97,14 @@ def test_a_bad_export_is_one_sentence(
     sentence: str,
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
-    with pytest.raises(ValueError, match=sentence):
-        studio.export_episode({"episode": "episode-1", "format": "gif"} | change)
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.episodes.exports.export({"episode": "episode-1", "format": "gif"} | change)
 
 
 def test_a_public_studio_takes_no_episodes(make_studio: Callable[..., Studio]) -> None:
-    public = make_studio(public=True)
-    with pytest.raises(ValueError, match="a public studio takes no episodes"):
-        public.import_episodes({"data": "data:;base64,UEs="})
+    public = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="at most 8 episodes"):
-        public.export_episode({"episodes": ["a"] * 9, "format": "lerobot"})
+        public.episodes.exports.export({"episodes": ["a"] * 9, "format": "lerobot"})
 
 
 @pytest.fixture
@@ -116,8 +120,10 @@ def judged(studio: Studio, make_trajectory: Callable[..., Trajectory]) -> Studio
     for number in (1, 2):
         studio.cabinet.trajectories.add(make_trajectory(f"episode-{number}"))
     first = {"event_id": "event-one", "episode_id": "episode-1", "outcome": "fail"}
-    studio.label(first)
-    studio.label(first | {"event_id": "event-two", "outcome": "success", "supersedes": "event-one"})
+    studio.episodes.judging.labels.add(first)
+    studio.episodes.judging.labels.add(
+        first | {"event_id": "event-two", "outcome": "success", "supersedes": "event-one"}
+    )
     return studio
 
 
@@ -125,35 +131,38 @@ def test_a_lerobot_dataset_is_taken_in_elsewhere_with_its_labels(
     judged: Studio, other: Studio
 ) -> None:
     names = ["episode-1", "episode-2"]
-    answer = judged.export_episode({"episodes": names, "format": "lerobot"})
+    answer = judged.episodes.exports.export({"episodes": names, "format": "lerobot"})
     assert answer["name"] == "episodes.lerobot.zip"
-    planned = other.import_episodes({"data": answer["data"], "dry_run": True})
+    planned = other.episodes.exports.take_in({"data": answer["data"], "dry_run": True})
     assert planned == {"episodes": names, "added": 2, "labels": 2, "problems": []}
     assert other.cabinet.trajectories.count() == 0
-    assert other.import_episodes({"data": answer["data"]}) == planned
-    assert other.clip("episode-1")["frames"] == judged.clip("episode-1")["frames"]
+    assert other.episodes.exports.take_in({"data": answer["data"]}) == planned
+    assert (
+        other.episodes.clips.clip({"episode": "episode-1"})["frames"]
+        == judged.episodes.clips.clip({"episode": "episode-1"})["frames"]
+    )
     assert other.cabinet.labels.events() == judged.cabinet.labels.events()
     assert other.cabinet.labels.current("episode-1").event_id == "event-two"
-    again = other.import_episodes({"data": answer["data"]})
+    again = other.episodes.exports.take_in({"data": answer["data"]})
     assert (again["added"], again["labels"]) == (0, 0)
 
 
 def test_an_exact_copy_is_taken_in_the_same_way(judged: Studio, other: Studio) -> None:
-    answer = judged.export_episode({"episode": "episode-1", "format": "zip"})
-    assert other.import_episodes({"data": answer["data"]})["episodes"] == ["episode-1"]
+    answer = judged.episodes.exports.export({"episode": "episode-1", "format": "zip"})
+    assert other.episodes.exports.take_in({"data": answer["data"]})["episodes"] == ["episode-1"]
 
 
 def test_one_bad_episode_or_label_keeps_all_out(
     judged: Studio, other: Studio, make_trajectory: Callable[..., Trajectory]
 ) -> None:
     names = ["episode-1", "episode-2"]
-    answer = judged.export_episode({"episodes": names, "format": "lerobot"})
+    answer = judged.episodes.exports.export({"episodes": names, "format": "lerobot"})
     changed = make_trajectory("episode-2", actions=np.ones((16, 4), np.float32))
     other.cabinet.trajectories.add(changed)
     other.cabinet.labels.append(
         Label(event_id="event-two", episode_id="episode-2", outcome="unsure")
     )
-    assert other.import_episodes({"data": answer["data"]}) == {
+    assert other.episodes.exports.take_in({"data": answer["data"]}) == {
         "episodes": [],
         "added": 0,
         "labels": 0,
@@ -173,32 +182,33 @@ def test_one_bad_episode_or_label_keeps_all_out(
     ],
 )
 def test_a_foreign_file_is_said_in_the_report(other: Studio, data: str, problem: str) -> None:
-    assert other.import_episodes({"data": data})["problems"] == [problem]
+    assert other.episodes.exports.take_in({"data": data})["problems"] == [problem]
 
 
 def test_a_file_that_did_not_arrive_is_one_sentence(other: Studio) -> None:
     with pytest.raises(ValueError, match="the file did not arrive whole"):
-        other.import_episodes({"data": "data:;base64,UE!"})
+        other.episodes.exports.take_in({"data": "data:;base64,UE!"})
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "label-studio"])
 def test_labels_travel_as_files(judged: Studio, other: Studio, kind: str) -> None:
-    answer = judged.export_labels({"format": kind})
-    query = {"format": kind, "data": answer["data"]}
-    assert other.import_labels(query | {"dry_run": True})["added"] == 2
-    assert other.import_labels(query) == {"added": 2, "known": 0, "problems": []}
+    data = judged.episodes.exports.log_file("labels", kind)
+    take_in = other.episodes.exports.take_in_log
+    assert take_in("labels", kind, data, dry_run=True)["added"] == 2
+    found = take_in("labels", kind, data, dry_run=False)
+    assert found == {"added": 2, "known": 0, "problems": []}
     assert other.cabinet.labels.events() == judged.cabinet.labels.events()
 
 
 def test_an_import_that_fails_in_the_middle_leaves_nothing(judged: Studio, other: Studio) -> None:
     query = {"episodes": ["episode-1", "episode-2"], "format": "wmpo"}
-    data = judged.export_episode(query)["data"]
+    data = judged.episodes.exports.export(query)["data"]
     space = other.cabinet.workspace
     space.label_twin.mkdir()  # labels cannot be written, and they come last
     with pytest.raises(OSError, match=r"labels\.jsonl"):
-        other.import_episodes({"data": data})
+        other.episodes.exports.take_in({"data": data})
     assert other.cabinet.trajectories.ids() == []
     assert list(space.episodes.iterdir()) == []
     assert other.cabinet.labels.all() == []
     space.label_twin.rmdir()
-    assert other.import_episodes({"data": data})["added"] == 2
+    assert other.episodes.exports.take_in({"data": data})["added"] == 2

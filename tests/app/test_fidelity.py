@@ -71,47 +71,49 @@ def ids(found: dict[str, Any]) -> list[str]:
 
 
 def test_a_point_opens_its_pairs_the_worst_first_at_its_frame(compared: Studio) -> None:
-    found = compared.fidelity.pairs({"run": "fid", "depth": 9})
+    found = compared.fidelity.fidelity.pairs({"run": "fid", "depth": 9})
     assert ids(found) == ["fid.pair-1", "fid.pair-0", "fid.pair-2"]
     first, second, _ = found["pairs"]
     assert (first["frame"], first["real"], second["real"]) == (9, None, "fid.real-0")
     assert second["text"] == "really succeeded, judged a success, 20.0 dB at frame 9"
-    assert ids(compared.fidelity.pairs({"run": "fid", "outcome": "success"})) == ["fid.pair-0"]
-    assert ids(compared.fidelity.pairs({"run": "fid", "depth": 17})) == []
+    assert ids(compared.fidelity.fidelity.pairs({"run": "fid", "outcome": "success"})) == [
+        "fid.pair-0"
+    ]
+    assert ids(compared.fidelity.fidelity.pairs({"run": "fid", "depth": 17})) == []
 
 
 def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Studio) -> None:
     def cell(name: str, depth: int) -> list[str]:
-        return ids(compared.fidelity.pairs({"run": "fid", "cell": name, "depth": depth}))
+        return ids(compared.fidelity.fidelity.pairs({"run": "fid", "cell": name, "depth": depth}))
 
     assert cell("false_failure", 8) == ["fid.pair-0"]
     assert cell("true_success", 16) == ["fid.pair-0"]
     assert cell("false_success", 8) == ["fid.pair-1"]
-    assert compared.fidelity.pairs({"run": "fid", "model": "baseline"}) == {"pairs": []}
+    assert compared.fidelity.fidelity.pairs({"run": "fid", "model": "baseline"}) == {"pairs": []}
 
 
 def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) -> None:
-    found = compared.fidelity.results({"run": "fid"})
+    found = compared.fidelity.fidelity.results({"run": "fid"})
     assert (found["curves"], found["videos"], found["notes"]) == ({"chunk_size": 8}, True, ["n"])
     assert found["metrics"] == {"fidelity/mean_imagined_psnr": 20.0}
-    run = compared.fidelity.start(QUERY)["run"]
+    run = compared.fidelity.fidelity.start(QUERY)["run"]
     with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
-        compared.fidelity.results({"run": run})
-    assert [one["id"] for one in compared.fidelity.runs()] == [run, "fid"]
+        compared.fidelity.fidelity.results({"run": run})
+    assert [one["id"] for one in compared.fidelity.fidelity.runs()] == [run, "fid"]
 
 
 def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
     studio: Studio, demo: Path
 ) -> None:
-    assert studio.fidelity.plan(QUERY)["seconds"] > 10
-    assert studio.fidelity.choices()["unaligned"] == []
+    assert studio.fidelity.fidelity.plan(QUERY)["seconds"] > 10
+    assert studio.fidelity.fidelity.choices()["unaligned"] == []
     world = demo / "checkpoints" / "world"
     (world / "card.json").write_text(json.dumps({"starts": [[400_009, 400_020]]}))
     write_manifest(world)
     with pytest.raises(ValueError, match="the world model learnt from 1 of the 10 starts"):
-        studio.fidelity.plan(QUERY)
+        studio.fidelity.fidelity.plan(QUERY)
     with pytest.raises(ValueError, match="demo/base is no world model"):
-        studio.fidelity.plan(QUERY | {"baseline_world_model": "demo/base"})
+        studio.fidelity.fidelity.plan(QUERY | {"baseline_world_model": "demo/base"})
 
 
 def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(
@@ -120,7 +122,7 @@ def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(
     card = {"data": {"coffee-push expert (demonstrations)": 9}, "lineage": {}}
     (demo / "checkpoints" / "world" / "card.json").write_text(json.dumps(card))
     write_manifest(demo / "checkpoints" / "world")
-    assert make_studio().fidelity.choices()["unaligned"] == ["demo/world"]
+    assert make_studio().fidelity.fidelity.choices()["unaligned"] == ["demo/world"]
 
 
 def test_the_shipped_sample_stands_where_nothing_was_measured(
@@ -128,7 +130,7 @@ def test_the_shipped_sample_stands_where_nothing_was_measured(
 ) -> None:
     sample = {"models": {"world_model": "demo/world"}, "metrics": {}, "curves": None, "notes": []}
     (demo / "fidelity.json").write_text(json.dumps(sample))
-    fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity
+    fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
     assert [run["state"] for run in fidelity.runs()] == ["sample"]
     assert fidelity.results({"run": "sample"}) == {"run": "sample", "videos": False, **sample}
     assert np.isclose(fidelity.plan(QUERY)["seconds"], 15.0 + 10 * 3.85)

@@ -33,15 +33,15 @@ def noisy(make_studio: Callable[..., Studio]) -> Studio:
 
 
 def act(studio: Studio, dream: str, action: str = "chunk", after: int = 0) -> dict[str, Any]:
-    return studio.act_dream({"dream": dream, "action": action, "after": after})
+    return studio.imagine.dreams.act({"dream": dream, "action": action, "after": after})
 
 
 def tree(studio: Studio, dream: str) -> dict[int, dict[str, Any]]:
-    return {node["id"]: node for node in studio.dream_tree({"dream": dream})["nodes"]}
+    return {node["id"]: node for node in studio.imagine.dreams.tree({"dream": dream})["nodes"]}
 
 
 def test_an_action_brings_its_whole_chunk(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     seen = act(studio, dream, after=1)
     assert (seen["first"], seen["next"], len(seen["frames"])) == (1, 9, 8)
     assert (seen["state"], seen["node"], seen["drivers"]) == ("paused", 1, ["policy"])
@@ -53,7 +53,7 @@ def test_an_action_brings_its_whole_chunk(studio: Studio, settings: dict[str, An
 
 
 def test_a_run_brings_a_chunk_and_goes_on(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     seen = act(studio, dream, "run", after=1)
     assert (len(seen["frames"]), seen["state"]) == (8, "running")
     assert act(studio, dream, "pause", after=9)["state"] == "paused"
@@ -62,14 +62,14 @@ def test_a_run_brings_a_chunk_and_goes_on(studio: Studio, settings: dict[str, An
 def test_the_next_chunk_is_foreseen_but_hidden_until_it_is_asked_for(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
-    noisy.propose_dream({"dream": dream})  # waits for its turn on the imagination thread
+    noisy.imagine.dreams.propose({"dream": dream})  # waits for its turn on the imagination thread
     assert list(tree(noisy, dream)) == [0, 1]
     seen = act(noisy, dream)
     assert (seen["nodes"], list(tree(noisy, dream))) == ([1, 2], [0, 1, 2])
-    noisy.set_dream({"dream": dream, "seed": 99})
-    noisy.propose_dream({"dream": dream})
+    noisy.imagine.dreams.change({"dream": dream, "seed": 99})
+    noisy.imagine.dreams.propose({"dream": dream})
     assert act(noisy, dream)["nodes"][:2] == [1, 2]
     assert len(tree(noisy, dream)) == 4
 
@@ -86,33 +86,35 @@ def test_nothing_is_foreseen_where_a_person_drives(
         return model
 
     studio = make_studio(models=Models(load))
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     act(studio, dream)
-    studio.propose_dream({"dream": dream})  # waits for its turn on the imagination thread
+    studio.imagine.dreams.propose({"dream": dream})  # waits for its turn on the imagination thread
     assert worlds[0].decoded_frames == 2 * CHUNK
-    studio.steer_dream({"dream": dream, "mode": "human", "actions": {"x": 0.1}, "step": True})
-    studio.propose_dream({"dream": dream})
+    studio.imagine.dreams.steer(
+        {"dream": dream, "mode": "human", "actions": {"x": 0.1}, "step": True}
+    )
+    studio.imagine.dreams.propose({"dream": dream})
     assert worlds[0].decoded_frames == 3 * CHUNK
 
 
 def test_at_the_end_an_action_says_so(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     act(studio, dream)
     assert act(studio, dream)["outcome"] == {"success": True, "end_step": 14}
     for action in ("chunk", "frame", "run"):
         with pytest.raises(ValueError, match=r"^this dream ends here: rewind, branch"):
             act(studio, dream, action)
     with pytest.raises(ValueError, match=r"^this dream ends here: rewind, branch"):
-        studio.propose_dream({"dream": dream})
+        studio.imagine.dreams.propose({"dream": dream})
 
 
 def test_undo_takes_the_last_chunk_back_and_it_comes_again_the_same(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
     before = act(noisy, dream)
-    seen = noisy.act_dream(
+    seen = noisy.imagine.dreams.act(
         {"dream": dream, "action": "undo", "after": 17, "epoch": before["epoch"]}
     )
     assert (seen["first"], seen["next"], seen["state"]) == (0, 9, "paused")
@@ -128,23 +130,25 @@ def test_undo_takes_the_last_chunk_back_and_it_comes_again_the_same(
 def test_changed_settings_count_from_the_next_chunk(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
-    answer = noisy.set_dream({"dream": dream, "seed": 8, "temperature": 0.5})
+    answer = noisy.imagine.dreams.change({"dream": dream, "seed": 8, "temperature": 0.5})
     assert answer["settings"]["temperature"] == 0.5
     changed = act(noisy, dream)
-    plain = noisy.open_dream(settings)
+    plain = noisy.imagine.dreams.open(settings)
     act(noisy, plain)
     kept = act(noisy, plain)
     assert changed["frames"][:9] == kept["frames"][:9]
     assert changed["actions"][8:] != kept["actions"][8:]
-    replay = noisy.clip(noisy.save_dream({"dream": dream}))["replay"]
+    replay = noisy.episodes.clips.clip({"episode": noisy.imagine.dreams.save({"dream": dream})})[
+        "replay"
+    ]
     assert replay["draws"] == [{}, {"seed": 8, "temperature": 0.5}]
 
 
 def test_the_proposal_is_what_the_policy_then_does(noisy: Studio, settings: dict[str, Any]) -> None:
-    dream = noisy.open_dream(settings)
-    proposal = noisy.propose_dream({"dream": dream})
+    dream = noisy.imagine.dreams.open(settings)
+    proposal = noisy.imagine.dreams.propose({"dream": dream})
     assert (proposal["node"], proposal["dims"], proposal["entropy"]) == (0, DIMS, 2.0)
     assert np.shape(proposal["entropies"]) == np.shape(proposal["normalized"]) == (CHUNK, 4)
     assert (proposal["low"], proposal["high"]) == ([-1.0] * 4, [1.0] * 4)
@@ -154,8 +158,8 @@ def test_the_proposal_is_what_the_policy_then_does(noisy: Studio, settings: dict
 def test_a_person_takes_over_a_dimension_and_hands_it_back(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.open_dream(settings)
-    seen = studio.steer_dream(
+    dream = studio.imagine.dreams.open(settings)
+    seen = studio.imagine.dreams.steer(
         {"dream": dream, "mode": "human", "actions": {"x": -0.5}, "step": True, "after": 1}
     )
     # The policy moves 0.25 in every dimension; x is the person's for this chunk only.
@@ -164,10 +168,10 @@ def test_a_person_takes_over_a_dimension_and_hands_it_back(
     assert (seen["drivers"], seen["steering"]["mode"]) == (["shared"], "human")
     assert act(studio, dream)["actions"][8] == [0.25] * 4
     held = {"dream": dream, "mode": "human", "actions": {"y": 0.0}, "hold": True, "gripper": "open"}
-    assert studio.steer_dream(held)["steering"]["held"] == {"y": 0.0, "gripper": -1.0}
+    assert studio.imagine.dreams.steer(held)["steering"]["held"] == {"y": 0.0, "gripper": -1.0}
     assert act(studio, dream)["actions"][16] == [0.25, 0.0, 0.25, -1.0]
     assert act(studio, dream)["actions"][24] == [0.25, 0.0, 0.25, -1.0]
-    studio.steer_dream({"dream": dream, "mode": "policy"})
+    studio.imagine.dreams.steer({"dream": dream, "mode": "policy"})
     seen = act(studio, dream)
     assert seen["actions"][32] == [0.25] * 4
     assert seen["drivers"] == ["shared", "policy", "shared", "shared", "policy"]
@@ -176,16 +180,21 @@ def test_a_person_takes_over_a_dimension_and_hands_it_back(
 def test_a_whole_chunk_by_hand_is_marked_in_the_stored_episode(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     table = [[0.125 * step, None, None, -1.0] for step in range(CHUNK)]
-    studio.steer_dream({"dream": dream, "mode": "human", "actions": table})
-    assert studio.propose_dream({"dream": dream})["executed"][2] == [0.25, 0.25, 0.25, -1.0]
+    studio.imagine.dreams.steer({"dream": dream, "mode": "human", "actions": table})
+    assert studio.imagine.dreams.propose({"dream": dream})["executed"][2] == [
+        0.25,
+        0.25,
+        0.25,
+        -1.0,
+    ]
     act(studio, dream)
-    episode = studio.cabinet.trajectories.get(studio.save_dream(dream))
+    episode = studio.cabinet.trajectories.get(studio.imagine.dreams.save(dream))
     assert episode.arrays["overridden"].tolist() == [[True, False, False, True]] * 8
     np.testing.assert_allclose(episode.actions[:, 0], np.arange(8) * 0.125, atol=1e-6)
-    studio.act_dream({"dream": dream, "action": "undo"})
-    studio.steer_dream({"dream": dream, "mode": "human", "actions": [[0.0] * 4] * CHUNK})
+    studio.imagine.dreams.act({"dream": dream, "action": "undo"})
+    studio.imagine.dreams.steer({"dream": dream, "mode": "human", "actions": [[0.0] * 4] * CHUNK})
     assert act(studio, dream)["drivers"] == ["human"]
 
 
@@ -206,40 +215,42 @@ def test_a_whole_chunk_by_hand_is_marked_in_the_stored_episode(
 def test_bad_steering_is_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    dream = studio.open_dream(settings)
-    with pytest.raises(ValueError, match=sentence):
-        studio.steer_dream({"dream": dream} | change)
+    dream = studio.imagine.dreams.open(settings)
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.imagine.dreams.steer({"dream": dream} | change)
 
 
 @pytest.mark.parametrize("vary", ["policy", "world"])
 def test_four_futures_share_the_past_and_differ_in_one_noise(
     noisy: Studio, settings: dict[str, Any], vary: str
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
     act(noisy, dream)
-    found = noisy.branch_dream({"dream": dream, "node": 1, "vary": vary, "count": 4})
+    found = noisy.imagine.dreams.branch({"dream": dream, "node": 1, "vary": vary, "count": 4})
     nodes = tree(noisy, dream)
     assert [nodes[node]["vary"] for node in found["branches"]] == [vary] * 4
     assert [nodes[node]["parent"] for node in found["branches"]] == [1] * 4
     assert all(nodes[leaf]["verdict"] and nodes[leaf]["leaf"] for leaf in found["leaves"])
-    seen = noisy.pull_dream({"dream": dream})
-    futures = [noisy.pull_dream({"dream": dream, "node": leaf}) for leaf in found["leaves"]]
+    seen = noisy.imagine.dreams.pull({"dream": dream})
+    futures = [
+        noisy.imagine.dreams.pull({"dream": dream, "node": leaf}) for leaf in found["leaves"]
+    ]
     assert all(future["frames"][:9] == seen["frames"][:9] for future in futures)
     assert len({tuple(future["frames"][9:17]) for future in futures}) == 4
     first_actions = {str(future["actions"][8:16]) for future in futures}
     assert len(first_actions) == (4 if vary == "policy" else 1)
-    assert noisy.pull_dream({"dream": dream})["node"] == 2
+    assert noisy.imagine.dreams.pull({"dream": dream})["node"] == 2
 
 
 def test_a_nudge_moves_one_dimension_of_the_policy_s_own_action(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.open_dream(settings)
-    found = studio.branch_dream(
+    dream = studio.imagine.dreams.open(settings)
+    found = studio.imagine.dreams.branch(
         {"dream": dream, "node": 0, "vary": "nudge", "dimension": "z", "amount": 0.5, "count": 3}
     )
-    paths = [studio.pull_dream({"dream": dream, "node": leaf}) for leaf in found["leaves"]]
+    paths = [studio.imagine.dreams.pull({"dream": dream, "node": leaf}) for leaf in found["leaves"]]
     # The policy moves 0.25, nudged by -0.5, 0 and 0.5 in the first chunk only.
     assert [path["actions"][0][2] for path in paths] == [-0.25, 0.25, 0.75]
     assert {path["actions"][0][1] for path in paths} == {0.25}
@@ -248,12 +259,12 @@ def test_a_nudge_moves_one_dimension_of_the_policy_s_own_action(
 
 
 def test_going_to_another_node_goes_on_from_there(noisy: Studio, settings: dict[str, Any]) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
-    [leaf] = noisy.branch_dream({"dream": dream, "node": 0, "vary": "policy"})["leaves"]
-    there = noisy.select_dream({"dream": dream, "node": leaf})
+    [leaf] = noisy.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"})["leaves"]
+    there = noisy.imagine.dreams.select({"dream": dream, "node": leaf})
     assert (there["node"], there["state"], there["first"]) == (leaf, "done", 0)
-    back = noisy.select_dream({"dream": dream, "node": 0})
+    back = noisy.imagine.dreams.select({"dream": dream, "node": 0})
     assert (back["node"], back["next"], back["state"]) == (0, 1, "paused")
     known = list(tree(noisy, dream))
     assert act(noisy, dream)["node"] == 1
@@ -263,11 +274,13 @@ def test_going_to_another_node_goes_on_from_there(noisy: Studio, settings: dict[
 def test_a_path_that_is_not_the_current_one_can_be_kept(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream)
-    [leaf] = noisy.branch_dream({"dream": dream, "node": 0, "vary": "world"})["leaves"]
-    clip = noisy.clip(noisy.save_dream({"dream": dream, "node": leaf}))
-    assert clip["frames"] == noisy.pull_dream({"dream": dream, "node": leaf})["frames"]
+    [leaf] = noisy.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "world"})["leaves"]
+    clip = noisy.episodes.clips.clip(
+        {"episode": noisy.imagine.dreams.save({"dream": dream, "node": leaf})}
+    )
+    assert clip["frames"] == noisy.imagine.dreams.pull({"dream": dream, "node": leaf})["frames"]
     assert clip["replay"]["draws"][0] == {"world_noise": 1}
 
 
@@ -285,53 +298,55 @@ def test_a_path_that_is_not_the_current_one_can_be_kept(
 def test_a_bad_branch_is_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     act(studio, dream)
     act(studio, dream)
-    with pytest.raises(ValueError, match=sentence):
-        studio.branch_dream({"dream": dream, "node": 0, "vary": "policy"} | change)
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"} | change)
 
 
 def test_without_chance_the_policy_cannot_vary(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.open_dream(settings | {"temperature": 0.0})
+    dream = studio.imagine.dreams.open(settings | {"temperature": 0.0})
     with pytest.raises(ValueError, match="at temperature 0 the policy does not draw"):
-        studio.branch_dream({"dream": dream, "node": 0, "vary": "policy"})
+        studio.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"})
 
 
 def test_any_frame_of_a_stored_episode_can_be_dreamt_from(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     act(studio, dream)
-    episode = studio.save_dream(dream)
+    episode = studio.imagine.dreams.save(dream)
     few = {name: settings[name] for name in ("policy", "world_model", "reward_model")}
-    later = studio.open_dream(few | {"from": {"episode": episode, "frame": 5}})
+    later = studio.imagine.dreams.open(few | {"from": {"episode": episode, "frame": 5}})
     seen = act(studio, later)
-    assert seen["frames"][0] == studio.clip(episode)["frames"][5]
-    replay = studio.clip(studio.save_dream(later))["replay"]
+    assert seen["frames"][0] == studio.episodes.clips.clip({"episode": episode})["frames"][5]
+    replay = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(later)})["replay"]
     assert replay["origin"] == {"episode": episode, "frame": 5}
     with pytest.raises(ValueError, match="frame must be from 0 to 8, not 9"):
-        studio.open_dream(few | {"from": {"episode": episode, "frame": 9}})
-    with pytest.raises(ValueError, match="there is no episode lost"):
-        studio.open_dream(few | {"from": {"episode": "lost"}})
+        studio.imagine.dreams.open(few | {"from": {"episode": episode, "frame": 9}})
+    with pytest.raises((ValueError, LookupError), match="there is no episode lost"):
+        studio.imagine.dreams.open(few | {"from": {"episode": "lost"}})
     with pytest.raises(ValueError, match="start_id is missing"):
-        studio.open_dream(few)
+        studio.imagine.dreams.open(few)
 
 
 def test_fifty_reloads_between_steps_lose_and_double_nothing(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    alone = noisy.open_dream(settings)
+    alone = noisy.imagine.dreams.open(settings)
     while act(noisy, alone, "chunk")["state"] != "done":
         pass
-    expected = noisy.pull_dream({"dream": alone})
-    dream = noisy.open_dream(settings | {"seed": settings["seed"]})
+    expected = noisy.imagine.dreams.pull({"dream": alone})
+    dream = noisy.imagine.dreams.open(settings | {"seed": settings["seed"]})
     act(noisy, dream, "run")
     frames: list[str] = []
     for _ in range(50):
-        reloaded = noisy.pull_dream({"dream": dream, "after": 0})
+        reloaded = noisy.imagine.dreams.pull({"dream": dream, "after": 0})
         assert reloaded["frames"][: len(frames)] == frames
-        step = noisy.pull_dream({"dream": dream, "after": len(frames), "epoch": reloaded["epoch"]})
+        step = noisy.imagine.dreams.pull(
+            {"dream": dream, "after": len(frames), "epoch": reloaded["epoch"]}
+        )
         frames += step["frames"]
         assert (len(frames), len(step["actions"])) == (step["next"], step["next"] - 1)
         threading.Event().wait(0.01)
@@ -344,21 +359,21 @@ def test_fifty_reloads_between_steps_lose_and_double_nothing(
 def test_viewers_of_one_dream_see_the_same_and_follow_a_jump(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     first = act(noisy, dream)
-    second = noisy.pull_dream({"dream": dream})
+    second = noisy.imagine.dreams.pull({"dream": dream})
     assert second["frames"] == first["frames"]
-    noisy.select_dream({"dream": dream, "node": 0})
-    jumped = noisy.pull_dream({"dream": dream, "after": 9, "epoch": first["epoch"]})
+    noisy.imagine.dreams.select({"dream": dream, "node": 0})
+    jumped = noisy.imagine.dreams.pull({"dream": dream, "after": 9, "epoch": first["epoch"]})
     assert (jumped["first"], jumped["next"], len(jumped["frames"])) == (0, 1, 1)
 
 
 def test_what_was_imagined_ahead_is_thrown_away_when_a_person_steers(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.open_dream(settings)
+    dream = noisy.imagine.dreams.open(settings)
     act(noisy, dream, "run")
-    steered = noisy.steer_dream(
+    steered = noisy.imagine.dreams.steer(
         {"dream": dream, "mode": "human", "actions": {"x": 0.5}, "hold": True, "step": True}
     )
     assert steered["actions"][8][0] == pytest.approx(0.5)
@@ -368,7 +383,7 @@ def test_what_was_imagined_ahead_is_thrown_away_when_a_person_steers(
 def test_the_hundred_and_first_session_is_told_to_come_back(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    opened = [studio.open_dream(settings) for _ in range(100)]
+    opened = [studio.imagine.dreams.open(settings) for _ in range(100)]
     with pytest.raises(ValueError, match=r"^100 dreams are being watched here already"):
-        studio.open_dream(settings)
+        studio.imagine.dreams.open(settings)
     assert act(studio, opened[0])["next"] == 9

@@ -1,6 +1,5 @@
 """The judged clips that come with the studio: they load, and they are what the report says."""
 
-import base64
 import json
 from collections import Counter
 from pathlib import Path
@@ -26,12 +25,12 @@ def events(path: Path) -> dict[str, LabelEvent]:
 
 
 def test_labels_are_taken_into_an_empty_studio_once(studio: Studio) -> None:
-    data = base64.b64encode((FOLDER / LABELS).read_bytes()).decode()
-    query = {"format": "jsonl", "data": f"data:application/jsonl;base64,{data}"}
-    assert studio.import_labels(query) == {"added": 160, "known": 0, "problems": []}
-    assert studio.import_labels(query) == {"added": 0, "known": 160, "problems": []}
+    data, take_in = (FOLDER / LABELS).read_bytes(), studio.episodes.exports.take_in_log
+    first, again = (take_in("labels", "jsonl", data, dry_run=False) for _ in range(2))
+    assert first == {"added": 160, "known": 0, "problems": []}
+    assert again == {"added": 0, "known": 160, "problems": []}
     said = Counter(event.label.outcome for event in events(FOLDER / LABELS).values())
-    counts = studio.label_counts()
+    counts = studio.episodes.judging.labels.counts()
     assert counts["labelled"] == 160
     assert {name: counts[str(name)] for name in said} == said
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.access import Role
 from app.judging.strokes import judge_strokes
 from app.studio import Studio
 from engine.records.types import Trajectory
@@ -28,25 +29,25 @@ def stroke(**changes: Any) -> dict[str, Any]:
 
 
 def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
-    [pair] = paired.preferences.next({"actor": "ann", "count": 5})["items"]
+    [pair] = paired.episodes.judging.pairs.next({"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
     batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
     [saved] = judge_strokes(paired, {"strokes": batch[:1]}, actor="ann")["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
     none = {"items": [], "nothing": "You have compared every pair here."}
-    assert paired.preferences.next({"actor": "ann"}) == none
-    [entry] = paired.preferences.history(actor="ann")
+    assert paired.episodes.judging.pairs.next({"actor": "ann"}) == none
+    [entry] = paired.episodes.judging.pairs.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
     again = judge_strokes(paired, {"strokes": batch}, actor="ann")["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
-    assert paired.preferences.history(actor="ann") == []
-    assert paired.preferences.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
-    assert paired.label_counts()["labelled"] == 0
+    assert paired.episodes.judging.pairs.history(actor="ann") == []
+    assert paired.episodes.judging.pairs.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
+    assert paired.episodes.judging.labels.counts()["labelled"] == 0
 
 
 def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
-    ask = paired.preferences.next
+    ask = paired.episodes.judging.pairs.next
     assert ask({"run": "run-9"})["nothing"] == (
         "No start of run-9 has two futures of one policy to compare."
     )
@@ -77,21 +78,23 @@ def test_a_bad_preference_is_refused_in_a_sentence(
 def test_guests_compare_in_a_pool_of_their_own(
     paired: Studio, make_studio: Callable[..., Studio]
 ) -> None:
-    paired.preferences.add(stroke(), actor="ann")
-    public = make_studio(public=True)
-    public.preferences.add(stroke(event_id="event-0003"), actor="ann")
-    assert [one["actor"] for one in public.preferences.history(actor="ann")] == ["guest:ann"]
+    paired.episodes.judging.pairs.add(stroke(), actor="ann")
+    public = make_studio(role=Role.VISITOR)
+    public.episodes.judging.pairs.add(stroke(event_id="event-0003"), actor="ann")
+    assert [one["actor"] for one in public.episodes.judging.pairs.history(actor="ann")] == [
+        "guest:ann"
+    ]
     with pytest.raises(ValueError, match="belongs to another pool"):
-        public.preferences.undo("event-0001", new_event_id="event-0004", actor="ann")
+        public.episodes.judging.pairs.undo("event-0001", new_event_id="event-0004", actor="ann")
 
 
 def test_people_are_told_of_their_own_agreement_and_everybody_s(paired: Studio) -> None:
-    paired.preferences.add(stroke(), actor="ann")
-    paired.preferences.add(stroke(event_id="event-0002", choice="right"), actor="ben")
+    paired.episodes.judging.pairs.add(stroke(), actor="ann")
+    paired.episodes.judging.pairs.add(stroke(event_id="event-0002", choice="right"), actor="ben")
     low, high = wilson_interval(1, 2)
     share = {"value": 1 / 2, "low": low, "high": high}
-    found = paired.preferences.agreement("ann")
+    found = paired.episodes.judging.pairs.agreement("ann")
     assert found["everybody"] == share | {"compared": 2, "total": 2, "agreed": 1}
     assert (found["own"]["value"], found["own"]["total"]) == (1.0, 1)
     nobody = {"value": None, "low": None, "high": None, "compared": 0, "total": 0, "agreed": 0}
-    assert paired.preferences.agreement("cat")["own"] == nobody
+    assert paired.episodes.judging.pairs.agreement("cat")["own"] == nobody

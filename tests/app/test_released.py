@@ -56,13 +56,13 @@ def adopted(studio: Studio, folder: Path, task: str) -> dict[str, str]:
     query = {"folder": str(folder), "task": task, "trial_megabytes": 0, "success_threshold": 0.5}
     if RELEASED[task].success_threshold is not None:
         del query["success_threshold"]
-    for record in studio.adopt_checkpoint(query):
+    for record in studio.models.adopting.adopt(query):
         status, _ = execute(studio.cabinet.runs.directory(record["id"]))
         assert status == 0, (
             studio.cabinet.runs.directory(record["id"]) / "events.jsonl"
         ).read_text()
         studio.cabinet.ingest.ingest(record["id"])
-    found = {record["role"]: record["checkpoint"] for record in studio.adoptions()}
+    found = {record["role"]: record["checkpoint"] for record in studio.models.adopting.all()}
     assert found.keys() == set(ROLES)
     return found
 
@@ -70,7 +70,7 @@ def adopted(studio: Studio, folder: Path, task: str) -> dict[str, str]:
 def uploaded(studio: Studio) -> int:
     """A start from a picture that is larger than the models' frames, and no square."""
     picture = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
-    return studio.add_upload(picture)
+    return studio.imagine.starts.add_upload(picture)
 
 
 @pytest.mark.slow
@@ -89,20 +89,20 @@ def test_a_release_is_adopted_and_rolled_out_to_a_verdict(
     write_release(tmp_path / "checkpoint_files", task)
     studio = open_studio()
     three = adopted(studio, tmp_path, task)
-    found = studio.describe_together(**three)
+    found = studio.models.slots.together(**three)
     record = get_task(task)
     assert (found["task"], found["horizon"]) == (task, record.horizon)
     assert found["instruction"] == record.instruction
-    plan = studio.memory_plan(*(three[role] for role in ROLES), batch=1)
+    plan = studio.models.slots.memory_plan(*(three[role] for role in ROLES), batch=1)
     assert [check["name"] for check in plan["checks"] if check["ok"] is False] == []
-    assert studio.list_starts(task) == []
+    assert studio.imagine.starts.shipped(task) == []
     start = three | {"start_id": uploaded(studio), "denoising_steps": 1, "seed": 3}
-    dream = studio.open_dream(start | {"horizon": JUDGED})
-    studio._dreams.complete(dream, seconds=240.0)
-    seen = studio.pull_dream({"dream": dream})
+    dream = studio.imagine.dreams.open(start | {"horizon": JUDGED})
+    studio.dreams.complete(dream, seconds=240.0)
+    seen = studio.imagine.dreams.pull({"dream": dream})
     assert (seen["state"], seen["error"]) == ("done", None)
     assert seen["ends"][0] == 108
-    clip = studio.clip(studio.save_dream(dream))
+    clip = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})
     assert (clip["task"], clip["instruction"]) == (task, record.instruction)
     assert len(clip["frames"]) == len(clip["actions"]) + 1 > 100
     assert clip["success"] in (True, False)
@@ -113,7 +113,7 @@ def differing(studio: Studio, three: dict[str, str]) -> list[Item]:
     """Outputs of the models as the studio loads them that are not the reference vectors'."""
     get = studio.cabinet.checkpoints.get
     policy, world_model, reward_model = (
-        studio._dreams.models.get(get(three[role])) for role in ROLES
+        studio.dreams.models.get(get(three[role])) for role in ROLES
     )
     _, language = load_vectors(GOLDEN / "vla_a")
     _, world = load_vectors(GOLDEN / "wm_transformer_a")
@@ -178,16 +178,20 @@ def test_a_killed_adoption_leaves_nothing_and_the_next_attempt_succeeds(
     finished = 0
     for _ in range(kills):
         studio = open_studio()
-        [begun] = studio.adopt_checkpoint(query | {"trial_megabytes": 0})
+        [begun] = studio.models.adopting.adopt(query | {"trial_megabytes": 0})
         directory = studio.cabinet.runs.directory(begun["id"])
         killed_somewhere(directory, chance)
         studio = open_studio()
-        whole = [r for r in studio.list_checkpoints() if r["id"].startswith(f"run/{begun['id']}/")]
+        whole = [
+            r
+            for r in studio.models.slots.checkpoints()
+            if r["id"].startswith(f"run/{begun['id']}/")
+        ]
         finished += len(whole)
         for record in whole:
             verify_manifest(studio.cabinet.checkpoints.get(record["id"]).directory)
         assert execute(directory)[0] == 0
         studio.cabinet.ingest.ingest(begun["id"])
-        assert studio.adoptions()[0]["checkpoint"]
+        assert studio.models.adopting.all()[0]["checkpoint"]
         assert [path.name for path in (directory / "checkpoints").iterdir()] == ["step-000001"]
     assert finished < kills  # some were killed before they were done

@@ -48,10 +48,10 @@ def finish(studio: Studio, run: str, documents: dict[str, Any], result: dict[str
 
 
 def test_a_retraining_is_told_directories_that_nobody_typed(labelled: Studio, demo: Path) -> None:
-    frozen = labelled.retraining.freeze({})
-    assert labelled.retraining.standing({})["episodes"] == frozen["episodes"] == 2
-    assert labelled.retraining.label_sets() == [frozen]
-    run = labelled.retraining.start(
+    frozen = labelled.reward.retraining.freeze({})
+    assert labelled.reward.retraining.standing({})["episodes"] == frozen["episodes"] == 2
+    assert labelled.reward.retraining.label_sets() == [frozen]
+    run = labelled.reward.retraining.start(
         {"label_set": frozen["version"][:12], "reward_model": "demo/reward", "steps": 7}
     )
     config = spec(labelled, run)
@@ -82,21 +82,14 @@ def test_what_cannot_be_is_said_in_a_sentence(
     labelled: Studio, method: str, query: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        getattr(labelled.retraining, method)(query)
-    assert labelled.list_runs() == []
-
-
-def test_a_public_studio_does_not_retrain(make_studio: Callable[..., Studio]) -> None:
-    studio = make_studio(public=True)
-    for method in ("freeze", "start", "rejudge", "restart"):
-        with pytest.raises(ValueError, match="a public studio does not retrain"):
-            getattr(studio.retraining, method)({})
+        getattr(labelled.reward.retraining, method)(query)
+    assert labelled.runs.all() == []
 
 
 def test_old_and_new_model_come_side_by_side_the_largest_change_first(labelled: Studio) -> None:
-    frozen = labelled.retraining.freeze({})
-    run = labelled.retraining.start({"label_set": frozen["version"]})
-    assert labelled.retraining.compare({"run": run})["rows"] == []
+    frozen = labelled.reward.retraining.freeze({})
+    run = labelled.reward.retraining.start({"label_set": frozen["version"]})
+    assert labelled.reward.retraining.compare({"run": run})["rows"] == []
 
     def row(name: str, old: float, new: float) -> dict[str, Any]:
         return {
@@ -111,7 +104,7 @@ def test_old_and_new_model_come_side_by_side_the_largest_change_first(labelled: 
     rows = [row("a", 0.75, 0.5), row("b", 0.75, 0.25)]
     metrics = {"gold/verdict": "better: …", "gold/better": True, "gold/real_clips": 1}
     finish(labelled, run, {"disagreements": {"clips": 2, "rows": rows}}, metrics)
-    found = labelled.retraining.compare({"run": run})
+    found = labelled.reward.retraining.compare({"run": run})
     assert [r["episode_id"] for r in found["rows"]] == ["b", "a"]
     first = found["rows"][0]
     assert (first["old"], first["old_success"], first["new"], first["human"]) == (
@@ -128,7 +121,7 @@ def test_old_and_new_model_come_side_by_side_the_largest_change_first(labelled: 
 def optimised(studio: Studio) -> str:
     """A run of GRPO that kept two checkpoints."""
     models = {role: f"demo/{name}" for role, name in (("policy", "base"), ("world_model", "world"))}
-    run = studio.start_run(
+    run = studio.train.training.start(
         "optimise", {**models, "reward_model": "demo/reward", "iterations": 5, "keep_low": 0.25}
     )
     for step in (2, 3):
@@ -138,7 +131,7 @@ def optimised(studio: Studio) -> str:
 
 
 def test_a_run_is_judged_anew_with_the_bounds_it_had(studio: Studio, optimised: str) -> None:
-    run = studio.retraining.rejudge({"run": optimised, "threshold": 0.75, "iteration": 2})
+    run = studio.reward.retraining.rejudge({"run": optimised, "threshold": 0.75, "iteration": 2})
     config = spec(studio, run)
     assert config["episodes_from"] == [str(studio.data_directory / "runs" / optimised)]
     assert (config["threshold"], config["iteration"], config["keep_low"]) == (0.75, 2, 0.25)
@@ -152,17 +145,17 @@ def test_a_run_is_judged_anew_with_the_bounds_it_had(studio: Studio, optimised: 
         group(3, changed=True, flipped=True),
     ]
     finish(studio, run, {"groups": {"groups": groups}}, {"rejudge/groups_flipped": 1.0})
-    found = studio.retraining.flips({"run": run})
+    found = studio.reward.retraining.flips({"run": run})
     assert [g["group"] for g in found["groups"]] == [3, 2]
     assert (found["source"], found["counts"]["groups_flipped"]) == (optimised, 1.0)
-    assert len(studio.retraining.flips({"run": run, "all": True})["groups"]) == 3
+    assert len(studio.reward.retraining.flips({"run": run, "all": True})["groups"]) == 3
 
 
 def test_a_restart_goes_on_from_a_kept_checkpoint_with_another_judge(
     studio: Studio, optimised: str, demo: Path
 ) -> None:
     make_checkpoint(demo / "checkpoints" / "better", {"role": "reward_model"})
-    run = studio.retraining.restart(
+    run = studio.reward.retraining.restart(
         {"run": optimised, "reward_model": "demo/better", "iteration": 2}
     )
     config = spec(studio, run)
@@ -171,4 +164,6 @@ def test_a_restart_goes_on_from_a_kept_checkpoint_with_another_judge(
     assert config["reward_model"] == str(demo / "checkpoints" / "better")
     assert (config["iterations"], config["keep_low"]) == (5, 0.25)
     with pytest.raises(ValueError, match="kept the checkpoints of iterations 2, 3, not of 1"):
-        studio.retraining.restart({"run": optimised, "reward_model": "demo/better", "iteration": 1})
+        studio.reward.retraining.restart(
+            {"run": optimised, "reward_model": "demo/better", "iteration": 1}
+        )

@@ -11,30 +11,31 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.access import Role
 from app.models.catalogue import summary
 from app.studio import Studio
 from engine.records.manifest import write_manifest
-from tests.app.conftest import CHUNK, START, make_checkpoint
+from tests.app.conftest import CHUNK, make_checkpoint
 
 
 def finished(studio: Studio, dream: str) -> dict[str, Any]:
     """Watch a dream to its end, as a page does."""
     deadline = time.monotonic() + 40.0
-    while (seen := studio.pull_dream({"dream": dream, "after": 0}))["state"] == "running":
+    while (seen := studio.imagine.dreams.pull({"dream": dream, "after": 0}))["state"] == "running":
         assert time.monotonic() < deadline
         threading.Event().wait(0.02)
     return seen
 
 
 def test_checkpoints_are_listed_with_what_a_page_shows(studio: Studio) -> None:
-    records = studio.list_checkpoints("policy")
+    records = studio.models.slots.checkpoints("policy")
     assert [record["id"] for record in records] == ["demo/base", "demo/seven"]
     assert records[0]["short"] == records[0]["hash"][:8]
     assert records[0]["summary"] == "rollout/success_rate 0.5"
 
 
 def test_three_that_fit_are_described(studio: Studio) -> None:
-    assert studio.describe_together("demo/base", "demo/world", "demo/reward") == {
+    assert studio.models.slots.together("demo/base", "demo/world", "demo/reward") == {
         "ok": True,
         "text": "compatible · 64 px · 4-D actions · K 8",
         "task": "coffee-push",
@@ -62,62 +63,65 @@ def test_three_that_do_not_fit_are_refused_with_the_reason(
     make_checkpoint(demo / "checkpoints" / "slow", base | {"chunk_size": 4})
     make_checkpoint(demo / "checkpoints" / "large", base | {"dino": {"image_size": 224}})
     make_checkpoint(demo / "checkpoints" / "mute", {"role": "policy"})
-    with pytest.raises(ValueError, match=sentence):
-        studio.describe_together(policy, world_model, "demo/reward")
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.models.slots.together(policy, world_model, "demo/reward")
 
 
 def test_a_dream_is_watched_to_its_verdict_saved_and_found_again(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.open_dream(settings)
-    assert studio.act_dream({"dream": dream, "action": "run"})["state"] == "running"
+    dream = studio.imagine.dreams.open(settings)
+    assert studio.imagine.dreams.act({"dream": dream, "action": "run"})["state"] == "running"
     seen = finished(studio, dream)
     assert seen["outcome"] == {"success": True, "end_step": 14}
     assert (seen["next"], len(seen["frames"]), seen["horizon"]) == (17, 17, 48)
-    episode = studio.save_dream(dream)
-    clip = studio.clip(episode)
+    episode = studio.imagine.dreams.save(dream)
+    clip = studio.episodes.clips.clip({"episode": episode})
     assert clip["frames"] == seen["frames"]
     assert clip["probabilities"] == seen["probabilities"]
     assert (clip["success"], clip["end_step"], clip["decisive"]) == (True, 14, [7, 14])
     assert clip["replay"]["seed"] == 7
-    assert [record["id"] for record in studio.list_episodes(imagined=True)] == [episode]
+    assert [record["id"] for record in studio.episodes.gallery.records(imagined=True)] == [episode]
 
 
 def test_saved_episodes_outlive_the_studio(
     make_studio: Callable[..., Studio], settings: dict[str, Any]
 ) -> None:
     studio = make_studio()
-    dream = studio.open_dream(settings)
-    studio.act_dream({"dream": dream, "action": "run"})
+    dream = studio.imagine.dreams.open(settings)
+    studio.imagine.dreams.act({"dream": dream, "action": "run"})
     finished(studio, dream)
-    episode = studio.save_dream(dream)
-    assert make_studio().clip(episode)["success"]
+    episode = studio.imagine.dreams.save(dream)
+    assert make_studio().episodes.clips.clip({"episode": episode})["success"]
 
 
 def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    record = studio.imagine("demo/base", "demo/world", "demo/reward", START, "get brighter", 7, 4)
-    dream = studio.open_dream(settings)
-    studio.act_dream({"dream": dream, "action": "run"})
+    record = studio.episodes.gallery.record(studio.imagine.dreams.imagine(settings | {"seed": 7}))
+    dream = studio.imagine.dreams.open(settings)
+    studio.imagine.dreams.act({"dream": dream, "action": "run"})
     finished(studio, dream)
-    assert studio.save_dream(dream) == record["id"]
+    assert studio.imagine.dreams.save(dream) == record["id"]
 
 
 def test_an_upload_can_be_dreamt_from(studio: Studio, settings: dict[str, Any]) -> None:
-    start_id = studio.add_upload(np.full((80, 80, 3), 60, np.uint8))
-    dream = studio.open_dream(settings | {"start_id": start_id, "horizon": CHUNK})
-    studio.act_dream({"dream": dream, "action": "run"})
+    start_id = studio.imagine.starts.add_upload(np.full((80, 80, 3), 60, np.uint8))
+    dream = studio.imagine.dreams.open(settings | {"start_id": start_id, "horizon": CHUNK})
+    studio.imagine.dreams.act({"dream": dream, "action": "run"})
     assert finished(studio, dream)["state"] == "done"
-    assert studio.clip(studio.save_dream(dream))["start_id"] == start_id
+    assert (
+        studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})["start_id"]
+        == start_id
+    )
 
 
 def test_empty_instruction_and_missing_knobs_take_the_task_s(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     few = {name: settings[name] for name in ("policy", "world_model", "reward_model", "start_id")}
-    dream = studio.open_dream(few | {"instruction": ""})
-    assert studio.pull_dream({"dream": dream})["horizon"] == 48
+    dream = studio.imagine.dreams.open(few | {"instruction": ""})
+    assert studio.imagine.dreams.pull({"dream": dream})["horizon"] == 48
 
 
 @pytest.mark.parametrize(
@@ -143,30 +147,30 @@ def test_empty_instruction_and_missing_knobs_take_the_task_s(
 def test_bad_settings_are_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        studio.open_dream(settings | change)
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.imagine.dreams.open(settings | change)
 
 
 @pytest.mark.parametrize("question", [None, "dream", {}, {"dream": "x"}, {"dream": "x", "y": 1}])
 def test_a_bad_pull_is_one_sentence(studio: Studio, question: Any) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        studio.pull_dream(question)
+        studio.imagine.dreams.pull(question)
 
 
 def test_an_unknown_dream_or_action_is_refused(studio: Studio, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="this dream is over"):
-        studio.act_dream({"dream": "nothing", "action": "run"})
-    dream = studio.open_dream(settings)
+        studio.imagine.dreams.act({"dream": "nothing", "action": "run"})
+    dream = studio.imagine.dreams.open(settings)
     with pytest.raises(ValueError, match="action must be one of"):
-        studio.act_dream({"dream": dream, "action": "fly"})
+        studio.imagine.dreams.act({"dream": dream, "action": "fly"})
 
 
 def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
     make_studio: Callable[..., Studio], settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    studio = make_studio(public=True)
+    studio = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 9"):
-        studio.open_dream(settings | {"denoising_steps": 9})
+        studio.imagine.dreams.open(settings | {"denoising_steps": 9})
 
 
 @pytest.mark.parametrize(("named", "task"), [("hammer", "hammer"), ("tea", "coffee-push")])
@@ -176,15 +180,15 @@ def test_the_models_task_is_that_of_their_dreams(
     card = demo / "checkpoints" / "base" / "card.json"
     card.write_text(json.dumps({"task": named}))
     write_manifest(card.parent)
-    found = studio.describe_together("demo/base", "demo/world", "demo/reward")
+    found = studio.models.slots.together("demo/base", "demo/world", "demo/reward")
     assert found["task"] == task
-    dream = studio.open_dream(
+    dream = studio.imagine.dreams.open(
         {name: settings[name] for name in ("policy", "world_model", "reward_model")}
-        | {"start_id": studio.add_upload(np.zeros((80, 80, 3), np.uint8))}
+        | {"start_id": studio.imagine.starts.add_upload(np.zeros((80, 80, 3), np.uint8))}
     )
-    seen = studio.pull_dream({"dream": dream})
+    seen = studio.imagine.dreams.pull({"dream": dream})
     assert seen["horizon"] == found["horizon"]
-    assert studio.start_warning(-5, "coffee") == ""
+    assert studio.imagine.starts.warning(-5, "coffee") == ""
 
 
 def test_without_a_demo_folder_the_studio_opens_empty(
@@ -192,20 +196,20 @@ def test_without_a_demo_folder_the_studio_opens_empty(
 ) -> None:
     demo.rename(demo.with_name("elsewhere"))
     studio = make_studio()
-    assert (studio.list_checkpoints(), studio.list_starts()) == ([], [])
-    assert (studio.list_episodes(), studio.list_runs()) == ([], [])
+    assert (studio.models.slots.checkpoints(), studio.imagine.starts.shipped()) == ([], [])
+    assert (studio.episodes.gallery.records(), studio.runs.all()) == ([], [])
     assert studio.health() == {"ok": True, "episodes": 0}
 
 
 @pytest.mark.parametrize("limit", [0, -1, 5_000, "all", None])
 def test_a_bad_limit_is_refused(studio: Studio, limit: Any) -> None:
     with pytest.raises(ValueError, match="limit must be"):
-        studio.list_episodes(limit=limit)
+        studio.episodes.gallery.records(limit=limit)
 
 
 def test_an_unknown_episode_is_refused(studio: Studio) -> None:
-    with pytest.raises(ValueError, match="there is no episode nothing"):
-        studio.clip("nothing")
+    with pytest.raises((ValueError, LookupError), match="there is no episode nothing"):
+        studio.episodes.clips.clip({"episode": "nothing"})
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.access import Role
 from app.studio import Studio
 from engine.records.types import Outcome, Trajectory
 
@@ -35,9 +36,9 @@ def ids(records: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_label_is_acknowledged_and_stands_at_its_episode(stocked: Studio) -> None:
-    answer = stocked.label(EVENT)
+    answer = stocked.episodes.judging.labels.add(EVENT)
     assert (answer["saved"], answer["seq"]) == ("event-0001", 1)
-    assert stocked.get_episode("episode-1")["label"] == {
+    assert stocked.episodes.gallery.record("episode-1")["label"] == {
         "event_id": "event-0001",
         "outcome": "fail",
         "dream_broke": None,
@@ -46,8 +47,8 @@ def test_a_label_is_acknowledged_and_stands_at_its_episode(stocked: Studio) -> N
 
 
 def test_sending_twice_stores_once_and_answers_the_same(stocked: Studio) -> None:
-    assert stocked.label(EVENT) == stocked.label(EVENT)
-    assert stocked.label_counts()["labelled"] == 1
+    assert stocked.episodes.judging.labels.add(EVENT) == stocked.episodes.judging.labels.add(EVENT)
+    assert stocked.episodes.judging.labels.counts()["labelled"] == 1
 
 
 def test_labels_outlive_the_studio(
@@ -55,58 +56,58 @@ def test_labels_outlive_the_studio(
 ) -> None:
     studio = make_studio()
     stock(studio, make_trajectory)
-    studio.label(EVENT)
-    assert make_studio().label_history()[0]["event_id"] == "event-0001"
+    studio.episodes.judging.labels.add(EVENT)
+    assert make_studio().episodes.judging.labels.history()[0]["event_id"] == "event-0001"
 
 
 def test_the_queue_puts_what_nobody_judged_first(stocked: Studio) -> None:
-    assert ids(stocked.label_queue()) == ["episode-2", "episode-1"]
-    stocked.label(EVENT | {"episode_id": "episode-2"})
-    assert ids(stocked.label_queue()) == ["episode-1", "episode-2"]
-    assert ids(stocked.label_queue(imagined=False)) == ["episode-2"]
-    assert len(stocked.label_queue(limit=1)) == 1
+    assert ids(stocked.episodes.gallery.records()) == ["episode-2", "episode-1"]
+    stocked.episodes.judging.labels.add(EVENT | {"episode_id": "episode-2"})
+    assert ids(stocked.episodes.gallery.records()) == ["episode-1", "episode-2"]
+    assert ids(stocked.episodes.gallery.records(imagined=False)) == ["episode-2"]
+    assert len(stocked.episodes.gallery.records(limit=1)) == 1
 
 
 def test_undo_takes_the_label_back_and_leaves_the_history_clean(stocked: Studio) -> None:
-    stocked.label(EVENT)
-    answer = stocked.undo_label("event-0001", new_event_id="event-0002")
+    stocked.episodes.judging.labels.add(EVENT)
+    answer = stocked.episodes.judging.labels.undo("event-0001", new_event_id="event-0002")
     assert (answer["saved"], answer["seq"]) == ("event-0002", 2)
-    assert stocked.get_episode("episode-1")["label"] is None
-    assert stocked.label_history() == []
-    assert ids(stocked.list_episodes(labelled=True)) == []
+    assert stocked.episodes.gallery.record("episode-1")["label"] is None
+    assert stocked.episodes.judging.labels.history() == []
+    assert ids(stocked.episodes.gallery.records(labelled=True)) == []
 
 
 def test_after_undo_a_new_judgement_counts(stocked: Studio) -> None:
-    stocked.label(EVENT)
-    stocked.undo_label("event-0001", new_event_id="event-0002")
-    stocked.label(EVENT | {"event_id": "event-0003", "outcome": "success"})
-    assert stocked.label_history()[0]["outcome"] == "success"
+    stocked.episodes.judging.labels.add(EVENT)
+    stocked.episodes.judging.labels.undo("event-0001", new_event_id="event-0002")
+    stocked.episodes.judging.labels.add(EVENT | {"event_id": "event-0003", "outcome": "success"})
+    assert stocked.episodes.judging.labels.history()[0]["outcome"] == "success"
 
 
 def test_the_history_tells_what_the_model_said(stocked: Studio) -> None:
-    stocked.label(EVENT)
-    [entry] = stocked.label_history()
+    stocked.episodes.judging.labels.add(EVENT)
+    [entry] = stocked.episodes.judging.labels.history()
     assert (entry["episode_id"], entry["outcome"]) == ("episode-1", "fail")
     assert (entry["model_success"], entry["probability"], entry["imagined"]) == (True, 0.9, True)
 
 
 def test_a_corrected_label_shows_once(stocked: Studio) -> None:
-    stocked.label(EVENT)
+    stocked.episodes.judging.labels.add(EVENT)
     correction = {"event_id": "event-0002", "outcome": "success", "supersedes": "event-0001"}
-    stocked.label(EVENT | correction)
-    assert [entry["outcome"] for entry in stocked.label_history()] == ["success"]
+    stocked.episodes.judging.labels.add(EVENT | correction)
+    assert [entry["outcome"] for entry in stocked.episodes.judging.labels.history()] == ["success"]
 
 
 def test_a_span_of_frames_is_shown_in_the_history(stocked: Studio) -> None:
-    stocked.label(EVENT | {"span_first": 4.0, "span_last": 9})
-    [entry] = stocked.label_history()
+    stocked.episodes.judging.labels.add(EVENT | {"span_first": 4.0, "span_last": 9})
+    [entry] = stocked.episodes.judging.labels.history()
     assert (entry["span_first"], entry["span_last"]) == (4, 9)
-    assert stocked.list_episodes(labelled=True)[0]["label"]["outcome"] == "fail"
+    assert stocked.episodes.gallery.records(labelled=True)[0]["label"]["outcome"] == "fail"
 
 
 def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
-    stocked.label(EVENT | {"dream_broke": True})
-    assert stocked.label_counts() == {
+    stocked.episodes.judging.labels.add(EVENT | {"dream_broke": True})
+    assert stocked.episodes.judging.labels.counts() == {
         "labelled": 1,
         "success": 0,
         "fail": 1,
@@ -138,26 +139,26 @@ def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
 def test_bad_labels_are_one_sentence_and_store_nothing(
     stocked: Studio, change: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        stocked.label(EVENT | change)
-    assert stocked.label_history() == []
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        stocked.episodes.judging.labels.add(EVENT | change)
+    assert stocked.episodes.judging.labels.history() == []
 
 
 @pytest.mark.parametrize("event", [None, [], "event", {}])
 def test_what_is_no_event_is_refused(stocked: Studio, event: Any) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        stocked.label(event)
+        stocked.episodes.judging.labels.add(event)
 
 
 def test_visitors_of_a_public_studio_label_into_the_guest_pool(
     make_studio: Callable[..., Studio], make_trajectory: Maker
 ) -> None:
-    public = make_studio(public=True)
+    public = make_studio(role=Role.VISITOR)
     stock(public, make_trajectory)
-    public.label(EVENT)
-    assert public.label_history()[0]["actor"] == "guest:local"
+    public.episodes.judging.labels.add(EVENT)
+    assert public.episodes.judging.labels.history()[0]["actor"] == "guest:local"
     assert public.cabinet.labels.current("episode-1") is None
-    assert make_studio().label_counts()["labelled"] == 0
+    assert make_studio().episodes.judging.labels.counts()["labelled"] == 0
 
 
 def test_a_visitor_cannot_undo_a_label_of_the_house(
@@ -165,12 +166,12 @@ def test_a_visitor_cannot_undo_a_label_of_the_house(
 ) -> None:
     home = make_studio()
     stock(home, make_trajectory)
-    home.label(EVENT)
-    public = make_studio(public=True)
+    home.episodes.judging.labels.add(EVENT)
+    public = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="belongs to another pool"):
-        public.undo_label("event-0001", new_event_id="event-0002")
+        public.episodes.judging.labels.undo("event-0001", new_event_id="event-0002")
 
 
 def test_an_unknown_order_is_refused(stocked: Studio) -> None:
     with pytest.raises(ValueError, match="order must be one of"):
-        stocked.label_queue(order="random; drop table episodes")
+        stocked.episodes.gallery.records(order="random; drop table episodes")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from app.access import Role
 from app.live.dreams import Dreams
 from app.live.models import Models
 from app.models.lineage import details, parents
 from app.models.loader import Loader
 from app.models.panel import model_panel
-from app.models.sources_panel import source_kinds
 from app.studio import Studio
 from engine.device import DeviceMemory, Placement
 from engine.records.tasks import get_task
@@ -33,19 +33,19 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def loaded(studio: Studio) -> dict[str, Any]:
-    studio.load_models(*THREE, batch=2)
-    until(lambda: studio.load_status()["state"] != "loading")
-    return studio.load_status()
+    studio.models.slots.load(*THREE, batch=2)
+    until(lambda: studio.models.slots.status()["state"] != "loading")
+    return studio.models.slots.status()
 
 
 def test_every_slot_offers_the_catalogue_of_its_role(studio: Studio) -> None:
-    slots = {slot["role"]: slot["choices"] for slot in studio.model_slots()["slots"]}
+    slots = {slot["role"]: slot["choices"] for slot in studio.models.slots.choices()["slots"]}
     assert [choice["id"] for choice in slots["policy"]] == ["demo/base", "demo/seven"]
     assert [choice["id"] for choice in slots["reward_model"]] == ["demo/reward"]
 
 
 def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: Studio) -> None:
-    plan = studio.memory_plan(*THREE, batch=8)
+    plan = studio.models.slots.memory_plan(*THREE, batch=8)
     assert [part["name"] for part in plan["components"]] == [
         *("policy", "world model", "autoencoder", "reward model")
     ]
@@ -61,7 +61,7 @@ def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: S
 
 
 def test_a_disagreement_is_named_with_both_sides(studio: Studio) -> None:
-    checks = studio.memory_plan("demo/seven", *THREE[1:], batch=1)["checks"]
+    checks = studio.models.slots.memory_plan("demo/seven", *THREE[1:], batch=1)["checks"]
     assert {"name": "actions", "ok": False, "text": "7-D against 4-D"} in checks
 
 
@@ -69,8 +69,8 @@ def test_a_disagreement_is_named_with_both_sides(studio: Studio) -> None:
     ("batch", "sentence"), [(0, "batch must be from 1 to 512, not 0"), ("two", "a whole number")]
 )
 def test_a_batch_out_of_range_is_refused(studio: Studio, batch: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        studio.memory_plan(*THREE, batch=batch)
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.models.slots.memory_plan(*THREE, batch=batch)
 
 
 def test_loading_goes_part_by_part_and_times_the_first_use(studio: Studio) -> None:
@@ -89,16 +89,16 @@ def test_loading_goes_part_by_part_and_times_the_first_use(studio: Studio) -> No
 
 def test_models_that_do_not_fit_each_other_are_not_loaded(studio: Studio) -> None:
     with pytest.raises(ValueError, match="actions have 7 numbers, but the world model takes 4"):
-        studio.load_models("demo/seven", *THREE[1:])
-    assert studio.load_status()["state"] == "idle"
+        studio.models.slots.load("demo/seven", *THREE[1:])
+    assert studio.models.slots.status()["state"] == "idle"
 
 
 def test_a_failed_part_says_why_and_the_next_attempt_works(studio: Studio, demo: Path) -> None:
     config = json.loads((demo / "checkpoints" / "base" / "config.json").read_text())
     make_checkpoint(demo / "checkpoints" / "broken", config)
-    studio.load_models("demo/broken", *THREE[1:])
-    until(lambda: studio.load_status()["state"] == "failed")
-    status = studio.load_status()
+    studio.models.slots.load("demo/broken", *THREE[1:])
+    until(lambda: studio.models.slots.status()["state"] == "failed")
+    status = studio.models.slots.status()
     assert status["error"] == "RuntimeError: the weights are on strike"
     assert [part["state"] for part in status["parts"]][:2] == ["failed", "waiting"]
     assert loaded(studio)["state"] == "ready"
@@ -108,23 +108,23 @@ def test_unloading_frees_models_and_stops_their_dreams(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     loaded(studio)
-    dream = studio.open_dream(settings)
-    studio.act_dream({"dream": dream, "action": "chunk"})
-    until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
-    assert studio.unload_models(list(THREE))["loaded"] == []
-    until(lambda: studio.pull_dream({"dream": dream})["state"] == "failed")
-    assert "were unloaded" in studio.pull_dream({"dream": dream})["error"]
-    studio.act_dream({"dream": dream, "action": "reset"})
-    studio.act_dream({"dream": dream, "action": "chunk"})
-    until(lambda: studio.pull_dream({"dream": dream})["next"] > 1)
-    assert {model["id"] for model in studio.load_status()["loaded"]} == set(THREE)
+    dream = studio.imagine.dreams.open(settings)
+    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+    until(lambda: studio.imagine.dreams.pull({"dream": dream})["next"] > 1)
+    assert studio.models.slots.unload(list(THREE))["loaded"] == []
+    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] == "failed")
+    assert "were unloaded" in studio.imagine.dreams.pull({"dream": dream})["error"]
+    studio.imagine.dreams.act({"dream": dream, "action": "reset"})
+    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+    until(lambda: studio.imagine.dreams.pull({"dream": dream})["next"] > 1)
+    assert {model["id"] for model in studio.models.slots.status()["loaded"]} == set(THREE)
 
 
 def test_an_unknown_checkpoint_is_refused_in_a_sentence(studio: Studio) -> None:
-    with pytest.raises(ValueError, match="there is no checkpoint demo/nobody"):
-        studio.unload_models(["demo/nobody"])
-    with pytest.raises(ValueError, match="there is no checkpoint demo/nobody"):
-        studio.checkpoint_details("demo/nobody")
+    with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/nobody"):
+        studio.models.slots.unload(["demo/nobody"])
+    with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/nobody"):
+        studio.models.slots.details("demo/nobody")
 
 
 # A public studio.
@@ -133,23 +133,20 @@ def test_an_unknown_checkpoint_is_refused_in_a_sentence(studio: Studio) -> None:
 def test_a_public_studio_unloads_nothing_and_takes_no_folders(
     make_studio: Callable[..., Studio],
 ) -> None:
-    studio = make_studio(public=True)
-    assert source_kinds(studio) == []
-    with pytest.raises(ValueError, match="visitors share them"):
-        studio.unload_models(list(THREE))
+    studio = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="batch must be from 1 to 64, not 65"):
-        studio.memory_plan(*THREE, batch=65)
+        studio.models.slots.memory_plan(*THREE, batch=65)
 
 
 def test_a_public_studio_rations_loads(make_studio: Callable[..., Studio]) -> None:
-    studio = make_studio(public=True)
+    studio = make_studio(role=Role.VISITOR)
     loaded(studio)
     with pytest.raises(ValueError, match="loaded a moment ago: wait 10 seconds"):
-        studio.load_models(*THREE)
+        studio.models.slots.load(*THREE)
 
 
 def test_the_panel_of_an_own_studio_offers_folders_and_downloads(studio: Studio) -> None:
-    panel = model_panel(studio, rows=8)
+    panel = model_panel(studio.models, rows=8)
     assert panel.props["sources"] == ["folder", "download"]
 
 

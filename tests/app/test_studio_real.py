@@ -56,9 +56,9 @@ def open_studio(demo: Path, tmp_path: Path) -> Iterator[Callable[[], Studio]]:
 
     yield open_again
     studio = opened[-1] if opened else open_again()
-    for run in studio.list_runs():
+    for run in studio.runs.all():
         if run["state"] not in ("done", "failed", "cancelled"):
-            studio.control_run(run["id"], "cancel")
+            studio.runs.control(run["id"], "cancel")
     until(lambda: not studio.cabinet.runs.unfinished())
     studio.close()
 
@@ -77,17 +77,17 @@ def test_a_dream_of_the_real_models_runs_and_is_the_same_again(
     studio = open_studio()
     studio.warm_up()
     settings: dict[str, Any] = MODELS | {"start_id": START, "seed": 3, "horizon": 16}
-    dream = studio.open_dream(settings)
-    studio.act_dream({"dream": dream, "action": "run"})
-    until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
-    seen = studio.pull_dream({"dream": dream})
+    dream = studio.imagine.dreams.open(settings)
+    studio.imagine.dreams.act({"dream": dream, "action": "run"})
+    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] != "running")
+    seen = studio.imagine.dreams.pull({"dream": dream})
     assert seen["error"] is None
     assert len(seen["ends"]) == len(seen["probabilities"]) > 0
-    first = studio.clip(studio.save_dream(dream))
-    studio.act_dream({"dream": dream, "action": "reset"})
-    studio.act_dream({"dream": dream, "action": "run"})
-    until(lambda: studio.pull_dream({"dream": dream})["state"] != "running")
-    again = studio.pull_dream({"dream": dream})
+    first = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})
+    studio.imagine.dreams.act({"dream": dream, "action": "reset"})
+    studio.imagine.dreams.act({"dream": dream, "action": "run"})
+    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] != "running")
+    again = studio.imagine.dreams.pull({"dream": dream})
     assert (again["frames"], again["actions"]) == (first["frames"], first["actions"])
     assert again["probabilities"] == first["probabilities"]
 
@@ -97,8 +97,8 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
 ) -> None:
     studio = open_studio()
     # Variants of the context: their dreams, too, come back bit for bit.
-    run = studio.start_run("optimise", RUN | {"anchored": True, "context_noise": 50.0})
-    until(lambda: studio.run_status(run)["state"] == "running")
+    run = studio.train.training.start("optimise", RUN | {"anchored": True, "context_noise": 50.0})
+    until(lambda: studio.runs.status(run)["state"] == "running")
     studio = open_studio()
     directory = tmp_path / "data" / "runs" / run
     # As on a GPU: whoever asks this process for the slot gets it in the midst of the worker's run.
@@ -106,28 +106,34 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
         assert is_held(directory)
         kinds = {event["kind"] for _, event in read_events(directory / "events.jsonl")}
         assert "result" not in kinds
-    until(lambda: studio.training.curves(run).next > 0)
+    until(lambda: studio.train.training.curves(run).next > 0)
     [spawned] = [
         line for line in (directory / "supervisor.jsonl").read_text().split("\n") if "spawn" in line
     ]
     worker = int(spawned.split('"pid":')[1].split(",")[0])
-    if studio.run_status(run)["state"] == "running":
+    if studio.runs.status(run)["state"] == "running":
         os.killpg(worker, signal.SIGKILL)
-    until(lambda: studio.run_status(run)["state"] == "done")
-    reward = studio.training.curves(run).series["rollout/reward"]
+    until(lambda: studio.runs.status(run)["state"] == "done")
+    reward = studio.train.training.curves(run).series["rollout/reward"]
     assert [step for step, *_ in reward] == [1, 2]
-    assert studio.training.follow({"run": run})["iterations"] == [1, 2]
-    [group] = studio.training.strip(run, 1)
+    assert studio.train.training.follow({"run": run})["iterations"] == [1, 2]
+    [group] = studio.train.training.strip(run, 1)
     assert len(group["members"]) == 2
     for iteration in (1, 2):  # the policy of each, bit for bit
-        episodes = [m["id"] for g in studio.training.strip(run, iteration) for m in g["members"]]
-        episodes += [p["id"] for p in studio.training.probes(run) if p["iteration"] == iteration]
+        episodes = [
+            m["id"] for g in studio.train.training.strip(run, iteration) for m in g["members"]
+        ]
+        episodes += [
+            p["id"] for p in studio.train.training.probes(run) if p["iteration"] == iteration
+        ]
         for episode in episodes:
-            assert studio.replay(studio.permalink({"episode": episode}))["exact"]
+            assert studio.imagine.dreams.replay(
+                studio.imagine.dreams.permalink({"episode": episode})
+            )["exact"]
     trained = f"run/{run}/step-000002"
-    assert trained in [record["id"] for record in studio.list_checkpoints("policy")]
+    assert trained in [record["id"] for record in studio.models.slots.checkpoints("policy")]
     verify_manifest(directory / "checkpoints" / "step-000002")
-    assert studio.describe_together(trained, "demo/world", "demo/reward")["ok"]
+    assert studio.models.slots.together(trained, "demo/world", "demo/reward")["ok"]
 
 
 def test_a_run_that_cannot_work_fails_in_a_sentence(
@@ -135,10 +141,10 @@ def test_a_run_that_cannot_work_fails_in_a_sentence(
 ) -> None:
     studio = open_studio()
     with pytest.raises(ValueError, match="demo/world is a world model, not a reward model"):
-        studio.start_run("optimise", RUN | {"reward_model": "demo/world"})
+        studio.train.training.start("optimise", RUN | {"reward_model": "demo/world"})
     unseen = str(demo / "checkpoints" / "world")  # preflight does not look into paths
-    run = studio.start_run("optimise", RUN | {"reward_model": unseen})
-    until(lambda: studio.run_status(run)["state"] == "failed")
-    error = studio.run_status(run)["error"]
+    run = studio.train.training.start("optimise", RUN | {"reward_model": unseen})
+    until(lambda: studio.runs.status(run)["state"] == "failed")
+    error = studio.runs.status(run)["error"]
     assert "not a reward_model" in error
     assert "\n" not in error

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.access import Role
 from app.runs.launcher import event_text
 from app.studio import Studio
 from engine.jobs.optimise.job import JobConfig
@@ -18,7 +19,7 @@ Maker = Callable[..., Trajectory]
 
 @pytest.fixture
 def run(studio: Studio) -> str:
-    return studio.start_run("optimise", OPTIMISE)
+    return studio.train.training.start("optimise", OPTIMISE)
 
 
 def spec(studio: Studio, run: str) -> dict[str, Any]:
@@ -47,16 +48,16 @@ def test_a_run_is_told_the_threshold_that_is_in_use(studio: Studio, run: str) ->
     assert spec(studio, run)["config"]["success_threshold"] == 0.0  # the reward model's own
     [judge] = studio.cabinet.checkpoints.all("reward_model")
     studio.cabinet.thresholds.save(judge.hash, 0.75, measures={})
-    later = studio.start_run("optimise", OPTIMISE)
+    later = studio.train.training.start("optimise", OPTIMISE)
     assert spec(studio, later)["config"]["success_threshold"] == 0.75
-    chosen = studio.start_run("optimise", OPTIMISE | {"success_threshold": 0.5})
+    chosen = studio.train.training.start("optimise", OPTIMISE | {"success_threshold": 0.5})
     assert spec(studio, chosen)["config"]["success_threshold"] == 0.5
 
 
 def test_status_and_list_agree(studio: Studio, run: str) -> None:
-    status = studio.run_status(run)
+    status = studio.runs.status(run)
     assert (status["state"], status["done"], status["total"]) == ("queued", 0, 0)
-    [listed] = studio.list_runs()
+    [listed] = studio.runs.all()
     assert listed["id"] == run
     assert status["config"]["iterations"] == 2
 
@@ -78,31 +79,31 @@ def test_status_and_list_agree(studio: Studio, run: str) -> None:
 def test_bad_runs_are_one_sentence_and_leave_nothing(
     studio: Studio, job: Any, config: Any, sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        studio.start_run(job, config)
-    assert studio.list_runs() == []
+    with pytest.raises((ValueError, LookupError), match=sentence):
+        studio.train.training.start(job, config)
+    assert studio.runs.all() == []
 
 
 def test_stop_ends_a_queued_run(studio: Studio, run: str) -> None:
-    assert studio.stop_run(run)["state"] == "cancelled"
+    assert studio.runs.control(run, "stop")["state"] == "cancelled"
     with pytest.raises(ValueError, match="is cancelled already"):
-        studio.control_run(run, "pause")
+        studio.runs.control(run, "pause")
 
 
 @pytest.mark.parametrize("control", ["explode", None, 3])
 def test_another_control_is_refused(studio: Studio, run: str, control: Any) -> None:
     with pytest.raises(ValueError, match="control must be one of"):
-        studio.control_run(run, control)
+        studio.runs.control(run, control)
 
 
 def test_an_unknown_run_is_refused_everywhere(studio: Studio) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: studio.run_status("nothing"),
-        lambda: studio.stop_run("nothing"),
+        lambda: studio.runs.status("nothing"),
+        lambda: studio.runs.control("nothing", "stop"),
     ]
     sentences = []
     for call in calls:
-        with pytest.raises(ValueError, match="there is no run nothing") as caught:
+        with pytest.raises((ValueError, LookupError), match="there is no run nothing") as caught:
             call()
         sentences.append(str(caught.value))
     assert len(sentences) == len(calls)
@@ -111,27 +112,27 @@ def test_an_unknown_run_is_refused_everywhere(studio: Studio) -> None:
 def test_a_public_studio_runs_small_jobs_of_one_kind(
     make_studio: Callable[..., Studio],
 ) -> None:
-    studio = make_studio(public=True)
+    studio = make_studio(role=Role.VISITOR)
     small = OPTIMISE | {"groups": 2, "max_groups": 4}
     with pytest.raises(ValueError, match="job must be one of optimise, not 'collect'"):
-        studio.start_run("collect", {})
+        studio.train.training.start("collect", {})
     with pytest.raises(ValueError, match="iterations may be at most 5, not 6"):
-        studio.start_run("optimise", small | {"iterations": 6})
+        studio.train.training.start("optimise", small | {"iterations": 6})
     with pytest.raises(ValueError, match="key_frames_from cannot be chosen on a public studio"):
-        studio.start_run("optimise", small | {"key_frames_from": ["/etc"]})
-    with pytest.raises(ValueError, match="does not play in the simulator"):
-        studio.start_run("optimise", small | {"environment": "simulator"})
+        studio.train.training.start("optimise", small | {"key_frames_from": ["/etc"]})
+    with pytest.raises(ValueError, match="environment is imagination, not 'simulator'"):
+        studio.train.training.start("optimise", small | {"environment": "simulator"})
     with pytest.raises(ValueError, match="starts cannot be chosen on a public studio"):
-        studio.start_run("optimise", small | {"starts": "/etc/passwd"})
-    with pytest.raises(ValueError, match="a public studio sends metrics nowhere"):
-        studio.start_run("optimise", small | {"logger": "trackio"})
-    with pytest.raises(ValueError, match="there is no checkpoint /etc"):
-        studio.start_run("optimise", small | {"policy": "/etc"})
-    studio.start_run("optimise", small)
-    status = studio.run_status(studio.start_run("optimise", small))
+        studio.train.training.start("optimise", small | {"starts": "/etc/passwd"})
+    with pytest.raises(ValueError, match="logger is none, not"):
+        studio.train.training.start("optimise", small | {"logger": "trackio"})
+    with pytest.raises((ValueError, LookupError), match="there is no checkpoint /etc"):
+        studio.train.training.start("optimise", small | {"policy": "/etc"})
+    studio.train.training.start("optimise", small)
+    status = studio.runs.status(studio.train.training.start("optimise", small))
     assert "policy" not in status["config"]
     with pytest.raises(ValueError, match="other visitors' runs are waiting"):
-        studio.start_run("optimise", small)
+        studio.train.training.start("optimise", small)
 
 
 @pytest.mark.parametrize(

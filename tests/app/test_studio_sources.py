@@ -32,23 +32,23 @@ def studio(make_studio: Callable[..., Studio], server: SourceServer) -> Studio:
 
 def fetched(studio: Studio, source: str) -> dict[str, Any]:
     """The one download of a studio, once it has ended."""
-    key = studio.plan_download({"source": source})["key"]
-    studio.start_download(key)
+    key = studio.models.sources.plan({"source": source})["key"]
+    studio.models.sources.start(key)
     studio.cabinet.downloads.wait(key)
-    [download] = studio.downloads()
+    [download] = studio.models.sources.all()
     return download
 
 
 def test_a_plan_shows_every_file_before_anything_is_fetched(
     studio: Studio, server: SourceServer
 ) -> None:
-    plan = studio.plan_download({"source": f" {server.url}/model/ "})
+    plan = studio.models.sources.plan({"source": f" {server.url}/model/ "})
     sizes = {file["path"]: file["bytes"] for file in plan["files"]}
     assert sizes.keys() == {"model.safetensors", "config.json", "card.json", "manifest.json"}
     assert plan["bytes"] == plan["needed"] == sum(sizes.values())
     assert plan["fits"] is True
     assert plan["text"].startswith("4 files, ")
-    assert studio.downloads() == []
+    assert studio.models.sources.all() == []
     assert json.loads(json.dumps(plan)) == plan
 
 
@@ -69,9 +69,9 @@ def test_a_download_that_fails_says_why(studio: Studio, server: SourceServer) ->
 
 def test_a_running_download_can_be_cancelled(studio: Studio, server: SourceServer) -> None:
     server.faults["/model/model.safetensors"] = Fault(pause_seconds=0.05, block=1)
-    key = studio.plan_download({"source": f"{server.url}/model/"})["key"]
-    assert studio.start_download(key)["state"] in ("queued", "running")
-    studio.cancel_download(key)
+    key = studio.models.sources.plan({"source": f"{server.url}/model/"})["key"]
+    assert studio.models.sources.start(key)["state"] in ("queued", "running")
+    studio.models.sources.cancel(key)
     assert studio.cabinet.downloads.wait(key).state == "cancelled"
 
 
@@ -84,30 +84,30 @@ def test_a_checkpoint_that_was_pulled_can_be_chosen(studio: Studio, server: Sour
         catalogue=cabinet.checkpoints,
         check=verify_manifest,
     )
-    [record] = [r for r in studio.list_checkpoints("policy") if r["id"] == "hub/mine"]
+    [record] = [r for r in studio.models.slots.checkpoints("policy") if r["id"] == "hub/mine"]
     assert record["source"] == f"{server.url}/model/"
-    assert studio.describe_together("hub/mine", "demo/world", "demo/reward")["ok"] is True
+    assert studio.models.slots.together("hub/mine", "demo/world", "demo/reward")["ok"] is True
 
 
 def test_a_registered_folder_is_a_source(studio: Studio, tmp_path: Path) -> None:
-    source = studio.register_folder("mine", str(tmp_path / "published"))
-    plan = studio.plan_download({"source": source})
+    source = studio.cabinet.downloads.register_folder("mine", str(tmp_path / "published"))
+    plan = studio.models.sources.plan({"source": source})
     assert (plan["source"], plan["needed"]) == ("folder:mine", 0)
 
 
 def published(studio: Studio, target: str) -> dict[str, Any]:
     """The errand that published a checkpoint, after its end."""
-    errand = studio.publish_checkpoint({"checkpoint": "demo/base", "target": target})
+    errand = studio.models.sources.publish({"checkpoint": "demo/base", "target": target})
     while errand["state"] in ("queued", "running"):
         threading.Event().wait(0.01)
-        [errand] = studio.data.follow({"ids": [errand["id"]]})
+        [errand] = studio.errands.follow({"ids": [errand["id"]]})["errands"]
     return errand
 
 
 def test_a_checkpoint_is_published_to_a_folder_as_it_was_previewed(
     studio: Studio, tmp_path: Path
 ) -> None:
-    told = studio.publication({"checkpoint": "demo/base"})
+    told = studio.models.sources.publication({"checkpoint": "demo/base"})
     errand = published(studio, str(tmp_path / "shelf"))
     place = tmp_path / "shelf"
     assert errand["result"] == {"place": str(place), "text": f"Published: {place}"}
@@ -126,7 +126,7 @@ def test_a_target_that_says_nothing_is_refused_at_once(
     studio: Studio, target: Any, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        studio.publish_checkpoint({"checkpoint": "demo/base", "target": target})
+        studio.models.sources.publish({"checkpoint": "demo/base", "target": target})
 
 
 @pytest.mark.parametrize(
@@ -145,32 +145,15 @@ def test_a_target_that_says_nothing_is_refused_at_once(
 )
 def test_a_bad_query_is_a_sentence(studio: Studio, query: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        studio.plan_download(query)
+        studio.models.sources.plan(query)
 
 
 def test_unknown_names_are_sentences(studio: Studio, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there is no download 'a-0'"):
-        studio.start_download("a-0")
-    with pytest.raises(ValueError, match=r"there is no download '\.\./a'"):
-        studio.cancel_download("../a")
-    with pytest.raises(ValueError, match="there is no checkpoint demo/none"):
-        studio.publish_checkpoint({"checkpoint": "demo/none", "target": str(tmp_path / "shelf")})
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda studio: studio.plan_download({"source": "fangqi/WMPO", "task": "coffee"}),
-        lambda studio: studio.start_download("a-0"),
-        lambda studio: studio.cancel_download("a-0"),
-        lambda studio: studio.downloads(),
-        lambda studio: studio.publish_checkpoint({"checkpoint": "demo/base", "target": "a/b"}),
-        lambda studio: studio.publication({"checkpoint": "demo/base"}),
-        lambda studio: studio.register_folder("mine", "/"),
-    ],
-)
-def test_a_public_studio_refuses_every_source(
-    make_studio: Callable[..., Studio], call: Callable[[Studio], object]
-) -> None:
-    with pytest.raises(ValueError, match="a public studio fetches and publishes nothing"):
-        call(make_studio(public=True))
+    with pytest.raises((ValueError, LookupError), match="there is no download 'a-0'"):
+        studio.models.sources.start("a-0")
+    with pytest.raises((ValueError, LookupError), match=r"there is no download '\.\./a'"):
+        studio.models.sources.cancel("../a")
+    with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/none"):
+        studio.models.sources.publish(
+            {"checkpoint": "demo/none", "target": str(tmp_path / "shelf")}
+        )

@@ -42,10 +42,14 @@ def studio(make_studio: Callable[..., Studio]) -> Studio:
     return make_studio(simulator=Simulator(Brightening))
 
 
+def twin_dream(studio: Studio, query: dict[str, Any]) -> dict[str, Any]:
+    return studio.episodes.twins.of(studio.imagine.dreams.trajectory(query))
+
+
 def dreamt(studio: Studio, settings: dict[str, Any], chunks: int = 2) -> str:
-    dream = studio.open_dream(settings)
+    dream = studio.imagine.dreams.open(settings)
     for _ in range(chunks):
-        studio.act_dream({"dream": dream, "action": "chunk"})
+        studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
     return dream
 
 
@@ -53,7 +57,7 @@ def test_a_dream_is_laid_beside_reality_frame_by_frame(
     studio: Studio, settings: dict[str, Any], workspace: Workspace
 ) -> None:
     dream = dreamt(studio, settings)
-    found = studio.twin_dream({"dream": dream})
+    found = twin_dream(studio, {"dream": dream})
     # After two actions reality shows 64 of 255, the dream 31.
     assert found["psnr"][0] == 100.0
     assert found["psnr"][2] == pytest.approx(20 * np.log10(255 / 33), abs=0.01)
@@ -63,9 +67,9 @@ def test_a_dream_is_laid_beside_reality_frame_by_frame(
         {"success": False, "end_step": 16},
     )
     assert found["judged_real"]["success"]
-    clip = studio.clip(found["twin"])
+    clip = studio.episodes.clips.clip({"episode": found["twin"]})
     assert (len(clip["frames"]), clip["imagined"], clip["success"]) == (17, False, False)
-    assert clip["actions"] == studio.pull_dream({"dream": dream})["actions"]
+    assert clip["actions"] == studio.imagine.dreams.pull({"dream": dream})["actions"]
     [entry] = read_ledger(workspace.twins)
     assert (entry["use"], entry["start_id"], entry["episode"]) == ("twin", START, found["twin"])
 
@@ -73,8 +77,8 @@ def test_a_dream_is_laid_beside_reality_frame_by_frame(
 def test_a_twin_is_played_and_counted_once(
     studio: Studio, settings: dict[str, Any], workspace: Workspace
 ) -> None:
-    episode = studio.save_dream(dreamt(studio, settings))
-    first, second = (studio.twin_episode({"episode_id": episode}) for _ in range(2))
+    episode = studio.imagine.dreams.save(dreamt(studio, settings))
+    first, second = (studio.episodes.twins.of_episode({"episode_id": episode}) for _ in range(2))
     assert first == second
     assert len(read_ledger(workspace.twins)) == 1
 
@@ -96,7 +100,7 @@ def test_a_dream_from_the_middle_of_a_real_episode_has_a_twin_too(
     studio.cabinet.trajectories.add(real)
     del settings["start_id"]
     dream = dreamt(studio, settings | {"from": {"episode": "real-1", "frame": 3}}, chunks=1)
-    found = studio.twin_dream({"dream": dream})
+    found = twin_dream(studio, {"dream": dream})
     twin = studio.cabinet.trajectories.get(found["twin"])
     assert (found["first_frame"], len(twin.actions), found["same_start"]) == (3, 11, True)
     assert twin.actions[:3].tolist() == [[0.5] * 4] * 3
@@ -108,14 +112,14 @@ def test_what_has_no_twin_says_why(
     make_studio: Callable[..., Studio],
     make_trajectory: Callable[..., Trajectory],
 ) -> None:
-    upload = studio.add_upload(np.full((64, 64, 3), 9, np.uint8))
+    upload = studio.imagine.starts.add_upload(np.full((64, 64, 3), 9, np.uint8))
     with pytest.raises(ValueError, match="starts from a picture, not from a state"):
-        studio.twin_dream({"dream": dreamt(studio, settings | {"start_id": upload}, chunks=1)})
+        twin_dream(studio, {"dream": dreamt(studio, settings | {"start_id": upload}, chunks=1)})
     with pytest.raises(ValueError, match="nothing was imagined yet"):
-        studio.twin_dream({"dream": studio.open_dream(settings)})
+        twin_dream(studio, {"dream": studio.imagine.dreams.open(settings)})
     studio.cabinet.trajectories.add(make_trajectory("real-2", imagined=False))
     with pytest.raises(ValueError, match="real-2 is a real episode itself"):
-        studio.twin_episode({"episode_id": "real-2"})
+        studio.episodes.twins.of_episode({"episode_id": "real-2"})
     blind = make_studio(simulator=Nowhere())
     with pytest.raises(ValueError, match="rendering is impossible here"):
         blind.twin_dream({"dream": dreamt(blind, settings, chunks=1)})
@@ -146,7 +150,7 @@ def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
                 },
             )
         )
-    found = studio.twin_matrix({"run": "fidelity-1"})
+    found = studio.episodes.twins.matrix({"run": "fidelity-1"})
     sizes = {name: len(cell) for name, cell in found["cells"].items()}
     assert sizes == {
         "true_success": 2,
@@ -166,10 +170,10 @@ def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
     assert last["mean_probability"] == pytest.approx(0.93)
     assert found["calibration"][4]["real_successes"] == 1
     cell = {"run": "fidelity-1", "kind": "imagined", "verdict": "fail", "truth": "success"}
-    assert [one["id"] for one in studio.gallery.find(cell)["episodes"]] == ["pair-2"]
-    assert studio.gallery.find({"truth": "fail"})["total"] == 1
+    assert [one["id"] for one in studio.episodes.gallery.find(cell)["episodes"]] == ["pair-2"]
+    assert studio.episodes.gallery.find({"truth": "fail"})["total"] == 1
     with pytest.raises(ValueError, match="other has no pairs of real and imagined"):
-        studio.twin_matrix({"run": "other"})
+        studio.episodes.twins.matrix({"run": "other"})
 
 
 @pytest.mark.slow
@@ -181,14 +185,14 @@ def test_a_real_episode_s_actions_lead_to_its_own_frames_again(tmp_path: Path) -
     shutil.copytree("storage/demo/episodes", demo / "episodes")
     studio = Studio(open_workspace(tmp_path / "data"), demo=demo, supervise=False)
     real = studio.cabinet.trajectories.get("coffee-push-policy-400000-0")
-    task = studio._starts.task
-    frames, end_step = studio._simulator.play(task, real.start_id, real.actions)
+    task = studio.imagine.starts.task
+    frames, end_step = studio.simulator.play(task, real.start_id, real.actions)
     np.testing.assert_array_equal(frames, real.frames)
     assert (end_step is not None) == real.outcome.success
-    imagined = studio.list_episodes(imagined=True, limit=1)[0]
-    found = studio.twin_episode({"episode_id": imagined["id"]})
+    imagined = studio.episodes.gallery.records(imagined=True, limit=1)[0]
+    found = studio.episodes.twins.of_episode({"episode_id": imagined["id"]})
     assert found["same_start"] and len(found["psnr"]) == imagined["num_actions"] + 1
     assert min(found["psnr"][1:]) > 10.0
-    page = studio.starts({"pool": "test", "offset": 0, "limit": 2})
+    page = studio.imagine.starts.find({"pool": "test", "offset": 0, "limit": 2})
     assert [start["start_id"] for start in page["starts"]] == [1_000_000, 1_000_001]
     studio.close()

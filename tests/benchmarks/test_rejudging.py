@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from app.reward.thresholds import Reward
+from app.reward.thresholds import ThresholdLab
 from engine.records.types import Label
 from storage.cabinet import open_cabinet
 from storage.database import Row
@@ -37,7 +37,7 @@ def test_report_a_thousand_episodes_judged_anew(tmp_path: Path) -> None:
     for number in range(200):
         name = f"ep-{number * 50:05d}"
         cabinet.labels.add(Label(event_id=f"e{number:07d}", episode_id=name, outcome="fail"))
-    reward = Reward(cabinet, public=False)
+    reward = ThresholdLab(cabinet, guest=False)
     begin = perf_counter()
     found = reward.rejudge({"run": "", "iteration": 3, "threshold": 0.7})
     print(f"\n{ITERATION:,} episodes judged anew: {perf_counter() - begin:.3f} s")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.live.models import Models
-from app.reward.retrain_panel import retrain_panel
+from app.reward.panel import retrain_panel
 from app.studio import Studio
 from app.ui import site as ui
 from engine.records.types import Label
@@ -36,7 +36,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
         studio.cabinet.labels.append(
             Label(event_id=f"event-{number}", episode_id=name, outcome=outcome)
         )
-    studio.start_run("optimise", {role: f"demo/{name}" for role, name in MODELS.items()})
+    studio.train.training.start("optimise", {role: f"demo/{name}" for role, name in MODELS.items()})
     yield studio
     studio.close()
 
@@ -48,7 +48,7 @@ MODELS = {"policy": "base", "world_model": "world", "reward_model": "reward"}
 def panel(studio: Studio, browser: Browser) -> Iterator[Page]:
     """The panel on a page of its own."""
     with gr.Blocks(analytics_enabled=False) as blocks:
-        retrain_panel(studio)
+        retrain_panel(studio.reward)
     address = ui.launch(blocks, data_directory=studio.data_directory)
     page = browser.new_page(base_url=address)
     problems: list[str] = []
@@ -61,7 +61,7 @@ def panel(studio: Studio, browser: Browser) -> Iterator[Page]:
 
 
 def newest(studio: Studio, job: str) -> str:
-    return str(next(run["id"] for run in studio.list_runs() if run["job"] == job))
+    return str(next(run["id"] for run in studio.runs.all() if run["job"] == job))
 
 
 def test_from_labels_to_a_verdict_to_flips(panel: Page, studio: Studio) -> None:

@@ -35,9 +35,9 @@ class Preferences:
     of one sentence, an unknown episode a `LookupError`.
     """
 
-    def __init__(self, cabinet: Cabinet, *, public: bool) -> None:
+    def __init__(self, cabinet: Cabinet, *, guest: bool) -> None:
         self._cabinet = cabinet
-        self._guest = public
+        self._guest = guest
 
     def next(self, query: object) -> dict[str, Any]:
         """{actor, pairing?, run?, count?} -> {items, nothing}: pairs {id, left, right} not yet

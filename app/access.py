@@ -1,0 +1,149 @@
+"""Who may do what: one table of actions and roles, and the limits of each role.
+
+The door asks it for every question of a page and of the API (`app.web.calls`). An action is named
+`PANEL.FUNCTION`, as the script calls it; what the table does not name, everybody may do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine.runs.tracker import NONE
+
+
+class Role(StrEnum):
+    """Who uses the studio: a visitor of a Space, or whoever runs it at home."""
+
+    VISITOR = "visitor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The roles that may do something, and what the others are told."""
+
+    sentence: str
+    roles: frozenset[Role] = frozenset({Role.ADMIN})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one person may ask for.
+
+    Attributes:
+        run_jobs: jobs that may be started; None: all.
+        run_options: the most that an option of a run may be.
+        run_choices: the only value that an option of a run may have.
+        waiting_runs: unfinished runs beside which another may be started; None: any number.
+        seconds_between_loads: how long models stay before others are loaded.
+        export_hours: how long a file that was exported is kept.
+    """
+
+    denoising_steps: int = 50
+    rows: int = 512
+    dataset_episodes: int = 1_000
+    run_jobs: tuple[str, ...] | None = None
+    run_options: Mapping[str, int] = field(default_factory=dict)
+    run_choices: Mapping[str, str] = field(default_factory=dict)
+    waiting_runs: int | None = None
+    seconds_between_loads: float = 0.0
+    export_hours: float = 24.0
+
+
+LIMITS = {
+    Role.ADMIN: Limits(),
+    # One kind of run, small, few at a time (reliability.md §4.3).
+    Role.VISITOR: Limits(
+        denoising_steps=8,
+        rows=64,
+        dataset_episodes=8,
+        run_jobs=("optimise",),
+        run_options={
+            "iterations": 5,
+            "groups": 4,
+            "group_size": 8,
+            "max_groups": 8,
+            "denoising_steps": 8,
+            "record_groups": 4,
+            "num_starts": 128,
+            "real_every": 0,
+        },
+        run_choices={"logger": NONE, "environment": "imagination"},
+        waiting_runs=2,
+        seconds_between_loads=10.0,
+        export_hours=1.0,
+    ),
+}
+
+
+def _rules(sentence: str, *actions: str) -> dict[str, Rule]:
+    return dict.fromkeys(actions, Rule(sentence))
+
+
+RULES: Mapping[str, Rule] = {
+    **_rules(
+        "a public studio fetches and publishes nothing: choose from the catalogue",
+        *("models.adopt_checkpoint", "models.plan_download", "models.start_download"),
+        *("models.cancel_download", "models.control_adoption", "models.added"),
+        *("train.publication", "train.publish"),
+    ),
+    **_rules("a public studio keeps its models loaded: visitors share them", "models.unload"),
+    **_rules(
+        "a public studio keeps no views: the address of the page holds yours", "episodes.save_view"
+    ),
+    **_rules("on a public studio the queue is everybody's: it cannot be filled", "episodes.queue"),
+    **_rules("a public studio takes no files", "episodes.import_episodes", "data.take_part"),
+    **_rules("a public studio takes no episodes", "data.examine"),
+    **_rules("on a public studio queues are everybody's: none can be made", "label.make_queue"),
+    **_rules(
+        "on a public studio queues are everybody's: none can be removed", "label.remove_queue"
+    ),
+    **_rules("on a public studio the failure modes are everybody's", "label.save_modes"),
+    **_rules("a public studio keeps the thresholds that it was opened with", "thresholds.save"),
+    **_rules(
+        "a public studio does not retrain or judge anew: run your own",
+        *("retrain.freeze", "retrain.start", "retrain.rejudge", "retrain.restart"),
+    ),
+    **_rules(
+        "a public studio does not play in the simulator: run your own to evaluate policies",
+        *("evaluate.start", "fidelity.start"),
+    ),
+    **_rules("on a public studio nobody may take back what others said", "data.undo"),
+    **_rules(
+        "a public studio keeps its data to itself: this is for the studio at home",
+        *("data.clean_up", "data.back_up", "data.check_backup", "data.take_backup"),
+        *("data.restore", "data.remove_backup", "data.verify", "data.sync"),
+        "data.restore_parts",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What somebody in a role may do here."""
+
+    role: Role = Role.ADMIN
+
+    @property
+    def guest(self) -> bool:
+        """Whether labels go to, and are read from, the pool of a Space's visitors."""
+        return self.role is Role.VISITOR
+
+    @property
+    def limits(self) -> Limits:
+        """How much may be asked for."""
+        return LIMITS[self.role]
+
+    def refusal(self, action: str) -> str:
+        """The sentence that refuses an action; empty where it is allowed."""
+        rule = RULES.get(action)
+        return rule.sentence if rule and self.role not in rule.roles else ""
+
+    def check(self, action: str) -> None:
+        """Refuse what the role may not do.
+
+        Raises:
+            ValueError: the sentence of the table.
+        """
+        if sentence := self.refusal(action):
+            raise ValueError(sentence)

@@ -1,0 +1,67 @@
+"""What a visitor of a Space may not do, asked of the door as the scripts ask it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from app.access import LIMITS, RULES, Access, Limits, Role
+from app.live.models import Models
+from app.studio import Studio
+from app.ui import site
+from storage.workspace import open_workspace
+from tests.app.conftest import load_fake, make_demo
+
+Functions = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Role, Functions]]:
+    """Every function that the scripts can call, by `PANEL.NAME`, of a studio for each role."""
+    demo = make_demo(tmp_path_factory.mktemp("demo"))
+    studios = {
+        role: Studio(
+            open_workspace(tmp_path_factory.mktemp(role)),
+            demo=demo,
+            role=role,
+            models=Models(load_fake),
+            supervise=False,
+        )
+        for role in Role
+    }
+    yield {role: served(studio) for role, studio in studios.items()}
+    for studio in studios.values():
+        studio.close()
+
+
+def served(studio: Studio) -> Functions:
+    blocks = site.build(studio, device="CPU", instruction="push the mug", horizon=48)
+    panels = [block for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
+    found = [fn for panel in panels for fn in panel.server_fns]
+    return {fn.__qualname__: fn for fn in found}
+
+
+@pytest.mark.parametrize("action", RULES)
+def test_a_visitor_is_refused_in_the_sentence_of_the_table(
+    doors: dict[Role, Functions], action: str
+) -> None:
+    refused = {"refused": RULES[action].sentence}
+    assert doors[Role.VISITOR][action]({}) == refused
+    # At home the empty question is refused for what it lacks, or answered.
+    if action not in ("data.verify", "data.back_up"):
+        assert doors[Role.ADMIN][action]({}) != refused
+
+
+def test_what_the_table_does_not_name_is_open(doors: dict[Role, Functions]) -> None:
+    assert "episodes" in doors[Role.VISITOR]["episodes.find"]({})
+    assert RULES.keys() < doors[Role.VISITOR].keys() == doors[Role.ADMIN].keys()
+
+
+def test_a_visitor_has_less_of_everything_that_is_limited() -> None:
+    visitor, everything = LIMITS[Role.VISITOR], Limits()
+    assert Access(Role.ADMIN).limits == everything
+    assert visitor.denoising_steps < everything.denoising_steps
+    assert visitor.rows < everything.rows
+    assert visitor.dataset_episodes < everything.dataset_episodes
+    assert visitor.export_hours < everything.export_hours
