@@ -17,7 +17,13 @@ const driver = (node) =>
 
 export class Branches {
   constructor(element, futures, dream) {
-    Object.assign(this, { element, futures, dream, nodes: [], current: 0, stages: [], leaves: [] });
+    this.element = element;
+    this.futures = futures;
+    this.dream = dream;
+    this.nodes = [];
+    this.current = 0;
+    this.stages = [];
+    this.leaves = [];
     fill(
       element,
       html`<h3>Branches</h3><div class="tree"></div>
@@ -70,11 +76,11 @@ export class Branches {
     this.show();
   }
 
-  async go(node, at = null) {
+  async go(node, at = /** @type {number | null} */ (null)) {
     if (!(await this.dream.select(node))) return;
     if (at !== null) {
-      this.dream.player.jump(Math.max(at, this.from ?? 0));
-      this.dream.player.play();
+      this.dream.player.clock.jump(Math.max(at, this.from ?? 0));
+      this.dream.player.clock.play();
     }
     await this.fetch();
   }
@@ -84,7 +90,7 @@ export class Branches {
     const { dream } = this;
     if (dream.busy || !(await dream.ready())) return;
     if (dream.state === "running") await dream.act("pause");
-    let node = dream.nodeAt(dream.player.cursor);
+    let node = dream.nodeAt(dream.player.clock.cursor);
     const ended = dream.state === "done" && node === dream.nodes.at(-1);
     if (ended) node = dream.nodes.at(-2) ?? 0;
     const question = { node, vary: this.find(".vary").value, count: Number(this.find(".count").value) };
@@ -124,7 +130,7 @@ export class Branches {
       images: images(known[index].frames),
     }));
     this.leaves = leaves;
-    this.cursor(this.dream.player.cursor);
+    this.cursor(this.dream.player.clock.cursor);
   }
 
   cursor(frame) {
@@ -158,9 +164,9 @@ export class Branches {
     const at = new Map();
     let row = 0;
     const lay = (node) => {
-      const below = children.get(node.id);
+      const below = children.get(node.id) ?? [];
       const rows = below.map(lay);
-      const y = below.length ? (rows[0] + rows.at(-1)) / 2 : 14 + ROW * row++;
+      const y = below.length ? (rows[0] + rows[rows.length - 1]) / 2 : 14 + ROW * row++;
       at.set(node.id, [10 + step * node.chunk, y]);
       return y;
     };
@@ -183,7 +189,7 @@ export class Branches {
       const text = html`<text x="${x + 9}" y="${y + 4}" class="${tone(node)}">${mark} ${value} ${driver(node)}</text>`;
       return html`<g data-node="${node.id}" role="button" tabindex="0" aria-label="${words}" class="${
         node.id === (this.dream.nodes.at(-1) ?? 0) ? "current" : ""
-      }"><circle cx="${x}" cy="${y}" r="${node.leaf || children.get(node.id).length > 1 || !node.chunk ? 4.5 : 3}"/>${
+      }"><circle cx="${x}" cy="${y}" r="${node.leaf || (children.get(node.id)?.length ?? 0) > 1 || !node.chunk ? 4.5 : 3}"/>${
         node.leaf && node.chunk ? text : ""
       }</g>`;
     });
@@ -192,7 +198,7 @@ export class Branches {
 
   /** The colour of an edge: that of the leaves behind it, where they agree. */
   fate(node, children) {
-    const below = children.get(node.id);
+    const below = children.get(node.id) ?? [];
     if (!below.length) return tone(node);
     const fates = new Set(below.map((child) => this.fate(child, children)));
     return fates.size === 1 ? [...fates][0] : "open";

@@ -11,18 +11,49 @@ import { settings } from "./settings.js";
 const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
 
 export class Dream {
+  /** How many frames came, and of which telling. */
+  after = 0;
+  /** @type {string | null} */
+  epoch = null;
+  /** @type {any} */
+  status = null;
+  /** @type {any} */
+  episode = null;
+  /** @type {any} */
+  judgement = {};
+  /** @type {number[]} */
+  ends = [];
+  /** @type {number[]} */
+  probabilities = [];
+  /** @type {any[]} */
+  overridden = [];
+  /** @type {number[]} */
+  entropy = [];
+  /** @type {number[]} */
+  drift = [];
+  /** @type {number[]} */
+  nodes = [];
+  /** @type {any} */
+  proposal = null;
+  /** @type {boolean | null} */
+  exact = null;
+  wake = () => {};
+
   /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it. */
   constructor(server, send, player) {
-    Object.assign(this, {
-      server,
-      send,
-      player,
-      id: null,
-      stale: false,
-      busy: null,
-      opened: null,
-      turn: 0,
-    });
+    this.server = server;
+    this.send = send;
+    this.player = player;
+    this.id = null;
+    this.stale = false;
+    /** @type {string | null} */
+    this.busy = null;
+    /** @type {any} */
+    this.opened = null;
+    /** @type {any} */
+    this.next = null;
+    this.turn = 0;
+    /** @type {((kind: string) => void)[]} */
     this.watchers = [];
     this.forget();
   }
@@ -48,7 +79,7 @@ export class Dream {
     Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null });
     this.turn += 1;
     this.player.clear();
-    this.player.live = true;
+    this.player.clock.live = true;
     this.tell("cleared");
   }
 
@@ -89,6 +120,7 @@ export class Dream {
     this.tell("shown");
   }
 
+  /** @type {(id: string, settings?: any) => void} */
   attach(id, settings = null) {
     Object.assign(this, { id, stale: false, opened: settings });
     address.set("dream", id);
@@ -117,6 +149,17 @@ export class Dream {
     return answer !== null;
   }
 
+  /** What reality is compared with: the frames up to the newest node. */
+  get path() {
+    return this.id && this.after > 1 ? `${this.id}/${this.nodes.at(-1)}` : null;
+  }
+
+  /** Let the simulator play the same actions. */
+  async askReality() {
+    if (this.state === "running") await this.act("pause");
+    return this.ask("twin_dream");
+  }
+
   /** The node whose chunk ends at the cursor or before it: from there one goes on. */
   nodeAt(frame) {
     const chunks = Math.floor(frame / this.chunkSize);
@@ -125,27 +168,27 @@ export class Dream {
 
   /** Whether somebody stopped at an earlier frame; while it plays, the player only lags behind. */
   get rewound() {
-    return !this.stale && !this.player.playing && this.player.cursor < this.after - 1;
+    return !this.stale && !this.player.clock.playing && this.player.clock.cursor < this.after - 1;
   }
 
   /** Acting in the past begins there: the dream goes back to the cursor's chunk. */
   async rewind() {
     if (!this.rewound) return true;
-    return this.select(this.nodeAt(this.player.cursor));
+    return this.select(this.nodeAt(this.player.clock.cursor));
   }
 
   async select(node) {
     const answer = await this.ask("select_dream", { node });
     if (answer) {
       this.take(answer);
-      this.player.jump(this.player.last);
+      this.player.clock.jump(this.player.clock.last);
       this.propose();
     }
     return answer !== null;
   }
 
   /** One of run, pause, frame, chunk, reset, undo; the answer brings the frames. */
-  async act(action, extra = null) {
+  async act(action, extra = /** @type {any} */ (null)) {
     if (this.busy === "acting") {
       this.next = { dream: this.id, action, extra }; // a fast key waits for the one before it
       return;
@@ -170,9 +213,9 @@ export class Dream {
     if (!answer || turn !== this.turn) return;
     if (answer.frames) this.take(answer);
     else this.status = { ...this.status, ...answer };
-    if (action === "reset" || action === "undo") this.player.jump(this.player.last);
-    else if (action === "pause") this.player.pause();
-    else this.player.play();
+    if (action === "reset" || action === "undo") this.player.clock.jump(this.player.clock.last);
+    else if (action === "pause") this.player.clock.pause();
+    else this.player.clock.play();
     this.tell("shown");
     if (answer.state !== "running") this.propose();
     this.wake();
@@ -180,8 +223,8 @@ export class Dream {
 
   async toggle() {
     if (this.state === "running") await this.act("pause");
-    else if (this.state === "done" || this.player.playing || (this.rewound && this.state === "paused"))
-      this.player.toggle();
+    else if (this.state === "done" || this.player.clock.playing || (this.rewound && this.state === "paused"))
+      this.player.clock.toggle();
     else await this.act("run");
   }
 
@@ -227,7 +270,7 @@ export class Dream {
       "drivers",
     ])
       this[name] = answer[name] ?? [];
-    Object.assign(this.player, {
+    Object.assign(this.player.clock, {
       total: answer.horizon,
       chunk: answer.chunk_size,
       live: answer.state !== "done",
@@ -236,8 +279,8 @@ export class Dream {
     });
     if (elsewhere || answer.first < this.player.frames.length) this.player.cut(answer.first);
     this.player.append(answer.frames);
-    if (first && answer.state !== "running") this.player.seek(this.player.last);
-    if (first && answer.state === "running") this.player.play();
+    if (first && answer.state !== "running") this.player.clock.seek(this.player.clock.last);
+    if (first && answer.state === "running") this.player.clock.play();
     if (elsewhere) this.episode = null;
     if (answer.state === "failed" && answer.error) toast(answer.error);
     this.tell("taken");

@@ -59,15 +59,24 @@ class DreamView {
     fill(element, template);
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
-    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.jump(frame) });
+    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.clock.jump(frame) });
     this.player = new Player(this.find(".screen"), {
       label: "Imagined frame",
       onCursor: (frame) => this.cursor(frame),
       onTap: () => this.dream.toggle(),
     });
     this.dream = new Dream(server, send, this.player);
-    this.player.onEdge = () => this.frame();
-    this.twin = new Twin(this.find(".theirs"), this.dream, this.player, () => this.show());
+    this.player.clock.onEdge = () => this.frame();
+    this.twin = new Twin(this.find(".theirs"), this.player, {
+      server,
+      path: () => this.dream.path,
+      ask: () => this.dream.askReality(),
+      say: (text) => {
+        this.dream.busy = text;
+        this.show();
+      },
+      onChange: () => this.show(),
+    });
     this.pad = new Pad(this.find(".pad"), this.dream);
     this.branches = new Branches(this.find(".branches"), this.find(".futures"), this.dream);
     this.dream.watch((kind) => {
@@ -84,7 +93,11 @@ class DreamView {
   }
 
   bind() {
-    const handlers = { ...this.player.actions(), ...this.pad.actions(), toggle: () => this.dream.toggle() };
+    const handlers = {
+      ...this.player.clock.actions(),
+      ...this.pad.actions(),
+      toggle: () => this.dream.toggle(),
+    };
     for (const name of [...OWN, ...ASKED]) handlers[name] = () => this[name]();
     keys.use(["takeover", "imagine", "player"], handlers, this.pad.released());
     const buttons = { ...handlers, save: () => this.dream.save(), link: () => this.dream.link() };
@@ -119,7 +132,7 @@ class DreamView {
     const image = settings.preview;
     if (image) player.load([image], { total: this.length() });
     else player.clear();
-    player.live = true;
+    player.clock.live = true;
     this.show();
   }
 
@@ -207,7 +220,7 @@ class DreamView {
     this.pad.show();
     this.branches.show();
     this.strips.show(this.data(outcome));
-    this.cursor(this.player.cursor);
+    this.cursor(this.player.clock.cursor);
   }
 
   note(state) {

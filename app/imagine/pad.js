@@ -40,7 +40,12 @@ const template = () => html`<div class="between"><h3>Take over</h3><span class="
 
 export class Pad {
   constructor(element, dream) {
-    Object.assign(this, { element, dream, held: new Set(), hold: false, shared: false, moving: false });
+    this.element = element;
+    this.dream = dream;
+    this.held = new Set();
+    this.hold = false;
+    this.shared = false;
+    this.moving = false;
     fill(element, template());
     this.find = (selector) => element.querySelector(selector);
     element.addEventListener("pointerdown", (event) => {
@@ -110,7 +115,7 @@ export class Pad {
   /** One chunk with these numbers; what is not pressed keeps still, or is the policy's. */
   async step(numbers) {
     if (this.dream.state === "running") await this.dream.act("pause");
-    if (this.dream.state === "done" && this.dream.player.cursor >= this.dream.player.last) {
+    if (this.dream.state === "done" && this.dream.player.clock.cursor >= this.dream.player.clock.last) {
       toast("The dream ends here: rewind or branch first.", "note");
       return false;
     }

@@ -31,7 +31,13 @@ const template = html`<div class="wm starts-panel">
 
 class Starts {
   constructor(element, props, server) {
-    Object.assign(this, { element, server, starts: [], offset: 0, total: 0, pool: "shipped", task: null });
+    this.element = element;
+    this.server = server;
+    this.starts = [];
+    this.offset = 0;
+    this.total = 0;
+    this.pool = "shipped";
+    this.task = null;
     fill(element, template);
     this.find = (selector) => element.querySelector(selector);
     const menu = this.find(".pool");

@@ -44,14 +44,16 @@ const template = html`<div class="wm judge-page compare"><div class="card">
       which the model gave the larger probability.</p></div></div>`;
 
 export class Compare {
-  constructor(element, props, server, send) {
+  constructor(element, _props, server, send) {
     fill(element, template);
-    Object.assign(this, { element, server, started: 0 });
+    this.element = element;
+    this.server = server;
+    this.started = 0;
     this.find = (selector) => element.querySelector(selector);
     this.blindfold = memory.get("blind", true);
     this.whole = true;
     this.offer();
-    const touch = { onTap: () => this.player.toggle(), onSwipe: (way) => this.swipe(way) };
+    const touch = { onTap: () => this.player.clock.toggle(), onSwipe: (way) => this.swipe(way) };
     this.second = new Stage(this.find(".second"), { label: "Frame of the right clip", ...touch });
     this.player = new Player(this.find(".screen"), {
       label: "Frame of the left clip",
@@ -62,7 +64,7 @@ export class Compare {
     const source = { next: (count) => this.ask(Math.min(count, MOST)) };
     this.supply = new Supply(element, server, source, () => this.strokes.outbox.waiting);
     element.addEventListener("click", (event) => this.onClick(event));
-    keys.use(["compare", "player"], { ...this.player.actions(), ...this.actions() });
+    keys.use(["compare", "player"], { ...this.player.clock.actions(), ...this.actions() });
     this.restart();
   }
 
@@ -131,6 +133,7 @@ export class Compare {
 
   async open() {
     const { item } = this;
+    /** @type {any} */
     this.clips = null;
     this.show();
     this.supply.items.slice(0, AHEAD).forEach((next) => this.fetch(next));
@@ -153,8 +156,8 @@ export class Compare {
     const frames = [...clips[0].images];
     while (frames.length < clips[1].images.length) frames.push(frames.at(-1));
     this.player.load(frames, { loop: this.loop(), chunk: clips[0].chunk });
-    this.player.setSpeed(2);
-    this.player.play();
+    this.player.clock.setSpeed(2);
+    this.player.clock.play();
     this.show();
   }
 
@@ -163,6 +166,7 @@ export class Compare {
   }
 
   /** Both from their common start to the end of the longer one, or what decides either of them. */
+  /** @returns {[number, number]} */
   loop() {
     const last = Math.max(...this.clips.map((clip) => clip.images.length)) - 1;
     if (this.whole) return [0, last];
@@ -188,8 +192,8 @@ export class Compare {
   decisive() {
     if (!this.clips) return;
     this.whole = !this.whole;
-    this.player.setLoop(this.loop());
-    this.player.play();
+    this.player.clock.setLoop(this.loop());
+    this.player.clock.play();
     this.show();
   }
   skip() {
@@ -231,7 +235,7 @@ export class Compare {
       actor: this.actor,
     };
     this.strokes.say({ ...item, said: null }, said);
-    if (this.supply.low) this.supply.refill().then(() => !this.clips && this.open());
+    if (this.supply.low) this.supply.refill().then(() => void (!this.clips && this.open()));
   }
 
   recall(entry) {

@@ -53,18 +53,16 @@ const template = html`<div class="wm judge-page"><div class="card">
 class Judge {
   constructor(element, props, server, send) {
     fill(element, template);
-    Object.assign(this, {
-      element,
-      server,
-      full: false,
-      flag: false,
-      started: 0,
-      pictures: new Map(),
-    });
+    this.element = element;
+    this.server = server;
+    this.full = false;
+    this.flag = false;
+    this.started = 0;
+    this.pictures = new Map();
     this.find = (selector) => element.querySelector(selector);
     this.blindfold = memory.get("blind", true);
     this.strips = new Strips(this.find(".strip"), {
-      onSeek: (frame) => this.player.jump(frame),
+      onSeek: (frame) => this.player.clock.jump(frame),
     });
     this.player = new Player(this.find(".screen"), {
       label: "Clip frame",
@@ -79,14 +77,14 @@ class Judge {
     const save = async (modes) => (await ask(server, "save_modes", { modes }))?.modes;
     this.marks = new Marks(this.find(".marks"), {
       modes: props.modes,
-      cursor: () => this.player.cursor,
-      loop: () => this.player.loop,
+      cursor: () => this.player.clock.cursor,
+      loop: () => this.player.clock.loop,
       save: props.public ? null : save,
     });
     this.strokes = new Strokes(element, server, send, this);
     this.supply = new Supply(element, server, this.queues, () => this.strokes.outbox.waiting);
     element.addEventListener("click", (event) => this.onClick(event));
-    keys.use(["label", "player"], { ...this.player.actions(), ...this.actions() });
+    keys.use(["label", "player"], { ...this.player.clock.actions(), ...this.actions() });
     this.begin();
   }
 
@@ -166,11 +164,12 @@ class Judge {
     this.started = performance.now();
     this.full = false;
     this.player.load(clip.images, { loop: this.decisive(), chunk: clip.chunk, peak: peakOf(clip) });
-    this.player.setSpeed(2);
-    this.player.play();
+    this.player.clock.setSpeed(2);
+    this.player.clock.play();
     this.show();
   }
 
+  /** @returns {[number, number] | null} */
   decisive() {
     const [first, last] = this.clip?.decisive ?? [0, 0];
     return last > first ? [Math.max(0, first), Math.min(last, this.clip.images.length - 1)] : null;
@@ -213,8 +212,8 @@ class Judge {
   whole() {
     if (!this.clip) return;
     this.full = !this.full;
-    this.player.setLoop(this.full ? [0, this.player.last] : this.decisive());
-    this.player.play();
+    this.player.clock.setLoop(this.full ? [0, this.player.clock.last] : this.decisive());
+    this.player.clock.play();
     this.show();
   }
   swipe(way) {

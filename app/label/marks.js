@@ -14,7 +14,11 @@ export class Marks {
    * keeps another taxonomy and gives it back, null where nobody may change it. */
   constructor(element, { modes, cursor, loop, save }) {
     fill(element, template);
-    Object.assign(this, { element, modes, cursor, loop, save });
+    this.element = element;
+    this.modes = modes;
+    this.cursor = cursor;
+    this.loop = loop;
+    this.save = save;
     this.text = element.querySelector("textarea");
     this.text.addEventListener("keydown", (event) => event.key === "Escape" && this.text.blur());
     element.querySelector("[data-mark=edit]").hidden = !save;
@@ -26,7 +30,8 @@ export class Marks {
     this.set({});
   }
 
-  /** Begin anew, or from what an earlier label said. */
+  /** Begin anew, or from what an earlier label said.
+   * @param {any} label */
   set({ failure_mode: mode = null, end_step: step = null, span_first: first, span_last: last, note = "" }) {
     Object.assign(this, { mode, step, marked: Number.isInteger(first) ? [first, last] : null });
     this.text.value = note ?? "";

@@ -29,7 +29,13 @@ export class Queues {
   /** `onChange()` after another queue, order or person was chosen. */
   constructor(element, { props, server, onChange }) {
     fill(element, template(props));
-    Object.assign(this, { element, props, server, onChange, all: [], views: {}, deciding: false });
+    this.element = element;
+    this.props = props;
+    this.server = server;
+    this.onChange = onChange;
+    this.all = [];
+    this.views = {};
+    this.deciding = false;
     this.find = (selector) => element.querySelector(selector);
     this.form = this.find("form");
     this.find("[data-queue=open]").hidden = props.public;
@@ -107,6 +113,7 @@ export class Queues {
       ...this.views,
     };
     if (Object.keys(this.asked ?? {}).length) filters["the filter of Episodes"] = this.asked;
+    /** @type {any} */
     this.filters = filters;
     fill(this.form.filter, html`${options(Object.keys(filters))}`);
     if (filters["the filter of Episodes"]) this.form.filter.value = "the filter of Episodes";
@@ -115,7 +122,7 @@ export class Queues {
   }
 
   async make() {
-    const number = (name) => Number(this.form[name].value);
+    const number = (/** @type {string} */ name) => Number(this.form[name].value);
     const answer = await ask(this.server, "make_queue", {
       filter: this.filters[this.form.filter.value],
       order: this.form.elements.order.value,

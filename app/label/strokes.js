@@ -10,11 +10,22 @@ const SETTLE = 3_000; // milliseconds; statistics are asked for at most this oft
 const KEPT = 20; // entries, of what was said last
 
 export class Strokes {
+  epoch = 0;
+  back = -1;
+  /** @type {any[]} */
+  given = [];
+  /** @type {any[]} */
+  undone = [];
+  /** @type {any[]} */
+  entries = [];
+
   /** `page`: `question()` is who says something, and of what; `recall(entry)` gives {stroke, item}
    *  as they were; `again(entry)`, `bring(item)` and `open()` put something on screen; `supply`;
    *  `count(statistics)` takes what is asked for anew; `rail()` shows what stands beside it all. */
   constructor(element, server, send, page) {
-    Object.assign(this, { element, server, page });
+    this.element = element;
+    this.server = server;
+    this.page = page;
     this.outbox = new Outbox(
       "unsent",
       (strokes) => send({ strokes, ...page.question() }),
@@ -28,7 +39,7 @@ export class Strokes {
   }
 
   clear() {
-    Object.assign(this, { given: [], undone: [], entries: [], back: -1, epoch: (this.epoch ?? 0) + 1 });
+    Object.assign(this, { given: [], undone: [], entries: [], back: -1, epoch: this.epoch + 1 });
   }
 
   /** How many there were in the last minute. */

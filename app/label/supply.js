@@ -6,14 +6,24 @@ const AHEAD = 10; // clips fetched before they are needed
 const KEPT = 40; // clips remembered
 
 export class Supply {
+  epoch = 0;
+  /** @type {any[]} */
+  items = [];
+  /** @type {Set<string>} */
+  seen = new Set();
+
   /** `unsent()`: strokes that the server does not know of yet. */
   constructor(element, server, queues, unsent) {
-    Object.assign(this, { element, server, queues, unsent, clips: new Map() });
+    this.element = element;
+    this.server = server;
+    this.queues = queues;
+    this.unsent = unsent;
+    this.clips = new Map();
     this.clear();
   }
 
   clear() {
-    Object.assign(this, { items: [], seen: new Set(), epoch: (this.epoch ?? 0) + 1 });
+    Object.assign(this, { items: [], seen: new Set(), epoch: this.epoch + 1 });
   }
 
   get item() {

@@ -29,24 +29,33 @@ const NAMES = ["next", "previous", "close", "success", "fail", "unsure", "broke"
 
 export class Drawer {
   /** `clip(id)` fetches an episode; `move(by)` gives the id of a neighbour or null; `say(id, change)`
-   * judges; `siblings(clip)` gives records; `onClose()`. All but `server` (for exports) and `clip` may be missing. */
-  constructor({ server, clip, move = null, say = null, siblings = null, onClose = () => {} }) {
-    Object.assign(this, { fetch: clip, neighbour: move, tell: say, family: siblings, onClose, clip: null });
+   * judges; `siblings(clip)` gives records; `onClose()`. All but `server` (for exports) and `clip` may be missing.
+   * @param {{server: import("../web/types.d.ts").Server, clip: (id: string) => Promise<any>,
+   *   move?: (by: number) => Promise<string | null>, say?: (clip: any, change: object) => void,
+   *   siblings?: (clip: any) => Promise<any[]>, onClose?: () => void}} parts */
+  constructor({ server, clip, move, say, siblings, onClose = () => {} }) {
+    this.fetch = clip;
+    this.neighbour = move;
+    this.tell = say;
+    this.family = siblings;
+    this.onClose = onClose;
+    /** @type {any} */
+    this.clip = null;
     const place = document.createElement("div");
     fill(place, template);
+    /** @type {any} */
     this.element = place.firstElementChild;
     document.body.append(this.element);
     this.find = (selector) => this.element.querySelector(selector);
-    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.jump(frame) });
+    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.clock.jump(frame) });
     this.player = new Player(this.find(".screen"), {
       label: "Episode frame",
       onCursor: (frame) => this.cursor(frame),
     });
     // Where its page can ask the simulator, an imagined episode is compared with reality.
-    if (server.twin_episode)
-      this.twin = new Twin(this.find(".theirs"), this.subject(server), this.player, () => this.lines());
+    this.twin = server.twin_episode ? this.compare(server) : null;
     const handlers = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
-    this.release = keys.over(["drawer", "player"], { ...this.player.actions(), ...handlers });
+    this.release = keys.over(["drawer", "player"], { ...this.player.clock.actions(), ...handlers });
     this.element.addEventListener("click", (event) => {
       handlers[event.target.closest("[data-do]")?.dataset.do]?.();
       const sibling = event.target.closest("[data-sibling]");
@@ -64,7 +73,7 @@ export class Drawer {
   }
 
   /** Show an episode, at a frame if one is given; true once it is there. */
-  async open(id, { at = null } = {}) {
+  async open(id, { at = /** @type {number | null} */ (null) } = {}) {
     this.id = id;
     this.find(".name").textContent = id;
     this.player.note.textContent = "fetching the episode…";
@@ -80,32 +89,24 @@ export class Drawer {
     this.twin?.forget();
     this.lines();
     fill(this.player.verdict, verdict(clip));
-    if (at === null) this.player.play();
+    if (at === null) this.player.clock.play();
     this.show();
     const family = this.family ? await this.family(clip) : null;
     if (this.clip === clip) this.relatives(family ?? []);
     return true;
   }
 
-  /** What the twin is of: the episode that is shown. */
-  subject(server) {
-    const drawer = this;
-    return {
+  /** Reality beside the episode that is shown. */
+  compare(server) {
+    return new Twin(this.find(".theirs"), this.player, {
       server,
-      state: "stored",
-      nodes: ["stored"],
-      busy: null,
-      get id() {
-        return drawer.clip?.id;
+      path: () => (this.clip?.frames.length > 1 ? this.clip.id : null),
+      ask: () => ask(server, "twin_episode", { episode_id: this.clip.id }),
+      say: (text) => {
+        this.player.note.textContent = text ?? "";
       },
-      get after() {
-        return drawer.clip?.frames.length ?? 0;
-      },
-      ask: (name) => ask(server, "twin_episode", { episode_id: drawer.clip.id }),
-      tell() {
-        drawer.player.note.textContent = this.busy ?? "";
-      },
-    };
+      onChange: () => this.lines(),
+    });
   }
 
   lines() {
@@ -117,7 +118,7 @@ export class Drawer {
   cursor(frame) {
     this.strips.cursor(frame);
     this.twin?.cursor(frame);
-    if (this.clip && !this.player.playing) address.set("t", frame || null);
+    if (this.clip && !this.player.clock.playing) address.set("t", frame || null);
   }
 
   show() {
@@ -206,7 +207,7 @@ export class Drawer {
 
   close() {
     this.release();
-    this.player.pause();
+    this.player.clock.pause();
     this.element.remove();
     address.set("ep", null);
     address.set("t", null);

@@ -10,7 +10,8 @@ export const film = (element, source) => {
     element.style.backgroundImage = `url(${source})`;
     element.style.backgroundSize = `${count * 100}% 100%`;
     show(count - 1);
-    let timer = null;
+    /** @type {number | undefined} */
+    let timer;
     const play = () => {
       let index = 0;
       clearInterval(timer);

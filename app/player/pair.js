@@ -20,20 +20,26 @@ const template = html`<aside class="wm drawer pair" role="dialog" aria-label="Tw
 /** An item: {left, right (episode ids, the second may be null), title, text, frame}. */
 class Pair {
   constructor({ server, names, onClose = () => {} }) {
-    Object.assign(this, { server, names, onClose, items: [], index: 0, second: [] });
+    this.server = server;
+    this.names = names;
+    this.onClose = onClose;
+    this.items = [];
+    this.index = 0;
+    this.second = [];
     const place = document.createElement("div");
     fill(place, template);
+    /** @type {any} */
     this.element = place.firstElementChild;
     document.body.append(this.element);
     this.find = (selector) => this.element.querySelector(selector);
     this.stage = new Stage(this.find(".other"), { label: `${names[1]} frame` });
-    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.jump(frame) });
+    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.clock.jump(frame) });
     this.player = new Player(this.find(".screen"), {
       label: `${names[0]} frame`,
       onCursor: (frame) => this.cursor(frame),
     });
     const handlers = { next: () => this.go(1), previous: () => this.go(-1), close: () => this.close() };
-    this.release = keys.over(["drawer", "player"], { ...this.player.actions(), ...handlers });
+    this.release = keys.over(["drawer", "player"], { ...this.player.clock.actions(), ...handlers });
     this.element.addEventListener("click", (event) => {
       handlers[event.target.closest("[data-do]")?.dataset.do]?.();
     });
@@ -71,8 +77,8 @@ class Pair {
     this.player.load(frames, { chunk: left.chunk, at: item.frame ?? 0, peak: peakOf(left) });
     this.strips.show(stripsOf(left));
     [left, right].forEach((one, side) => this.caption(one, side));
-    this.cursor(this.player.cursor);
-    if (!item.frame) this.player.play();
+    this.cursor(this.player.clock.cursor);
+    if (!item.frame) this.player.clock.play();
   }
 
   caption(clip, side) {
@@ -91,15 +97,17 @@ class Pair {
   }
 
   close() {
-    this.player.pause();
+    this.player.clock.pause();
     this.release();
     this.element.remove();
     this.onClose();
   }
 }
 
-/** Pairs in a drawer of their own; one drawer at a time. */
+/** One drawer at a time.
+ * @type {Pair | null} */
 let open = null;
+/** Show pairs in a drawer of their own. */
 export const showPairs = (server, names, items, index = 0) => {
   open?.close();
   open = new Pair({ server, names, onClose: () => (open = null) });

@@ -4,6 +4,9 @@ import { memory } from "../web/memory.js";
 
 const SWIPE = 40; // pixels from which a touch is a swipe and no longer a tap
 
+/** @typedef {"left" | "right" | "up" | "down"} Way */
+
+/** @type {Set<Stage>} */
 const stages = new Set();
 /** How frames are enlarged, for every stage of this browser: true interpolates, false shows pixels. */
 export const smooth = {
@@ -15,8 +18,10 @@ export const smooth = {
 };
 
 export class Stage {
-  /** `onTap()` and `onSwipe("left" | "right" | "up" | "down")`; without them touches only scroll. */
-  constructor(root, { label, onTap = null, onSwipe = null } = {}) {
+  /** `onTap()` and `onSwipe(way)`; without them touches only scroll.
+   * @param {any} root
+   * @param {{label: string, onTap?: () => void, onSwipe?: (way: Way) => void}} options */
+  constructor(root, { label, onTap, onSwipe }) {
     fill(
       root,
       html`<div class="stage"><canvas width="64" height="64" role="img" aria-label="${label}"></canvas>
@@ -27,8 +32,11 @@ export class Stage {
     this.pen = this.canvas.getContext("2d");
     this.note = root.querySelector(".note");
     this.verdict = root.querySelector(".verdict");
+    /** @type {HTMLImageElement | null} */
     this.image = null;
-    this.after = null; // draws something over each frame: after(pen, number)
+    /** Draws something over each frame.
+     * @type {((pen: CanvasRenderingContext2D, number: number) => void) | null} */
+    this.after = null;
     stages.forEach((stage) => stage.root.isConnected || stages.delete(stage));
     stages.add(this);
     this.soften();
@@ -36,6 +44,7 @@ export class Stage {
   }
 
   listen(onTap, onSwipe) {
+    /** @type {number[] | null} */
     let begin = null;
     this.canvas.addEventListener("pointerdown", (event) => {
       begin = event.isPrimary ? [event.clientX, event.clientY] : null;

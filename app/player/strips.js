@@ -31,12 +31,17 @@ export const stripsOf = (clip, extra = {}) => ({
 });
 
 /** The frame at which the most likely window ends, or null where nothing was judged. */
-export const peakOf = ({ ends = [], probabilities = [] }) =>
-  ends.length ? ends[probabilities.indexOf(Math.max(...probabilities))] - 1 : null;
+export const peakOf = (
+  /** @type {{ends?: number[], probabilities?: number[]}} */ { ends = [], probabilities = [] },
+) => (ends.length ? ends[probabilities.indexOf(Math.max(...probabilities))] - 1 : null);
 
 export class Strips {
+  /** @param {any} root
+   * @param {{onSeek?: (frame: number) => void}} listeners */
   constructor(root, { onSeek = () => {} } = {}) {
-    Object.assign(this, { root, data: null, at: 0 });
+    this.root = root;
+    this.data = null;
+    this.at = 0;
     root.classList.add("strips");
     root.innerHTML = '<div class="drawing"></div><i class="cursor" hidden></i><b class="reading mono"></b>';
     this.drawing = root.querySelector(".drawing");
@@ -172,7 +177,9 @@ export class Strips {
     return html`${rows}${spans}${you}`;
   }
 
-  /** {name, frames, values, low?, high?, mark?}: a curve with a scale of its own. */
+  /** {name, frames, values, low?, high?, mark?}: a curve with a scale of its own.
+   * @param {any} line
+   * @param {number} top */
   measured({ name, frames, values, low = null, high = null, mark = null, tone = "" }, top) {
     const least = low ?? Math.min(...values, 0);
     const most = high ?? Math.max(...values, least + 1e-6);

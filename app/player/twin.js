@@ -8,17 +8,24 @@ import { images, Stage } from "./stage.js";
 const VIEWS = ["dream", "side by side", "wipe", "difference"];
 
 export class Twin {
-  constructor(element, dream, player, onChange) {
-    Object.assign(this, {
-      element,
-      dream,
-      player,
-      onChange,
-      images: [],
-      found: null,
-      view: "dream",
-      wipe: 0.5,
-    });
+  /** `path()` names what is compared, null where nothing is; `ask()` lets the simulator play it;
+   * `say(text)` tells what is waited for, null when it is over; `onChange()` after another view. */
+  constructor(element, player, { server, path, ask, say, onChange }) {
+    this.element = element;
+    this.player = player;
+    this.server = server;
+    this.path = path;
+    this.ask = ask;
+    this.say = say;
+    this.onChange = onChange;
+    /** @type {HTMLImageElement[]} */
+    this.images = [];
+    /** @type {any} */
+    this.found = null;
+    /** @type {string | null} */
+    this.key = null;
+    this.view = "dream";
+    this.wipe = 0.5;
     fill(
       element,
       html`<div class="real-stage"></div><div class="between caption"><span><b class="real">Real</b> · same actions</span>
@@ -26,6 +33,7 @@ export class Twin {
     );
     this.stage = new Stage(element.querySelector(".real-stage"), { label: "Real frame" });
     this.words = element.querySelector(".words");
+    /** @type {any} */
     this.bar = document.createElement("div");
     this.bar.className = "views row";
     fill(
@@ -54,9 +62,9 @@ export class Twin {
     this.set("dream");
   }
 
-  /** Which path of the dream the twin belongs to. */
-  get path() {
-    return `${this.dream.id}/${this.dream.nodes.at(-1)}`;
+  /** Whether reality is that of the path that is shown. */
+  get current() {
+    return this.key !== null && this.key === this.path();
   }
 
   next() {
@@ -67,7 +75,7 @@ export class Twin {
   }
 
   async show(view) {
-    if (view !== "dream" && this.key !== this.path && !(await this.fetch())) return;
+    if (view !== "dream" && !this.current && !(await this.fetch())) return;
     this.set(view);
     this.onChange();
   }
@@ -84,19 +92,15 @@ export class Twin {
   }
 
   async fetch() {
-    const { dream } = this;
-    if (!dream.id || dream.after < 2) return false;
-    if (dream.state === "running") await dream.act("pause");
-    dream.busy = "the simulator plays the same actions…";
-    dream.tell("shown");
-    const found = await dream.ask("twin_dream");
-    const clip = found && (await ask(dream.server, "clip", { episode: found.twin }));
-    dream.busy = null;
-    dream.tell("shown");
+    if (this.path() === null) return false;
+    this.say("the simulator plays the same actions…");
+    const found = await this.ask();
+    const clip = found && (await ask(this.server, "clip", { episode: found.twin }));
+    this.say(null);
     if (!clip) return false;
     Object.assign(this, {
       found,
-      key: this.path,
+      key: this.path(),
       images: images(clip.frames.slice(found.first_frame)),
     });
     this.describe();
@@ -118,8 +122,8 @@ export class Twin {
 
   repaint() {
     if (!this.player.frames.length) return;
-    this.player.stage.paint(this.player.frames[this.player.cursor], this.player.cursor);
-    this.cursor(this.player.cursor);
+    this.player.stage.paint(this.player.frames[this.player.clock.cursor], this.player.clock.cursor);
+    this.cursor(this.player.clock.cursor);
   }
 
   /** Draws reality into the dream's picture. */
@@ -139,7 +143,7 @@ export class Twin {
   }
 
   lines() {
-    if (!this.found || this.key !== this.path) return [];
+    if (!this.found || !this.current) return [];
     const { psnr, ssim, onset } = this.found;
     const frames = (values) => values.map((_, index) => index);
     // The first frame is the same: its infinite ratio would flatten all others.

@@ -1,6 +1,7 @@
 // A group of siblings in one player: eight films under one cursor, what the update did to each chunk,
 // what if a verdict was wrong, and the same start at every checkpoint beside them.
-import { Player } from "../player/player.js";
+import { Clock } from "../player/clock.js";
+import { Transport } from "../player/transport.js";
 import { integer, measure, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { uuid } from "../web/uuid.js";
@@ -12,8 +13,6 @@ const template = html`<div class="between heading"><p class="row"><span class="m
   <div class="members"></div><div class="clockwork"></div>
   <p class="mute key-line"><i class="scale"></i> chunk less likely … more likely after the update
     <i class="clip"></i> clipped <span class="grow"></span><span>⇄ flips a verdict: nothing is stored</span></p>`;
-const blank = new Image();
-
 const SAID = { success: "✓", fail: "✕", unsure: "?" };
 const label = ({ label }) =>
   label?.outcome
@@ -27,8 +26,14 @@ const member = (record) => html`<div class="member" data-member="${record.id}">
 
 /** One picture of frames side by side, painted frame by frame. */
 class Film {
+  probe = false;
+
   constructor(canvas, { film, frames, stride }) {
-    Object.assign(this, { canvas, frames, stride, pen: canvas.getContext("2d"), at: 0 });
+    this.canvas = canvas;
+    this.frames = frames;
+    this.stride = stride;
+    this.pen = canvas.getContext("2d");
+    this.at = 0;
     this.image = new Image();
     this.image.onload = () => {
       this.side = this.image.naturalHeight;
@@ -48,15 +53,25 @@ class Film {
 }
 
 export class Group {
+  ids = "";
+  /** @type {any} */
+  where = null;
+
   /** `ask(name, question)` reaches the server; `judge(strokes)` stores labels. */
   constructor(root, { ask, judge }) {
     fill(root, template);
-    Object.assign(this, { root, ask, judge, films: new Map(), group: null, flipped: new Set(), epoch: 0 });
+    this.root = root;
+    this.ask = ask;
+    this.judge = judge;
+    this.films = new Map();
+    /** @type {any} */
+    this.group = null;
+    this.flipped = new Set();
+    this.epoch = 0;
     this.find = (selector) => root.querySelector(selector);
-    this.player = new Player(this.find(".clockwork"), {
-      label: "Group",
-      onCursor: (frame) => this.cursor(frame),
-    });
+    this.clock = new Clock();
+    new Transport(this.find(".clockwork"), this.clock);
+    this.clock.watch(() => this.cursor(this.clock.cursor));
     root.addEventListener("click", (event) => {
       const flip = event.target.closest("[data-flip]")?.dataset.flip;
       if (!flip) return;
@@ -76,7 +91,7 @@ export class Group {
     }
     Object.assign(this, { where, group, ids, flipped: new Set() });
     const epoch = ++this.epoch;
-    const at = this.player.playing;
+    const at = this.clock.playing;
     fill(this.find(".members"), html`${group.members.map(member)}`);
     this.films = new Map([...this.films].filter(([, film]) => film.probe));
     this.words(group);
@@ -87,30 +102,26 @@ export class Group {
       this.films.set(record.id, new Film(place.querySelector("canvas"), found[record.id]));
     }
     this.credit(found);
-    this.clock(at || !this.seen);
+    this.wind(at || !this.seen);
     this.seen = true;
   }
 
   clear() {
     this.epoch++;
     Object.assign(this, { ids: "", group: null, films: new Map(), flipped: new Set() });
-    this.player.clear();
+    this.clock.clear();
   }
 
-  /** The player's own picture is hidden: it is the clock of all films. */
-  clock(play) {
-    const all = [...this.films.values()];
-    const longest = Math.max(1, ...all.map((film) => film.frames));
-    const at = Math.min(this.player.cursor, longest - 1);
-    const { speed } = this.player;
-    this.player.load(Array(longest).fill(blank), { chunk: this.chunk ?? 8, at, play: false });
-    this.player.setSpeed(speed);
-    if (play) this.player.play();
+  /** One clock for all films, as long as the longest of them. */
+  wind(play) {
+    const longest = Math.max(1, ...[...this.films.values()].map((film) => film.frames));
+    const at = Math.min(this.clock.cursor, longest - 1);
+    this.clock.load(longest, { chunk: this.chunk ?? 8, at, play });
   }
 
   cursor(frame) {
     for (const film of this.films.values()) film.paint(frame);
-    this.root.style.setProperty("--at", String(frame / Math.max(1, this.player?.last ?? 1)));
+    this.root.style.setProperty("--at", String(frame / Math.max(1, this.clock.last)));
   }
 
   /** Strips: each chunk's log-ratio in colour, on one scale for the group, and its clipped share. */
@@ -210,7 +221,7 @@ export class Group {
     const film = new Film(canvas, found[id]);
     film.probe = true;
     this.films.set("probe", film);
-    film.paint(this.player.cursor);
-    if (film.frames - 1 > this.player.last) this.clock(this.player.playing);
+    film.paint(this.clock.cursor);
+    if (film.frames - 1 > this.clock.last) this.wind(this.clock.playing);
   }
 }

@@ -28,10 +28,32 @@ export const renew = (place, content) => {
 };
 
 export class Wall {
+  /** @type {string | null} */
+  run = null;
+  /** @type {any} */
+  iteration = null;
+  /** @type {number[]} */
+  iterations = [];
+  /** @type {any[]} */
+  groups = [];
+  /** @type {any[]} */
+  probes = [];
+  chosen = 0;
+  members = -1;
+  checkpoints = -1;
+  following = true;
+  settled = false;
+
   /** `ask(name, question, quiet)`, `server()` for the drawer, `send({strokes})` for labels. */
   constructor(element, { ask, server, send, onIteration, onLabel }) {
     fill(element, layout);
-    Object.assign(this, { element, ask, server, onIteration, onLabel, asked: 0, answered: 0 });
+    this.element = element;
+    this.ask = ask;
+    this.server = server;
+    this.onIteration = onIteration;
+    this.onLabel = onLabel;
+    this.asked = 0;
+    this.answered = 0;
     this.find = (selector) => element.querySelector(selector);
     this.outbox = new Outbox(
       "unsent.train",
@@ -44,7 +66,7 @@ export class Wall {
     element.addEventListener("click", (event) => this.onClick(event));
     const beside = (by) => () => this.sibling(by);
     keys.use(["train", "player"], {
-      ...this.group.player.actions(),
+      ...this.group.clock.actions(),
       earlier: () => this.earlier(),
       later: () => this.later(),
       groupBefore: beside(-1),
@@ -110,7 +132,8 @@ export class Wall {
   /** Episodes of the newest iteration come in one by one: look again until none is added. */
   async look(iteration) {
     const { run } = this;
-    const asked = (this.asked += 1);
+    this.asked += 1;
+    const { asked } = this;
     const answer = await this.ask("strip", { run: this.run, iteration });
     if (!answer || iteration !== this.iteration || run !== this.run) return;
     if (asked < this.answered) return; // overtaken: it would take back a label that is shown
@@ -198,7 +221,7 @@ export class Wall {
     const episode = event.target.closest("[data-episode]")?.dataset.episode;
     if (!episode || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    this.group.player.pause();
+    this.group.clock.pause();
     this.drawer ??= new Drawer({
       server: this.server(),
       clip: (id) => this.ask("clip", { episode: id }),
