@@ -1,6 +1,6 @@
 # Two commands for people: `make run` opens the studio, `make test` checks everything.
-# Both prepare what they need: .venv from the pinned requirements (again when these change) and,
-# for root on Debian, missing system packages. Either may be interrupted and started again.
+# Both prepare what they need: .venv and node_modules from pinned versions (again when these change)
+# and, for root on Debian, missing system packages. Either may be interrupted and started again.
 
 SHELL := /bin/bash
 .PHONY: run test check soak
@@ -12,6 +12,8 @@ BIN := .venv/bin
 checksum = $(firstword $(shell cat $(1) | cksum))
 RUN_READY := .venv/.ready-run-$(call checksum,requirements.txt)
 TEST_READY := .venv/.ready-test-$(call checksum,requirements.txt requirements-dev.txt)
+SCRIPTS_READY := node_modules/.ready-$(call checksum,package-lock.json)
+NODE_BIN := node_modules/.bin
 
 run: $(RUN_READY)
 	@$(call system_packages,packages.txt)
@@ -21,11 +23,14 @@ test: check
 	@$(call system_packages,packages.txt packages-test.txt)
 	$(BIN)/python -m pytest -m "not gpu and not soak" --durations=15 </dev/null
 
-check: $(TEST_READY)
+check: $(TEST_READY) $(SCRIPTS_READY)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NODE_BIN)/biome ci --error-on-warnings
+	$(NODE_BIN)/tsc -p .
+	node --test tests/web/*.test.js
 
 soak: $(TEST_READY)
 	@$(call system_packages,packages.txt packages-test.txt)
@@ -38,6 +43,12 @@ $(RUN_READY):
 $(TEST_READY):
 	@$(call python_packages,requirements-dev.txt)
 	@rm -f .venv/.ready-* && touch $@ $(RUN_READY)
+
+# The tools that check the scripts: pinned by package-lock.json. Debian's npm only where there is none.
+$(SCRIPTS_READY):
+	@command -v npm >/dev/null || { $(call system_packages,packages-scripts.txt); }
+	npm ci --silent --no-audit --no-fund </dev/null
+	@rm -f node_modules/.ready-* && touch $@
 
 # $(1): a requirements file. One make at a time; a .venv whose installation was killed is made anew.
 # pip and not uv: a machine may hold a CPU build of torch that only pip is told about.

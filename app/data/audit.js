@@ -38,7 +38,12 @@ export class Audit {
   constructor(element, { server, props }) {
     const { get } = address;
     const log = get("log") in LOGS ? get("log") : "labels";
-    Object.assign(this, { element, server, props, offset: 0, actor: get("actor") ?? "", log });
+    this.element = element;
+    this.server = server;
+    this.props = props;
+    this.offset = 0;
+    this.actor = get("actor") ?? "";
+    this.log = log;
     fill(
       element,
       html`<div class="between"><h3>Who said what</h3><span class="row"><select

@@ -20,7 +20,10 @@ const any = option("", "any");
 
 export class Export {
   constructor(element, { server, errands, props }) {
-    Object.assign(this, { element, server, errands, props });
+    this.element = element;
+    this.server = server;
+    this.errands = errands;
+    this.props = props;
     fill(
       element,
       html`<h3>Export</h3><form class="fields">
@@ -79,7 +82,8 @@ export class Export {
   }
 
   async plan() {
-    const asked = (this.asked = {});
+    const asked = {};
+    this.asked = asked;
     const size = this.element.querySelector(".size");
     size.textContent = "weighing…";
     const answer = await this.server.plan(this.query).catch(() => null);
@@ -108,7 +112,10 @@ export class Export {
 
 export class Import {
   constructor(element, { server, errands, props, onTaken }) {
-    Object.assign(this, { element, server, errands, onTaken });
+    this.element = element;
+    this.server = server;
+    this.errands = errands;
+    this.onTaken = onTaken;
     fill(
       element,
       html`<h3>Import</h3><p class="mute">Episodes (exact copy, LeRobot, WMPO tar, robomimic) or labels and

@@ -8,7 +8,11 @@ import { showImport } from "./exchange.js";
 
 export class Keeping {
   constructor({ space, backup, sync }, { server, errands, props, onTaken }) {
-    Object.assign(this, { places: { space, backup, sync }, server, errands, props, onTaken });
+    this.places = { space, backup, sync };
+    this.server = server;
+    this.errands = errands;
+    this.props = props;
+    this.onTaken = onTaken;
     fill(space, html`<h3>On the disk</h3><div class="kinds"></div><div class="left"></div>`);
     backup.hidden = sync.hidden = props.public;
     if (!props.public) this.atHome();
@@ -110,7 +114,15 @@ export class Keeping {
   }
 
   /** Begin an errand; it is shown in the card, or in `place`. */
-  async run(call, query, card, place = card.querySelector(".answer"), onDone = () => this.load()) {
+  async run(
+    call,
+    query,
+    card,
+    place = card.querySelector(".answer"),
+    onDone = (/** @type {any} */ _errand) => {
+      this.load();
+    },
+  ) {
     const errand = await ask(this.server, call, query);
     if (errand) this.errands.follow(errand, place, onDone);
   }
@@ -136,7 +148,7 @@ export class Keeping {
 
   click(button) {
     if (!button) return;
-    const { space, backup, sync } = this.places;
+    const { space, backup } = this.places;
     const item = button.closest("li[data-name]");
     const more = item?.querySelector(".more");
     const name = item?.dataset.name;

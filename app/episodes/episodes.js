@@ -31,7 +31,12 @@ const MORE = ["drift", "run", "iteration", "group", "member", "reward", "advanta
 class Episodes {
   constructor(element, props, server, send) {
     fill(element, template);
-    Object.assign(this, { element, server, chosen: new Map(), drawer: null, epoch: 0, place: 0 });
+    this.element = element;
+    this.server = server;
+    this.chosen = new Map();
+    this.drawer = null;
+    this.epoch = 0;
+    this.place = 0;
     this.find = (selector) => element.querySelector(selector);
     this.outbox = new Outbox(
       "unsent.episodes",
@@ -186,8 +191,8 @@ class Episodes {
   /** Keys walk over the wall. */
   async focus(by) {
     if (this.filters.grouped) return;
-    const active = document.activeElement?.dataset?.index;
-    const next = active === undefined && by === 1 && this.place === 0 ? 0 : this.place + by;
+    const active = document.activeElement?.getAttribute("data-index");
+    const next = !active && by === 1 && this.place === 0 ? 0 : this.place + by;
     if (!(await this.grid.at(next))) return;
     this.place = next;
     const { columns, height } = this.shape(this.grid.element.clientWidth);

@@ -34,7 +34,13 @@ const short = (value) => (/^[0-9a-f]{40,}$/.test(value) ? value.slice(0, 8) : va
 
 export class Filters {
   constructor(element, { orders, onChange, saveView }) {
-    Object.assign(this, { element, orders, onChange, saveView, facets: {}, views: {}, values: {} });
+    this.element = element;
+    this.orders = orders;
+    this.onChange = onChange;
+    this.saveView = saveView;
+    this.facets = {};
+    this.views = {};
+    this.values = {};
     this.read();
     element.addEventListener("change", (event) => this.change(event.target));
     element.addEventListener("click", (event) => {
@@ -120,7 +126,7 @@ export class Filters {
       name,
     ) => html`<span class="chip view"><button class="quiet" data-view="${name}">${name}</button>
       <button class="quiet" data-drop="${name}" aria-label="Forget the view ${name}">✕</button></span>`;
-    const focused = document.activeElement?.dataset?.name;
+    const focused = document.activeElement?.getAttribute("data-name");
     fill(
       this.element,
       html`<div class="fields">

@@ -10,8 +10,16 @@ export class Grid {
   /** `shape(width)` gives {columns, height} of a cell; `fetch(offset, limit)` an array or null;
    * `cell(item, index)` the content of a cell; `films(ids)` pictures for [data-film] elements. */
   constructor(element, { shape, fetch, cell, films }) {
-    Object.assign(this, { element, shape, fetch, cell, films });
-    Object.assign(this, { total: 0, items: [], pages: new Map(), shown: new Map(), pictures: new Map() });
+    this.element = element;
+    this.shape = shape;
+    this.fetch = fetch;
+    this.cell = cell;
+    this.films = films;
+    this.total = 0;
+    this.items = [];
+    this.pages = new Map();
+    this.shown = new Map();
+    this.pictures = new Map();
     this.wanted = new Set();
     element.classList.add("grid");
     element.setAttribute("role", "list");

@@ -8,7 +8,7 @@ import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { evaluationForm, PowerCalculator } from "./evaluate_form.js";
-import { showLedger, Studies } from "./evaluate_side.js";
+import { Studies, showLedger } from "./evaluate_side.js";
 
 const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
 const layout = html`<div class="wm evaluate"><div class="stack main">
@@ -40,7 +40,10 @@ const cell = (cell, words) => {
 
 class Evaluate {
   constructor(element, server) {
-    Object.assign(this, { element, server, suites: [], found: null });
+    this.element = element;
+    this.server = server;
+    this.suites = [];
+    this.found = null;
     fill(element, layout);
     this.find = (selector) => element.querySelector(selector);
     this.suite = address.get("suite");
@@ -112,9 +115,9 @@ class Evaluate {
     fill(
       this.find(".chosen"),
       html`<label class="row mute">starts <select data-name="suite">
-        ${this.suites.map((suite) => [suite.id, suite.title]).map(option(found.suite))}</select></label>
+        ${this.suites.map((suite) => option(found.suite)([suite.id, suite.title]))}</select></label>
       <label class="row mute">compared with <select data-name="reference">
-        ${found.arms.map((arm) => [arm.name, arm.title]).map(option(found.reference))}</select></label>`,
+        ${found.arms.map((arm) => option(found.reference)([arm.name, arm.title]))}</select></label>`,
     );
     fill(
       this.find(".downloads"),
@@ -235,6 +238,7 @@ class Evaluate {
       this.found.arms.find((arm) =>
         this.found.tasks.some(({ cells }) => cells[arm.name].some((one) => one?.run === name)),
       )?.title;
+    /** @type {string[]} */
     this.names = [title(run) ?? run, beside ? title(beside) : "reference"];
     const filmed = this.list.filter(({ episode }) => episode).length;
     const square = ({ id, success, episode, base }, index) => {

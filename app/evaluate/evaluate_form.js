@@ -60,7 +60,9 @@ export const evaluationForm = (element, server, onStarted) => {
 /** "To see 10 points you need …". */
 export class PowerCalculator {
   constructor(element, server) {
-    Object.assign(this, { element, server, asked: 0 });
+    this.element = element;
+    this.server = server;
+    this.asked = 0;
     const field = numberField;
     fill(
       element,

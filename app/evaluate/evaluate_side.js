@@ -7,7 +7,10 @@ import { fill, html, raw } from "../web/html.js";
 
 export class Studies {
   constructor(element, place, server) {
-    Object.assign(this, { element, place, server, run: address.get("study") });
+    this.element = element;
+    this.place = place;
+    this.server = server;
+    this.run = address.get("study");
     element.addEventListener("click", (event) => {
       const run = event.target.closest("[data-study]")?.dataset.study;
       if (run) this.open(run);

@@ -10,7 +10,7 @@ const flat = (list) =>
 const ticks = (low, high) => {
   const rough = (high - low) / 4 || 1;
   const size = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * size).find((value) => value >= rough);
+  const step = [1, 2, 5, 10].map((factor) => factor * size).find((value) => value >= rough) ?? 10 * size;
   const found = [];
   for (let tick = Math.ceil(low / step) * step; tick <= high + 1e-9; tick += step)
     found.push(Number(tick.toPrecision(6)));
@@ -19,8 +19,17 @@ const ticks = (low, high) => {
 
 /** `series`: [{name, tone, points: [[mean, low, high, n] or null…], dashed}]; `xs` of the points. */
 export class Curves {
+  /** @param {any} root
+   * @param {any} parts */
   constructor(root, { title, note = "", series, xs, across, unit = "", zero = false, onPick = null }) {
-    Object.assign(this, { root, title, series, xs, across, unit, onPick, cursor: null });
+    this.root = root;
+    this.title = title;
+    this.series = series;
+    this.xs = xs;
+    this.across = across;
+    this.unit = unit;
+    this.onPick = onPick;
+    this.cursor = null;
     const values = series.flatMap(({ points }) =>
       points.flatMap((point) => (point ? flat(point.slice(0, 3)) : [])),
     );
@@ -29,7 +38,8 @@ export class Curves {
       Math.max(...values, ...(zero ? [0] : [])),
     ];
     const room = (high - low || 1) * 0.06;
-    Object.assign(this, { low: low - room, high: high + room });
+    this.low = low - room;
+    this.high = high + room;
     fill(
       root,
       html`<figure class="card curves" aria-label="${title}"><h3>${title}</h3>

@@ -19,6 +19,7 @@ const KINDS = {
   repeat: ["start repeated", "mute"],
 };
 const UNITS = { psnr: "dB", ssim: "", lpips: "" };
+/** @type {[string, [string, boolean][]][]} */
 const CELLS = [
   [
     "real ✓",
@@ -55,7 +56,12 @@ const name = (id) =>
 
 class Fidelity {
   constructor(element, server) {
-    Object.assign(this, { element, server, metric: "psnr", outcome: "all", found: null, charts: [] });
+    this.element = element;
+    this.server = server;
+    this.metric = "psnr";
+    this.outcome = "all";
+    this.found = null;
+    this.charts = [];
     this.run = address.get("run");
     fill(element, layout);
     this.find = (selector) => element.querySelector(selector);
@@ -223,6 +229,7 @@ class Fidelity {
     const pick = this.found.videos ? (depth) => this.pairs({ depth, outcome }) : null;
     const onPlace = curves.position[`imagined/${metric}`][outcome];
     const sensitivity = of(curves.sensitivity, ["shuffled", "zero"], (kind) => kind);
+    /** @type {any[]} */
     const figures = [
       {
         title: `${metric.toUpperCase()} by frame depth`,

@@ -7,7 +7,14 @@ const MOST = 16_000; // a studio that stays away is asked this often
 
 export class Outbox {
   constructor(name, send, onAck) {
-    Object.assign(this, { name, send, onAck, flying: null, timer: null, patience: PATIENCE });
+    this.name = name;
+    this.send = send;
+    this.onAck = onAck;
+    /** @type {string[] | null} */
+    this.flying = null;
+    /** @type {number | undefined} */
+    this.timer = undefined;
+    this.patience = PATIENCE;
   }
 
   get waiting() {

@@ -38,15 +38,13 @@ const layout = html`<div class="wm models">
 class Models {
   constructor(element, props, server) {
     fill(element, layout);
-    Object.assign(this, {
-      element,
-      server,
-      rows: props.rows,
-      chosen: {},
-      plan: null,
-      status: null,
-      epoch: 0,
-    });
+    this.element = element;
+    this.server = server;
+    this.rows = props.rows;
+    this.chosen = {};
+    this.plan = null;
+    this.status = null;
+    this.epoch = 0;
     this.find = (selector) => element.querySelector(selector);
     this.slots = Object.fromEntries(
       ROLES.map((role) => [

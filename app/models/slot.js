@@ -13,12 +13,13 @@ const count = (number) =>
       : integer(number);
 
 /** The figures of a card: its headline, or its first few plain numbers. */
+/** @type {(card: any) => [string, any][]} */
 const figures = (card) => {
   if (card.headline) return Object.entries(card.headline);
   return Object.entries(card.metrics ?? {})
     .filter(([, value]) => typeof value === "number")
     .slice(0, 4)
-    .map(([name, value]) => [name.split("/").at(-1).replaceAll("_", " "), measure(value)]);
+    .map(([name, value]) => [name.replace(/.*\//, "").replaceAll("_", " "), measure(value)]);
 };
 
 const parent = (node) => {
@@ -77,7 +78,10 @@ const body = (model) => {
 
 export const Slot = class {
   constructor(place, role, onChoose) {
-    Object.assign(this, { place, role, id: null, model: null });
+    this.place = place;
+    this.role = role;
+    this.id = null;
+    this.model = null;
     fill(
       place,
       html`<div class="between"><h3>${TITLES[role]}</h3><span class="tag state" hidden></span></div>

@@ -1,7 +1,7 @@
 // "Add a checkpoint": a form for each way that this studio is open to, and what became of it.
 import { ask } from "../web/calls.js";
 import { bytes, duration } from "../web/formats.js";
-import { escape, fill, html, raw } from "../web/html.js";
+import { escapeText, fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";
 
 const LIVE = ["queued", "starting", "running", "pausing", "stopping"];
@@ -49,7 +49,12 @@ const filled = (form) =>
 
 class Sources {
   constructor(place, added, props, server, onAdd) {
-    Object.assign(this, { added, server, onAdd, rows: new Map(), live: false, begun: new Set() });
+    this.added = added;
+    this.server = server;
+    this.onAdd = onAdd;
+    this.rows = new Map();
+    this.live = false;
+    this.begun = new Set();
     fill(
       place,
       html`<section class="card" aria-label="Add a checkpoint"><h3>Add a checkpoint</h3>
@@ -230,7 +235,7 @@ class Sources {
         <div class="row"><input type="text" class="as" aria-label="Name" placeholder="name in the catalogue"
           maxlength="64" autocomplete="off" hidden>${Object.entries(words).map(
             ([act, text]) => html`<button type="button" data-act="${act}" hidden
-            ${raw(act === "start" ? `data-key="${escape(record.key)}"` : "")}>${text}</button>`,
+            ${raw(act === "start" ? `data-key="${escapeText(record.key)}"` : "")}>${text}</button>`,
           )}</div>`,
     );
     const row = { element, record };

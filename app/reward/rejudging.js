@@ -48,7 +48,9 @@ export class Rejudging {
         <p class="mute said" role="status">The stored probabilities are judged with the threshold above: outcomes, rewards,
         advantages and which groups would have been kept. No model is needed.</p><div class="judged-groups"></div>`,
     );
-    Object.assign(this, { element, ask, threshold: null });
+    this.element = element;
+    this.ask = ask;
+    this.threshold = null;
     this.menu = element.querySelector("select");
     this.menu.addEventListener("change", () => this.show(this.threshold));
   }

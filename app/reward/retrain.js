@@ -101,7 +101,9 @@ const group = (one) => html`<section class="${one.flipped ? "flipped" : ""}">
 
 class Retrain {
   constructor(element, server) {
-    Object.assign(this, { element, server, chosen: null });
+    this.element = element;
+    this.server = server;
+    this.chosen = null;
     fill(element, template);
     this.find = (selector) => element.querySelector(selector);
     this.training = address.get("retrain");

@@ -44,10 +44,19 @@ const PAGE = 12;
 const SETTLED = 180; // milliseconds without a change of the threshold
 
 class Reward {
+  /** @type {any} */
+  threshold = null;
+
   constructor(element, props, server, send) {
     fill(element, template);
-    Object.assign(this, { element, props, server, films: new Map(), slicing: "run", epoch: 0 });
-    Object.assign(this, { drawer: null, shown: { wrong: PAGE, missed: PAGE } });
+    this.element = element;
+    this.props = props;
+    this.server = server;
+    this.films = new Map();
+    this.slicing = "run";
+    this.epoch = 0;
+    this.drawer = null;
+    this.shown = { wrong: PAGE, missed: PAGE };
     this.find = (selector) => element.querySelector(selector);
     this.outbox = new Outbox(
       "unsent.reward",
@@ -87,7 +96,7 @@ class Reward {
     this.load(model);
   }
 
-  async load(model = null) {
+  async load(model = /** @type {string | null} */ (null)) {
     const epoch = ++this.epoch;
     const question = model === null ? {} : { reward_model: model };
     const answer = await ask(this.server, "lab", question);

@@ -38,7 +38,7 @@ const plot = (
   name,
   title,
   content,
-  ideal = "",
+  /** @type {any} */ ideal = "",
 ) => html`<figure class="plot-${name}"><figcaption>${title}</figcaption>
   <svg viewBox="0 0 ${SIDE} ${SIDE}" role="img" aria-label="${title}">${axes()}${ideal}${content}
   <circle class="now" r="4.5" visibility="hidden"/></svg></figure>`;
@@ -121,14 +121,15 @@ const card = (kind, found) => html`<section class="card kind" aria-label="${TITL
       diagonal,
     )}</div>
   <p class="needed mute"></p></section>`;
-const cell = ([name, tone, words]) =>
+const cell = (/** @type {string[]} */ [name, tone, words]) =>
   html`<td class="${tone}" title="${words}"><b class="mono" data-cell="${name}"></b></td>`;
 
 export class ThresholdKind {
   /** `onDrag(threshold)` while the line in the histogram is dragged. */
   constructor(place, kind, found, onDrag) {
     fill(place, card(kind, found));
-    Object.assign(this, { place, found });
+    this.place = place;
+    this.found = found;
     const histogram = place.querySelector(".histogram");
     const drag = (event) => {
       const box = histogram.getBoundingClientRect();

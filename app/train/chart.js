@@ -45,10 +45,29 @@ const nearest = (points, x) =>
   points.length ? points.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a)) : null;
 
 export class Charts {
-  /** `onPick(step)` when a point is clicked, `onAxis()` when other points are needed. */
-  constructor(root, charts, other, { onPick = () => {}, onAxis = () => {} } = {}) {
+  run = "none";
+  job = "optimise";
+  /** @type {Map<string, Map<string, [number, number, number][]>>} */
+  runs = new Map();
+  axis = "iteration";
+  smoothing = 0;
+  log = false;
+
+  /** `onPick(step)` when a point is clicked, `onAxis()` when other points are needed.
+   * @param {any} root
+   * @param {any[]} charts
+   * @param {any} other
+   * @param {{onPick: (step: number) => void, onAxis: () => void}} listeners */
+  constructor(root, charts, other, { onPick, onAxis }) {
     fill(root, toolbar);
-    Object.assign(this, { charts, other, onPick, onAxis, cursor: null, step: null });
+    this.charts = charts;
+    this.other = other;
+    this.onPick = onPick;
+    this.onAxis = onAxis;
+    /** @type {number | null} */
+    this.cursor = null;
+    /** @type {number | null} */
+    this.step = null;
     this.root = root.querySelector(".charts");
     this.legend = root.querySelector(".legend");
     const [axis, smoothing, log] = root.querySelectorAll("select, input");

@@ -7,8 +7,19 @@ import { openPublish } from "./publish.js";
 const METRICS = ["rollout/success_rate", "real/success_rate", "rollout/entropy", "rollout/drift"];
 
 export class Checkpoints {
+  /** @type {string | null} */
+  count = null;
+  /** @type {() => string[]} */
+  runs = () => [];
+
   constructor(root, { ask, server, open }) {
-    Object.assign(this, { root, ask, server, open, run: null, known: [], compared: [] });
+    this.root = root;
+    this.ask = ask;
+    this.server = server;
+    this.open = open;
+    this.run = null;
+    this.known = [];
+    this.compared = [];
     root.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-checkpoint]");
       if (!button) return;

@@ -37,7 +37,9 @@ class Publish {
     Object.assign(dialog, { className: "wm publish" });
     dialog.setAttribute("aria-label", `Publish step ${checkpoint.step}`);
     fill(dialog, template(checkpoint));
-    Object.assign(this, { dialog, server, checkpoint });
+    this.dialog = dialog;
+    this.server = server;
+    this.checkpoint = checkpoint;
     this.find = (selector) => dialog.querySelector(selector);
     const errands = {
       follow: (question) => server.errands(question),

@@ -23,6 +23,25 @@ const panel = html`<div class="wm runs side"><div class="card now"></div><div cl
     <details class="thresholds"><summary>Alarm thresholds</summary></details></div></div>`;
 
 class Runs {
+  /** @type {any} */
+  kept = null;
+
+  /** @type {string | null} */
+  run = null;
+  /** @type {any} */
+  status = null;
+  /** @type {Map<string, number>} */
+  others = new Map();
+  compared = false;
+  after = 0;
+  epoch = 0;
+  audits = "";
+  /** @type {any} */
+  panel = null;
+  /** @type {any} */
+  server = null;
+  wake = () => {};
+
   constructor(element, props, send) {
     fill(element, layout);
     this.element = element;
@@ -53,7 +72,7 @@ class Runs {
       server: () => this.server,
       open: !props.public,
     });
-    this.kept.runs = () => [this.run, ...this.others.keys()];
+    this.kept.runs = () => [this.run ?? "", ...this.others.keys()];
     this.knobs(element.querySelector(".thresholds"));
     const attached = address.get("run");
     const beside = (address.get("with") ?? "").split(",").filter(Boolean);
@@ -92,10 +111,10 @@ class Runs {
 
   /** Ask for all points anew: another axis, another threshold, another run. */
   again() {
-    Object.assign(this, { after: 0, audits: "", epoch: (this.epoch ?? 0) + 1 });
+    Object.assign(this, { after: 0, audits: "", epoch: this.epoch + 1 });
     for (const run of this.others.keys()) this.others.set(run, 0);
     this.charts.reset(this.run ?? "none", this.status?.job);
-    this.wake?.();
+    this.wake();
   }
 
   attach(run) {
@@ -310,7 +329,9 @@ class Runs {
 }
 
 // The panel may be there before the board, whose scripts are larger: it waits for it.
-let found = null;
+/** @type {(runs: Runs) => void} */
+let found;
+/** @type {Promise<Runs>} */
 const board = new Promise((resolve) => {
   found = resolve;
 });

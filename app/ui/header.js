@@ -71,6 +71,7 @@ export const mountHeader = (element, server) => {
   document.addEventListener("wmpo-runs", wake);
   // A mouse click leaves no focus behind: the next key belongs to the page, not to the button.
   document.addEventListener("click", (event) => {
-    if (event.detail > 0) event.target.closest?.(".wm button")?.blur();
+    if (event.detail > 0 && event.target instanceof Element)
+      /** @type {HTMLElement | null} */ (event.target.closest(".wm button"))?.blur();
   });
 };

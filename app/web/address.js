@@ -1,6 +1,7 @@
 // The part of a page that a link carries.
 /** The page's state lives in its address, so that a reload or a shared link comes back to it. */
 export const address = {
+  /** @type {(name: string) => any} */
   get: (name) => new URLSearchParams(location.search).get(name),
   set: (name, value) => {
     const url = new URL(location.href);

@@ -6,7 +6,7 @@ export const ask = async (server, name, question = {}, quiet = false) => {
   let answer;
   try {
     answer = await server[name](question);
-  } catch (error) {
+  } catch {
     answer = undefined;
   }
   if (answer === undefined || answer === null) {
@@ -26,7 +26,7 @@ export const insist = async (element, server, name, question) => {
     try {
       const answer = await server[name](question);
       if (answer) return answer.refused ? null : answer;
-    } catch (error) {
+    } catch {
       // The studio is away: asked again.
     }
     await new Promise((resolve) => setTimeout(resolve, pause));

@@ -31,7 +31,12 @@ export const sendFile = async (server, file, progress) => {
 };
 
 /** Fetch what an errand or a backup is and hand it to the reader. */
-export const fetchFile = async (server, what, name, progress = () => {}) => {
+export const fetchFile = async (
+  server,
+  what,
+  name,
+  progress = (/** @type {number} */ _done, /** @type {number} */ _total) => {},
+) => {
   const parts = [];
   let offset = 0;
   while (offset !== null) {
@@ -55,7 +60,8 @@ const amount = ({ unit, done, total }) => {
 /** Follows errands; each is drawn into the place where it was begun. */
 export class Errands {
   constructor(element, server) {
-    Object.assign(this, { server, places: new Map() });
+    this.server = server;
+    this.places = new Map();
     this.wake = every(
       element,
       () => (this.places.size ? 400 : Infinity),

@@ -16,7 +16,9 @@ const TITLES = {
   train: "Train",
 };
 const MODIFIERS = ["Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock"];
+/** @type {any} */
 let overlay = null;
+/** @type {any} */
 let waiting = null; // the button whose next key is asked for
 
 const part = ({ group, entries }) =>

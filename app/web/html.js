@@ -1,7 +1,7 @@
 // HTML made of text: what a value says is escaped before it stands in a page.
 const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
 /** Text made safe to stand in HTML. */
-export const escape = (text) => String(text ?? "").replace(/[&<>"']/g, (sign) => escapes[sign]);
+export const escapeText = (text) => String(text ?? "").replace(/[&<>"']/g, (sign) => escapes[sign]);
 
 /** Template tag: every value is escaped unless wrapped in `raw`. */
 export const raw = (html) => ({ html });
@@ -10,7 +10,7 @@ export const html = (parts, ...values) =>
     parts.reduce((whole, part, index) => {
       const value = values[index - 1];
       const list = Array.isArray(value) ? value : [value];
-      return whole + list.map((v) => (v && v.html !== undefined ? v.html : escape(v))).join("") + part;
+      return whole + list.map((v) => (v && v.html !== undefined ? v.html : escapeText(v))).join("") + part;
     }),
   );
 /** Replace the children of `element`. */

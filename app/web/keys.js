@@ -19,14 +19,15 @@ const shown = {
 };
 const REPEATING = ["back", "forward", "chunkBack", "chunkForward"];
 // What is on top of the page (a drawer) hears a key first; each layer: {groups, handlers, released}.
+/** @type {any[]} */
 const layers = [{ groups: [], handlers: {}, released: {} }];
 const down = new Map();
 
 const typing = (event) => {
-  const target = event.composedPath()[0];
+  const [target] = event.composedPath();
+  if (target instanceof HTMLInputElement) return !["range", "button", "checkbox"].includes(target.type);
   if (!(target instanceof HTMLElement)) return false;
-  if (target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName)) return true;
-  return target.tagName === "INPUT" && !["range", "button", "checkbox"].includes(target.type);
+  return target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName);
 };
 const spell = (event) => {
   const key = names[event.key] ?? event.key;

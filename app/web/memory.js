@@ -1,11 +1,12 @@
 // What this browser remembers.
 export const memory = {
+  /** @type {(name: string, fallback?: any) => any} */
   get: (name, fallback = null) => {
     const text = localStorage.getItem(`wmpo.${name}`);
     if (text === null) return fallback;
     try {
       return JSON.parse(text);
-    } catch (error) {
+    } catch {
       return fallback;
     }
   },

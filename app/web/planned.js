@@ -26,7 +26,10 @@ export const estimated = ({ seconds, measured }) =>
  */
 export class PlannedForm {
   constructor(element, server, parts) {
-    Object.assign(this, { element, server, parts, asked: 0 });
+    this.element = element;
+    this.server = server;
+    this.parts = parts;
+    this.asked = 0;
     fill(element, html`<h3>${parts.title}</h3><p class="mute">asking what there is…</p>`);
     element.addEventListener("input", () => this.plan());
     element.addEventListener("click", (event) => event.target.closest("[data-do=start]") && this.start());

@@ -10,7 +10,8 @@ for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
  * `Infinity` waits for `now()`; other long pauses grow while nobody touches the page. */
 export const every = (element, milliseconds, poll) => {
   const remote = location.hostname.endsWith(".hf.space") ? 2.5 : 1;
-  let timer = null;
+  /** @type {number | undefined} */
+  let timer;
   let polling = false;
   let again = false;
   const rest = () => {

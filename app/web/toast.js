@@ -12,6 +12,6 @@ export const toast = (text, kind = "error") => {
   line.setAttribute("role", kind === "error" ? "alert" : "status");
   line.textContent = text;
   tray.append(line);
-  while (tray.children.length > 3) tray.firstChild.remove();
+  while (tray.children.length > 3) tray.firstChild?.remove();
   setTimeout(() => line.remove(), kind === "error" ? 9000 : 3500);
 };

@@ -21,7 +21,7 @@ KEYS = json.loads((FOLDER / "keys.json").read_text())
 # What a handler of each page offers: the names its script binds.
 BINDERS = {
     "everywhere": "web/help.js",
-    "player": "player/player.js",
+    "player": "player/clock.js",
     "models": "models/models.js",
     "imagine": "imagine/dream_view.js",
     "takeover": "imagine/pad.js",
@@ -43,7 +43,7 @@ def test_no_key_has_two_meanings_on_one_page(group: str) -> None:
 @pytest.mark.parametrize(("group", "script"), BINDERS.items())
 def test_every_key_leads_to_an_action_of_its_script(group: str, script: str) -> None:
     text = MODULES.files[script].decode()
-    shared = MODULES.files["player/player.js"].decode()
+    shared = MODULES.files["player/clock.js"].decode()
     if "new Strokes" in text:
         shared += MODULES.files["label/strokes.js"].decode()
     unbound = [
