@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,8 @@ class Exchange:
                 if what in LOGS:
                     path.write_bytes(self._exports.log_file(what, kind))
                 else:
-                    _, write = import_module("storage.exports.formats").FORMATS[kind]
-                    write(path, self._items(rows, progress))
+                    write_episodes = self._exports.writer(kind)
+                    write_episodes(path, self._items(rows, progress))
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -155,7 +154,7 @@ class Exchange:
     def _weigh(self, rows: Sequence[EpisodeRow], kind: str) -> int:
         """About the bytes of a file of these episodes: a few of them are written and measured."""
         sample = rows[:: -(-len(rows) // MOST_WEIGHED)]
-        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        write = self._exports.writer(kind)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "sample"
             write(path, [self._exports.labelled(row.id) for row in sample])

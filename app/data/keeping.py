@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,9 @@ from storage.cabinet import Cabinet
 from storage.downloads.hub import login
 from storage.downloads.plans import size_words
 from storage.downloads.sources import LONGEST, Rules
+from storage.upkeep.backup import Backup, back_up, examine, restore
+from storage.upkeep.rebuild import compare
+from storage.upkeep.shelves import Shelf, open_shelf
 from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
 from storage.workspace import VARIABLE
 
@@ -87,7 +89,7 @@ class Keeping:
         name = f"{stamp()}{ENDING}"
 
         def work(progress: Progress) -> dict[str, Any]:
-            made = import_module("storage.upkeep.backup").back_up(
+            made = back_up(
                 self._cabinet, self._space.backups / name, checkpoints=whole, progress=progress
             )
             text = f"{made.files:,} files, {size_words(made.bytes)}"
@@ -100,7 +102,7 @@ class Keeping:
         path = self._backup(check_names(query, allowed=("backup",), required=("backup",)))
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
+            found = examine(path, progress=progress)
             return {"text": f"whole and unchanged: {_holds(found)}"}
 
         return self._errands.start("check", path.name, work, unit="bytes")
@@ -113,7 +115,7 @@ class Keeping:
         target = self._space.backups / f"{stamp()}-uploaded{ENDING}"
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.upkeep.backup").examine(path, progress=progress)
+            found = examine(path, progress=progress)
             path.replace(target)
             self._handover.drop(str(values["upload"]))
             return {"name": target.name, "text": f"whole and unchanged: {_holds(found)}"}
@@ -130,7 +132,7 @@ class Keeping:
         folder = self._empty_place(check_text("folder", values["folder"], 1_000).strip())
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.upkeep.backup").restore(path, folder, progress=progress)
+            found = restore(path, folder, progress=progress)
             text = (
                 f"{_holds(found)} lie in {folder}. Start the studio with {VARIABLE}={folder} to "
                 "open them; this one goes on with its own data."
@@ -148,9 +150,7 @@ class Keeping:
         """An errand: {equal, kinds: [{kind, database, files, equal, differences}], text}."""
 
         def work(progress: Progress) -> dict[str, Any]:
-            found = import_module("storage.upkeep.rebuild").compare(
-                self._cabinet, demo=self._demo, progress=progress
-            )
+            found = compare(self._cabinet, demo=self._demo, progress=progress)
             equal = all(one.equal for one in found)
             kinds = [
                 {
@@ -173,7 +173,9 @@ class Keeping:
         how many of the events are there."""
         if self._access.refusal("data.sync"):
             return {"target": "", "at": None, "logs": {}}
-        known = import_module("storage.upkeep.event_parts").remembered(self._space.sync)
+        from storage.upkeep.event_parts import remembered
+
+        known = remembered(self._space.sync)
         synced = known.get("synced", {})
         logs = {
             log.kind.nouns: {"synced": synced.get(log.kind.nouns, 0), "events": log.size}
@@ -183,10 +185,11 @@ class Keeping:
 
     def sync(self, query: object) -> dict[str, Any]:
         """{target} -> an errand that writes the events that are not there yet; result {text}."""
+        from storage.upkeep import event_parts as parts
+
         values = self._target(query)
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts = import_module("storage.upkeep.event_parts")
             shelf = self._shelf(values["target"])
             found = {log.kind: parts.push(shelf, log) for log in self._cabinet.logs}
             synced = {kind.nouns: one.synced for kind, one in found.items()}
@@ -203,11 +206,12 @@ class Keeping:
         Its result is {added, known, problems, more, dry_run, text}; with a problem, or as a dry
         run, nothing is stored.
         """
+        from storage.upkeep import event_parts as parts
+
         values = self._target(query, "dry_run")
         dry_run = check_flag("dry_run", values.get("dry_run", True))
 
         def work(progress: Progress) -> dict[str, Any]:
-            parts = import_module("storage.upkeep.event_parts")
             shelf = self._shelf(values["target"])
             logs = self._cabinet.logs
             found = parts.pull(shelf, logs, dry_run=dry_run)
@@ -244,10 +248,8 @@ class Keeping:
             raise ValueError("say where: a folder, s3://, gs:// or OWNER/DATASET of the Hub")
         return {**values, "target": target}
 
-    def _shelf(self, target: str) -> Any:
-        return import_module("storage.upkeep.shelves").open_shelf(
-            target, rules=self._rules, token=login()
-        )
+    def _shelf(self, target: str) -> Shelf:
+        return open_shelf(target, rules=self._rules, token=login())
 
     def _empty_place(self, folder: str) -> Path:
         path = Path(folder).expanduser()
@@ -261,7 +263,7 @@ class Keeping:
         return path
 
 
-def _holds(found: Any) -> str:
+def _holds(found: Backup) -> str:
     return (
         f"{found.labels:,} label events, {found.episodes:,} episodes, {found.files:,} files "
         f"({size_words(found.bytes)})"

@@ -2,10 +2,9 @@
 
 import base64
 import tempfile
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +15,9 @@ from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.events.labels import LabelEvent, is_guest
 from storage.exports.bundle import pack
+
+if TYPE_CHECKING:
+    from storage.exports.contents import LabelledEpisode
 
 Found = Sequence[tuple[Trajectory, Sequence[LabelEvent]]]
 
@@ -93,40 +95,49 @@ class Exports:
 
     def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
         """As `take_in`, from a file on this machine."""
+        from storage.exports.formats import read_episodes
+
         try:
-            found = import_module("storage.exports.formats").read_episodes(path, task=task)
+            found = read_episodes(path, task=task)
         except ValueError as error:
             return _refused([str(error)])
         if found.problems:
             return _refused([str(problem) for problem in found.problems])
         return self._report([(i.episode, i.events) for i in found.episodes], dry_run=dry_run)
 
-    def labelled(self, name: str) -> Any:
-        """An episode with the labels that this studio may hand out (a `LabelledEpisode`).
+    def writer(self, kind: str) -> Callable[[Path, "Iterable[LabelledEpisode]"], None]:
+        """The function that writes episodes in one of the formats of `DATASETS`."""
+        from storage.exports.formats import FORMATS
+
+        return FORMATS[kind][1]
+
+    def labelled(self, name: str) -> "LabelledEpisode":
+        """An episode with the labels that this studio may hand out.
 
         Raises:
             LookupError: no such episode.
         """
+        from storage.exports.contents import LabelledEpisode
+
         labels = self._cabinet.labels
         standing = labels.current(name, guest=self._access.guest)
-        return import_module("storage.exports.contents").LabelledEpisode(
+        return LabelledEpisode(
             episode=self._cabinet.trajectories.get(name),
             events=[event for event in labels.events(name) if self._ours(event)],
-            standing=standing and standing.event_id,
+            standing=standing.event_id if standing else None,
         )
 
     def log_file(self, what: str, kind: str) -> bytes:
         """All labels or preferences that this studio may hand out, in one of their `LOGS`."""
-        formats = import_module(f"storage.exports.{what}")
-        content: bytes
+        from storage.exports.labels import write_labels
+        from storage.exports.preferences import write_preferences
+
         if what == "labels":
             events = [event for event in self._cabinet.labels.events() if self._ours(event)]
-            content = formats.write_labels(kind, events)
-        else:
-            said = self._cabinet.preferences.events()
-            ours = [one for one in said if is_guest(one.preference.actor) == self._access.guest]
-            content = formats.write_preferences(kind, ours)
-        return content
+            return write_labels(kind, events)
+        said = self._cabinet.preferences.events()
+        ours = [one for one in said if is_guest(one.preference.actor) == self._access.guest]
+        return write_preferences(kind, ours)
 
     def take_in_log(self, what: str, kind: str, data: bytes, *, dry_run: bool) -> dict[str, Any]:
         """Labels or preferences from a file of `log_file`: {added, known, problems}.
@@ -134,11 +145,14 @@ class Exports:
         Raises:
             ValueError: the file is not of that format at all.
         """
-        formats, store = import_module(f"storage.exports.{what}"), self._cabinet
+        from storage.exports.labels import import_labels
+        from storage.exports.preferences import import_preferences
+
+        store = self._cabinet
         report = (
-            formats.import_labels(store.labels, kind, data, dry_run=dry_run)
+            import_labels(store.labels, kind, data, dry_run=dry_run)
             if what == "labels"
-            else formats.import_preferences(store.preferences, kind, data, dry_run=dry_run)
+            else import_preferences(store.preferences, kind, data, dry_run=dry_run)
         )
         return {"added": report.added, "known": report.known, "problems": list(report.problems)}
 
@@ -148,7 +162,7 @@ class Exports:
             raise ValueError("episodes must be a list of episode ids")
         if len(names) > most:
             raise ValueError(f"at most {most} episodes fit into one dataset, not {len(names)}")
-        _, write = import_module("storage.exports.formats").FORMATS[kind]
+        write = self.writer(kind)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "episodes"
             write(path, map(self.labelled, names))
@@ -215,7 +229,8 @@ def _bytes(address: object) -> bytes:
 
 def _drawn(kind: str) -> Callable[..., bytes]:
     """The function that draws frames; its libraries are imported at the first use."""
-    pictures = import_module("storage.exports.pictures")
+    from storage.exports import pictures
+
     functions: dict[str, Callable[..., bytes]] = {
         "mp4": pictures.mp4,
         "gif": pictures.gif,

@@ -10,7 +10,6 @@ import { every } from "../web/polling.js";
 import { evaluationForm, PowerCalculator } from "./evaluate_form.js";
 import { Studies, showLedger } from "./evaluate_side.js";
 
-const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
 const layout = html`<div class="wm evaluate"><div class="stack main">
     <div class="card bar-card"><div class="between"><div class="row chosen"></div>
       <div class="row downloads"></div></div></div>
@@ -86,7 +85,7 @@ class Evaluate {
       return;
     }
     this.busy = found.tasks.some(({ cells }) =>
-      Object.values(cells).some((row) => row.some((one) => one && BUSY.includes(one.state))),
+      Object.values(cells).some((row) => row.some((one) => one && one.busy)),
     );
     const fresh = JSON.stringify(found);
     if (fresh === this.shown) return;

@@ -207,6 +207,7 @@ class Evaluation:
                 "id": run.id,
                 "title": str(run.config.get("title") or run.id),
                 "state": run.state,
+                "busy": run.state.busy,
                 "done": run.done or 0,
                 "total": run.total or 0,
                 "reported": (self._cabinet.runs.directory(run.id) / REPORTS["html"]).is_file(),
@@ -298,6 +299,7 @@ def _cell(run: RunRow | None) -> dict[str, Any] | None:
     cell: dict[str, Any] = {
         "run": run.id,
         "state": run.state,
+        "busy": run.state.busy,
         "error": run.error,
         "done": run.done or 0,
         "total": run.config["episodes"],

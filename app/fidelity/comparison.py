@@ -113,6 +113,7 @@ class Fidelity:
                 "id": run.id,
                 "title": f"{run.id} · {run.config.get('episodes', '?')} episodes",
                 "state": run.state,
+                "busy": run.state.busy,
                 "error": run.error,
                 "done": run.done or 0,
                 "total": run.total or 0,

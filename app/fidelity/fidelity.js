@@ -9,7 +9,6 @@ import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
 import { Curves } from "./curves.js";
 
-const BUSY = ["queued", "starting", "running", "pausing", "paused", "stopping"];
 const KINDS = {
   imagined: ["imagined", "accent"],
   baseline: ["without alignment", "minus"],
@@ -96,7 +95,7 @@ class Fidelity {
     this.runs = answer.runs;
     const known = this.runs.find((run) => run.id === this.run);
     const run = known ?? this.runs.find((one) => one.state === "done") ?? this.runs[0];
-    this.busy = this.runs.some((one) => BUSY.includes(one.state));
+    this.busy = this.runs.some((one) => one.busy || one.state === "paused");
     this.run = run?.id ?? null;
     this.head(run);
     if (!run) this.nothing();

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,15 @@ def load_checkpoint(directory: Path, placement: Placement | None = None) -> Any:
     Raises:
         ValueError: its weights alone do not fit the device, or it cannot be loaded.
     """
+    from engine.loading.models import load_placed
+    from engine.memory.planner import check_room, config_of
+
     device = choose_device()
     placement = placement or default_placement(device)
     if (directory / "config.json").is_file():  # the rest of the directory is checked while loading
-        planner = import_module("engine.memory.planner")
-        config = planner.config_of(json.loads((directory / "config.json").read_text()))
-        planner.check_room(config, device_memory(device), placement)
-    return import_module("engine.loading.models").load_placed(directory, placement)
+        config = config_of(json.loads((directory / "config.json").read_text()))
+        check_room(config, device_memory(device), placement)
+    return load_placed(directory, placement)
 
 
 class Models:

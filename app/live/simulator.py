@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.envs.factory import make_env
 from engine.envs.gl import MISSING, rendering_backend
 from engine.protocols import Env
 from engine.records.tasks import Task
@@ -77,7 +77,7 @@ class Simulator:
     def _env_of(self, task: Task) -> Env:
         if self._env is None or self._env.task != task:
             self._forget()
-            make = self._make or import_module("engine.envs.factory").make_env
+            make = self._make or make_env
             self._env = make(task)
         return self._env
 

@@ -52,7 +52,7 @@ def gate(folder: Path) -> None:
     Raises:
         ValueError: it is refused, with the reason.
     """
-    from engine.loading.trial import check_model  # noqa: PLC0415 - all of torch
+    from engine.loading.trial import check_model
 
     verdict = check_model(folder)
     if not verdict.accepted:

@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.live.dreams import Dreams
 from app.models.catalogue import together
 from engine.device import DeviceMemory, Placement, choose_device, default_placement, device_memory
+from engine.loading.warm_up import time_models
 from engine.records.tasks import Task
 from storage.checkpoints.catalogue import Checkpoint
+
+if TYPE_CHECKING:
+    from engine.memory.planner import MemoryPlan
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +77,10 @@ class Loader:
         """
         image_size = together(*chosen).image_size
         plan = self._plan(chosen, rows, task.horizon)
-        if not plan.fits and not (as_proposed and plan.proposal):
+        fitting = plan if plan.fits else plan.proposal if as_proposed else None
+        if fitting is None:
             raise ValueError(plan.sentence)
-        placement = None if plan.fits else plan.proposal.placement
+        placement = None if plan.fits else fitting.placement
         parts = [
             {"role": c.role, "id": c.id, "bytes": self._weights(c, plan.placement)[1]}
             for c in chosen
@@ -87,9 +91,8 @@ class Loader:
             waiting = [part | {"state": "waiting", "seconds": None} for part in parts]
             warm_up = {"role": "warm_up", "id": "", "bytes": 0, "state": "waiting", "seconds": None}
             self._status = {"state": "loading", "parts": [*waiting, warm_up], "error": None}
-        needed = plan.total if plan.fits else plan.proposal.total
         kept = {checkpoint.hash for checkpoint in chosen} if placement is None else set()
-        crowded = needed > self._memory().free
+        crowded = fitting.total > self._memory().free
 
         def make_room() -> None:
             others = {c.hash for c in self._models.loaded} - kept
@@ -167,7 +170,7 @@ class Loader:
             self._status["parts"][index] |= changes
 
     def _warm_up(self, chosen: Three, image_size: int, task: Task) -> None:
-        measured = import_module("engine.loading.warm_up").time_models(
+        measured = time_models(
             *(self._models.get(checkpoint) for checkpoint in chosen),
             image_size=image_size,
             instruction=task.instruction,
@@ -178,16 +181,25 @@ class Loader:
             hashes = tuple(checkpoint.hash for checkpoint in chosen)
             self._timings[hashes] = measured | {"denoising_steps": WARM_UP_STEPS}
 
-    def _plan(self, chosen: Three, rows: int, horizon: int) -> Any:
-        planner = import_module("engine.memory.planner")
-        configs = [planner.config_of(checkpoint.config) for checkpoint in chosen]
+    def _plan(self, chosen: Three, rows: int, horizon: int) -> "MemoryPlan":
+        from engine.memory.planner import config_of, plan
+        from engine.policy.config import PolicyConfig
+        from engine.reward.classifier import RewardConfig
+        from engine.world_model.model import WorldModelConfig
+
+        policy, world_model, reward_model = (config_of(checkpoint.config) for checkpoint in chosen)
+        assert isinstance(policy, PolicyConfig)
+        assert isinstance(world_model, WorldModelConfig)
+        assert isinstance(reward_model, RewardConfig)
         placement = default_placement(choose_device())
         memory = self._memory()
         # What our own models take can be had back: they are these three, or make room for them.
         own = sum(self._weights(c, placement)[1] for c in self._models.loaded)
         free = min(memory.total, memory.free + own)
-        return planner.plan(
-            *configs,
+        return plan(
+            policy,
+            world_model,
+            reward_model,
             device=replace(memory, free=free),
             placement=placement,
             rows=rows,
@@ -195,8 +207,7 @@ class Loader:
         )
 
     def _weights(self, checkpoint: Checkpoint, placement: Placement) -> tuple[int, int, int]:
-        config = import_module("engine.memory.planner").config_of(checkpoint.config)
-        found: tuple[int, int, int] = import_module("engine.memory.components").weights_of(
-            config, placement
-        )
-        return found
+        from engine.memory.components import weights_of
+        from engine.memory.planner import config_of
+
+        return weights_of(config_of(checkpoint.config), placement)

@@ -8,6 +8,7 @@ from app.episodes.groups import bounds, by_group, group_words
 from app.reward.cases import cut_short, rules, whole_frames, windows
 from app.web.checks import check_integer, check_names, check_number, check_text
 from engine.learning.grpo import regrouped
+from engine.records.states import Fate
 from engine.reward.judge import outcome
 from storage.cabinet import Cabinet
 from storage.episodes.episode_filter import EpisodeFilter
@@ -81,7 +82,7 @@ def _group(
     wins = sum(one["success"] for one in found)
     again = regrouped([one["success"] for one in found], low=low, high=high)
     before = group_words(members, low=low, high=high)
-    after = {"kept": again.fate == "kept", "successes": wins}
+    after = {"kept": again.fate is Fate.KEPT, "successes": wins}
     return {
         "group": members[0].group_name,
         "start_id": members[0].start_id,

@@ -202,6 +202,7 @@ def _shown(run: RunRow) -> dict[str, Any]:
         "id": run.id,
         "job": run.job,
         "state": run.state,
+        "busy": run.state.busy,
         "done": run.done or 0,
         "total": run.total or 0,
         "started": run.started,

@@ -27,6 +27,7 @@ from app.runs.processes import (
 from app.runs.verdicts import cause_of_end, standstill
 from engine.records.file_locks import is_locked
 from engine.records.room import RESERVE_BYTES, free_bytes, in_words, newest_checkpoint_bytes
+from engine.records.states import RunState
 from engine.runs.heartbeat import NAME as HEARTBEAT
 from engine.runs.heartbeat import Beat, read_heartbeat
 from engine.runs.run_directory import is_held, read_control, write_control
@@ -36,7 +37,7 @@ from storage.runs.runs import RunRow
 logger = logging.getLogger(__name__)
 
 MAX_RESUMES = 3
-ALIVE = ("starting", "running", "pausing", "stopping")
+SHOWN = {"pause": RunState.PAUSING, "stop": RunState.STOPPING, "cancel": RunState.STOPPING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,7 @@ class Supervisor:
         """
         with self._lock:
             run = self._cabinet.runs.get(run_id)
-            if run.ended and not (run.state == "failed" and control == "run"):
+            if run.ended and not (run.state is RunState.FAILED and control == "run"):
                 raise ValueError(f"run {run_id} is {run.state} already")
             directory = self._cabinet.runs.directory(run_id)
             write_control(directory, control)
@@ -187,12 +188,12 @@ class Supervisor:
             worker = self._living(directory)
             if worker is not None:
                 self._workers[run.id] = worker
-            elif run.state in ALIVE:
+            elif run.state.alive:
                 self._cabinet.ingest.ingest(run.id)
                 self._died_unseen(run.id, directory)
-            elif run.state == "queued":
+            elif run.state is RunState.QUEUED:
                 self._check_queued(run, directory)
-            elif run.state == "paused" and is_ours(directory) and read_control(directory) == "run":
+            elif run.state is RunState.PAUSED and is_ours(directory):
                 self._wake_up(run, directory)
 
     def _died_unseen(self, run_id: str, directory: Path) -> None:
@@ -213,7 +214,7 @@ class Supervisor:
             note(directory, {"event": "arrived"})
             write_control(directory, "pause")
             sentence = "its directory came from elsewhere: it goes on here when you resume it"
-            self._cabinet.runs.set_state(run_id, "paused", sentence)
+            self._cabinet.runs.set_state(run_id, RunState.PAUSED, sentence)
 
     def _living(self, directory: Path) -> Worker | None:
         """The worker of a run, whoever started it; None where none lives."""
@@ -229,15 +230,16 @@ class Supervisor:
 
     def _check_queued(self, run: RunRow, directory: Path) -> None:
         if read_control(directory) in ("stop", "cancel"):
-            self._cabinet.runs.set_state(run.id, "cancelled")
+            self._cabinet.runs.set_state(run.id, RunState.CANCELLED)
         elif not is_ours(directory):
             sentence = "nothing runs it: it was not started by the studio"
-            self._cabinet.runs.set_state(run.id, "lost", sentence)
+            self._cabinet.runs.set_state(run.id, RunState.LOST, sentence)
 
     def _wake_up(self, run: RunRow, directory: Path) -> None:
         """A run that nobody paused goes on: the system ended it, or the disk was full."""
-        if self._not_before.get(run.id, 0.0) <= self._clock() and not self._lacks_room(directory):
-            self._cabinet.runs.set_state(run.id, "queued")
+        goes_on = read_control(directory) == "run" and not self._lacks_room(directory)
+        if goes_on and self._not_before.get(run.id, 0.0) <= self._clock():
+            self._cabinet.runs.set_state(run.id, RunState.QUEUED)
 
     def _watch(self, run_id: str, worker: Worker) -> None:
         status, ended = self._ended(run_id, worker)
@@ -270,12 +272,12 @@ class Supervisor:
     def _look_at(self, run_id: str, worker: Worker, beat: Beat | None) -> None:
         """Say when a worker stands still, and take it back when it moves again."""
         if worker.pid is None and beat is None:
-            return  # made by a version that had no heart
+            return  # an older version wrote no heartbeat
         limits = {"stalled": self._patience.stalled, "hung": self._patience.hung}
         sentence = standstill(beat, now=self._clock(), since=worker.since, **limits)
         kind = sentence.partition(":")[0]
         state = self._cabinet.runs.get(run_id).state
-        if kind != worker.standstill and state in ALIVE:  # it may have said that it is done
+        if kind != worker.standstill and state.alive:  # it may have said that it is done
             worker.standstill = kind
             self._cabinet.runs.set_state(run_id, state, sentence or None)
 
@@ -286,23 +288,23 @@ class Supervisor:
             return
         directory = self._cabinet.runs.directory(run_id)
         cause = cause_of_end(status, directory, out_of_memory=out_of_memory)
-        beat = read_heartbeat(directory)
+        beat, rests = read_heartbeat(directory), run.state is RunState.PAUSED
         match read_control(directory):
             case "cancel":
-                self._cabinet.runs.set_state(run_id, "cancelled")
+                self._cabinet.runs.set_state(run_id, RunState.CANCELLED)
             case "stop":
-                forced = None if run.state == "paused" else "ended by force at its last checkpoint"
-                self._cabinet.runs.set_state(run_id, "done", forced)
-            case "pause" if run.state != "paused":
-                self._cabinet.runs.set_state(run_id, "paused", f"{cause} before it could save")
-            case _ if run.state == "paused":
+                forced = None if rests else "ended by force at its last checkpoint"
+                self._cabinet.runs.set_state(run_id, RunState.DONE, forced)
+            case "pause" if not rests:
+                self._cabinet.runs.set_state(run_id, RunState.PAUSED, f"{cause} before saving")
+            case _ if rests:
                 self._not_before[run_id] = self._clock() + self._patience.resume
             case _ if beat is not None and beat.no_room:
                 self._not_before[run_id] = self._clock() + self._patience.resume
                 sentence = f"the disk is full ({beat.no_room}): it goes on when there is room again"
-                self._cabinet.runs.set_state(run_id, "paused", sentence)
+                self._cabinet.runs.set_state(run_id, RunState.PAUSED, sentence)
             case _ if not is_ours(directory):
-                self._cabinet.runs.set_state(run_id, "lost", f"{cause}, on the command line")
+                self._cabinet.runs.set_state(run_id, RunState.LOST, f"{cause}, on the command line")
             case _:
                 self._crashed(run, cause, beat)
 
@@ -313,24 +315,23 @@ class Supervisor:
         places = crashes(directory)
         if len(places) > MAX_RESUMES:
             sentence = f"{cause}; it was resumed {MAX_RESUMES} times and saved nothing since"
-            self._cabinet.runs.set_state(run.id, "lost", sentence)
+            self._cabinet.runs.set_state(run.id, RunState.LOST, sentence)
         elif len(places) >= 2 and places[-1] == places[-2]:
             reached = run.step or step
             where = f"at step {reached}" if reached else "before its first step"
             sentence = f"{cause}, twice {where}: not resumed again"
-            self._cabinet.runs.set_state(run.id, "lost", sentence)
+            self._cabinet.runs.set_state(run.id, RunState.LOST, sentence)
         else:
             wait = self._patience.resume * 2 ** (len(places) - 1)
             self._not_before[run.id] = self._clock() + wait
             sentence = f"{cause}; resuming, attempt {len(places)} of {MAX_RESUMES}"
-            self._cabinet.runs.set_state(run.id, "queued", sentence)
+            self._cabinet.runs.set_state(run.id, RunState.QUEUED, sentence)
 
     def _show_control(self, run_id: str, control: str) -> None:
         run = self._cabinet.runs.get(run_id)
-        shown = {"pause": "pausing", "stop": "stopping", "cancel": "stopping"}.get(control)
-        if shown is None and run.state in ("pausing", "stopping"):
-            shown = "running"
-        if shown is not None and run.state in ALIVE and run.state != shown:
+        moving = RunState.RUNNING if run.state in SHOWN.values() else run.state
+        shown = SHOWN.get(control, moving)
+        if run.state.alive and run.state is not shown:
             self._cabinet.runs.set_state(run_id, shown, run.error)
 
     def _control_resting(self, run: RunRow, control: str) -> None:
@@ -339,13 +340,13 @@ class Supervisor:
             case "run":
                 note(directory, {"event": "resume"})
                 self._not_before.pop(run.id, None)
-                state = "queued"
+                state = RunState.QUEUED
             case "pause":
-                state = "paused"
+                state = RunState.PAUSED
             case "stop" if run.attempt:
-                state = "done"
+                state = RunState.DONE
             case _:
-                state = "cancelled"
+                state = RunState.CANCELLED
         self._cabinet.runs.set_state(run.id, state)
 
     def _insist(self, worker: Worker, control: str) -> None:
@@ -369,12 +370,12 @@ class Supervisor:
         for run in self._cabinet.runs.unfinished():
             if not free:
                 return
-            if run.state == "queued" and self._not_before.get(run.id, now) <= now:
+            if run.state is RunState.QUEUED and self._not_before.get(run.id, now) <= now:
                 lacking = self._lacks_room(self._cabinet.runs.directory(run.id))
                 if not lacking:
                     self._spawn(run, free.pop(0))
                 elif run.error != lacking:
-                    self._cabinet.runs.set_state(run.id, "queued", lacking)
+                    self._cabinet.runs.set_state(run.id, RunState.QUEUED, lacking)
 
     def _lacks_room(self, directory: Path) -> str:
         """Why a run cannot save its next checkpoint; empty where it can."""
@@ -396,4 +397,4 @@ class Supervisor:
         self._workers[run.id] = worker
         told = {"pid": process.pid, "identity": identity(process.pid) or "ended at once"}
         note(directory, {"event": "spawn", "slot": slot, "memory_kills": kills} | told)
-        self._cabinet.runs.set_state(run.id, "starting", run.error)
+        self._cabinet.runs.set_state(run.id, RunState.STARTING, run.error)

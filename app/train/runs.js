@@ -11,7 +11,6 @@ import { Checkpoints } from "./checkpoints.js";
 import { showMatrix } from "./matrix.js";
 import { renew, Wall } from "./wall.js";
 
-const BUSY = ["queued", "starting", "running", "pausing", "stopping"];
 const MOST_RUNS = 10;
 
 const layout = html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
@@ -80,7 +79,7 @@ class Runs {
     this.others = new Map(beside.slice(0, MOST_RUNS - 1).map((run) => [run, 0]));
     this.wake = every(
       element,
-      () => (BUSY.includes(this.status?.state) ? 2500 : 6000),
+      () => (this.status?.busy ? 2500 : 6000),
       () => this.pull(),
     );
   }
@@ -203,7 +202,7 @@ class Runs {
     }
     const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
     const paused = run.state === "paused";
-    const alive = BUSY.includes(run.state) || paused;
+    const alive = run.busy || paused;
     renew(
       place,
       html`<div class="between"><b class="mono name">${run.id}</b>

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from app.models.catalogue import unaligned
@@ -144,8 +143,9 @@ class Training:
         runs = _runs({"runs": values["runs"]})
         for run in runs:
             self._cabinet.runs.get(run)
-        writer = import_module("storage.exports.metrics")  # all of pyarrow
-        write = {"csv": writer.to_csv, "parquet": writer.to_parquet}[kind]
+        from storage.exports.metrics import to_csv, to_parquet
+
+        write = {"csv": to_csv, "parquet": to_parquet}[kind]
         content = base64.b64encode(write(self._cabinet.curves.table(runs))).decode()
         name = runs[0] if len(runs) == 1 else f"{len(runs)}-runs"
         return {

@@ -7,7 +7,6 @@ import { together } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { theme } from "../web/shade.js";
 
-const BUSY = ["queued", "starting", "running", "pausing", "paused", "stopping"];
 const MARKS = { system: "◐", light: "☀", dark: "☾" };
 
 const dock = (run) => {
@@ -52,7 +51,7 @@ export const mountHeader = (element, server) => {
       const answer = await ask(server, "jobs", {}, true);
       if (!answer) return;
       const content = html`${answer.runs
-        .filter((run) => BUSY.includes(run.state))
+        .filter((run) => run.busy || run.state === "paused")
         .slice(0, 2)
         .map(dock)}`;
       if (content.html !== shown) {

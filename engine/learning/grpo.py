@@ -12,6 +12,8 @@ from einops import repeat
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from engine.records.states import Fate
+
 SUCCESS_REWARD = 5.0  # verifier.reward_coef; its scale cancels in the advantage
 
 
@@ -57,17 +59,17 @@ def group_rows(groups: Sequence[Hashable], num_rows: int) -> dict[Hashable, list
 
 def group_fates(
     success: Bool[Tensor, " b"], groups: Sequence[Hashable], *, low: float = 0.1, high: float = 0.9
-) -> dict[Hashable, str]:
-    """Why each group is kept or dropped: `kept`, `too_few_successes` or `too_many_successes`."""
-    fates: dict[Hashable, str] = {}
+) -> dict[Hashable, Fate]:
+    """Why each group is kept or dropped."""
+    fates: dict[Hashable, Fate] = {}
     for group, rows in group_rows(groups, len(success)).items():
         rate = success[rows].float().mean().item()
         if rate < low:
-            fates[group] = "too_few_successes"
+            fates[group] = Fate.TOO_FEW
         elif rate > high:
-            fates[group] = "too_many_successes"
+            fates[group] = Fate.TOO_MANY
         else:
-            fates[group] = "kept"
+            fates[group] = Fate.KEPT
     return fates
 
 
@@ -77,7 +79,7 @@ class Regrouped:
 
     rewards: list[float]
     advantages: list[float]
-    fate: str
+    fate: Fate
 
 
 def regrouped(success: Sequence[bool], *, low: float, high: float) -> Regrouped:
@@ -93,7 +95,7 @@ def informative(
 ) -> Bool[Tensor, " b"]:
     """Rows worth a gradient: their group is neither (almost) all failures nor all successes."""
     fates = group_fates(success, groups, low=low, high=high)
-    return torch.tensor([fates[group] == "kept" for group in groups], dtype=torch.bool)
+    return torch.tensor([fates[group] is Fate.KEPT for group in groups], dtype=torch.bool)
 
 
 def token_mask(

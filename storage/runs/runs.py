@@ -8,14 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from engine.records.states import ENDED, RunState
 from storage.database import Cursor, Database, Row
-
-ENDED = ("done", "failed", "cancelled")
-STATES = (
-    *("queued", "starting", "running", "pausing", "paused", "stopping"),
-    *ENDED,
-    "lost",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +17,7 @@ class RunRow:
     """One run. Its JSON is parsed when somebody asks for it: pages list every run at each poll.
 
     Attributes:
-        state: one of `STATES`; `changed` is when it last changed (seconds since the epoch).
+        state: what it is doing; `changed` is when it last changed (seconds since the epoch).
         done, total: progress in the job's own unit.
         started, updated: first and last event of the log.
         seconds_left: from the pace of the current attempt; None while unknown or at rest.
@@ -34,7 +28,7 @@ class RunRow:
     id: str
     job: str
     created: float
-    state: str
+    state: RunState
     changed: float
     error: str | None
     done: int | None
@@ -61,7 +55,7 @@ class RunRow:
     @property
     def ended(self) -> bool:
         """Whether nothing will happen to the run any more."""
-        return self.state in ENDED
+        return self.state.ended
 
 
 class RunStore:
@@ -146,23 +140,17 @@ class RunStore:
         rows = self._database.read(
             f"select * from runs where state not in ({', '.join('?' * len(ENDED))}) "
             "order by created, id",
-            list(ENDED),
+            [str(state) for state in ENDED],
         )
         return [_parse(row) for row in rows]
 
-    def set_state(self, run_id: str, state: str, error: str | None = None) -> None:
-        """Record what the supervisor found out about a run.
-
-        Raises:
-            ValueError: not a state.
-        """
-        if state not in STATES:
-            raise ValueError(f"state must be one of {', '.join(STATES)}, not {state!r}")
+    def set_state(self, run_id: str, state: RunState, error: str | None = None) -> None:
+        """Record what the supervisor found out about a run."""
 
         def change(cursor: Cursor) -> None:
             cursor.rows(
                 "update runs set state = ?, error = ?, changed = ? where id = ?",
-                [state, error, time.time(), run_id],
+                [str(state), error, time.time(), run_id],
             )
 
         self._database.write(change)
@@ -214,7 +202,7 @@ class RunStore:
             "job": job,
             "config": json.dumps(dict(config)),
             "created": created,
-            "state": "queued",
+            "state": str(RunState.QUEUED),
             "changed": created,
             "event_offset": 0,
             "ledger_offset": 0,
@@ -230,7 +218,7 @@ def _parse(row: Row) -> RunRow:
         job=row["job"],
         config_text=row["config"],
         created=row["created"],
-        state=row["state"],
+        state=RunState(row["state"]),
         changed=row["changed"],
         error=row["error"],
         done=row["done"],

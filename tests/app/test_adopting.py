@@ -182,7 +182,7 @@ def test_a_single_official_checkpoint_needs_its_role(studio: Studio, tmp_path: P
 
 def test_a_registered_folder_is_adopted_by_its_name(studio: Studio, tmp_path: Path) -> None:
     release(tmp_path / "release", "coffee", "reward_model")
-    source = studio.cabinet.downloads.register_folder("here", str(tmp_path / "release"))
+    source = studio.cabinet.downloads.register_folder("here", tmp_path / "release")
     assert queued(studio, {"source": source, "task": "coffee"}).keys() == {"reward_model"}
 
 

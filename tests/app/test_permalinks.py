@@ -61,7 +61,7 @@ def test_a_dream_with_everything_in_it_comes_back_bit_for_bit(
     seen = studio.imagine.dreams.pull({"dream": dream})
     assert len(link) < 1_000
     fresh = open_noisy()
-    found = fresh.replay({"token": link})
+    found = fresh.imagine.dreams.replay({"token": link})
     assert found["exact"]
     again = fresh.pull_dream({"dream": found["dream"]})
     for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
@@ -94,7 +94,7 @@ def test_a_dream_from_an_upload_or_a_frame_comes_back_too(
         studio.imagine.dreams.permalink({"dream": dream})["token"] for dream in (first, second)
     ]
     fresh = open_noisy()
-    assert all(fresh.replay({"token": link})["exact"] for link in links)
+    assert all(fresh.imagine.dreams.replay({"token": link})["exact"] for link in links)
 
 
 def test_a_missing_checkpoint_is_named(
@@ -107,7 +107,7 @@ def test_a_missing_checkpoint_is_named(
     with pytest.raises(
         ValueError, match=f"the world model of this dream, checkpoint {short}, is not in this"
     ):
-        open_noisy().replay({"token": link})
+        open_noisy().imagine.dreams.replay({"token": link})
 
 
 def test_a_start_that_is_gone_is_told_so(

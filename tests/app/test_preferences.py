@@ -32,14 +32,14 @@ def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
     [pair] = paired.episodes.judging.pairs.next({"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
     batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
-    [saved] = judge_strokes(paired, {"strokes": batch[:1]}, actor="ann")["acks"]
+    [saved] = judge_strokes(paired.episodes.judging, {"strokes": batch[:1]}, actor="ann")["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
     none = {"items": [], "nothing": "You have compared every pair here."}
     assert paired.episodes.judging.pairs.next({"actor": "ann"}) == none
     [entry] = paired.episodes.judging.pairs.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
-    again = judge_strokes(paired, {"strokes": batch}, actor="ann")["acks"]
+    again = judge_strokes(paired.episodes.judging, {"strokes": batch}, actor="ann")["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.episodes.judging.pairs.history(actor="ann") == []
     assert paired.episodes.judging.pairs.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
@@ -70,7 +70,9 @@ def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
 def test_a_bad_preference_is_refused_in_a_sentence(
     paired: Studio, changes: dict[str, Any], sentence: str
 ) -> None:
-    [ack] = judge_strokes(paired, {"strokes": [stroke(pair=True, **changes)]})["acks"]
+    [ack] = judge_strokes(paired.episodes.judging, {"strokes": [stroke(pair=True, **changes)]})[
+        "acks"
+    ]
     assert ack["refused"].startswith(sentence)
     assert paired.cabinet.preferences.events() == []
 

@@ -80,7 +80,7 @@ def test_models_see_an_upload_at_their_own_size(starts: Starts) -> None:
 
 def test_a_task_without_a_simulator_has_no_starts_but_uploads(starts: Starts) -> None:
     coffee = get_task("coffee")
-    assert starts.shipped(coffee) == []
+    assert starts.shipped("coffee") == []
     page = starts.pool("test", offset=0, limit=4, task=coffee)
     assert (page["total"], page["starts"]) == (0, [])
     assert page["missing"] == "there is no simulator of coffee here: upload an image to start from"

@@ -61,10 +61,12 @@ def test_labels_outlive_the_studio(
 
 
 def test_the_queue_puts_what_nobody_judged_first(stocked: Studio) -> None:
-    assert ids(stocked.episodes.gallery.records()) == ["episode-2", "episode-1"]
+    order = "unlabelled first"
+    assert ids(stocked.episodes.gallery.records(order=order)) == ["episode-2", "episode-1"]
     stocked.episodes.judging.labels.add(EVENT | {"episode_id": "episode-2"})
-    assert ids(stocked.episodes.gallery.records()) == ["episode-1", "episode-2"]
-    assert ids(stocked.episodes.gallery.records(imagined=False)) == ["episode-2"]
+    assert ids(stocked.episodes.gallery.records(order=order)) == ["episode-1", "episode-2"]
+    real = stocked.episodes.gallery.records(order=order, imagined=False)
+    assert ids(real) == ["episode-2"]
     assert len(stocked.episodes.gallery.records(limit=1)) == 1
 
 

@@ -133,7 +133,7 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     trained = f"run/{run}/step-000002"
     assert trained in [record["id"] for record in studio.models.slots.checkpoints("policy")]
     verify_manifest(directory / "checkpoints" / "step-000002")
-    assert studio.models.slots.together(trained, "demo/world", "demo/reward")["ok"]
+    assert studio.models.slots.together(trained, "demo/world", "demo/reward")["text"]
 
 
 def test_a_run_that_cannot_work_fails_in_a_sentence(

@@ -86,11 +86,11 @@ def test_a_checkpoint_that_was_pulled_can_be_chosen(studio: Studio, server: Sour
     )
     [record] = [r for r in studio.models.slots.checkpoints("policy") if r["id"] == "hub/mine"]
     assert record["source"] == f"{server.url}/model/"
-    assert studio.models.slots.together("hub/mine", "demo/world", "demo/reward")["ok"] is True
+    assert studio.models.slots.together("hub/mine", "demo/world", "demo/reward")["text"]
 
 
 def test_a_registered_folder_is_a_source(studio: Studio, tmp_path: Path) -> None:
-    source = studio.cabinet.downloads.register_folder("mine", str(tmp_path / "published"))
+    source = studio.cabinet.downloads.register_folder("mine", tmp_path / "published")
     plan = studio.models.sources.plan({"source": source})
     assert (plan["source"], plan["needed"]) == ("folder:mine", 0)
 

@@ -122,7 +122,7 @@ def test_what_has_no_twin_says_why(
         studio.episodes.twins.of_episode({"episode_id": "real-2"})
     blind = make_studio(simulator=Nowhere())
     with pytest.raises(ValueError, match="rendering is impossible here"):
-        blind.twin_dream({"dream": dreamt(blind, settings, chunks=1)})
+        twin_dream(blind, {"dream": dreamt(blind, settings, chunks=1)})
 
 
 def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(

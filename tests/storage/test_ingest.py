@@ -226,11 +226,6 @@ def test_two_runs_of_one_id_are_refused(cabinet: Cabinet, log: Log) -> None:
         cabinet.runs.create("run-1", "optimise", {})
 
 
-def test_another_state_is_refused(cabinet: Cabinet, log: Log) -> None:
-    with pytest.raises(ValueError, match="state must be one of"):
-        cabinet.runs.set_state("run-1", "dreaming")
-
-
 def test_a_worker_that_writes_faster_than_we_read_does_not_keep_us(
     cabinet: Cabinet, log: Log
 ) -> None:

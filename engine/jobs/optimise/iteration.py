@@ -10,6 +10,7 @@ from torch import Tensor
 from engine.jobs.optimise.groups import Attempt, Groups, RealGroups
 from engine.jobs.optimise.update import Credit, PolicyUpdate
 from engine.protocols import Run
+from engine.records.states import Fate
 from engine.records.types import Trajectory
 
 
@@ -28,15 +29,15 @@ class Iteration:
     attempts: Sequence[Attempt]
     returns: Tensor
     advantages: Tensor
-    fates: Mapping[Any, str]
+    fates: Mapping[Any, Fate]
     kept: Sequence[int]
     weights: str | None
 
-    def told_fates(self) -> dict[Any, str]:
+    def told_fates(self) -> dict[Any, Fate]:
         """`fates`, but `surplus` for a group that was fit to be kept when there were enough."""
         used = {self.attempts[row].start_id for row in self.kept}
         return {
-            group: "surplus" if fate == "kept" and group not in used else fate
+            group: Fate.SURPLUS if fate is Fate.KEPT and group not in used else fate
             for group, fate in self.fates.items()
         }
 
