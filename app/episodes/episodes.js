@@ -1,14 +1,13 @@
 // Episodes: a wall of last windows under a filter, a drawer for one of them, and what is done to many.
-import { Outbox } from "../judging/outbox.js";
+import { Judging } from "../judging/judging.js";
 import { Drawer } from "../player/drawer.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { handOver } from "../web/exports.js";
-import { clock, fixed, integer } from "../web/formats.js";
+import { fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { importer } from "./imports.js";
@@ -29,7 +28,7 @@ const COLUMNS = ["id", "task", "start_id", "imagined", "success", "end_step", "p
 const MORE = ["drift", "run", "iteration", "group", "member", "reward", "advantage", "created"];
 
 class Episodes {
-  constructor(element, props, server, send) {
+  constructor(element, props, server) {
     fill(element, template);
     this.element = element;
     this.server = server;
@@ -38,11 +37,11 @@ class Episodes {
     this.epoch = 0;
     this.place = 0;
     this.find = (selector) => element.querySelector(selector);
-    this.outbox = new Outbox(
-      "unsent.episodes",
-      (strokes) => send({ strokes }),
-      (ack) => this.onAck(ack),
-    );
+    this.judging = new Judging(server, {
+      mode: "episodes",
+      onSaid: (clip) => this.relabel(clip),
+      onAck: (ack, clip) => this.onAck(ack, clip),
+    });
     this.grid = new Grid(this.find(".episode-wall"), {
       shape: (width) => this.shape(width),
       fetch: (offset, limit) => this.page(offset, limit),
@@ -75,7 +74,6 @@ class Episodes {
   }
 
   async begin() {
-    this.outbox.flush();
     this.search();
     const asked = address.get("ep");
     const at = address.get("t");
@@ -208,7 +206,7 @@ class Episodes {
       server: this.server,
       clip: (name) => this.clip(name),
       move: (by) => this.neighbour(by),
-      say: (clip, change) => this.say(clip, change),
+      judging: this.judging,
       siblings: (clip) => this.siblings(clip),
       onClose: () => {
         this.drawer = null;
@@ -240,27 +238,15 @@ class Episodes {
     return (await ask(this.server, "siblings", { episode: clip.id }, true))?.members;
   }
 
-  say(item, change) {
-    const known = this.items().find((one) => one.id === item.id);
-    const before = known?.label ?? item.label;
-    const label = { outcome: null, dream_broke: null, ...before, ...change };
-    const stroke = {
-      event_id: uuid(),
-      episode_id: item.id,
-      outcome: label.outcome ?? null,
-      dream_broke: label.dream_broke ?? null,
-      mode: "episodes",
-      supersedes: before?.event_id ?? null,
-    };
-    item.label = { ...label, event_id: stroke.event_id };
-    if (known) known.label = item.label;
-    this.outbox.add(stroke);
-    this.drawer?.said("saving…");
+  /** The wall shows the label that stands at a clip now. */
+  relabel(clip) {
+    const known = this.items().find((one) => one.id === clip.id);
+    if (known) known.label = clip.label;
   }
 
-  onAck(ack) {
-    if (ack.refused) toast(ack.refused);
-    else this.drawer?.said(`saved #${integer(ack.seq)} at ${clock(ack.at)}`);
+  onAck(ack, clip) {
+    if (clip) this.relabel(clip);
+    this.drawer?.acknowledge(ack, clip);
     clearTimeout(this.redraw);
     this.redraw = setTimeout(() => this.grid.clear(), 50);
   }
@@ -269,8 +255,8 @@ class Episodes {
     const items = [...this.chosen.values()];
     if (action === "none") this.chosen.clear();
     if (action === "success" || action === "fail")
-      items.forEach((item) => this.say(item, { outcome: action }));
-    if (action === "broke") items.forEach((item) => this.say(item, { dream_broke: true }));
+      items.forEach((item) => this.judging.say(item, { outcome: action }));
+    if (action === "broke") items.forEach((item) => this.judging.say(item, { dream_broke: true }));
     if (action === "export") this.download(items);
     if (action === "lerobot") {
       const episodes = items.map((item) => item.id);
@@ -307,7 +293,4 @@ class Episodes {
   }
 }
 
-export const mountEpisodes = ({ element, props, server, send, watch }) => {
-  const page = new Episodes(element, props, server, send);
-  watch("value", () => props.value?.acks && page.outbox.acknowledge(props.value.acks));
-};
+export const mountEpisodes = ({ element, props, server }) => new Episodes(element, props, server);

@@ -8,10 +8,7 @@ from app.web.panel import live_panel
 
 
 def episode_wall(room: EpisodesRoom, *, orders: tuple[str, ...]) -> gr.HTML:
-    """Shows what a filter finds; sends `judge` events {strokes: […]}.
-
-    Its value is the last acknowledgement: {acks: […]}. `orders` can be chosen, the first one first.
-    """
+    """Shows what a filter finds; `orders` can be chosen, the first one first."""
     gallery = room.gallery
 
     def facets(_: Question) -> Answer:
@@ -24,6 +21,7 @@ def episode_wall(room: EpisodesRoom, *, orders: tuple[str, ...]) -> gr.HTML:
         server_functions=serve(
             room.access,
             "episodes",
+            **room.judging.answers,
             find=gallery.find,
             find_groups=gallery.find_groups,
             facets=facets,

@@ -5,9 +5,9 @@ import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { memory } from "../web/memory.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 import { settings } from "./settings.js";
 
+const HEARD = 2_000; // milliseconds that a label waits to hear what was said of its dream before
 const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
 
 export class Dream {
@@ -18,9 +18,7 @@ export class Dream {
   /** @type {any} */
   status = null;
   /** @type {any} */
-  episode = null;
-  /** @type {any} */
-  judgement = {};
+  judged = null;
   /** @type {number[]} */
   ends = [];
   /** @type {number[]} */
@@ -39,11 +37,12 @@ export class Dream {
   exact = null;
   wake = () => {};
 
-  /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it. */
-  constructor(server, send, player) {
+  /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it; `judging` is
+   * the door of labels. */
+  constructor(server, player, judging) {
     this.server = server;
-    this.send = send;
     this.player = player;
+    this.judging = judging;
     this.id = null;
     this.stale = false;
     /** @type {string | null} */
@@ -67,7 +66,7 @@ export class Dream {
   }
 
   forget() {
-    Object.assign(this, { after: 0, epoch: null, status: null, episode: null, judgement: {}, said: null });
+    Object.assign(this, { after: 0, epoch: null, status: null, judged: null });
     Object.assign(this, {
       ends: [],
       probabilities: [],
@@ -281,37 +280,57 @@ export class Dream {
     this.player.append(answer.frames);
     if (first && answer.state !== "running") this.player.clock.seek(this.player.clock.last);
     if (first && answer.state === "running") this.player.clock.play();
-    if (elsewhere) this.episode = null;
+    if (elsewhere) this.judged = null;
     if (answer.state === "failed" && answer.error) toast(answer.error);
     this.tell("taken");
   }
 
-  async save(quiet = false) {
+  /** What was imagined so far as a clip, which has no id until it is saved; null before a frame of it. */
+  get clip() {
     if (!this.id || this.stale || this.after < 2) return null;
-    if (this.state === "running") await this.act("pause");
-    if (this.episode?.after === this.after) return this.episode.id;
-    const answer = await this.ask("save_dream");
-    if (!answer) return null;
-    this.episode = { id: answer.episode, after: this.after };
-    this.judgement = {};
-    this.said = null;
-    if (quiet !== true) toast(`Saved as ${answer.episode}`, "note");
-    return answer.episode;
+    if (this.judged?.after !== this.after) {
+      const { node, threshold } = this.status;
+      const probability = this.probabilities.length ? Math.max(...this.probabilities) : null;
+      const clip = { id: null, label: null, dream: { dream: this.id, node }, probability, threshold };
+      this.judged = { after: this.after, clip, saving: null };
+    }
+    return this.judged.clip;
   }
 
+  async save(quiet = false) {
+    const clip = await this.rested();
+    if (!clip || clip.id !== null) return clip?.id ?? null;
+    await this.keep(quiet === true);
+    if (clip.id !== null && quiet !== true) toast(`Saved as ${clip.id}`, "note");
+    return clip.id;
+  }
+
+  /** The clip of a dream that does not move on. */
+  async rested() {
+    if (this.clip && this.state === "running") await this.act("pause");
+    return this.clip;
+  }
+
+  /** The clip becomes an episode, which may have been judged before. */
+  keep(quiet) {
+    const { judged, clip } = this;
+    judged.saving ??= ask(this.server, "save_dream", clip.dream, quiet).then((answer) => {
+      judged.saving = null;
+      if (!answer || clip.id !== null) return;
+      clip.id = answer.episode;
+      clip.label ??= answer.label;
+      this.tell("shown");
+    });
+    return judged.saving;
+  }
+
+  /** Say something of the dream; while the studio is away it is said of a path that is not saved yet. */
   async judge(change) {
-    const episode = await this.save(true);
-    if (!episode) return;
-    const previous = this.said;
-    this.judgement = { ...this.judgement, ...change };
-    this.said = uuid();
-    this.tell("shown");
-    const best = this.probabilities.length ? Math.max(...this.probabilities) : null;
-    const stroke = { event_id: this.said, episode_id: episode, supersedes: previous, mode: "imagine" };
-    Object.assign(stroke, { model_probability: best, threshold: this.status.threshold });
-    stroke.outcome = this.judgement.outcome ?? null;
-    stroke.dream_broke = this.judgement.dream_broke ?? null;
-    this.send({ strokes: [stroke] });
+    const clip = await this.rested();
+    if (!clip) return;
+    if (clip.id === null && clip.label === null)
+      await Promise.race([this.keep(true), new Promise((resolve) => setTimeout(resolve, HEARD))]);
+    this.judging.say(clip, change);
   }
 
   /** The address that imagines this path again, exactly. */

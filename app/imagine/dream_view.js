@@ -1,5 +1,6 @@
 // Imagine's screen: stage and transport, meter and facts, judging, strips; around it the pad, the
 // branches and reality.
+import { Judging } from "../judging/judging.js";
 import { showFacts } from "../judging/rail.js";
 import { Player, verdict } from "../player/player.js";
 import { Strips, stripsOf } from "../player/strips.js";
@@ -11,7 +12,6 @@ import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { memory } from "../web/memory.js";
 import { every } from "../web/polling.js";
-import { toast } from "../web/toast.js";
 import { Branches } from "./branches.js";
 import { Dream } from "./dream.js";
 import { Pad } from "./pad.js";
@@ -55,7 +55,7 @@ const OWN = ["success", "fail", "unsure", "broke", "takeOver", "branch", "view",
 const ASKED = ["frame", "chunk", "reset", "undo"];
 
 class DreamView {
-  constructor(element, server, send) {
+  constructor(element, server) {
     fill(element, template);
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
@@ -65,7 +65,12 @@ class DreamView {
       onCursor: (frame) => this.cursor(frame),
       onTap: () => this.dream.toggle(),
     });
-    this.dream = new Dream(server, send, this.player);
+    const judging = new Judging(server, {
+      mode: "imagine",
+      onSaid: () => this.told("saving…"),
+      onAck: (ack, clip) => this.acknowledge(ack, clip),
+    });
+    this.dream = new Dream(server, this.player, judging);
     this.player.clock.onEdge = () => this.frame();
     this.twin = new Twin(this.find(".theirs"), this.player, {
       server,
@@ -174,7 +179,7 @@ class DreamView {
     return this.dream.judge({ outcome: "unsure" });
   }
   broke() {
-    return this.dream.judge({ dream_broke: !this.dream.judgement.dream_broke });
+    return this.dream.judge({ dream_broke: !this.dream.clip?.label?.dream_broke });
   }
 
   cursor(frame) {
@@ -294,23 +299,25 @@ class DreamView {
   }
 
   pressed() {
-    const { outcome, dream_broke: broke } = this.dream.judgement;
+    const { outcome, dream_broke: broke } = this.dream.clip?.label ?? {};
     for (const name of ["success", "fail", "unsure"])
       this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(outcome === name));
     this.find("[data-do=broke]").setAttribute("aria-pressed", String(Boolean(broke)));
-    if (this.dream.said) return;
-    this.find(".said").textContent = "";
+    if (!this.dream.clip?.label) this.find(".said").textContent = "";
   }
 
-  acknowledge(answer) {
-    const ours = answer?.acks?.find((ack) => ack.saved === this.dream.said);
-    if (ours) this.find(".said").textContent = `saved #${integer(ours.seq)} at ${clock(ours.at)}`;
-    for (const ack of answer?.acks ?? []) if (ack.refused) toast(ack.refused);
+  told(text) {
+    this.find(".said").textContent = text;
+    this.show();
+  }
+
+  acknowledge(ack, clip) {
+    if (clip && clip === this.dream.clip)
+      this.told(ack.refused ? "" : `saved #${integer(ack.seq)} at ${clock(ack.at)}`);
   }
 }
 
-export const mountDream = ({ element, props, server, send, watch }) => {
+export const mountDream = ({ element, props, server }) => {
   settings.values = { ...props.defaults, ...settings.values };
-  const view = new DreamView(element, server, send);
-  watch("value", () => view.acknowledge(props.value));
+  return new DreamView(element, server);
 };

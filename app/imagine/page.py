@@ -8,7 +8,6 @@ import gradio as gr
 from app.imagine.panel import dream_player, start_picker
 from app.imagine.room import ImagineRoom
 from app.imagine.upload import read_image, thumbnail
-from app.judging.strokes import judge_strokes
 from app.models.panel import checkpoint_choices, follow_address
 from app.models.slots import ROLES, Slots
 from app.web.assets import imported
@@ -39,12 +38,8 @@ def build(room: ImagineRoom, *, instruction: str, horizon: int) -> None:
         with gr.Column(elem_classes="stack"):
             inputs = [*models, *rollout]
             values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
-            player = dream_player(room, defaults=values)
+            dream_player(room, defaults=values)
 
-    def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return judge_strokes(room.episodes.judging, event._data)
-
-    on(player.judge, on_judge, outputs=player, queue=False, trigger_mode="multiple")
     names = ", ".join(f"'{name}'" for name in SETTINGS)
     gr.on(
         None,

@@ -6,24 +6,29 @@ from typing import Any
 import gradio as gr
 
 from app.imagine.room import ImagineRoom
-from app.web.calls import serve
+from app.web.calls import Answer, Question, serve
 from app.web.panel import live_panel
 from engine.records.tasks import POOLS
 
 
 def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
-    """Shows one server-side dream by id, pulled with a cursor; sends `judge` events.
+    """Shows one server-side dream by id, pulled with a cursor.
 
-    Its value is the last acknowledgement of a judgement: {acks: […]}. `defaults` are the settings
-    of a dream until an input reports a change.
+    `defaults` are the settings of a dream until an input reports a change.
     """
     dreams, episodes = room.dreams, room.episodes
+
+    def save(question: Question) -> Answer:
+        episode = dreams.save(question)
+        return {"episode": episode, "label": episodes.gallery.record(episode)["label"]}
+
     return live_panel(
         "mountDream",
         defaults=dict(defaults),
         server_functions=serve(
             room.access,
             "imagine",
+            **episodes.judging.answers,
             open_dream=lambda q: {"dream": dreams.open(q)},
             pull_dream=dreams.pull,
             act_dream=dreams.act,
@@ -34,7 +39,7 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
             select_dream=dreams.select,
             dream_tree=dreams.tree,
             twin_dream=lambda q: episodes.twins.of(dreams.trajectory(q)),
-            save_dream=lambda q: {"episode": dreams.save(q)},
+            save_dream=save,
             permalink=dreams.permalink,
             replay=dreams.replay,
             export_episode=episodes.exports.export,

@@ -1,9 +1,10 @@
 """Judging: the queue of clips, and labels as events of the screen."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
+from app.player.clips import label_record
 from app.web.checks import (
     check_actor,
     check_choice,
@@ -42,6 +43,8 @@ class Labelling:
         """
         values = check_names(event, allowed=FIELDS, required=("event_id", "episode_id"))
         label = parse_label(values, actor=self._pool(actor))
+        if label.supersedes is not None:
+            self._check_pool(label.supersedes, "corrected")
         row = self._cabinet.trajectories.find(label.episode_id)
         for name, frame in (("end_step", label.end_step), ("span_last", label.span_last)):
             if frame is not None and frame > row.num_actions:
@@ -59,9 +62,7 @@ class Labelling:
             ValueError: no such label, an undo, or somebody else's label on a public site.
         """
         target_id = check_event_id("event_id", event_id)
-        target = self._cabinet.labels.event(target_id)
-        if target is not None and is_guest(target.label.actor) != self._guest:
-            raise ValueError("that label belongs to another pool: it cannot be undone here")
+        self._check_pool(target_id, "undone")
         undone = self._cabinet.labels.withdraw(
             target_id,
             new_event_id=check_event_id("new_event_id", new_event_id),
@@ -86,10 +87,48 @@ class Labelling:
             if event.label.episode_id in rows
         ]
 
+    def of(self, episode_id: object) -> list[dict[str, Any]]:
+        """Every label of an episode, newest first, with who, when and what became of it.
+
+        `fate` is "taken back", "corrected", or empty while the label stands.
+
+        Raises:
+            LookupError: no such episode.
+        """
+        row = self._cabinet.trajectories.find(check_text("episode", episode_id, 128))
+        events = [
+            event
+            for event in self._cabinet.labels.events(row.id)
+            if is_guest(event.label.actor) == self._guest
+        ]
+        undone = {event.label.supersedes for event in events if event.withdrawal}
+        said = [event for event in events if not event.withdrawal]
+        corrected = {e.label.supersedes for e in said if e.label.event_id not in undone}
+        return [
+            {
+                **label_record(event.label),
+                "actor": event.label.actor,
+                "mode": event.label.mode,
+                "at": event.at,
+                "fate": _fate(event.label.event_id, undone, corrected),
+            }
+            for event in reversed(said)
+        ]
+
+    def subject(self, event_id: str) -> str | None:
+        """The episode of a stored label."""
+        known = self._cabinet.labels.event(event_id)
+        return None if known is None else known.label.episode_id
+
     def counts(self) -> dict[str, int]:
         """Standing labels by what they say, and how many episodes there are."""
         episodes = self._cabinet.trajectories.count()
         return self._cabinet.labels.counts(guest=self._guest) | {"episodes": episodes}
+
+    def _check_pool(self, event_id: str, done: str) -> None:
+        target = self._cabinet.labels.event(event_id)
+        if target is not None and is_guest(target.label.actor) != self._guest:
+            raise ValueError(f"that label belongs to another pool: it cannot be {done} here")
 
     def _pool(self, actor: str) -> str:
         return check_actor(actor, guest=self._guest)
@@ -134,15 +173,14 @@ def _acknowledged(event: LabelEvent) -> dict[str, Any]:
     return {"saved": event.label.event_id, "seq": event.seq, "at": event.at}
 
 
+def _fate(event_id: str, undone: Container[str | None], corrected: Container[str | None]) -> str:
+    return "taken back" if event_id in undone else "corrected" if event_id in corrected else ""
+
+
 def _shown(event: LabelEvent, row: EpisodeRow) -> dict[str, Any]:
     return {
-        "event_id": event.label.event_id,
+        **label_record(event.label),
         "episode_id": event.label.episode_id,
-        "outcome": event.label.outcome,
-        "dream_broke": event.label.dream_broke,
-        "note": event.label.note,
-        **{name: getattr(event.label, name) for name in FRAMES},
-        "failure_mode": event.label.failure_mode,
         "mode": event.label.mode,
         "actor": event.label.actor,
         "seq": event.seq,

@@ -2,8 +2,7 @@
 import { verdict } from "../player/player.js";
 import { ago, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
-
-const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
+import { labelLine, MARKS } from "./history.js";
 
 /** The last judgements, each a way back; `pictures` by episode. */
 export const showHistory = (place, entries, pictures) => {
@@ -89,15 +88,8 @@ export const showModel = (place, clip, blind) => {
 
 /** What others said of a clip on which they disagree. */
 export const showVerdicts = (place, verdicts) => {
-  const rows = verdicts.map((one) => {
-    const [tone, mark] = MARKS[one.outcome] ?? ["warn", "–"];
-    const why = [one.dream_broke ? "dream broke" : "", one.failure_mode, one.note]
-      .filter(Boolean)
-      .join(" · ");
-    return html`<li><b>${one.actor}</b> <span class="tag ${tone}">${mark} ${one.outcome ?? ""}</span>
-      <span class="mute">${why}</span></li>`;
-  });
-  fill(place, rows.length ? html`<h3>They disagree</h3><ul>${rows}</ul>` : html``);
+  const list = html`<h3>They disagree</h3><ul>${verdicts.map(labelLine)}</ul>`;
+  fill(place, verdicts.length ? list : html``);
 };
 
 const bounds = ({ low, high }) => `[${fixed(low)}, ${fixed(high)}]`;

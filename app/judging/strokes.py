@@ -1,38 +1,61 @@
-"""Strokes: what a person said with one key each, in a batch, in order."""
+"""Strokes: what a person says with one key each, in a batch, in order; the door of every label."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.judging.labelling import Labelling
 from app.judging.preferences import Preferences
+from app.web.calls import Answer, Answering, Question, sentence
 
 
 @dataclass(frozen=True)
 class Judging:
-    """The door of every label: what is said of one clip, and of two."""
+    """The door of every label: what is said of one clip, and of two.
+
+    Attributes:
+        save_dream: {dream, node} -> the episode that its path becomes.
+    """
 
     labels: Labelling
     pairs: Preferences
+    save_dream: Callable[[dict[str, Any]], str]
 
+    @property
+    def answers(self) -> dict[str, Answering]:
+        """What `judging.js` asks on every page where something can be said of a clip."""
+        return {"judge": self.on_judge, "said": self.on_said}
 
-def judge_strokes(
-    judging: Judging, question: dict[str, Any], *, actor: str = "local"
-) -> dict[str, Any]:
-    """Store a batch of strokes in order: a label, or {event_id, undo: event id of the label}.
+    def on_judge(self, question: Question) -> Answer:
+        """{strokes} -> {acks}: store them in order, each {saved, seq, at} or {event_id, refused}.
 
-    With `pair`, a stroke is a preference or the undo of one. It may name its own `actor`. One
-    that cannot be stored is answered {event_id, refused} and does not stop the others.
-    """
-    return {"acks": [_stroke(judging, dict(stroke), actor) for stroke in question["strokes"]]}
+        A stroke is a label of an `episode_id` or of a `dream` {dream, node} that becomes an
+        episode, with `pair` a preference, with `undo` the event that takes one back. It may name
+        its `actor`. One that cannot be stored does not stop the others.
+        """
+        return {"acks": [self._stroke(dict(stroke)) for stroke in question["strokes"]]}
 
+    def on_said(self, question: Question) -> Answer:
+        """{episode} -> {labels}: all that was said of it, newest first."""
+        return {"labels": self.labels.of(question["episode"])}
 
-def _stroke(judging: Judging, stroke: dict[str, Any], actor: str) -> dict[str, Any]:
-    actor = str(stroke.pop("actor", actor))
-    said = judging.pairs if stroke.pop("pair", False) else judging.labels
-    try:
-        if "undo" in stroke:
-            undone, new = str(stroke["undo"]), str(stroke["event_id"])
-            return said.undo(undone, new_event_id=new, actor=actor)
-        return said.add(stroke, actor=actor)
-    except (ValueError, LookupError) as error:
-        return {"event_id": stroke.get("event_id"), "refused": str(error)}
+    def _stroke(self, stroke: dict[str, Any]) -> dict[str, Any]:
+        actor = str(stroke.pop("actor", "local"))
+        said = self.pairs if stroke.pop("pair", False) else self.labels
+        try:
+            if "undo" in stroke:
+                undone, new = str(stroke["undo"]), str(stroke["event_id"])
+                return said.undo(undone, new_event_id=new, actor=actor)
+            if "dream" in stroke:
+                return self._of_dream(stroke, actor)
+            return said.add(stroke, actor=actor)
+        except (ValueError, LookupError) as error:
+            return {"event_id": stroke.get("event_id"), "refused": sentence(error)}
+
+    def _of_dream(self, stroke: dict[str, Any], actor: str) -> dict[str, Any]:
+        dream = stroke.pop("dream")
+        # A label that is sent again may have outlived its dream.
+        episode = self.labels.subject(str(stroke["event_id"])) or self.save_dream(dream)
+        return self.labels.add({**stroke, "episode_id": episode}, actor=actor) | {
+            "episode": episode
+        }

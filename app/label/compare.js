@@ -1,5 +1,5 @@
 // A/B: two clips of one start in step, one key says which is better, next pair. Nothing waits for the
-// server and nothing is lost: pairs come from a supply and choices go through the outbox of the labels.
+// server and nothing is lost: pairs come from a supply and choices go through the door of the labels.
 import { showComparisons, showModes, showOrderAgreement } from "../player/comparisons.js";
 import { Player, verdict } from "../player/player.js";
 import { Stage } from "../player/stage.js";
@@ -44,7 +44,7 @@ const template = html`<div class="wm judge-page compare"><div class="card">
       which the model gave the larger probability.</p></div></div>`;
 
 export class Compare {
-  constructor(element, _props, server, send) {
+  constructor(element, _props, server) {
     fill(element, template);
     this.element = element;
     this.server = server;
@@ -60,9 +60,9 @@ export class Compare {
       onCursor: (frame) => this.cursor(frame),
       ...touch,
     });
-    this.strokes = new Strokes(element, server, send, this);
+    this.strokes = new Strokes(element, server, this);
     const source = { next: (count) => this.ask(Math.min(count, MOST)) };
-    this.supply = new Supply(element, server, source, () => this.strokes.outbox.waiting);
+    this.supply = new Supply(element, server, source, () => this.strokes.judging.waiting);
     element.addEventListener("click", (event) => this.onClick(event));
     keys.use(["compare", "player"], { ...this.player.clock.actions(), ...this.actions() });
     this.restart();

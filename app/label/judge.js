@@ -1,4 +1,5 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
+import { labelOf } from "../judging/label.js";
 import {
   pace,
   showAgreement,
@@ -51,7 +52,7 @@ const template = html`<div class="wm judge-page"><div class="card">
     <dl class="facts counts"></dl><div class="agreement"></div></div></div>`;
 
 class Judge {
-  constructor(element, props, server, send) {
+  constructor(element, props, server) {
     fill(element, template);
     this.element = element;
     this.server = server;
@@ -81,8 +82,8 @@ class Judge {
       loop: () => this.player.clock.loop,
       save: props.public ? null : save,
     });
-    this.strokes = new Strokes(element, server, send, this);
-    this.supply = new Supply(element, server, this.queues, () => this.strokes.outbox.waiting);
+    this.strokes = new Strokes(element, server, this);
+    this.supply = new Supply(element, server, this.queues, () => this.strokes.judging.waiting);
     element.addEventListener("click", (event) => this.onClick(event));
     keys.use(["label", "player"], { ...this.player.clock.actions(), ...this.actions() });
     this.begin();
@@ -229,21 +230,15 @@ class Judge {
     }
     const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
     const seen = { imagined: clip.imagined, model_success: clip.success, probability: best };
-    const said = {
-      episode_id: item.id,
-      outcome,
-      dream_broke: this.flag ? true : item.label ? false : null,
-      ...this.marks.values(outcome),
+    const broke = this.flag ? true : item.label ? false : null;
+    const said = { outcome, dream_broke: broke, ...this.marks.values(outcome) };
+    const how = {
       mode: this.queues.deciding ? "adjudicate" : this.blindfold ? "blind" : "review",
-      model_probability: best,
-      threshold: clip.threshold ?? null,
-      checkpoint: clip.lineage?.reward_model ?? null,
-      latency_ms: Math.round(performance.now() - this.started),
-      supersedes: item.label?.event_id ?? null,
       actor: this.queues.actor,
+      latency: Math.round(performance.now() - this.started),
     };
     address.set("episode", null);
-    this.strokes.say(item, said, seen);
+    this.strokes.say(item, labelOf({ ...clip, id: item.id, label: item.label }, said, how), seen);
     if (this.supply.low)
       this.supply.refill().then(() => {
         if (!this.clip) this.open();
@@ -357,7 +352,5 @@ class Judge {
   }
 }
 
-export const mountJudge = ({ element, props, server, send, watch }) => {
-  const judge = new (address.get("mode") === "ab" ? Compare : Judge)(element, props, server, send);
-  watch("value", () => judge.strokes.acknowledge(props.value));
-};
+export const mountJudge = ({ element, props, server }) =>
+  new (address.get("mode") === "ab" ? Compare : Judge)(element, props, server);

@@ -12,11 +12,9 @@ KINDS = {"all clips": None, "imagined": True, "real": False}
 
 
 def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
-    """Judges one clip after another, or two at once; sends `judge` events {strokes: […], actor,
-    queue}, or {strokes: […], actor, pairs: true}.
+    """Judges one clip after another, or two at once.
 
-    Its value is the last acknowledgement, {acks: […]} with what `rail` gives. `orders` are
-    the orders of everything that can be chosen, the first one first.
+    `orders` are the orders of everything that can be chosen, the first one first.
     """
     queues, gallery = room.queues, room.episodes.gallery
 
@@ -38,6 +36,7 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
         server_functions=serve(
             room.access,
             "label",
+            **room.episodes.judging.answers,
             queue=queue,
             next=lambda q: {"items": queues.next(q)},
             release=lambda q: {"released": queues.release(q)},

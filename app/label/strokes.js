@@ -1,10 +1,9 @@
 // Strokes: what a person says, one key each. On its way at once, undone and given again without end,
 // counted; the screen never waits for the server, and nothing is lost.
-import { Outbox } from "../judging/outbox.js";
+import { Judging } from "../judging/judging.js";
 import { ask } from "../web/calls.js";
 import { clock, integer } from "../web/formats.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 
 const SETTLE = 3_000; // milliseconds; statistics are asked for at most this often
 const KEPT = 20; // entries, of what was said last
@@ -22,15 +21,11 @@ export class Strokes {
   /** `page`: `question()` is who says something, and of what; `recall(entry)` gives {stroke, item}
    *  as they were; `again(entry)`, `bring(item)` and `open()` put something on screen; `supply`;
    *  `count(statistics)` takes what is asked for anew; `rail()` shows what stands beside it all. */
-  constructor(element, server, send, page) {
+  constructor(element, server, page) {
     this.element = element;
     this.server = server;
     this.page = page;
-    this.outbox = new Outbox(
-      "unsent",
-      (strokes) => send({ strokes, ...page.question() }),
-      (ack) => this.onAck(ack),
-    );
+    this.judging = new Judging(server, { mode: "label", onAck: (ack) => this.onAck(ack) });
     element.addEventListener("click", ({ target }) => {
       const id = target.closest("[data-event]")?.dataset.event;
       if (id) page.again(this.entries.find((entry) => entry.event_id === id));
@@ -58,13 +53,12 @@ export class Strokes {
   }
 
   put(item, said, seen) {
-    const stroke = { ...said, event_id: uuid() };
+    const stroke = this.judging.send(said);
     this.back = -1;
     this.given.push({ at: Date.now(), stroke, item, seen });
     this.page.supply.done(item);
     const others = this.entries.filter((entry) => entry.event_id !== stroke.supersedes);
     this.entries = [{ ...seen, ...stroke, pending: true }, ...others].slice(0, KEPT);
-    this.outbox.add(stroke);
     this.page.rail();
     this.page.open();
   }
@@ -76,10 +70,9 @@ export class Strokes {
       toast("There is nothing to undo.", "note");
       return;
     }
-    const { event_id: undo, actor, pair } = last.stroke;
-    this.outbox.add({ event_id: uuid(), undo, actor, pair });
+    this.judging.undo(last.stroke);
     this.undone.push(last);
-    this.entries = this.entries.filter((entry) => entry.event_id !== undo);
+    this.forget(last.stroke.event_id);
     this.page.bring(last.item);
     this.page.rail();
   }
@@ -95,52 +88,57 @@ export class Strokes {
     if (this.back + 1 < this.entries.length) this.page.again(this.entries[++this.back]);
   }
 
-  onAck(ack) {
-    if (ack.refused) {
-      toast(ack.refused);
-      return;
-    }
-    this.element.querySelector(".saved").textContent = `saved #${integer(ack.seq)} at ${clock(ack.at)}`;
-    this.count();
+  /** What does not stand is no way back. */
+  forget(event_id) {
+    this.entries = this.entries.filter((entry) => entry.event_id !== event_id);
   }
 
-  acknowledge(answer) {
-    if (answer?.acks) this.outbox.acknowledge(answer.acks);
-    if (answer?.history) this.take(answer);
+  onAck(ack) {
+    if (ack.refused) {
+      this.given = this.given.filter(({ stroke }) => stroke.event_id !== ack.event_id);
+      this.forget(ack.event_id);
+    } else {
+      const { seq, at, saved } = ack;
+      const entry = this.entries.find(({ event_id: id }) => id === saved);
+      if (entry) Object.assign(entry, { seq, at, pending: false });
+      this.element.querySelector(".saved").textContent = `saved #${integer(seq)} at ${clock(at)}`;
+    }
+    this.page.rail();
+    this.count();
   }
 
   /** What the server has, after what it does not know of yet. */
   take(answer) {
-    const { waiting } = this.outbox;
+    const { waiting } = this.judging;
     const ids = new Set(waiting.map((stroke) => stroke.event_id));
     const gone = new Set(waiting.flatMap((stroke) => [stroke.undo, stroke.supersedes]));
-    const pending = this.entries.filter((entry) => entry.pending && ids.has(entry.event_id));
+    const newest = Math.max(0, ...answer.history.map(({ seq }) => seq)); // when it was asked for
+    const pending = this.entries.filter(({ event_id: id, seq }) => ids.has(id) || seq > newest);
     const stored = answer.history.filter(({ event_id: id }) => !ids.has(id) && !gone.has(id));
     this.entries = [...pending, ...stored].slice(0, KEPT);
     this.counts = answer.counts;
     this.page.rail();
   }
 
-  /** What was said before, and what is unsent goes on; after a stroke the rail comes with the answer. */
+  /** What was said before, and statistics of it. */
   async remember() {
     const { epoch } = this;
-    this.outbox.flush();
-    const answer = await ask(this.server, "rail", this.page.question(), true);
-    if (answer && epoch === this.epoch) this.take(answer);
-    this.count();
+    const question = this.page.question();
+    const [rail, statistics] = await Promise.all(
+      ["rail", "statistics"].map((name) => ask(this.server, name, question, true)),
+    );
+    if (epoch !== this.epoch) return;
+    if (statistics) this.page.count(statistics);
+    if (rail) this.take(rail);
+    else this.page.rail();
   }
 
-  /** Statistics anew, once in a while: they may cost more the more was said. */
+  /** The same anew, once in a while: it may cost more the more was said. */
   async count() {
     this.stale = Boolean(this.counting);
     if (this.counting) return;
     this.counting = true;
-    const { epoch } = this;
-    const answer = await ask(this.server, "statistics", this.page.question(), true);
-    if (answer && epoch === this.epoch) {
-      this.page.count(answer);
-      this.page.rail();
-    }
+    await this.remember();
     setTimeout(() => {
       this.counting = false;
       if (this.stale) this.count();

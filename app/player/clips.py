@@ -9,11 +9,14 @@ import numpy as np
 from app.player.media import EncodedOnce, KeptOnDisk, encode_clip, film
 from app.player.series import chunk_size, human_steps, lines
 from app.web.checks import check_names
-from engine.records.types import Trajectory
+from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
 
 WIDEST = 16_383  # pixels that a WebP picture can have in a row
+SAID = (
+    *("outcome", "dream_broke", "end_step", "span_first", "span_last", "failure_mode", "note"),
+)  # of a clip, by a label
 WINDOW = 8  # frames around the verdict where no judge's window is known
 
 
@@ -29,14 +32,8 @@ def episode_record(row: EpisodeRow) -> dict[str, Any]:
         "num_actions": row.num_actions,
         "probability": row.probability,
         "threshold": row.threshold,
-        "label": None
-        if row.label is None
-        else {
-            "event_id": row.label.event_id,
-            "outcome": row.label.outcome,
-            "dream_broke": row.label.dream_broke,
-            "failure_mode": row.label.failure_mode,
-        },
+        "label": None if row.label is None else label_record(row.label),
+        "reward_model": row.reward_model,
         "drift": row.drift,
         "run": row.run,
         "iteration": row.iteration,
@@ -48,11 +45,21 @@ def episode_record(row: EpisodeRow) -> dict[str, Any]:
     }
 
 
-class Clips:
-    """Encodes clips once and remembers the last few."""
+def label_record(label: Label) -> dict[str, Any]:
+    """What a label says of its episode, and its name: all that a correction keeps."""
+    return {name: getattr(label, name) for name in ("event_id", *SAID)}
 
-    def __init__(self, cabinet: Cabinet) -> None:
+
+class Clips:
+    """Encodes clips once and remembers the last few.
+
+    Args:
+        guest: whose labels stand at a clip: those of visitors, or those of the house.
+    """
+
+    def __init__(self, cabinet: Cabinet, *, guest: bool) -> None:
         self._cabinet = cabinet
+        self._guest = guest
         self._frames = EncodedOnce(self._encode_frames, capacity=64)
         self._wholes = KeptOnDisk(self._encode_whole, cabinet.workspace.thumbnails)
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
@@ -66,7 +73,7 @@ class Clips:
         """
         values = check_names(query, allowed=("episode",), required=("episode",))
         episode_id = str(values["episode"])
-        row = self._cabinet.trajectories.find(episode_id)
+        row = self._cabinet.trajectories.find(episode_id, guest=self._guest)
         trajectory = self._cabinet.trajectories.get(episode_id)
         ends, probabilities = _windows(trajectory)
         return {

@@ -1,9 +1,10 @@
 // The drawer: one episode from close up, over whatever page asked for it.
+import { showSaid } from "../judging/history.js";
 import { showFacts } from "../judging/rail.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { exportFrom, exportMenu } from "../web/exports.js";
-import { fixed, integer, signed } from "../web/formats.js";
+import { clock, fixed, integer, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { Player, verdict } from "./player.js";
@@ -22,21 +23,22 @@ const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode
     <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
     <button data-do="unsure">? Unsure <kbd>u</kbd></button>
     <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
-  <p class="mute said" role="status"></p>
+  <p class="mute said" role="status"></p><div class="before"></div>
   <div class="siblings"></div><dl class="facts"></dl>
   <div class="row links"></div></aside>`;
 const NAMES = ["next", "previous", "close", "success", "fail", "unsure", "broke", "reality"];
 
 export class Drawer {
-  /** `clip(id)` fetches an episode; `move(by)` gives the id of a neighbour or null; `say(id, change)`
-   * judges; `siblings(clip)` gives records; `onClose()`. All but `server` (for exports) and `clip` may be missing.
+  /** `clip(id)` fetches an episode; `move(by)` gives the id of a neighbour or null; `judging` is
+   * the page's door of labels; `siblings(clip)` gives records; `onClose()`. All but `server` and `clip` may be missing.
    * @param {{server: import("../web/types.d.ts").Server, clip: (id: string) => Promise<any>,
-   *   move?: (by: number) => Promise<string | null>, say?: (clip: any, change: object) => void,
+   *   move?: (by: number) => Promise<string | null>, judging?: import("../judging/judging.js").Judging,
    *   siblings?: (clip: any) => Promise<any[]>, onClose?: () => void}} parts */
-  constructor({ server, clip, move, say, siblings, onClose = () => {} }) {
+  constructor({ server, clip, move, judging, siblings, onClose = () => {} }) {
+    this.server = server;
     this.fetch = clip;
     this.neighbour = move;
-    this.tell = say;
+    this.judging = judging;
     this.family = siblings;
     this.onClose = onClose;
     /** @type {any} */
@@ -65,7 +67,7 @@ export class Drawer {
       if (target.matches(".export")) exportFrom(target, server, () => this.id);
     });
     for (const [selector, part] of [
-      [".choices", this.tell],
+      [".choices", this.judging],
       ["[data-do=next]", this.neighbour],
       ["[data-do=previous]", this.neighbour],
     ])
@@ -91,6 +93,7 @@ export class Drawer {
     fill(this.player.verdict, verdict(clip));
     if (at === null) this.player.clock.play();
     this.show();
+    this.remember();
     const family = this.family ? await this.family(clip) : null;
     if (this.clip === clip) this.relatives(family ?? []);
     return true;
@@ -195,12 +198,28 @@ export class Drawer {
     if (this.clip?.imagined) this.twin?.next();
   }
   judge(change) {
-    if (!this.tell) return;
+    if (!this.judging) return;
     if (this.clip?.id !== this.id) return this.said("not judged: this episode is still being fetched");
-    this.clip.label = { ...this.clip.label, ...change };
-    this.tell(this.clip, change);
+    this.said("saving…");
+    this.judging.say(this.clip, change);
     this.show();
   }
+
+  /** The studio stored a label of the clip, or refused it: then another one stands. */
+  acknowledge(ack, clip) {
+    if (!clip || clip !== this.clip) return;
+    this.said(ack.refused ? "" : `saved #${integer(ack.seq)} at ${clock(ack.at)}`);
+    this.show();
+    this.remember();
+  }
+
+  /** What was said of the clip before. */
+  async remember() {
+    const { clip, server } = this;
+    const answer = server.said && (await ask(server, "said", { episode: clip.id }, true));
+    if (answer && clip === this.clip) showSaid(this.find(".before"), answer.labels);
+  }
+
   said(text) {
     this.find(".said").textContent = text;
   }

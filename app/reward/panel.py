@@ -8,10 +8,7 @@ from app.web.panel import live_panel
 
 
 def threshold_lab(room: RewardRoom) -> gr.HTML:
-    """Drags a threshold over everything that was judged; sends `judge` events {strokes: […]}.
-
-    Its value is the last acknowledgement: {acks: […]}.
-    """
+    """Drags a threshold over everything that was judged."""
     lab, episodes = room.thresholds, room.episodes
     return live_panel(
         "mountReward",
@@ -19,6 +16,7 @@ def threshold_lab(room: RewardRoom) -> gr.HTML:
         server_functions=serve(
             room.access,
             "thresholds",
+            **episodes.judging.answers,
             lab=lab.lab,
             details=lab.details,
             save=lab.save,

@@ -1,15 +1,14 @@
 // Reward: one threshold over everything that was judged. A drag only looks things up; when it rests,
 // walls, slices, trend and the re-judged iteration follow.
-import { Outbox } from "../judging/outbox.js";
+import { Judging } from "../judging/judging.js";
 import { Drawer } from "../player/drawer.js";
 import { film } from "../player/film.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { ago, clock, fixed, integer } from "../web/formats.js";
+import { ago, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 import { Rejudging } from "./rejudging.js";
 import { percent, ThresholdKind } from "./threshold.js";
 
@@ -47,7 +46,7 @@ class Reward {
   /** @type {any} */
   threshold = null;
 
-  constructor(element, props, server, send) {
+  constructor(element, props, server) {
     fill(element, template);
     this.element = element;
     this.props = props;
@@ -58,11 +57,7 @@ class Reward {
     this.drawer = null;
     this.shown = { wrong: PAGE, missed: PAGE };
     this.find = (selector) => element.querySelector(selector);
-    this.outbox = new Outbox(
-      "unsent.reward",
-      (strokes) => send({ strokes }),
-      (ack) => this.onAck(ack),
-    );
+    this.judging = new Judging(server, { mode: "reward", onAck: (ack, clip) => this.onAck(ack, clip) });
     this.model = this.find(".steer select");
     this.width = this.find(".steer label:last-of-type select");
     this.range = this.find("input[type=range]");
@@ -83,7 +78,6 @@ class Reward {
       chunkForward: move(0.1),
       best: () => this.best(),
     });
-    this.outbox.flush();
     this.load(address.get("model"));
   }
 
@@ -344,7 +338,7 @@ class Reward {
       server: this.server,
       clip: (episode) => ask(this.server, "clip", { episode }),
       move: (by) => this.neighbour(by),
-      say: (clip, change) => this.say(clip, change),
+      judging: this.judging,
       siblings: async ({ id: episode, group }) =>
         group === null ? [] : (await ask(this.server, "siblings", { episode }, true))?.members,
       onClose: () => (this.drawer = null),
@@ -358,30 +352,12 @@ class Reward {
     return ids[ids.indexOf(this.drawer.id) + by] ?? null;
   }
 
-  say(clip, change) {
-    const stroke = {
-      event_id: uuid(),
-      episode_id: clip.id,
-      outcome: clip.label.outcome ?? null,
-      dream_broke: clip.label.dream_broke ?? null,
-      mode: "reward",
-      supersedes: clip.label.event_id ?? null,
-    };
-    clip.label = { ...clip.label, ...change, event_id: stroke.event_id };
-    this.outbox.add(stroke);
-    this.drawer?.said("saving…");
-  }
-
   /** A label changes every number of the page. */
-  onAck(ack) {
-    if (ack.refused) toast(ack.refused);
-    else this.drawer?.said(`saved #${integer(ack.seq)} at ${clock(ack.at)}`);
+  onAck(ack, clip) {
+    this.drawer?.acknowledge(ack, clip);
     clearTimeout(this.reload);
     this.reload = setTimeout(() => this.load(this.lab?.reward_model ?? null), 150);
   }
 }
 
-export const mountReward = ({ element, props, server, send, watch }) => {
-  const page = new Reward(element, props, server, send);
-  watch("value", () => props.value?.acks && page.outbox.acknowledge(props.value.acks));
-};
+export const mountReward = ({ element, props, server }) => new Reward(element, props, server);

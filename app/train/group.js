@@ -4,7 +4,6 @@ import { Clock } from "../player/clock.js";
 import { Transport } from "../player/transport.js";
 import { integer, measure, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
-import { uuid } from "../web/uuid.js";
 
 const template = html`<div class="between heading"><p class="row"><span class="mono start"></span>
     <span class="tag fate"></span><span class="mute what"></span></p>
@@ -57,12 +56,12 @@ export class Group {
   /** @type {any} */
   where = null;
 
-  /** `ask(name, question)` reaches the server; `judge(strokes)` stores labels. */
-  constructor(root, { ask, judge }) {
+  /** `ask(name, question)` reaches the server; `judging` is the door of labels. */
+  constructor(root, { ask, judging }) {
     fill(root, template);
     this.root = root;
     this.ask = ask;
-    this.judge = judge;
+    this.judging = judging;
     this.films = new Map();
     /** @type {any} */
     this.group = null;
@@ -202,16 +201,10 @@ export class Group {
 
   /** What was supposed becomes what a person said: ordinary labels. */
   keep() {
-    const strokes = this.group.members
-      .filter((record) => this.flipped.has(record.id))
-      .map((record) => ({
-        event_id: uuid(),
-        episode_id: record.id,
-        outcome: record.success ? "fail" : "success",
-        mode: "group",
-      }));
+    const flipped = this.group.members.filter((record) => this.flipped.has(record.id));
     this.flip(null);
-    strokes.forEach(this.judge);
+    for (const record of flipped)
+      this.judging.say(record, { outcome: record.success ? "fail" : "success" }, { mode: "group" });
   }
 
   /** A further film under the same cursor: the same start at one of the checkpoints. */

@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from app.judging.strokes import judge_strokes
 from app.models.panel import checkpoint_choices, follow_address
 from app.models.slots import ROLES
 from app.train.methods import HIDDEN, METHODS, SHOWN, Method, get_method, values_of
@@ -133,7 +132,7 @@ def build(room: TrainRoom) -> None:
     """Lay out the page."""
     with gr.Row(elem_classes="page side-right"):
         with gr.Column(elem_classes="stack"):
-            board = run_board()
+            run_board()
         with gr.Column(elem_classes="stack"):
             with gr.Column(elem_classes="card form"):
                 text_panel('<div class="wm"><h3>New run</h3></div>')
@@ -146,9 +145,6 @@ def build(room: TrainRoom) -> None:
     def on_launch(*values: Any) -> dict[str, str]:
         return {"run": room.training.start(*forms.described(*values))}
 
-    def on_judge(event: gr.EventData) -> dict[str, Any]:
-        return judge_strokes(room.episodes.judging, event._data)
-
     world_model = forms.forms["optimise"].named["world_model"]
     preset = [forms.method, forms.size]
     on(forms.method.input, forms.choose, [*preset, world_model], forms.outputs, queue=False)
@@ -157,7 +153,6 @@ def build(room: TrainRoom) -> None:
     opened_or_changed = functools.partial(gr.on, None)
     on(opened_or_changed, forms.checked, forms.inputs, checks, trigger_mode="always_last")
     on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
-    on(board.judge, on_judge, outputs=board, queue=False, trigger_mode="multiple")
 
 
 def _about(method: Method, *, lacking: bool = False) -> str:

@@ -16,10 +16,7 @@ MARKS = {True: ("ok", "✓"), False: ("bad", "✕"), None: ("mute", "–")}
 
 
 def run_board() -> gr.HTML:
-    """Live charts and videos of the run that the panel is attached to.
-
-    Sends `judge` events {strokes: […]}; its value is the last acknowledgement: {acks: […]}.
-    """
+    """Live charts and videos of the run that the panel is attached to."""
     thresholds = Thresholds()
     return live_panel(
         "mountRunBoard",
@@ -50,6 +47,7 @@ def run_panel(room: TrainRoom) -> gr.HTML:
         server_functions=serve(
             room.access,
             "train",
+            **episodes.judging.answers,
             follow=training.follow,
             strip=strip,
             films=training.films,

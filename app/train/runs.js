@@ -41,7 +41,7 @@ class Runs {
   server = null;
   wake = () => {};
 
-  constructor(element, props, send) {
+  constructor(element, props) {
     fill(element, layout);
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
@@ -52,7 +52,6 @@ class Runs {
     this.wall = new Wall(this.find(".wall"), {
       ask: (name, question, quiet) => ask(this.server, name, question, quiet),
       server: () => this.server,
-      send,
       onIteration: (iteration) => this.charts.mark(iteration),
       onLabel: () => this.wake(),
     });
@@ -65,7 +64,7 @@ class Runs {
     Object.assign(this, { panel: element, server });
     element.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("wmpo-runs", () => this.wake());
-    this.wall.outbox.flush();
+    this.wall.judging.outbox.flush();
     this.kept = new Checkpoints(element.querySelector(".kept-by"), {
       ask: (name, question) => ask(this.server, name, question),
       server: () => this.server,
@@ -334,11 +333,7 @@ let found;
 const board = new Promise((resolve) => {
   found = resolve;
 });
-export const mountRunBoard = ({ element, props, send, watch }) => {
-  const runs = new Runs(element, props, send);
-  watch("value", () => runs.wall.outbox.acknowledge(props.value?.acks ?? []));
-  found(runs);
-};
+export const mountRunBoard = ({ element, props }) => found(new Runs(element, props));
 export const mountRunPanel = ({ element, props, server, watch }) => {
   board.then((runs) => runs.connect(element, props, server));
   watch("value", () =>

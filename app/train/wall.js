@@ -1,5 +1,5 @@
 // The wall of an iteration: its groups, one of them in a player, and the same start at every checkpoint.
-import { Outbox } from "../judging/outbox.js";
+import { Judging } from "../judging/judging.js";
 import { compareLink } from "../player/comparisons.js";
 import { Drawer } from "../player/drawer.js";
 import { fixed, integer } from "../web/formats.js";
@@ -44,8 +44,8 @@ export class Wall {
   following = true;
   settled = false;
 
-  /** `ask(name, question, quiet)`, `server()` for the drawer, `send({strokes})` for labels. */
-  constructor(element, { ask, server, send, onIteration, onLabel }) {
+  /** `ask(name, question, quiet)`, `server()` for the drawer and for labels. */
+  constructor(element, { ask, server, onIteration, onLabel }) {
     fill(element, layout);
     this.element = element;
     this.ask = ask;
@@ -55,12 +55,9 @@ export class Wall {
     this.asked = 0;
     this.answered = 0;
     this.find = (selector) => element.querySelector(selector);
-    this.outbox = new Outbox(
-      "unsent.train",
-      (strokes) => send({ strokes }),
-      (ack) => this.onAck(ack),
-    );
-    this.group = new Group(this.find(".group"), { ask, judge: (stroke) => this.outbox.add(stroke) });
+    const door = { judge: async (question) => server().judge(question) };
+    this.judging = new Judging(door, { mode: "train", onAck: (ack, clip) => this.onAck(ack, clip) });
+    this.group = new Group(this.find(".group"), { ask, judging: this.judging });
     this.slider = this.find("input[type=range][aria-label=Iteration]");
     this.slider.addEventListener("input", () => this.pick(this.iterations[Number(this.slider.value)]));
     element.addEventListener("click", (event) => this.onClick(event));
@@ -225,15 +222,16 @@ export class Wall {
     this.drawer ??= new Drawer({
       server: this.server(),
       clip: (id) => this.ask("clip", { episode: id }),
+      judging: this.judging,
       siblings: async (clip) => (await this.ask("siblings", { episode: clip.id }, true))?.members,
       onClose: () => (this.drawer = null),
     });
     this.drawer.open(episode);
   }
 
-  onAck(ack) {
-    if (ack.refused) toast(ack.refused);
-    else toast("saved as your label", "note");
+  onAck(ack, clip) {
+    if (!ack.refused) toast("saved as your label", "note");
+    this.drawer?.acknowledge(ack, clip);
     Object.assign(this, { settled: false, members: -1 });
     this.look(this.iteration);
     this.onLabel();

@@ -15,15 +15,15 @@ def text_panel(html: str) -> gr.HTML:
 def live_panel(mount: str, value: Any = None, *, charts: bool = False, **settings: Any) -> gr.HTML:
     """An empty element that our scripts fill: the module that exports `mount` is loaded for it.
 
-    The script gets {element, props, server, watch, send}; `send(data)` raises the Gradio event
-    `judge`. `settings` may bring server functions and further props.
+    The script gets {element, props, server, watch}. `settings` may bring server functions and
+    further props.
     """
     return gr.HTML(
         value={} if value is None else value,
         html_template='<div class="wm"></div>',
         js_on_load=(
-            f"{imported(mount)}.then(({{ {mount} }}) => {mount}({{ element, props, watch, server, "
-            "send: (data) => trigger('judge', data) }))"
+            f"{imported(mount)}.then(({{ {mount} }}) => "
+            f"{mount}({{ element, props, watch, server }}))"
         ),
         apply_default_css=False,
         head=head(mount, charts=charts),

@@ -8,7 +8,6 @@ export interface Panel {
   element: HTMLElement;
   props: any;
   server: Server;
-  send: (data: object) => void;
   watch: (name: string, callback: () => void) => void;
 }
 
@@ -17,11 +16,13 @@ export interface Html {
   html: string;
 }
 
-/** What a person says of an episode, or takes back; sent until it is acknowledged. */
+/** What a person says of an episode or of a dream, or takes back; sent until it is acknowledged. */
 export interface Stroke {
   event_id: string;
   episode_id?: string;
+  dream?: { dream: string; node: number };
   undo?: string;
+  actor?: string;
   supersedes?: string | null;
   outcome?: "success" | "fail" | "unsure" | null;
   dream_broke?: boolean | null;
@@ -32,13 +33,9 @@ export interface Stroke {
 }
 
 /** What became of a stroke. */
-export interface Ack {
-  saved?: string;
-  event_id?: string;
-  seq?: number;
-  at?: number;
-  refused?: string;
-}
+export type Ack =
+  | { saved: string; seq: number; at: number; episode?: string }
+  | { event_id: string; refused: string };
 
 /** An entry of the keyboard map. */
 export interface Key {

@@ -1,22 +1,11 @@
 """What a person can get wrong becomes one sentence; a defect stays an exception."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.access import Access
-from app.judging.strokes import judge_strokes
-from app.studio import Studio
 from app.web.calls import Answering, serve
-from engine.records.types import Trajectory
-from tests.app.conftest import START
-
-Make = Callable[..., Trajectory]
-
-
-def stroke(number: int, **changes: Any) -> dict[str, Any]:
-    return {"event_id": f"event-{number:04d}", "episode_id": "episode-1", **changes}
 
 
 def served(fn: Answering) -> Answering:
@@ -48,33 +37,3 @@ def test_a_defect_stays_an_exception() -> None:
 
 def test_scripts_call_a_function_by_the_name_given() -> None:
     assert served(lambda question: question).__name__ == "look"
-
-
-@pytest.fixture
-def stocked(studio: Studio, make_trajectory: Make) -> Studio:
-    """A studio with one episode to judge."""
-    studio.cabinet.trajectories.add(make_trajectory("episode-1", start_id=START))
-    return studio
-
-
-def test_a_batch_of_strokes_is_stored_in_order(stocked: Studio) -> None:
-    strokes = [stroke(1, outcome="fail"), stroke(2, outcome="success", supersedes="event-0001")]
-    acks = judge_strokes(stocked.episodes.judging, {"strokes": strokes})["acks"]
-    assert [ack["saved"] for ack in acks] == ["event-0001", "event-0002"]
-    assert [label["outcome"] for label in stocked.episodes.judging.labels.history()] == ["success"]
-
-
-def test_the_same_batch_again_changes_nothing(stocked: Studio) -> None:
-    batch = {"strokes": [stroke(1, outcome="fail"), {"event_id": "event-0002", "undo": None}]}
-    batch["strokes"][1]["undo"] = "event-0001"
-    first, second = (judge_strokes(stocked.episodes.judging, batch) for _ in range(2))
-    assert [ack["seq"] for ack in first["acks"]] == [ack["seq"] for ack in second["acks"]]
-    assert stocked.episodes.judging.labels.history() == []
-
-
-def test_one_bad_stroke_does_not_stop_the_others(stocked: Studio) -> None:
-    strokes = [stroke(1, outcome="perhaps"), stroke(2, outcome="success")]
-    refused, saved = judge_strokes(stocked.episodes.judging, {"strokes": strokes})["acks"]
-    assert refused["event_id"] == "event-0001"
-    assert "outcome must be one of" in refused["refused"]
-    assert saved["saved"] == "event-0002"

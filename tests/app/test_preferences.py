@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from app.access import Role
-from app.judging.strokes import judge_strokes
 from app.studio import Studio
 from engine.records.types import Trajectory
 from engine.statistics.intervals import wilson_interval
@@ -31,15 +30,17 @@ def stroke(**changes: Any) -> dict[str, Any]:
 def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
     [pair] = paired.episodes.judging.pairs.next({"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
-    batch = [stroke(pair=True), {"pair": True, "event_id": "event-0002", "undo": "event-0001"}]
-    [saved] = judge_strokes(paired.episodes.judging, {"strokes": batch[:1]}, actor="ann")["acks"]
+    batch = [stroke(), {"event_id": "event-0002", "undo": "event-0001"}]
+    batch = [each | {"pair": True, "actor": "ann"} for each in batch]
+    judge = paired.episodes.judging.on_judge
+    [saved] = judge({"strokes": batch[:1]})["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
     none = {"items": [], "nothing": "You have compared every pair here."}
     assert paired.episodes.judging.pairs.next({"actor": "ann"}) == none
     [entry] = paired.episodes.judging.pairs.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
-    again = judge_strokes(paired.episodes.judging, {"strokes": batch}, actor="ann")["acks"]
+    again = judge({"strokes": batch})["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.episodes.judging.pairs.history(actor="ann") == []
     assert paired.episodes.judging.pairs.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
@@ -70,9 +71,8 @@ def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
 def test_a_bad_preference_is_refused_in_a_sentence(
     paired: Studio, changes: dict[str, Any], sentence: str
 ) -> None:
-    [ack] = judge_strokes(paired.episodes.judging, {"strokes": [stroke(pair=True, **changes)]})[
-        "acks"
-    ]
+    strokes = [stroke(pair=True, **changes)]
+    [ack] = paired.episodes.judging.on_judge({"strokes": strokes})["acks"]
     assert ack["refused"].startswith(sentence)
     assert paired.cabinet.preferences.events() == []
 

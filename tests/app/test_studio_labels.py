@@ -42,7 +42,11 @@ def test_a_label_is_acknowledged_and_stands_at_its_episode(stocked: Studio) -> N
         "event_id": "event-0001",
         "outcome": "fail",
         "dream_broke": None,
+        "end_step": None,
+        "span_first": None,
+        "span_last": None,
         "failure_mode": None,
+        "note": "",
     }
 
 

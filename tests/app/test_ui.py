@@ -92,9 +92,14 @@ def test_every_native_input_has_a_visible_label(blocks: gr.Blocks) -> None:
     assert [box for box in inputs if not box.label or box.show_label is False] == []
 
 
-def test_no_stroke_is_lost_to_a_busy_handler(blocks: gr.Blocks) -> None:
-    judges = [fn for fn in blocks.fns.values() if fn.name == "on_judge"]
-    assert [(fn.trigger_mode, fn.queue) for fn in judges] == [("multiple", False)] * 5
+def test_every_page_on_which_something_can_be_said_has_the_same_door(blocks: gr.Blocks) -> None:
+    panels = [block for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
+    names = {panel: {fn.__name__ for fn in panel.server_fns} for panel in panels}
+    doors = [panel for panel in panels if {"judge", "said"} <= names[panel]]
+    mounts = "mountDream", "mountEpisodes", "mountJudge", "mountReward", "mountRunPanel"
+    found = [mount for mount in mounts for door in doors if f"{mount}(" in door.js_on_load]
+    assert (len(doors), found) == (5, list(mounts))
+    assert [fn.name for fn in blocks.fns.values() if fn.name == "on_judge"] == []
 
 
 def test_a_public_endpoint_answers_with_what_the_studio_knows(blocks: gr.Blocks) -> None:

@@ -222,6 +222,13 @@ def imagine(page: Page) -> Page:
     return open_imagine(page)
 
 
+def all_saved(page: Page) -> None:
+    """Wait until the studio has everything that was said in this browser."""
+    page.wait_for_function(
+        "!Object.keys(localStorage).some((name) => name.startsWith('wmpo.unsent.'))"
+    )
+
+
 def open_imagine(page: Page) -> Page:
     """Go to Imagine and wait for its first start."""
     page.goto("/imagine")

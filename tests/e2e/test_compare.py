@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Problems
-from tests.e2e.test_label import all_saved
+from tests.e2e.conftest import Problems, all_saved
 from tests.e2e.test_queues import become
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

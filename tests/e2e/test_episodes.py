@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from engine.envs.gl import rendering_backend
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, all_saved
 from tests.e2e.test_label import labels
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -26,12 +26,6 @@ def tile(page: Page, episode: str) -> Locator:
 
 def drawer(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Episode", exact=True)
-
-
-def saved(page: Page) -> None:
-    page.wait_for_function(
-        "JSON.parse(localStorage.getItem('wmpo.unsent.episodes') ?? '[]').length === 0"
-    )
 
 
 def test_films_come_to_what_is_seen(wall: Page) -> None:
@@ -60,7 +54,7 @@ def test_keys_open_step_judge_and_close(wall: Page, server: Server) -> None:
     expect(drawer(wall)).to_contain_text("journey-02")
     wall.wait_for_url(re.compile("ep=journey-02"))  # it is there: nobody judges what is not seen
     wall.keyboard.press("f")
-    saved(wall)
+    all_saved(wall)
     assert labels(server)["journey-02"] == "fail"
     wall.keyboard.press("Space")
     wall.keyboard.press("End")
@@ -95,7 +89,7 @@ def test_many_are_judged_and_queued_at_once(wall: Page, server: Server) -> None:
     wall.get_by_role("button", name="Add to queue").click()
     expect(wall.get_by_text("3 more to judge")).to_be_visible()
     wall.get_by_role("button", name="✕ Fail").first.click()
-    saved(wall)
+    all_saved(wall)
     found = labels(server)
     assert [found[f"journey-{n}"] for n in (16, 17, 18)] == ["fail"] * 3
     with wall.expect_download() as download:

@@ -6,7 +6,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Problems, Server
+from tests.e2e.conftest import Problems, Server, all_saved
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -30,11 +30,6 @@ def labels(server: Server) -> dict[str, str]:
     client = Client(server.address, verbose=False)
     judged = client.predict({"labelled": True}, api_name="/list_episodes")
     return {record["id"]: record["label"]["outcome"] for record in judged}
-
-
-def all_saved(page: Page) -> None:
-    """Wait until the server has every stroke."""
-    page.wait_for_function("JSON.parse(localStorage.getItem('wmpo.unsent') ?? '[]').length === 0")
 
 
 def test_ten_fast_keys_are_ten_labels(page: Page, server: Server) -> None:

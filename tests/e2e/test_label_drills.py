@@ -20,8 +20,7 @@ from storage.cabinet import Cabinet, open_cabinet
 from storage.events.labels import LabelStore
 from storage.judging.queue_orders import Place
 from storage.workspace import open_workspace
-from tests.e2e.conftest import Server, episode, start_server
-from tests.e2e.test_label import all_saved
+from tests.e2e.conftest import Server, all_saved, episode, start_server
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Server
-from tests.e2e.test_label import all_saved, labels
+from tests.e2e.conftest import Server, all_saved
+from tests.e2e.test_label import labels
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

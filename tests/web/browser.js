@@ -1,12 +1,18 @@
 // The little of a browser that modules without a screen reach for.
-const stored = new Map();
-globalThis.localStorage = {
-  getItem: (name) => stored.get(name) ?? null,
-  setItem: (name, value) => stored.set(name, String(value)),
-  clear: () => stored.clear(),
-};
+class Kept {
+  getItem(name) {
+    return this[name] ?? null;
+  }
+  setItem(name, value) {
+    this[name] = String(value);
+  }
+  clear() {
+    for (const name of Object.keys(this)) delete this[name];
+  }
+}
+globalThis.localStorage = new Kept();
 globalThis.window = new EventTarget();
-globalThis.document = new EventTarget();
+globalThis.document = Object.assign(new EventTarget(), { querySelector: () => null });
 globalThis.HTMLElement = class extends EventTarget {};
 globalThis.HTMLInputElement = class extends HTMLElement {};
 globalThis.HTMLImageElement = class {};

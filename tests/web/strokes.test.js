@@ -4,15 +4,22 @@ import test from "node:test";
 import { Strokes } from "../../app/label/strokes.js";
 import { settled } from "./browser.js";
 
-/** The Label page as strokes see it; what was sent lies in `sent`. */
+/** The Label page as strokes see it; what was sent lies in `sent`, and no answer comes. */
 const page = (t, answers = {}) => {
   localStorage.clear();
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const sent = [];
   const brought = [];
   const element = Object.assign(new EventTarget(), { querySelector: () => ({}) });
-  const server = { rail: async () => answers.rail, statistics: async () => answers.statistics };
-  const strokes = new Strokes(element, server, (data) => sent.push(data), {
+  const server = {
+    rail: async () => answers.rail,
+    statistics: async () => answers.statistics,
+    judge: ({ strokes }) => {
+      sent.push(...strokes);
+      return answers.judge ? answers.judge(strokes) : new Promise(() => {});
+    },
+  };
+  const strokes = new Strokes(element, server, {
     question: () => ({ actor: "me" }),
     recall: (entry) => ({ stroke: entry, item: { id: entry.episode_id } }),
     again: (entry) => brought.push(entry.event_id),
@@ -27,12 +34,37 @@ const page = (t, answers = {}) => {
 };
 const words = ({ event_id, ...stroke }) => stroke;
 
-test("a stroke is sent with an id of its own and who says it", (t) => {
+test("a stroke is sent with an id of its own", async (t) => {
   const { sent, say } = page(t);
   say("a", "success");
-  assert.equal(sent[0].actor, "me");
-  assert.deepEqual(sent[0].strokes.map(words), [{ episode_id: "a", outcome: "success" }]);
-  assert.match(sent[0].strokes[0].event_id, /^[0-9a-f-]{36}$/);
+  await settled();
+  assert.deepEqual(sent.map(words), [{ episode_id: "a", outcome: "success" }]);
+  assert.match(sent[0].event_id, /^[0-9a-f-]{36}$/);
+});
+
+test("what was stored stays in the rail until the studio tells of it, what was refused goes", async (t) => {
+  const judge = async (strokes) => ({
+    acks: strokes.map(({ event_id, outcome }, index) =>
+      outcome === "fail" ? { event_id, refused: "no such clip" } : { saved: event_id, seq: 8 + index, at: 0 },
+    ),
+  });
+  const rail = { history: [{ event_id: "old", seq: 7 }], counts: {} };
+  const { strokes, say } = page(t, { judge, rail });
+  strokes.judging.tell = () => {};
+  say("a", "success");
+  say("b", "fail");
+  await settled();
+  assert.deepEqual(
+    strokes.entries.map((entry) => [entry.episode_id ?? entry.event_id, Boolean(entry.pending)]),
+    [
+      ["a", false],
+      ["old", false],
+    ],
+  );
+  assert.deepEqual(
+    strokes.given.map(({ item }) => item.id),
+    ["a"],
+  );
 });
 
 test("undo takes the newest back and brings its clip; redo says it again under another id", (t) => {
@@ -40,11 +72,11 @@ test("undo takes the newest back and brings its clip; redo says it again under a
   say("a", "success");
   say("b", "fail");
   strokes.undo();
-  const [, second, undo] = strokes.outbox.waiting;
+  const [, second, undo] = strokes.judging.waiting;
   assert.equal(undo.undo, second.event_id);
   assert.deepEqual([brought, strokes.entries.map((entry) => entry.episode_id)], [["b"], ["a"]]);
   strokes.redo();
-  const last = strokes.outbox.waiting.at(-1);
+  const last = strokes.judging.waiting.at(-1);
   assert.deepEqual([last.episode_id, last.outcome], ["b", "fail"]);
   assert.notEqual(last.event_id, second.event_id);
 });
@@ -84,7 +116,7 @@ test("an earlier session's strokes can be undone", (t) => {
   const { strokes, brought } = page(t);
   strokes.take({ history: [{ event_id: "old", episode_id: "a" }], counts: {} });
   strokes.undo();
-  assert.equal(strokes.outbox.waiting[0].undo, "old");
+  assert.equal(strokes.judging.waiting[0].undo, "old");
   assert.deepEqual(brought, ["a"]);
 });
 
