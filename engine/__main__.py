@@ -10,11 +10,11 @@ from typing import Any
 from tqdm import tqdm
 
 from engine.config import assign
-from engine.jobs.registry import JOBS, job_config
-from engine.jobs.stages import is_same
 from engine.records.durable import write_json_durably
+from engine.runs.registry import job_config, job_names
 from engine.runs.retention import Retention
 from engine.runs.run_directory import write_control
+from engine.runs.stages import is_same
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
@@ -49,7 +49,7 @@ class ProgressBar:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 bad input, 75 paused."""
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
-    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("job", choices=job_names())
     parser.add_argument("--out", type=Path, required=True, help="the run directory")
     parser.add_argument("--config", type=Path, help="a JSON file of the job's options")
     parser.add_argument("--set", action="append", default=[], metavar="name=value", dest="assign")

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from engine.device import limit_threads
-from engine.jobs.registry import run_job
 from engine.protocols import Run
 from engine.records.room import is_full
+from engine.runs.registry import run_job
 from engine.runs.retention import Retention
 from engine.runs.run_directory import RunDirectory
 from engine.runs.slot import Slot

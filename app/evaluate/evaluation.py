@@ -11,10 +11,10 @@ from app.evaluate.suites import Suite, short, suites_of
 from app.live.simulator import Simulator
 from app.runs.launcher import Launcher
 from app.web.checks import check_choice, check_integer, check_names, check_number, check_text
-from engine.jobs.names import episode_name
 from engine.records.episodes import index_id
 from engine.records.ledger import read_ledger
 from engine.records.tasks import pool_starts
+from engine.runs.names import episode_name
 from engine.statistics.comparison import (
     Difference,
     check_comparable,

@@ -8,7 +8,7 @@ from app.episodes.groups import bounds
 from app.player.clips import Clips
 from app.runs.launcher import Launcher
 from app.web.checks import check_flag, check_integer, check_names, check_number, check_text
-from engine.jobs.names import DISAGREEMENTS, GROUPS
+from engine.runs.names import DISAGREEMENTS, GROUPS
 from engine.runs.run_directory import read_documents
 from storage.cabinet import Cabinet
 from storage.judging.label_sets import LabelFilter, LabelSet

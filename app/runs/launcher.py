@@ -10,7 +10,7 @@ from typing import Any
 from app.access import Access
 from app.runs.supervisor import Supervisor
 from app.web.checks import check_choice, check_integer
-from engine.jobs.registry import JOBS, job_config
+from engine.runs.registry import job_config, job_names
 from engine.runs.run_directory import CONTROLS
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES
@@ -57,7 +57,7 @@ class Launcher:
         Raises:
             ValueError: unknown job, option, checkpoint or run, or a value out of range.
         """
-        chosen = check_choice("job", job, self._access.limits.run_jobs or JOBS)
+        chosen = check_choice("job", job, self._access.limits.run_jobs or job_names())
         if not isinstance(values, Mapping):
             raise ValueError("the options of a run must be an object with named values")
         config = job_config(chosen, self._resolved(values)).to_dict()

@@ -102,7 +102,7 @@ export class Charts {
   }
 
   /** Forget all points; `run` is the one whose iterations can be picked. */
-  reset(run, job = "optimise") {
+  reset(run, job = this.charts[0]?.job) {
     Object.assign(this, { run, job, runs: new Map([[run, new Map()]]) });
     this.draw();
   }
@@ -138,8 +138,9 @@ export class Charts {
     const names = new Set([...this.runs.values()].flatMap((series) => [...series.keys()]));
     const metrics = (chart) => chart.light.data.map((trace) => trace.meta);
     const has = (chart) => metrics(chart).some((name) => names.has(name));
-    const known = this.charts.filter((chart) => has(chart) || (this.job === "optimise" && !names.size));
-    if (known.length && this.job === "optimise") return known;
+    const own = (chart) => chart.job === this.job;
+    const known = this.charts.filter((chart) => has(chart) || (own(chart) && !names.size));
+    if (known.length && this.charts.some(own)) return known;
     const taken = new Set(this.charts.flatMap(metrics));
     const others = [...names].filter((name) => !taken.has(name)).map((name) => this.another(name));
     return [...known, ...others];

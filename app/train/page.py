@@ -8,13 +8,14 @@ import gradio as gr
 
 from app.models.panel import checkpoint_choices, follow_address
 from app.models.slots import ROLES
-from app.train.methods import HIDDEN, METHODS, SHOWN, Method, get_method, values_of
+from app.train.methods import get_method, methods, offered, values_of
 from app.train.panel import preflight_html, run_board, run_panel
 from app.train.room import TrainRoom
 from app.web.calls import on, on_visit
 from app.web.forms import Form
 from app.web.panel import text_panel
-from engine.jobs.registry import job_config
+from engine.runs.job import Method
+from engine.runs.registry import job_config
 
 # Whose episodes a knob may name, by the job of the run.
 SOURCES = {
@@ -34,18 +35,21 @@ class MethodForms:
 
     def __init__(self, room: TrainRoom) -> None:
         self._room = room
-        first = METHODS[0]
-        self.method = gr.Dropdown([m.name for m in METHODS], value=first.name, label="Method")
+        self._jobs = offered()
+        first = methods()[0]
+        self.method = gr.Dropdown([m.name for m in methods()], value=first.name, label="Method")
         self.size = gr.Radio(list(first.sizes), value=next(iter(first.sizes)), label="Size")
         self.about = text_panel(_about(first))
         self.forms: dict[str, Form] = {}
         self.places: list[gr.Column] = []
-        for job, shown in SHOWN.items():
-            method = next(method for method in METHODS if method.job == job)
-            preset = job_config(job, values_of(method, next(iter(method.sizes))))
+        for job, told in self._jobs.items():
+            preset = job_config(job, values_of(told.methods[0], next(iter(first.sizes))))
             with gr.Column(visible=job == first.job) as place:
                 self.forms[job] = Form(
-                    preset, shown=shown, hidden=HIDDEN[job], choices=self._choices(preset.to_dict())
+                    preset,
+                    shown=told.shown,
+                    hidden=told.hidden,
+                    choices=self._choices(preset.to_dict()),
                 )
             self.places.append(place)
         for knob in first.hidden:
@@ -91,7 +95,7 @@ class MethodForms:
         for job, form in self.forms.items():
             own, rest = rest[: len(form.inputs)], rest[len(form.inputs) :]
             if job == method.job:
-                decided = {k: v for k, v in method.values.items() if k in HIDDEN[job]}
+                decided = {k: v for k, v in method.values.items() if k in self._jobs[job].hidden}
                 return job, form.parse(*own).to_dict() | decided
         raise AssertionError("every method has a form")
 

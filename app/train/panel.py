@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from app.train.alarms import Thresholds
-from app.train.plots import OPTIMISE, OTHER, skeletons
+from app.train.methods import offered
+from app.train.plots import OTHER, skeleton, skeletons
 from app.train.room import TrainRoom
 from app.web.calls import Answer, Question, serve
 from app.web.panel import live_panel
@@ -21,8 +22,8 @@ def run_board() -> gr.HTML:
     return live_panel(
         "mountRunBoard",
         charts=True,
-        figures=skeletons(OPTIMISE),
-        other=skeletons([OTHER])[0],
+        figures=skeletons(offered()),
+        other=skeleton(OTHER),
         thresholds=[
             {
                 "name": name,

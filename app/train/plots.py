@@ -5,9 +5,10 @@ page sends each figure once (`skeletons`) and then only points; every trace name
 `meta`, so the browser knows where a point belongs.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
+
+from engine.runs.job import Chart, Job, Trace
 
 _INK = {
     "light": {"text": "#5b6577", "grid": "#e4e7ec"},
@@ -19,28 +20,6 @@ _COLOURS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """One line: the metric it shows, its name in the legend, the role of its colour."""
-
-    metric: str
-    name: str
-    colour: str = "accent"
-    marks: bool = False  # measured now and then: points joined by a thin line
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """One chart: a name fit for an element id, a title, its traces, a fixed range if it has one."""
-
-    name: str
-    title: str
-    traces: tuple[Trace, ...]
-    low: float | None = None
-    high: float | None = None
-    unit: str = field(default="")
-
-
 def figure(chart: Chart, *, dark: bool = False) -> dict[str, Any]:
     """The Plotly figure {data, layout} of a chart, without points."""
     mode = "dark" if dark else "light"
@@ -50,17 +29,20 @@ def figure(chart: Chart, *, dark: bool = False) -> dict[str, Any]:
     }
 
 
-def skeletons(charts: Sequence[Chart]) -> list[dict[str, Any]]:
-    """What the browser needs to draw the charts as points arrive: both themes, no points."""
-    return [
-        {
-            "name": chart.name,
-            "title": chart.title,
-            "light": figure(chart),
-            "dark": figure(chart, dark=True),
-        }
-        for chart in charts
-    ]
+def skeleton(chart: Chart, job: str = "") -> dict[str, Any]:
+    """What the browser needs to draw a chart as points arrive: both themes, no points."""
+    return {
+        "name": chart.name,
+        "title": chart.title,
+        "job": job,
+        "light": figure(chart),
+        "dark": figure(chart, dark=True),
+    }
+
+
+def skeletons(jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
+    """The charts that jobs declare, with the job of each."""
+    return [skeleton(chart, name) for name, job in jobs.items() for chart in job.charts]
 
 
 def _trace(trace: Trace, mode: str) -> dict[str, Any]:
@@ -94,59 +76,6 @@ def _layout(chart: Chart, mode: str) -> dict[str, Any]:
         "yaxis": {**axis, **vertical, "nticks": 5, "tickformat": "~g", "ticksuffix": chart.unit},
     }
 
-
-OPTIMISE = (
-    Chart(
-        name="success",
-        title="success",
-        traces=(
-            Trace(metric="rollout/success_rate", name="imagined"),
-            Trace(metric="real/success_rate", name="real", colour="real", marks=True),
-            Trace(metric="audit/success_rate", name="audited", colour="ok", marks=True),
-        ),
-        low=0.0,
-        high=1.0,
-    ),
-    Chart(
-        name="groups",
-        title="groups",
-        traces=(
-            Trace(metric="grpo/kept_groups", name="kept"),
-            Trace(metric="grpo/all_success_groups", name="all ✓", colour="ok"),
-            Trace(metric="grpo/all_fail_groups", name="all ✕", colour="bad"),
-        ),
-    ),
-    Chart(
-        name="drift",
-        title="drift of the dreams",
-        traces=(Trace(metric="rollout/drift", name="last frame"),),
-    ),
-    Chart(
-        name="clip",
-        title="clip fraction",
-        traces=(Trace(metric="grpo/clip_fraction", name="clipped"),),
-    ),
-    Chart(
-        name="kl",
-        title="approximate KL",
-        traces=(Trace(metric="grpo/approx_kl", name="nats a token"),),
-    ),
-    Chart(
-        name="entropy",
-        title="policy entropy",
-        traces=(Trace(metric="rollout/entropy", name="nats a token"),),
-    ),
-    Chart(
-        name="gradient",
-        title="gradient norm",
-        traces=(Trace(metric="grpo/gradient_norm", name="before clipping"),),
-    ),
-    Chart(
-        name="speed",
-        title="imagined frames/s",
-        traces=(Trace(metric="rollout/frames_per_second", name="frames/s"),),
-    ),
-)
 
 # What any other metric is drawn on: the browser fills in its name.
 OTHER = Chart(name="other", title="", traces=(Trace(metric="", name=""),))

@@ -8,7 +8,10 @@ from typing import Any
 from app.models.catalogue import describe_together, is_aligned
 from app.models.loader import Loader, Three
 from app.runs.launcher import MIN_FREE_BYTES, Launcher
+from engine.config import Config
 from engine.records.tasks import TASKS, Task
+from engine.runs.job import Finding, Job, Lessons, Pace
+from engine.runs.registry import declared, job_config
 from engine.runs.tracker import NONE, missing
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES, Checkpoint
@@ -20,9 +23,7 @@ STATE_SHARE = 3  # a training state: the weights and AdamW's two moments
 KEPT_CHECKPOINTS = 3  # two, and the one being written
 STORED_SHARE = 0.6  # of an episode's bytes that compression leaves
 LATENT_BYTES = 2_048  # of one frame
-DREAMT, PLAYED = "imagination", "simulator"
 MODELS = ("policy", "world_model", "reward_model")
-LEARN_FROM_EPISODES = ("prefer", "clone", "train_autoencoder", "train_world_model")
 Check = dict[str, Any]
 
 
@@ -65,11 +66,11 @@ class Preflight:
     def _checks(
         self, job: str, values: Mapping[str, Any], config: Mapping[str, Any]
     ) -> Iterator[Check]:
-        if job == "optimise":
-            yield _thresholds(config)
+        own, options = declared(job), job_config(job, config)
+        yield from map(_plain, own.check(options))
         if lacking := missing(config.get("logger", NONE)):
             yield _check("logger", False, lacking)
-        models, needed = self._models(values), _needed(job, config)
+        models, needed = self._models(values), own.needs(options)
         absent = [role.replace("_", " ") for role in needed if not values.get(role)]
         if absent:
             yield _check("models", False, f"choose a {' and a '.join(absent)}")
@@ -85,8 +86,8 @@ class Preflight:
             yield self._memory(three, config)
             yield _alignment(models["world_model"])
             yield _reward(models["reward_model"])
-        if job in LEARN_FROM_EPISODES:
-            yield self._episodes(job, values, config)
+        if own.learns:
+            yield self._episodes(own, values, options)
         yield self._time(job, config, models)
         yield self._disk(job, config, models)
 
@@ -121,7 +122,7 @@ class Preflight:
             return _check("memory", False, plan["sentence"])
         return _check("memory", total <= free, text)
 
-    def _episodes(self, job: str, values: Mapping[str, Any], config: Mapping[str, Any]) -> Check:
+    def _episodes(self, own: Job, values: Mapping[str, Any], options: Config) -> Check:
         names = [str(name) for name in values.get("episodes_from") or ()]
         if not names:
             return _check("episodes", False, "choose the runs whose episodes are learnt from")
@@ -132,39 +133,25 @@ class Preflight:
             for name in names
             for row in self._cabinet.trajectories.episodes(EpisodeFilter(run=name))
         ]
-        wins = sum(row.success for row in rows)
-        told = f"{len(rows)} episodes, {wins} of them successes"
-        if job == "clone" and config["only_successes"] and wins <= config["held_out"]:
-            least = config["held_out"] + 1
-            return _check("episodes", False, f"{told}: cloning needs at least {least} successes")
-        if job == "prefer":
-            mixed = _mixed_starts(rows)
-            told += f", {mixed} starts with both outcomes"
-            if not mixed:
-                return _check("episodes", False, f"{told}: DPO has no pair to learn from")
-        return _check("episodes", bool(rows), told if rows else "those runs have no episodes")
+        lessons = Lessons(len(rows), sum(row.success for row in rows), _mixed_starts(rows))
+        if (found := own.check_lessons(options, lessons)) is not None:
+            return _plain(found)
+        return _check(
+            "episodes", bool(rows), str(lessons) if rows else "those runs have no episodes"
+        )
 
     def _time(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
         """From the last run like this one, else from the first use of the models."""
         before = self._run_like(job, config)
         if "fit" in config:
-            seconds = self._last(before, "time/step_seconds")
-            return _duration(seconds and seconds * config["fit"]["steps"], before)
-        if job != "optimise":
-            return _duration(None, None)
-        verb = "imagine" if config["environment"] == DREAMT else "play"
-        frames, spent = (
-            self._last(before, "rollout/frames"),
-            self._last(before, f"time/{verb}_seconds"),
+            step = self._last(before, "time/step_seconds")
+            return _duration(step and step * config["fit"]["steps"], before)
+        pace = Pace(
+            last=lambda name: self._last(before, name),
+            seconds_a_frame=lambda: self._first_use(config, models),
         )
-        pace = spent / frames if frames and spent else self._first_use(config, models)
-        if pace is None:
-            return _duration(None, None)
-        horizon = config["horizon"] or self._task_of(config).horizon
-        rows = config["groups"] * config["group_size"]
-        update = self._last(before, "time/update_seconds") or 0.0
-        each = pace * horizon * rows + update
-        return _duration(each * config["iterations"], before)
+        options, task = job_config(job, config), self._task_of(config)
+        return _duration(declared(job).seconds(options, task, pace), before)
 
     def _first_use(
         self, config: Mapping[str, Any], models: Mapping[str, Checkpoint]
@@ -197,18 +184,16 @@ class Preflight:
 
     def _disk(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
         free = shutil.disk_usage(self._cabinet.workspace.root).free - MIN_FREE_BYTES
-        task, needed = self._task_of(config), 0
-        if "policy" in models and job != "collect":
+        task, needed, own = self._task_of(config), 0, declared(job)
+        if "policy" in models and own.keeps_checkpoints:
             weights = sum(f.stat().st_size for f in models["policy"].directory.iterdir())
             needed = KEPT_CHECKPOINTS * (1 + STATE_SHARE) * weights
-        if job == "optimise":
-            rows = config["record_groups"] * config["group_size"] + config["probe_starts"]
+        if episodes := own.recorded(job_config(job, config)):
             side = task.image_size
             if "world_model" in models:
                 side = int(models["world_model"].config.get("image_size") or side)
             frames = (config["horizon"] or task.horizon) + 1
-            each = frames * (3 * side * side * STORED_SHARE + LATENT_BYTES)
-            needed += int(config["iterations"] * rows * each)
+            needed += int(episodes * frames * (3 * side * side * STORED_SHARE + LATENT_BYTES))
         text = f"{needed / GIB:.2f} GB needed, {max(free, 0) / GIB:.1f} GB free above the reserve"
         return _check("disk", needed <= free, text)
 
@@ -220,14 +205,8 @@ def _check(name: str, ok: bool | None, text: str) -> Check:
     return {"name": name, "ok": ok, "text": text}
 
 
-def _needed(job: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Roles of the checkpoints that a job cannot do without."""
-    if job == "optimise":
-        return MODELS if config["environment"] == DREAMT else MODELS[:1]
-    if job == "train_world_model" and not config["autoencoder"]:
-        return MODELS[1:2]
-    acts = job == "collect" and config["source"] == "policy"
-    return MODELS[:1] if acts or job in ("prefer", "evaluate") else ()
+def _plain(finding: Finding) -> Check:
+    return _check(finding.name, finding.ok, finding.text)
 
 
 def _alignment(world_model: Checkpoint) -> Check:
@@ -240,17 +219,6 @@ def _alignment(world_model: Checkpoint) -> Check:
         case None:
             text = "the world model's card does not say whether it has seen a policy's rollouts"
             return _check("alignment", None, text)
-
-
-def _thresholds(config: Mapping[str, Any]) -> Check:
-    low, high, size = config["keep_low"], config["keep_high"], config["group_size"]
-    kept = [wins for wins in range(size + 1) if low <= wins / size <= high]
-    if not kept:
-        text = (
-            f"no group of {size} can be kept between {low:g} and {high:g}: nothing would be learnt"
-        )
-        return _check("groups", False, text)
-    return _check("groups", True, f"kept with {kept[0]} to {kept[-1]} successes of {size}")
 
 
 def _reward(reward_model: Checkpoint) -> Check:

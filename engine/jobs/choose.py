@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
-from engine.jobs.stages import finished_result, last_checkpoint
 from engine.protocols import Run
 from engine.records.manifest import MANIFEST
+from engine.runs.stages import finished_result, last_checkpoint
 
 TRAINING_STATE = (MANIFEST, "state.safetensors", "progress.json")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.data.statistics import action_statistics
-from engine.jobs.cards import card
+from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_policy
 from engine.policy import tokens
@@ -25,6 +25,7 @@ from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Run
 from engine.records.types import Normalization, Trajectory
+from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Finding, Job, Lessons, Method
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
 
@@ -54,6 +55,39 @@ class JobConfig(Config):
         help="Optimisation",
         factory=lambda: FitConfig(steps=2000, learning_rate=1e-3, weight_decay=0.01),
     )
+
+
+def check_lessons(config: JobConfig, lessons: Lessons) -> Finding | None:
+    """Whether enough episodes are left to clone from."""
+    if not config.only_successes or lessons.successes > config.held_out:
+        return None
+    text = f"{lessons}: cloning needs at least {config.held_out + 1} successes"
+    return Finding("episodes", False, text)
+
+
+JOB = Job(
+    methods=(
+        Method(
+            name="Filtered cloning",
+            about="clone what was executed in the policy's own successes",
+            values={"targets": "executed", "only_successes": True},
+            sizes={
+                "quick look": {"held_out": 2, "fit": {"steps": 40, "log_every": 4}},
+                "demo": {"fit": {"steps": 400, "learning_rate": 2e-4}},
+                "long": {"fit": {"steps": 2000, "learning_rate": 2e-4}},
+            },
+            needs=ROLLOUTS,
+        ),
+    ),
+    place=3,
+    shown=("policy", "episodes_from"),
+    hidden=(
+        *(*CHOSEN_BY_STUDIO, *OF_FITS, "model", "play_from", "play_share", "limit"),
+        *("targets", "only_successes"),
+    ),
+    learns=True,
+    check_lessons=check_lessons,
+)
 
 
 @dataclass(frozen=True)

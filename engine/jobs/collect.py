@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config, knob
+from engine.envs.actors import ExpertActor, PlayActor
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
-from engine.jobs.actors import ExpertActor, PlayActor, PolicyActor
+from engine.loading.actor import load_actor
 from engine.protocols import Env, Run
 from engine.records.tasks import get_task, pool_starts
+from engine.runs.job import CHOSEN_BY_STUDIO, Job, Method
 from engine.seeding import member_seed
 from engine.statistics.intervals import wilson_interval
 
@@ -36,6 +38,27 @@ class JobConfig(Config):
     only_successes: bool = knob(False, "Keep successful episodes only (demonstrations)")
     steps_after_success: int = knob(8, "Steps played on after success", low=0)
     use: str = knob("", "Entry in the ledger; by default demonstration, play or world model")
+
+
+JOB = Job(
+    methods=(
+        Method(
+            name="Collect rollouts",
+            about="play the policy in the simulator: the real budget P of the methods above",
+            values={"source": "policy", "pool": "budget"},
+            sizes={
+                "quick look": {"episodes": 8, "episodes_per_start": 4},
+                "demo": {"episodes": 128, "episodes_per_start": 4},
+                "long": {"episodes": 1280, "episodes_per_start": 4},
+            },
+        ),
+    ),
+    place=4,
+    shown=("policy", "episodes", "episodes_per_start"),
+    hidden=(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
+    needs=lambda config: ("policy",) if config.source == "policy" else (),
+    keeps_checkpoints=False,
+)
 
 
 DEFAULT_USE = {"expert": "demonstration", "play": "play", "policy": "world model"}
@@ -127,4 +150,4 @@ def make_actor(config: JobConfig, env: Env) -> Actor:
         case _:
             if not config.policy:
                 raise ValueError("source policy needs policy=CHECKPOINT_DIRECTORY")
-            return PolicyActor.load(Path(config.policy), env, temperature=config.temperature)
+            return load_actor(Path(config.policy), env, temperature=config.temperature)

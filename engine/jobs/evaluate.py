@@ -8,10 +8,11 @@ from typing import Any
 from engine.config import Config, knob
 from engine.envs.episode import play_outcome, record_episode
 from engine.envs.factory import make_env
-from engine.jobs.actors import PolicyActor
-from engine.jobs.names import episode_name
+from engine.loading.actor import load_actor
 from engine.protocols import Env, Run
 from engine.records.tasks import get_task, pool_starts
+from engine.runs.job import Job
+from engine.runs.names import episode_name
 from engine.statistics.intervals import wilson_interval
 from engine.statistics.leaks import check_apart, learnt_from
 
@@ -34,6 +35,9 @@ class JobConfig(Config):
     arm: str = knob("", "What the policy is compared as; policies of one arm are its trainings")
 
 
+JOB = Job(needs=lambda config: ("policy",), keeps_checkpoints=False)
+
+
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Play every start once; starts already played in this run are not played again."""
     if not config.policy:
@@ -47,7 +51,7 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     task = env.task
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     check_apart("the policy", learnt_from(Path(config.policy)), starts)
-    actor = PolicyActor.load(Path(config.policy), env, temperature=config.temperature)
+    actor = load_actor(Path(config.policy), env, temperature=config.temperature)
     use = "test" if config.pool == "test" else "calibration"
     played, recorded = run.real_outcomes(), run.episode_ids()
     for done, start_id in enumerate(starts):

@@ -15,14 +15,15 @@ from torch import Tensor
 
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
-from engine.jobs.cards import card
 from engine.learning import dpo, grpo
+from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_policy
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Run
 from engine.records.types import Trajectory
+from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Finding, Job, Lessons, Method
 from engine.runs.tracker import logger_knob
 from engine.seeding import numpy_generator
 
@@ -47,6 +48,36 @@ class JobConfig(Config):
             steps=100, learning_rate=5e-5, warmup_steps=10, weight_decay=0.01, average_decay=0.0
         ),
     )
+
+
+def check_lessons(config: JobConfig, lessons: Lessons) -> Finding:
+    """Whether there is a pair to learn from."""
+    told = f"{lessons}, {lessons.mixed_starts} starts with both outcomes"
+    if lessons.mixed_starts:
+        return Finding("episodes", True, told)
+    return Finding("episodes", False, f"{told}: DPO has no pair to learn from")
+
+
+JOB = Job(
+    methods=(
+        Method(
+            name="DPO",
+            about="prefer the successes to the failures of the same start",
+            sizes={
+                "quick look": {"fit": {"steps": 20, "log_every": 2}},
+                "demo": {"fit": {"steps": 100, "log_every": 5}},
+                "long": {"fit": {"steps": 1000}},
+            },
+            needs=ROLLOUTS,
+        ),
+    ),
+    place=2,
+    shown=("policy", "episodes_from", "beta"),
+    hidden=(*CHOSEN_BY_STUDIO, *OF_FITS),
+    needs=lambda config: ("policy",),
+    learns=True,
+    check_lessons=check_lessons,
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any
 
 from engine.config import Config, knob
-from engine.jobs.names import GROUPS
 from engine.jobs.optimise.regrouping import regroup
 from engine.loading.models import load_reward_model
 from engine.protocols import Run
@@ -21,6 +20,7 @@ from engine.records.tasks import get_task
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
 from engine.reward.scores import Windowed, judge_all
+from engine.runs.names import GROUPS
 
 BATCHES = "judgements"
 

@@ -12,9 +12,10 @@ from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.images import to_model
-from engine.jobs.cards import card
+from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.protocols import Run
+from engine.runs.job import Job
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator, row_generators
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
@@ -38,6 +39,9 @@ class JobConfig(Config):
     fit: FitConfig = knob(
         help="Optimisation", factory=lambda: FitConfig(steps=2500, learning_rate=2e-3)
     )
+
+
+JOB = Job(learns=True)
 
 
 @dataclass

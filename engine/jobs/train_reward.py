@@ -15,14 +15,14 @@ from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.labelled import key_of, load_labelled, split_gold
 from engine.images import to_model, to_pixels
-from engine.jobs.cards import card
-from engine.jobs.gold_test import GoldTest
+from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_autoencoder, load_reward_model
 from engine.protocols import Run
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.classifier import RewardConfig, VideoReward
+from engine.reward.gold_test import GoldTest
 from engine.reward.learning import Windows, cut_windows, draw_batch
 from engine.reward.scores import choose_threshold, judge_all, scores
 from engine.runs.tracker import logger_knob

@@ -21,11 +21,12 @@ from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.statistics import action_statistics
 from engine.data.windows import clip_actions, clip_frames, clip_starts
 from engine.images import to_model
-from engine.jobs.cards import card
+from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_autoencoder, load_normalization, load_world_model
 from engine.protocols import Run
 from engine.records.types import Normalization
+from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Job, Method
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
 from engine.world_model.autoencoder import Autoencoder
@@ -73,6 +74,32 @@ class JobConfig(Config):
     fit: FitConfig = knob(
         help="Optimisation", factory=lambda: FitConfig(steps=3000, learning_rate=1e-3)
     )
+
+
+JOB = Job(
+    methods=(
+        Method(
+            name="Align the world model",
+            about="train it on to dream what this policy does; WMPO then dreams in the result",
+            values={"batch_size": 16, "replay_share": 0.35},
+            sizes={
+                "quick look": {"held_out": 2, "fit": {"steps": 20, "log_every": 2}},
+                # As the shipped world model was aligned (engine.jobs.demo.recipe).
+                "demo": {"fit": {"steps": 4000, "average_decay": 0.998}},
+                "long": {"fit": {"steps": 20_000, "average_decay": 0.998}},
+            },
+            needs=ROLLOUTS,
+        ),
+    ),
+    place=5,
+    shown=("world_model", "episodes_from", "replay_from", "replay_share"),
+    hidden=(
+        *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer", "normalization_from"),
+        *("predict_changes", "timestep_ratio"),
+    ),
+    needs=lambda config: () if config.autoencoder else ("world_model",),
+    learns=True,
+)
 
 
 @dataclass(frozen=True)

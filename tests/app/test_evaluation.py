@@ -11,10 +11,10 @@ import pytest
 
 from app.live.simulator import Simulator
 from app.studio import Studio
-from engine.jobs.registry import job_config
 from engine.records.ledger import append_ledger, ledger_entry
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
+from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory
 from storage.workspace import Workspace
 from tests.app.conftest import make_checkpoint

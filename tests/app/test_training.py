@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from app.studio import Studio
-from app.train.methods import HIDDEN, METHODS, SHOWN, get_method, values_of
-from engine.jobs.registry import job_config
+from app.train.methods import get_method, methods, offered, values_of
 from engine.records.episodes import write_episode
 from engine.records.events import encode_line
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
+from engine.runs.registry import job_config
 from tests.app.conftest import CONFIGS, OPTIMISE, START, make_checkpoint
 
 Maker = Callable[..., Trajectory]
@@ -232,13 +232,13 @@ def test_checkpoints_of_a_run_are_those_it_keeps(studio: Studio, run: str) -> No
         studio.train.training.checkpoints("nothing")
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
 def test_every_size_of_every_method_is_a_valid_config(method: Any) -> None:
     for size in method.sizes:
         config = job_config(method.job, values_of(method, size)).to_dict()
-        named = {*method.hidden, *method.values, *SHOWN[method.job]}
+        named = {*method.hidden, *method.values, *offered()[method.job].shown}
         assert named <= set(config)
-        decided = set(method.values) & set(HIDDEN[method.job])
+        decided = set(method.values) & set(offered()[method.job].hidden)
         assert all(config[name] == method.values[name] for name in decided)
     with pytest.raises(ValueError, match="there is no method 'luck'"):
         get_method("luck")

@@ -8,7 +8,7 @@ import pytest
 
 from app.live.models import Models
 from app.studio import Studio
-from app.train.methods import HIDDEN, METHODS
+from app.train.methods import methods, offered
 from app.ui import site as ui
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
@@ -145,7 +145,7 @@ def test_a_form_out_of_range_is_refused_in_a_sentence(blocks: gr.Blocks) -> None
 
 def test_no_size_decides_a_knob_without_an_input() -> None:
     """A form keeps the first size's value of what it does not draw."""
-    for method in METHODS:
+    for method in methods():
         for values in method.sizes.values():
             nested = [set(value) for value in values.values() if isinstance(value, dict)]
-            assert set(values).union(*nested).isdisjoint(HIDDEN[method.job]), method.name
+            assert set(values).union(*nested).isdisjoint(offered()[method.job].hidden), method.name

@@ -15,9 +15,9 @@ from playwright.sync_api import Page, expect
 
 from engine.jobs.fidelity.fidelity_curves import agreement, curves
 from engine.jobs.fidelity.fidelity_scores import Scores, real_verdicts
-from engine.jobs.names import episode_name
-from engine.jobs.registry import job_config
 from engine.records.types import Outcome
+from engine.runs.names import episode_name
+from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import Server, episode
 from tests.e2e.test_looks import NAMELESS, WIDTH

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.envs.gl import use_rendering
-from engine.jobs.registry import JOBS, job_module
+from engine.runs.registry import job_module, job_names
 from engine.worker import execute
 
 
@@ -45,6 +45,6 @@ def _work(directory: Path, kill_at_event: int, kill_at_metric: str) -> None:
 def warm_up() -> None:
     """Import what jobs need and find out how to draw."""
     use_rendering()
-    for job in JOBS:
+    for job in job_names():
         job_module(job)
     import_module("engine.envs.metaworld")

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from engine.checkpoints.checkpoint import write_json
-from engine.jobs.registry import JOBS, job_config
 from engine.records.episodes import list_episodes, read_episode, write_episode
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256
 from engine.records.types import Outcome
+from engine.runs.registry import job_config, job_names
 from engine.runs.run_directory import read_documents
 from tests.engine import forked_worker
 from tests.engine.released.official import write_release
@@ -34,7 +34,7 @@ Tiny = tuple[Path, dict[str, str]]
 FIT = {"steps": 7, "warmup_steps": 1, "log_every": 3, "checkpoint_every": 2}
 MEASURED_IN_SECONDS = ("time/", "_per_second")
 
-ALL = [job for job in JOBS if job != "demo"]
+ALL = [job for job in job_names() if job != "demo"]
 # One of each kind in `make test`: fitted, measured at the end, on pairs, imagined, played, copied,
 # judged; the study is killed in test_study.
 QUICK = ("clone", "train_reward", "prefer", "optimise", "evaluate", "choose", "rejudge")
@@ -81,16 +81,6 @@ def options(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
             "episodes_from": [write_run(made / "judged", [episode(n) for n in range(5)])],
             "reward_model": models["reward_model"],
             "batch_size": 1,
-        },
-        "learning_curve": {
-            "episodes_from": [write_run(made / "pool", [episode(n) for n in range(12)])],
-            "held_out_from": [write_run(made / "held_out", [episode(n) for n in range(30, 36)])],
-            "sizes": [4, 8],
-            "seeds": 1,
-            "batch_size": 8,
-            "model": REWARD,
-            "first": FIT,
-            "further": FIT,
         },
         "evaluate": {"policy": models["policy"], "pool": "calibration", "episodes": 3},
         "fidelity": {

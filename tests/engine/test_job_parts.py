@@ -11,8 +11,8 @@ from engine.data.starts import Starts, load_starts, save_starts
 from engine.dream.rollout import Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo import in_words
+from engine.jobs.demo.recipe import STAGES
 from engine.jobs.optimise.update import chunk_rows
-from engine.jobs.recipe import STAGES
 from engine.jobs.train_world_model import to_targets
 from engine.policy import tokens
 from engine.records.types import JudgeRules, Normalization, Outcome, Trajectory

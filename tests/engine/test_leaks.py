@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import Config
-from engine.jobs.cards import card
+from engine.learning.card import card
 from engine.records.manifest import write_manifest
 from engine.statistics.leaks import check_apart, learnt_from, merge, overlap, to_ranges
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from engine.checkpoints.checkpoint import write_json
-from engine.jobs.recipe import STAGES as RECIPE
-from engine.jobs.registry import job_config
+from engine.jobs.demo.recipe import STAGES as RECIPE
 from engine.jobs.study.job import JobConfig, command, run
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256
+from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory, write_control
 from tests.engine import forked_worker
 from tests.engine import tiny as world

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.checkpoints.checkpoint import write_json
-from engine.jobs.registry import job_config, run_job
-from engine.jobs.stages import Stage, resolve
-from engine.jobs.stages import last_checkpoint as last
+from engine.runs.registry import job_config, run_job
 from engine.runs.run_directory import RunDirectory
+from engine.runs.stages import Stage, resolve
+from engine.runs.stages import last_checkpoint as last
 
 TRUNK = {"width": 16, "depth": 2, "num_heads": 2, "mlp_dim": 32, "patch_size": 16}
 POLICY = {

@@ -14,8 +14,8 @@ from engine.dream.fit import check_together
 from engine.dream.imagine import group_starts, imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
 from engine.dream.rollout import Rollout, to_trajectory
+from engine.envs.actors import PolicyActor
 from engine.envs.episode import record_episode
-from engine.jobs.actors import PolicyActor
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env
 from engine.records.episodes import latent_drift

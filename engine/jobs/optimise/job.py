@@ -17,15 +17,15 @@ from torch import Tensor
 from engine.checkpoints import checkpoint
 from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
+from engine.envs.actors import PolicyActor
 from engine.envs.episode import play_outcome
 from engine.envs.factory import make_env
-from engine.jobs.actors import PolicyActor
-from engine.jobs.cards import card
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling
 from engine.jobs.optimise.iteration import Iteration, record
-from engine.jobs.optimise.optimise_plan import JobConfig, needs_simulator
+from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
+from engine.learning.card import card
 from engine.loading.models import load_policy, load_reward_model, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
@@ -34,6 +34,8 @@ from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.seeding import numpy_generator
 from engine.world_model.dream_context import DreamContext
+
+__all__ = ["JOB", "JobConfig", "optimise", "run"]
 
 
 @dataclass

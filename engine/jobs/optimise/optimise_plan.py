@@ -1,8 +1,12 @@
 """What an optimise run is asked: light, so that the screen can draw and check it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.config import Config, knob
+from engine.jobs.optimise.methods import CHARTS, METHODS
+from engine.records.tasks import Task
+from engine.runs.job import CHOSEN_BY_STUDIO, Finding, Job, Pace
 from engine.runs.tracker import logger_knob
 
 
@@ -95,3 +99,56 @@ def needs_simulator(config: JobConfig) -> bool:
     """Whether something is played or rendered, so that `optimise` has to be given a simulator."""
     rendered = not config.starts and not config.key_frames_from
     return config.environment == "simulator" or config.real_every > 0 or rendered
+
+
+def needs(config: JobConfig) -> tuple[str, ...]:
+    """A policy, and what it dreams in."""
+    if config.environment == "simulator":
+        return ("policy",)
+    return ("policy", "world_model", "reward_model")
+
+
+def check(config: JobConfig) -> Iterator[Finding]:
+    """Whether any group could be kept between the two thresholds."""
+    low, high, size = config.keep_low, config.keep_high, config.group_size
+    kept = [wins for wins in range(size + 1) if low <= wins / size <= high]
+    if not kept:
+        text = (
+            f"no group of {size} can be kept between {low:g} and {high:g}: nothing would be learnt"
+        )
+        yield Finding("groups", False, text)
+    else:
+        yield Finding("groups", True, f"kept with {kept[0]} to {kept[-1]} successes of {size}")
+
+
+def seconds(config: JobConfig, task: Task, pace: Pace) -> float | None:
+    """From the frames of the last run like this one, else from the first use of the models."""
+    verb = "play" if config.environment == "simulator" else "imagine"
+    frames, spent = pace.last("rollout/frames"), pace.last(f"time/{verb}_seconds")
+    each = spent / frames if frames and spent else pace.seconds_a_frame()
+    if each is None:
+        return None
+    rows = config.groups * config.group_size
+    update = pace.last("time/update_seconds") or 0.0
+    return (each * (config.horizon or task.horizon) * rows + update) * config.iterations
+
+
+def recorded(config: JobConfig) -> int:
+    """Groups whose videos are kept, and the probes."""
+    return config.iterations * (config.record_groups * config.group_size + config.probe_starts)
+
+
+JOB = Job(
+    methods=METHODS,
+    place=1,
+    shown=(
+        *("policy", "world_model", "reward_model", "key_frames_from", "real_budget"),
+        *("iterations", "groups", "group_size"),
+    ),
+    hidden=(*CHOSEN_BY_STUDIO, "shuffle_rewards"),
+    charts=CHARTS,
+    needs=needs,
+    check=check,
+    seconds=seconds,
+    recorded=recorded,
+)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
-from engine.jobs.stages import Stage, finished_result, is_same, resolve, run_stage
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.jobs.study.study_report import Progress, write_report
 from engine.protocols import Run
 from engine.runs.run_directory import RunDirectory
+from engine.runs.stages import Stage, finished_result, is_same, resolve, run_stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.jobs.registry import job_config
-from engine.jobs.stages import Stage, references
 from engine.records.tasks import pool_starts
+from engine.runs.registry import job_config
+from engine.runs.stages import Stage, references
 from engine.statistics.leaks import Ranges, check_apart, merge, to_ranges
 
 

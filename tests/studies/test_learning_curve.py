@@ -7,11 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from engine.jobs.learning_curve.learning_curve_figure import to_table
-from engine.jobs.learning_curve.learning_curve_report import Curves, measures, summary
-from engine.runs.run_directory import read_documents
+from engine.runs.run_directory import RunDirectory, read_documents
+from studies.learning_curve.__main__ import main
+from studies.learning_curve.figure import to_table
+from studies.learning_curve.report import Curves, measures, summary
+from studies.learning_curve.study import StudyConfig, run
 from tests.engine.reward_episodes import TINY, episode, write_run
-from tests.engine.tiny import do, fit
+from tests.engine.tiny import fit
 
 TRUTH = np.array([True, True, False, False])
 
@@ -63,7 +65,7 @@ def test_a_study_labels_both_ways_from_one_start_and_does_nothing_twice(tmp_path
         "first": fit(4),
         "further": fit(2),
     }
-    metrics = do("learning_curve", tmp_path / "run", **options)
+    metrics = study(tmp_path / "run", options)
     assert metrics is not None
     assert metrics["gain_f1_4"] == 0.0  # the first labels are the same ones
     curves = read_documents(tmp_path / "run", "curve")
@@ -71,6 +73,25 @@ def test_a_study_labels_both_ways_from_one_start_and_does_nothing_twice(tmp_path
     report = read_documents(tmp_path / "run", "report")["report"]
     assert f"| 8 | {metrics['random_f1_8']:.3f} [" in report["markdown"]
     assert ElementTree.fromstring(report["svg"]).tag.endswith("svg")
-    assert do("learning_curve", tmp_path / "run", **options) == metrics
+    assert study(tmp_path / "run", options) == metrics
     with pytest.raises(ValueError, match="at most the 24 episodes"):
-        do("learning_curve", tmp_path / "more", **options | {"sizes": [4, 25]})
+        study(tmp_path / "more", options | {"sizes": [4, 25]})
+
+
+def study(directory: Path, options: dict[str, Any]) -> dict[str, Any] | None:
+    found = RunDirectory(directory)
+    try:
+        return run(StudyConfig.from_dict(options), found)
+    finally:
+        found.close()
+
+
+def test_the_command_refuses_what_no_study_has_and_another_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main([*out, "--set", "colour=1"]) == 2
+    assert main(out) == 2  # no episodes: the run says so and is kept with its config
+    assert "learning_curve needs episodes_from and held_out_from" in capsys.readouterr().err
+    assert main([*out, "--set", "seeds=2"]) == 2
+    assert "holds a run with another config" in capsys.readouterr().err

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from engine.jobs.names import DISAGREEMENTS
 from engine.protocols import Run
 from engine.records.types import JudgeRules, Trajectory
 from engine.reward.classifier import VideoReward
 from engine.reward.regression import confusions, figures, verdict
 from engine.reward.scores import Windowed, judge_all, peaks, truths, verdicts
+from engine.runs.names import DISAGREEMENTS
 from engine.statistics.intervals import Confusion
 
 

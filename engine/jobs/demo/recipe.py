@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from engine.jobs.stages import Stage
+from engine.runs.stages import Stage
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.imagine.permalinks import ROLES, read_token
-from app.label.judged import DEMO, LABELS, is_gold, read_clips, restore
 from app.studio import Studio
 from storage.cabinet import open_cabinet
 from storage.checkpoints.catalogue import Checkpoint
 from storage.events.labels import LabelEvent
 from storage.workspace import Workspace
+from studies.judged import DEMO, LABELS, is_gold, read_clips, restore
 
 FOLDER = DEMO / "judged"
 CLIPS = read_clips(FOLDER)

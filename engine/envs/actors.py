@@ -1,15 +1,12 @@
 """Who acts in reality: the scripted expert with noise, play, and a policy checkpoint."""
 
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine.loading.models import load_policy
 from engine.protocols import ActionChunk, Env, Policy
-from engine.records.manifest import checkpoint_hash
 from engine.seeding import generator, numpy_generator
 
 Frame = npt.NDArray[np.uint8]
@@ -129,26 +126,6 @@ class PolicyActor:
         self._instruction = instruction
         self._temperature = temperature
         self.policy_hash = policy_hash
-
-    @classmethod
-    def load(cls, directory: Path, env: Env, *, temperature: float) -> "PolicyActor":
-        """The policy of a checkpoint, for an environment.
-
-        Raises:
-            ValueError: not a policy checkpoint, or one for other actions.
-        """
-        policy = load_policy(directory)
-        if policy.action_dim != env.action_dim:
-            raise ValueError(
-                f"the policy has {policy.action_dim} action dimensions, "
-                f"{env.task.name} has {env.action_dim}"
-            )
-        return cls(
-            policy,
-            env.task.instruction,
-            temperature=temperature,
-            policy_hash=checkpoint_hash(directory),
-        )
 
     def begin(self, start_id: int, seed: int) -> None:
         """Forget the last episode."""

@@ -14,12 +14,12 @@ from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
-from engine.jobs.recipe import EXPORTS, SAMPLES, STAGES
-from engine.jobs.stages import last_checkpoint, run_stage
+from engine.jobs.demo.recipe import EXPORTS, SAMPLES, STAGES
 from engine.protocols import Run
 from engine.records.episodes import list_episodes, read_episode, write_episode
 from engine.records.tasks import get_task, pool_starts
 from engine.runs.run_directory import RunDirectory
+from engine.runs.stages import last_checkpoint, run_stage
 
 
 @dataclass(frozen=True, kw_only=True)

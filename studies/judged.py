@@ -1,4 +1,4 @@
-"""The judged clips that come with the studio: `python -m app.label.judged` brings them into it.
+"""The judged clips that come with the studio: `python -m studies.judged` brings them into it.
 
 Frames of 160 dreams would be tens of megabytes. What is shipped are their replay records, from
 which they are imagined again bit for bit (docs/judged_clips.md), and what people said of them.
@@ -21,7 +21,7 @@ from engine.device import limit_threads
 from storage.cabinet import Cabinet, open_cabinet
 from storage.workspace import data_directory, open_workspace
 
-DEMO = Path(__file__).parents[2] / "storage" / "demo"
+DEMO = Path(__file__).parents[1] / "storage" / "demo"
 CLIPS, LABELS = "clips.json", "labels.jsonl"
 
 logger = logging.getLogger(__name__)

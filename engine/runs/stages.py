@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
-from engine.jobs.registry import job_config, run_job
 from engine.records.durable import write_json_durably
 from engine.records.events import read_events
+from engine.runs.registry import job_config, run_job
 from engine.runs.retention import Retention
 from engine.runs.run_directory import RunDirectory
 

@@ -19,9 +19,7 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import write_model
 from engine.config import Config, knob
 from engine.data.episode_set import episode_set, load_episodes
-from engine.jobs.cards import card
-from engine.jobs.learning_curve.learning_curve_figure import to_svg, to_table
-from engine.jobs.learning_curve.learning_curve_report import Curves, summary
+from engine.learning.card import card
 from engine.learning.training import FitConfig, refine
 from engine.loading.models import load_reward_model
 from engine.protocols import Run
@@ -31,12 +29,14 @@ from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.learning import cut_windows, draw_batch
 from engine.reward.scores import choose_threshold, judge_all, peaks, truths, verdicts
 from engine.seeding import initialisation, numpy_generator
+from studies.learning_curve.figure import to_svg, to_table
+from studies.learning_curve.report import Curves, summary
 
 ORDERS = ("random", "uncertainty")
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobConfig(Config):
+class StudyConfig(Config):
     """Which episodes are labelled, in what steps, and how the model learns from them."""
 
     episodes_from: tuple[str, ...] = knob((), "Run directories of real episodes to be labelled")
@@ -83,7 +83,7 @@ class _Learner:
 class _Study:
     """Episodes, and what is done to a learner with them."""
 
-    def __init__(self, config: JobConfig) -> None:
+    def __init__(self, config: StudyConfig) -> None:
         if not config.episodes_from or not config.held_out_from:
             raise ValueError("learning_curve needs episodes_from and held_out_from")
         self._config = config
@@ -186,7 +186,7 @@ class _Study:
         learner.points += ({**point, "successes": found.astype(int).tolist()},)
 
 
-def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+def run(config: StudyConfig, run: Run) -> dict[str, Any] | None:
     """Every seed and order in turn; what is finished is kept and not done again."""
     study = _Study(config)
     names = {
@@ -214,7 +214,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     }
 
 
-def _curves(config: JobConfig, run: Run, truth: npt.NDArray[np.bool_]) -> Curves:
+def _curves(config: StudyConfig, run: Run, truth: npt.NDArray[np.bool_]) -> Curves:
     kept = run.documents("curve")
     successes = [
         [

@@ -1,0 +1,1 @@
+"""Experiments made once: outside the product, so that their reports in docs/ can be made again."""
