@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.records.texts import check_unicode
 from storage.events.event_log import EventLog, said
 
 
@@ -114,7 +115,7 @@ class EventTable(Generic[Event]):
         """The event of the values that a call gives, or why there is none."""
         try:
             return place, self.parse(values())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return place, str(error)
 
     def _kinds(self, name: str) -> tuple[type, ...]:
@@ -130,6 +131,7 @@ class EventTable(Generic[Event]):
             raise ValueError(f"{name} may have {LONGEST} characters, not {len(value)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} must be finite, not {value}")
+        check_unicode(value, name)
         if name in self.named and not value:
             raise ValueError(f"{name} is empty")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.access import Access
@@ -78,3 +79,25 @@ def test_one_bad_stroke_does_not_stop_the_others(stocked: Studio) -> None:
     assert refused["event_id"] == "event-0001"
     assert "outcome must be one of" in refused["refused"]
     assert saved["saved"] == "event-0002"
+
+
+def test_half_a_surrogate_pair_is_refused_before_it_is_asked() -> None:
+    call = server_function("look", lambda question: question)
+    assert "no Unicode" in call({"note": ["\ud800"]})["refused"]
+    assert call({"note": "🫖"}) == {"note": "🫖"}
+
+
+def test_one_stored_value_that_is_no_unicode_costs_the_others_nothing() -> None:
+    stored = {"items": [{"note": "\ud800"}, {"note": "fine"}], "n": np.float32(0.5)}
+    answer = server_function("look", lambda _: dict(stored))({})
+    assert [item["note"] for item in answer["items"]] == ["\ufffd", "fine"]
+    assert server_function("look", lambda _: {"n": np.zeros(2)})({})["n"].shape == (2,)
+
+
+def test_a_poisoned_label_of_a_guest_stops_nobody(stocked: Studio) -> None:
+    poison = stroke(1, outcome="fail", note="\udfff")
+    with pytest.raises(ValueError, match="no Unicode"):
+        stocked.label(poison, actor="visitor")
+    with pytest.raises(ValueError, match="no Unicode"):
+        stocked.label(stroke(2, outcome="fail"), actor="\ud800")
+    assert stocked.label(stroke(3, outcome="fail"))["seq"] == 1
