@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ _PASSING = (
     *(duckdb.ResourceInUseException, duckdb.InterruptException),
     *(duckdb.OutOfMemoryException, duckdb.PermissionException),
 )
+LEAST_FREE = 32 * 2**20  # of bytes, below which the disk counts as full
 _OF_THE_PLACE = {
     errno.EACCES: "this user may not read and write it",
     errno.EPERM: "this user may not read and write it",
@@ -62,6 +64,37 @@ def fault_of_place(path: Path, error: BaseException) -> str:
     return f"the database {path} cannot be used: {words}; WMPO_DATA_DIR names another place"
 
 
+def fault_of_disk(error: BaseException) -> str:
+    """What to tell a person whose request the disk did not take; empty for any other error."""
+    if isinstance(error, OSError):
+        number = error.errno
+    elif isinstance(error, duckdb.IOException | duckdb.FatalException):
+        text = str(error)
+        number = next((n for n in _OF_THE_PLACE if os.strerror(n) in text), None)
+    else:
+        return ""
+    if number not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return ""
+    return (
+        f"Nothing was stored: {_OF_THE_PLACE[number]}. What is here can still be read; "
+        "make room, then do it again."
+    )
+
+
+def disk_trouble(directory: Path, *, least: int = LEAST_FREE) -> str:
+    """Why a data directory takes nothing more, in a sentence; empty while it does."""
+    number = _probe(directory / "healthy")
+    if number is None and shutil.disk_usage(directory).free < least:
+        number = errno.ENOSPC
+    if number is None:
+        return ""
+    words = _OF_THE_PLACE.get(number, os.strerror(number))
+    return (
+        f"The studio can be read, but it stores nothing: {words}. Make room (Data, What keeps it), "
+        "and it goes on by itself."
+    )
+
+
 def _probe(path: Path) -> int | None:
     """The number of the trouble that a new file beside the database meets."""
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
@@ -70,7 +103,6 @@ def _probe(path: Path) -> int | None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".probe-") as stream:
             stream.write(b"\0" * 4096)
             stream.flush()
-            os.fsync(stream.fileno())
     except OSError as error:
         return error.errno
     return None

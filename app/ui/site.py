@@ -66,7 +66,14 @@ def build(
     for name, content in pages.items():
         page = blocks if name == FIRST else blocks.route(name, f"/{addresses[name]}")
         with page:
-            header(studio.runs, access=studio.access, pages=addresses, page=name, device=device)
+            header(
+                studio.runs,
+                access=studio.access,
+                troubles=studio.troubles,
+                pages=addresses,
+                page=name,
+                device=device,
+            )
             content()
             if name == FIRST:
                 api.publish(
@@ -96,7 +103,8 @@ def launch(
     """
 
     def healthz(request: Request) -> JSONResponse:
-        return JSONResponse(health())
+        answer = health()
+        return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
     blocks.queue(max_size=64, default_concurrency_limit=2)
     _, address, _ = blocks.launch(

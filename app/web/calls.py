@@ -15,6 +15,7 @@ import orjson
 
 from app.access import Access
 from engine.records.texts import as_unicode, check_unicode
+from storage.damage import fault_of_disk
 
 _AS_GRADIO = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _PLAIN = (str, list, dict)
@@ -61,6 +62,10 @@ def _server_function(access: Access, panel: str, name: str, fn: Answering) -> An
             return found
         except (ValueError, LookupError) as error:
             return {"refused": sentence(error)}
+        except Exception as error:
+            if told := fault_of_disk(error):
+                return {"refused": told}
+            raise
 
     call.__name__, call.__qualname__ = name, f"{panel}.{name}"
     return call
@@ -88,6 +93,10 @@ def in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
             return presentable(fn(*values, **named))
         except (ValueError, LookupError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
+        except Exception as error:
+            if told := fault_of_disk(error):
+                raise gr.Error(told, print_exception=False) from error
+            raise
 
     return call
 

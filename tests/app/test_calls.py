@@ -1,5 +1,6 @@
 """What a person can get wrong becomes one sentence; a defect stays an exception."""
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -101,3 +102,10 @@ def test_a_poisoned_label_of_a_guest_stops_nobody(stocked: Studio) -> None:
     with pytest.raises(ValueError, match="no Unicode"):
         stocked.label(stroke(2, outcome="fail"), actor="\ud800")
     assert stocked.label(stroke(3, outcome="fail"))["seq"] == 1
+
+
+def test_a_full_disk_is_refused_in_a_sentence() -> None:
+    def full(question: dict[str, Any]) -> dict[str, Any]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert "Nothing was stored" in server_function("say", full)({})["refused"]

@@ -1,5 +1,6 @@
 """One odd value spoils itself alone: it is refused, or set aside and shown, and stops nobody."""
 
+import errno
 import json
 import zlib
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from engine.records.episodes import read_episode, write_episode
 from engine.records.events import decode_line, encode_line
 from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
-from storage.damage import fault_of_place
+from storage.damage import disk_trouble, fault_of_disk, fault_of_place
 from storage.database import Database
 from storage.events.labels import LabelStore
 from storage.events.preferences import Preference
@@ -268,3 +269,12 @@ def test_what_the_database_lost_comes_back_from_the_log(
     cabinet = open_cabinet(workspace, demo=tmp_path)
     assert [label.event_id for label in cabinet.labels.all()] == ["1"]
     cabinet.close()
+
+
+def test_a_full_disk_is_a_sentence_and_the_place_says_so(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert "the disk is full" in fault_of_disk(full)
+    assert "the disk is full" in fault_of_disk(duckdb.IOException(f"Could not write: {full}"))
+    assert fault_of_disk(OSError(errno.ENOENT, "none")) == fault_of_disk(KeyError("x")) == ""
+    assert disk_trouble(tmp_path) == ""
+    assert "the disk is full" in disk_trouble(tmp_path, least=2**62)
