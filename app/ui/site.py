@@ -24,6 +24,7 @@ from app.studio import Studio
 from app.train import page as train
 from app.ui.header import header
 from app.web.assets import routes
+from app.web.doors import DoorRules, Doors
 from app.web.early import EarlyScript
 from app.web.theme import stylesheet, theme
 
@@ -95,6 +96,7 @@ def launch(
     data_directory: Path,
     health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
     port: int | None = None,
+    doors: DoorRules | None = None,
 ) -> str:
     """Serve the pages in the background with the settings of reliability.md §4.2; their address.
 
@@ -129,7 +131,10 @@ def launch(
         app_kwargs={
             "docs_url": None,
             "routes": [Route(HEALTH, healthz), *routes()],
-            "middleware": [Middleware(EarlyScript)],
+            "middleware": [
+                Middleware(Doors, rules=doors or DoorRules()),
+                Middleware(EarlyScript),
+            ],
         },
         theme=theme(),
         css=stylesheet(),
