@@ -4,7 +4,8 @@ Read from the environment: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT (default: l
 free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/studio),
 WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
 them), WMPO_LOG (level of the log), HF_ENDPOINT and WMPO_SOURCE_HOSTS (mirrors to fetch checkpoints
-from) and, on a Space, SPACE_ID (public mode: caps, a guest pool).
+from), WMPO_HOSTS (names of proxies under which it is reached) and, on a Space, SPACE_ID (public
+mode: caps, a guest pool).
 """
 
 import logging
@@ -20,6 +21,7 @@ import torch
 from app.access import Role
 from app.studio import Studio
 from app.ui import site as ui
+from app.web.doors import door_rules
 from engine.device import choose_device, limit_threads
 from engine.records.tasks import get_task
 from storage.downloads.sources import rules_from
@@ -77,7 +79,12 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         instruction=task.instruction,
         horizon=task.horizon,
     )
-    address = ui.launch(blocks, data_directory=studio.data_directory, health=studio.health)
+    address = ui.launch(
+        blocks,
+        data_directory=studio.data_directory,
+        health=studio.health,
+        doors=door_rules(os.environ),
+    )
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)
     stop.wait()

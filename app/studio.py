@@ -49,6 +49,7 @@ from engine.device import slot_names
 from engine.envs.gl import rendering_backend
 from engine.runs.slot import Slot
 from storage.cabinet import open_cabinet
+from storage.damage import disk_trouble
 from storage.downloads.sources import DEFAULT_RULES, Rules
 from storage.workspace import Workspace
 
@@ -146,5 +147,18 @@ class Studio:
         threading.Thread(target=rendering_backend, name="gl probe", daemon=True).start()
 
     def health(self) -> dict[str, Any]:
-        """Whether the database answers; {ok, episodes}."""
-        return {"ok": True, "episodes": self.cabinet.trajectories.count()}
+        """{ok, episodes, troubles}: whether the database answers and the disk takes what is said.
+
+        Asked of the database and of the disk themselves, each time."""
+        try:
+            episodes: int | None = self.cabinet.trajectories.count()
+        except Exception as error:
+            return {"ok": False, "episodes": None, "troubles": [f"the database: {error}"]}
+        disk = disk_trouble(self.data_directory)
+        return {"ok": not disk, "episodes": episodes, "troubles": [disk] if disk else []}
+
+    def troubles(self) -> list[str]:
+        """What whoever opens a page should know of this studio; visitors only of the disk."""
+        disk = disk_trouble(self.data_directory)
+        others = [] if self.access.guest else self.cabinet.troubles()
+        return [*([disk] if disk else []), *others]

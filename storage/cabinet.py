@@ -1,14 +1,14 @@
 """The whole filing cabinet of one data directory, opened, recovered and brought up to date."""
 
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from storage.checkpoints.catalogue import Catalogue
-from storage.database import Database
+from storage.damage import DamagedError, fault_of_place, is_damage
+from storage.database import Database, first_line
 from storage.downloads.downloads import Downloads
 from storage.downloads.hub import login
 from storage.downloads.sources import DEFAULT_RULES, Rules
@@ -23,6 +23,7 @@ from storage.judging.label_sets import LabelSets
 from storage.judging.queues import QueueStore
 from storage.judging.thresholds import ThresholdStore
 from storage.judging.views import LabelQueue, ViewStore
+from storage.quarantine import put_aside, rebuilt_sentences
 from storage.runs.curves import Curves
 from storage.runs.ingest import Ingest
 from storage.runs.runs import RunStore
@@ -59,6 +60,28 @@ class Cabinet:
         """What people said: labels, and preferences."""
         return self.labels.log, self.preferences.log
 
+    def troubles(self) -> list[str]:
+        """What a person should know of this directory, a sentence each; usually nothing."""
+        found = rebuilt_sentences(self.workspace)
+        for log in self.logs:
+            if log.set_aside:
+                first = log.set_aside[0]
+                found.append(
+                    f"{len(log.set_aside)} {log.kind.nouns} of the log cannot be read and are left "
+                    f"aside; the first is {first.event_id!r}: {first.reason}."
+                )
+        for kind, left_out in (
+            ("episodes", self.trajectories.unreadable),
+            ("runs", self.runs.unreadable),
+        ):
+            if left_out:
+                name, reason = next(iter(left_out.items()))
+                found.append(
+                    f"{len(left_out)} {kind} cannot be read and are left out; the first is "
+                    f"{name!r}: {reason}."
+                )
+        return found
+
     def close(self) -> None:
         """Interrupt what works in the background and close the database."""
         self.downloads.close()
@@ -75,8 +98,9 @@ def open_cabinet(
 ) -> Cabinet:
     """Open the stores and rebuild whatever the database lacks from the files beside it.
 
-    A database that cannot be opened is moved to `quarantine/` and made anew: labels come back
-    from their twin, runs and episodes from their directories.
+    A database that is damaged, which may show when it is opened or when it is read, is moved to
+    `quarantine/` and made anew: labels come back from their twin, runs and episodes from their
+    directories, and the rest from files of its own.
 
     Args:
         demo: `storage/demo`, with shipped checkpoints and sample episodes.
@@ -84,9 +108,47 @@ def open_cabinet(
         rules: where foreign checkpoints may come from.
 
     Raises:
-        ValueError: another studio uses the directory, or a newer one wrote it.
+        ValueError: another studio uses the directory, a newer one wrote it, or its disk is full,
+            read-only or not ours.
     """
-    database = database or _open_database(workspace)
+    if database is not None:
+        return _open_stores(workspace, database, demo=demo, rules=rules)
+    try:
+        return _open_proved(workspace, demo=demo, rules=rules)
+    except (duckdb.Error, DamagedError) as error:
+        if sentence := fault_of_place(workspace.database, error):
+            raise ValueError(sentence) from error
+        if not is_damage(error):
+            raise
+        reason = first_line(error)
+        logger.error("the database is damaged (%s): rebuilding it from the files", reason)
+    shelf = put_aside(workspace)
+    cabinet = _open_proved(workspace, demo=demo, rules=rules)
+    counts = {
+        "labels": cabinet.labels.log.size,
+        "preferences": cabinet.preferences.log.size,
+        "episodes": cabinet.trajectories.count(),
+        "runs": len(cabinet.runs.all()),
+    }
+    shelf.report(reason, counts)
+    return cabinet
+
+
+def _open_proved(workspace: Workspace, *, demo: Path, rules: Rules) -> Cabinet:
+    """The stores over the directory's own database, closed again if it is damaged."""
+    database = Database(workspace.database, exports=workspace.exports)
+    try:
+        # The twins first: whatever only a damaged database holds of them is saved into them.
+        LabelStore(database, workspace.label_twin)
+        PreferenceStore(database, workspace.preference_twin)
+        database.prove()
+        return _open_stores(workspace, database, demo=demo, rules=rules)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _open_stores(workspace: Workspace, database: Database, *, demo: Path, rules: Rules) -> Cabinet:
     trajectories = TrajectoryStore(database, workspace.root, str(workspace.episodes))
     runs = RunStore(database, workspace.runs)
     labels = LabelStore(database, workspace.label_twin)
@@ -102,11 +164,17 @@ def open_cabinet(
         curves=Curves(database),
         ingest=Ingest(database, workspace.runs, trajectories),
         checkpoints=Catalogue(
-            database, demo=demo, runs=workspace.runs, adopted=workspace.checkpoints
+            database,
+            demo=demo,
+            runs=workspace.runs,
+            adopted=workspace.checkpoints,
+            registered=workspace.registered,
         ),
-        downloads=Downloads(database, workspace.downloads, rules=rules, token=login),
-        views=ViewStore(database),
-        label_queue=LabelQueue(database),
+        downloads=Downloads(
+            database, workspace.downloads, folders=workspace.folders, rules=rules, token=login
+        ),
+        views=ViewStore(database, workspace.views),
+        label_queue=LabelQueue(database, workspace.put_aside),
         queues=QueueStore(database, workspace.queues),
         failure_modes=FailureModes(workspace.failure_modes),
         label_sets=LabelSets(database, trajectories, workspace.label_sets),
@@ -115,18 +183,9 @@ def open_cabinet(
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")
-    for run_id in runs.discover():
-        cabinet.ingest.ingest(run_id)
+    for run_id in dict.fromkeys([*runs.discover(), *cabinet.ingest.behind()]):
+        try:
+            cabinet.ingest.ingest(run_id)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            logger.error("run %s: its log cannot be taken in: %s", run_id, error, exc_info=error)
     return cabinet
-
-
-def _open_database(workspace: Workspace) -> Database:
-    try:
-        return Database(workspace.database, exports=workspace.exports)
-    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
-        logger.error("the database cannot be opened (%s): rebuilding it from the files", error)
-    shelf = workspace.quarantine / time.strftime("%Y%m%d-%H%M%S")
-    shelf.mkdir(parents=True)
-    for path in workspace.root.glob(f"{workspace.database.name}*"):
-        path.rename(shelf / path.name)
-    return Database(workspace.database, exports=workspace.exports)

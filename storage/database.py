@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from storage.damage import REFUSALS, DamagedError, fault_of_place
 from storage.schema import MIGRATIONS
 
 Value = TypeVar("Value")
@@ -62,7 +63,9 @@ class Cursor:
         if not rows:
             return
         columns = list(rows[0])
-        types = self._types[table]
+        types = self._types.get(table)
+        if types is None:
+            raise DamagedError(f"the table {table} is gone")
         sources = ", ".join(f"unnest(?::{types[column]}[])" for column in columns)
         self._connection.execute(
             f"insert into {table} ({', '.join(columns)}) select {sources} {conflict}",
@@ -77,8 +80,9 @@ class Database:
     it drops DuckDB's lock (reliability.md §0.3). Back up through `backup`.
 
     Raises:
-        ValueError: another process has the file, it is damaged, or it was written by a newer
-            version of the studio.
+        ValueError: the place of the file is to blame (another process has it, a full disk, no
+            permission), or it was written by a newer version of the studio.
+        duckdb.Error: the file is damaged.
     """
 
     def __init__(self, path: Path | None, *, exports: Path) -> None:
@@ -94,13 +98,10 @@ class Database:
         self._connection = self._open()
         try:
             self._migrate()
-        except ValueError:
+            self._types = self._columns()
+        except BaseException:
             self._close()
             raise
-        for row in self.read(
-            "select table_name, column_name, data_type from information_schema.columns"
-        ):
-            self._types.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
 
     def close(self) -> None:
         """Close the file and the cursors of every thread."""
@@ -132,6 +133,42 @@ class Database:
                         raise
                     time.sleep(self._jitter.uniform(0.005, 0.080))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def insert_each(
+        self, table: str, rows: Sequence[Row], *, conflict: str = ""
+    ) -> list[tuple[Row, str]]:
+        """Insert the rows that the database takes; the others, each with its reason.
+
+        Halves what is refused until single rows are left, so that one of them costs little.
+        """
+        if not rows:
+            return []
+        try:
+            self.write(lambda cursor: cursor.insert(table, rows, conflict=conflict))
+            return []
+        except REFUSALS as error:
+            if len(rows) == 1:
+                return [(rows[0], first_line(error))]
+        middle = len(rows) // 2
+        halves = (rows[:middle], rows[middle:])
+        return [bad for half in halves for bad in self.insert_each(table, half, conflict=conflict)]
+
+    def prove(self) -> None:
+        """Read everything once, and compare the tables with those that there should be.
+
+        Raises:
+            DamagedError: a table or a column is missing, or another one is there.
+            duckdb.Error: something cannot be read.
+        """
+        fresh = Database(None, exports=self._exports)
+        try:
+            wanted = fresh._types
+        finally:
+            fresh.close()
+        for table, columns in wanted.items():
+            if self._types.get(table) != columns:
+                raise DamagedError(f"the table {table} is not as it should be")
+            self.read(f"select bit_xor(hash(t)) as everything from {table} as t")
 
     def backup(self, name: str) -> Path:
         """Copy the whole database into a new file of the export directory.
@@ -198,12 +235,9 @@ class Database:
         target = ":memory:" if self._path is None else str(self._path)
         try:
             connection = duckdb.connect(target, config=_CONFIG)
-        except duckdb.IOException as error:
-            if "lock" in str(error).lower():
-                raise ValueError(
-                    f"another studio is using {self._path}: close it, or choose another data "
-                    "directory with WMPO_DATA_DIR"
-                ) from error
+        except duckdb.Error as error:
+            if self._path is not None and (sentence := fault_of_place(self._path, error)):
+                raise ValueError(sentence) from error
             raise
         # This order matters: the directory list is refused after the switch is off.
         quoted = str(self._exports).replace("'", "''")
@@ -211,6 +245,14 @@ class Database:
         connection.execute("set enable_external_access=false")
         connection.execute("set lock_configuration=true")
         return connection
+
+    def _columns(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for row in self.read(
+            "select table_name, column_name, data_type from information_schema.columns"
+        ):
+            found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
+        return found
 
     def _migrate(self) -> None:
         def change(cursor: Cursor) -> None:
@@ -229,3 +271,8 @@ class Database:
                 cursor.rows("insert into schema_version values (?, ?)", [number, time.time()])
 
         self.write(change)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the statement that DuckDB quotes below it."""
+    return str(error).partition("\n")[0]

@@ -88,6 +88,26 @@ class Workspace:
         return self.root / "failure_modes.json"
 
     @property
+    def views(self) -> Path:
+        """Saved filters of the wall of episodes."""
+        return self.root / "views.json"
+
+    @property
+    def put_aside(self) -> Path:
+        """Episodes that somebody wants judged first."""
+        return self.root / "put_aside.json"
+
+    @property
+    def registered(self) -> Path:
+        """Checkpoint directories of this machine that were given a name."""
+        return self.root / "registered.json"
+
+    @property
+    def folders(self) -> Path:
+        """Folders of this machine that were registered as sources of checkpoints."""
+        return self.root / "folders.json"
+
+    @property
     def exports(self) -> Path:
         """The only directory that DuckDB itself may read and write."""
         return self.root / "exports"

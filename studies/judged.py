@@ -19,6 +19,7 @@ from app.live.dreams import Dreams
 from app.live.simulator import Simulator
 from engine.device import limit_threads
 from storage.cabinet import Cabinet, open_cabinet
+from storage.exports.labels import import_labels
 from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parents[1] / "storage" / "demo"
@@ -105,8 +106,6 @@ def restore(
     finally:
         dreams.close()
         simulator.close()
-    from storage.exports.labels import import_labels
-
     report = import_labels(cabinet.labels, "jsonl", (folder / LABELS).read_bytes(), dry_run=False)
     if report.problems:
         raise ValueError(report.problems[0])

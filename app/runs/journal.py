@@ -11,6 +11,7 @@ from typing import Any
 
 from app.runs.processes import identity
 from engine.records.events import encode_line, read_events
+from engine.records.texts import check_fields
 
 JOURNAL = "supervisor.jsonl"
 
@@ -66,11 +67,11 @@ def crashes(directory: Path) -> list[tuple[int | None, int]]:
     for _, event in read_events(directory / JOURNAL):
         if event.get("event") == "resume":
             places.clear()
-        elif event.get("event") == "crash":
+        elif event.get("event") == "crash" and _are_numbers(event, "saved", "turns"):
             if event["saved"] > saved:
                 places.clear()
             saved = max(saved, event["saved"])
-            places.append((event["step"], event["turns"]))
+            places.append((event.get("step"), event["turns"]))
     return places
 
 
@@ -79,10 +80,19 @@ def last_spawned(directory: Path) -> Spawned | None:
     notes, home = [], _home(directory)
     for _, event in read_events(directory / JOURNAL):
         if event.get("event") == "spawn" and event.get("home", home) == home:
-            notes.append(event)
-    if not notes:
-        return None
-    return Spawned(**{name: notes[-1][name] for name in Spawned.__dataclass_fields__})
+            values: dict[str, Any] = {
+                name: event.get(name) for name in Spawned.__dataclass_fields__
+            }
+            try:
+                check_fields(Spawned, values)
+            except ValueError:
+                continue
+            notes.append(values)
+    return Spawned(**notes[-1]) if notes else None
+
+
+def _are_numbers(event: dict[str, Any], *names: str) -> bool:
+    return all(type(event.get(name)) is int for name in names)
 
 
 def living_worker(directory: Path) -> Spawned | None:

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.runs import journal
+from app.runs.guard import Guard
 from app.runs.journal import crashes, is_ours, last_spawned, living_worker, note
+from app.runs.patience import Patience
 from app.runs.processes import (
     Worker,
     end_group,
@@ -38,26 +39,6 @@ logger = logging.getLogger(__name__)
 
 MAX_RESUMES = 3
 SHOWN = {"pause": RunState.PAUSING, "stop": RunState.STOPPING, "cancel": RunState.STOPPING}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long the supervisor waits, in seconds.
-
-    Attributes:
-        stop: for a run to save and end; `cancel`: for one to end without saving.
-        terminate: from SIGTERM to SIGKILL.
-        resume: before the first automatic resume; doubled with each.
-        stalled: without progress until it is said, unless twenty usual steps take longer.
-        hung: without a sign of life until it is said.
-    """
-
-    stop: float = 180.0
-    cancel: float = 30.0
-    terminate: float = 10.0
-    resume: float = 1.0
-    stalled: float = 120.0
-    hung: float = 60.0
 
 
 class Supervisor:
@@ -90,6 +71,7 @@ class Supervisor:
         self._reserve = reserve
         self._clock = clock
         self._lock = threading.RLock()
+        self._guard = Guard(cabinet.runs)
         self._workers: dict[str, Worker] = {}
         self._not_before: dict[str, float] = {}
         self._wake = threading.Event()
@@ -160,7 +142,8 @@ class Supervisor:
         with self._lock:
             self._adopt()
             for run_id, worker in list(self._workers.items()):
-                self._watch(run_id, worker)
+                with self._guard.of(run_id):
+                    self._watch(run_id, worker)
             self._dispatch()
 
     def _rounds(self, every_seconds: float) -> None:
@@ -179,22 +162,25 @@ class Supervisor:
         Runs started on the command line are found as well: they are watched, not owned.
         """
         for run_id in [*self._cabinet.runs.discover(), *self._cabinet.ingest.gone_on()]:
-            self._cabinet.ingest.ingest(run_id)
-            self._receive(run_id)
+            with self._guard.of(run_id):
+                self._cabinet.ingest.ingest(run_id)
+                self._receive(run_id)
         for run in self._cabinet.runs.unfinished():
-            if run.id in self._workers:
-                continue
-            directory = self._cabinet.runs.directory(run.id)
-            worker = self._living(directory)
-            if worker is not None:
-                self._workers[run.id] = worker
-            elif run.state.alive:
-                self._cabinet.ingest.ingest(run.id)
-                self._died_unseen(run.id, directory)
-            elif run.state is RunState.QUEUED:
-                self._check_queued(run, directory)
-            elif run.state is RunState.PAUSED and is_ours(directory):
-                self._wake_up(run, directory)
+            if run.id not in self._workers:
+                with self._guard.of(run.id):
+                    self._adopt_one(run, self._cabinet.runs.directory(run.id))
+
+    def _adopt_one(self, run: RunRow, directory: Path) -> None:
+        worker = self._living(directory)
+        if worker is not None:
+            self._workers[run.id] = worker
+        elif run.state.alive:
+            self._cabinet.ingest.ingest(run.id)
+            self._died_unseen(run.id, directory)
+        elif run.state is RunState.QUEUED:
+            self._check_queued(run, directory)
+        elif run.state is RunState.PAUSED and is_ours(directory):
+            self._wake_up(run, directory)
 
     def _died_unseen(self, run_id: str, directory: Path) -> None:
         spawned = last_spawned(directory)
@@ -370,7 +356,9 @@ class Supervisor:
         for run in self._cabinet.runs.unfinished():
             if not free:
                 return
-            if run.state is RunState.QUEUED and self._not_before.get(run.id, now) <= now:
+            if run.state is not RunState.QUEUED or self._not_before.get(run.id, now) > now:
+                continue
+            with self._guard.of(run.id):
                 lacking = self._lacks_room(self._cabinet.runs.directory(run.id))
                 if not lacking:
                     self._spawn(run, free.pop(0))

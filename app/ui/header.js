@@ -31,6 +31,7 @@ export const mountHeader = (element, server) => {
   const nav = element.querySelector("nav");
   nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.clientWidth / 2;
   const place = element.querySelector(".jobs");
+  const troubles = element.querySelector(".troubles");
   const toggle = element.querySelector("[data-do=theme]");
   const name = () => {
     toggle.textContent = MARKS[theme.choice()];
@@ -44,12 +45,21 @@ export const mountHeader = (element, server) => {
   });
   element.querySelector("[data-do=help]").addEventListener("click", () => showKeys());
   let shown = "";
+  let told = "";
   const wake = every(
     element,
     () => (shown ? 2000 : 5000),
     async () => {
       const answer = await ask(server, "jobs", {}, true);
       if (!answer) return;
+      if (answer.troubles.join() !== told) {
+        told = answer.troubles.join();
+        fill(
+          troubles,
+          html`${answer.troubles.map((sentence) => html`<p>${sentence}</p>`)}`,
+        );
+        troubles.hidden = !told;
+      }
       const content = html`${answer.runs
         .filter((run) => run.busy || run.state === "paused")
         .slice(0, 2)

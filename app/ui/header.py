@@ -1,6 +1,6 @@
 """The header of every page: brand, pages, job dock, device, theme, help."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 
 import gradio as gr
@@ -19,11 +19,18 @@ _MARK = (
 
 
 def header(
-    runs: Launcher, *, access: Access, pages: Mapping[str, str], page: str, device: str
+    runs: Launcher,
+    *,
+    access: Access,
+    troubles: Callable[[], list[str]],
+    pages: Mapping[str, str],
+    page: str,
+    device: str,
 ) -> None:
     """Build the header.
 
     Args:
+        troubles: what whoever looks should know of the studio.
         pages: the address of each page by its name; `page` is the one it stands on.
         device: the machine in words.
     """
@@ -41,6 +48,7 @@ def header(
             f'<span class="chip device">{escape(device)}</span>'
             '<button class="quiet" data-do="theme" aria-label="Theme"></button>'
             '<button class="quiet" data-do="help" aria-label="Keys"><kbd>?</kbd></button></header>'
+            '<div class="wm troubles" role="alert" hidden></div>'
         ),
         js_on_load=(
             f"{imported('mountHeader')}.then(({{ mountHeader }}) => mountHeader(element, server))"
@@ -48,7 +56,7 @@ def header(
         server_functions=serve(
             access,
             "header",
-            jobs=lambda _: {"runs": runs.all()[:8]},
+            jobs=lambda _: {"runs": runs.all()[:8], "troubles": troubles()},
             control=lambda q: runs.control(str(q["run"]), str(q["control"])),
         ),
         head=head("mountHeader"),

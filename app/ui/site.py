@@ -24,6 +24,7 @@ from app.studio import Studio
 from app.train import page as train
 from app.ui.header import header
 from app.web.assets import routes
+from app.web.doors import DoorRules, Doors
 from app.web.early import EarlyScript
 from app.web.theme import stylesheet, theme
 
@@ -66,7 +67,14 @@ def build(
     for name, content in pages.items():
         page = blocks if name == FIRST else blocks.route(name, f"/{addresses[name]}")
         with page:
-            header(studio.runs, access=studio.access, pages=addresses, page=name, device=device)
+            header(
+                studio.runs,
+                access=studio.access,
+                troubles=studio.troubles,
+                pages=addresses,
+                page=name,
+                device=device,
+            )
             content()
             if name == FIRST:
                 api.publish(
@@ -88,6 +96,7 @@ def launch(
     data_directory: Path,
     health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
     port: int | None = None,
+    doors: DoorRules | None = None,
 ) -> str:
     """Serve the pages in the background with the settings of reliability.md §4.2; their address.
 
@@ -96,7 +105,8 @@ def launch(
     """
 
     def healthz(request: Request) -> JSONResponse:
-        return JSONResponse(health())
+        answer = health()
+        return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
     blocks.queue(max_size=64, default_concurrency_limit=2)
     _, address, _ = blocks.launch(
@@ -121,7 +131,10 @@ def launch(
         app_kwargs={
             "docs_url": None,
             "routes": [Route(HEALTH, healthz), *routes()],
-            "middleware": [Middleware(EarlyScript)],
+            "middleware": [
+                Middleware(Doors, rules=doors or DoorRules()),
+                Middleware(EarlyScript),
+            ],
         },
         theme=theme(),
         css=stylesheet(),

@@ -11,8 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
+import orjson
 
 from app.access import Access
+from engine.records.texts import as_unicode, check_unicode
+from storage.damage import fault_of_disk
+
+_AS_GRADIO = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+_PLAIN = (str, list, dict)
 
 Question = dict[str, Any]
 Answer = dict[str, Any]
@@ -23,7 +29,16 @@ def sentence(error: ValueError | LookupError) -> str:
     """What to tell a person about a refusal."""
     if isinstance(error, KeyError):
         return f"the request lacks {error.args[0]!r}" if error.args else "an unknown name"
-    return str(error)
+    return str(as_unicode(str(error)))
+
+
+def presentable(answer: Any) -> Any:
+    """An answer that can be sent: one old value that is no Unicode does not cost the others."""
+    try:
+        orjson.dumps(answer, option=_AS_GRADIO, default=str)
+    except TypeError:
+        return as_unicode(answer)
+    return answer
 
 
 def serve(access: Access, panel: str, **answers: Answering) -> list[Answering]:
@@ -42,10 +57,15 @@ def _server_function(access: Access, panel: str, name: str, fn: Answering) -> An
         if not isinstance(question, dict):
             return {"refused": "a request must be an object"}
         try:
-            found: Answer = answer(question)
+            check_unicode(question, "the request")
+            found: Answer = presentable(answer(question))
             return found
         except (ValueError, LookupError) as error:
             return {"refused": sentence(error)}
+        except Exception as error:
+            if told := fault_of_disk(error):
+                return {"refused": told}
+            raise
 
     call.__name__, call.__qualname__ = name, f"{panel}.{name}"
     return call
@@ -68,9 +88,15 @@ def in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(fn)
     def call(*values: Any, **named: Any) -> Any:
         try:
-            return fn(*values, **named)
+            check_unicode([value for value in values if isinstance(value, _PLAIN)])
+            check_unicode(named)
+            return presentable(fn(*values, **named))
         except (ValueError, LookupError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
+        except Exception as error:
+            if told := fault_of_disk(error):
+                raise gr.Error(told, print_exception=False) from error
+            raise
 
     return call
 

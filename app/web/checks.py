@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.records.texts import check_unicode
 from storage.events.labels import is_guest
 
 
@@ -50,6 +51,7 @@ def check_text(name: str, value: object, longest: int) -> str:
         raise ValueError(f"{name} must be text, not {_shown(value)}")
     if len(value) > longest:
         raise ValueError(f"{name} may have {longest} characters, not {len(value)}")
+    check_unicode(value, name)
     return "".join(
         sign for sign in value if sign == "\n" or unicodedata.category(sign) not in ("Cc", "Cf")
     )

@@ -3,17 +3,25 @@ const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&
 /** Text made safe to stand in HTML. */
 export const escapeText = (text) => String(text ?? "").replace(/[&<>"']/g, (sign) => escapes[sign]);
 
-/** Template tag: every value is escaped unless wrapped in `raw`. */
-export const raw = (html) => ({ html });
+/** HTML that code made: no JSON, whatever it says of itself, is one of these. */
+class Markup {
+  constructor(html) {
+    this.html = html;
+  }
+}
+/** A text of our own that stands in HTML as it is; never a value from elsewhere. */
+export const raw = (html) => new Markup(html);
+/** Template tag: every value is escaped unless it is markup of `raw` or of this tag. */
 export const html = (parts, ...values) =>
   raw(
     parts.reduce((whole, part, index) => {
       const value = values[index - 1];
       const list = Array.isArray(value) ? value : [value];
-      return whole + list.map((v) => (v && v.html !== undefined ? v.html : escapeText(v))).join("") + part;
+      return whole + list.map((v) => (v instanceof Markup ? v.html : escapeText(v))).join("") + part;
     }),
   );
 /** Replace the children of `element`. */
 export const fill = (element, content) => {
+  if (!(content instanceof Markup)) throw new TypeError("only markup of our own is shown");
   element.innerHTML = content.html;
 };

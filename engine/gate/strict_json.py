@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from engine.gate.verdict import Reason, RefusedError, quoted
+from engine.records.texts import check_unicode
 
 
 def parse_json(text: bytes, *, depth: int) -> Any:
@@ -28,6 +29,10 @@ def parse_json(text: bytes, *, depth: int) -> Any:
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, an integer of 5,000 digits
         raise RefusedError(Reason.BAD_JSON, f"is not valid JSON: {_brief(error)}") from error
     _check(value, depth)
+    try:
+        check_unicode(value)
+    except ValueError as error:
+        raise RefusedError(Reason.BAD_JSON, str(error)) from error
     return value
 
 

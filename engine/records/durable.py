@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.records.texts import check_unicode
+
 
 def write_json_durably(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file whole or not at all.
+
+    Raises:
+        ValueError: some text is no Unicode.
+    """
+    check_unicode(values)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(values, indent=1) + "\n")
     move_durably(partial, path)
@@ -40,16 +47,24 @@ def sync(path: Path) -> None:
 
 
 def append_durably(path: Path, lines: bytes) -> None:
-    """Add whole lines to a file, after a line break where a crash left the last one torn."""
+    """Add whole lines to a file, after a line break where a crash left the last one torn.
+
+    Raises:
+        OSError: the disk did not take all of it; what it took was taken back.
+    """
     created = not path.exists()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         content = b"\n" + lines if torn else lines
-        while content:
-            content = content[os.write(descriptor, content) :]
-        os.fsync(descriptor)
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
     if created:

@@ -7,12 +7,14 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.records.texts import check_fields, check_unicode
 from engine.records.types import Outcome, Trajectory
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -22,6 +24,55 @@ _UNREADABLE = (
     *(OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
     *(zipfile.BadZipFile, zlib.error),
 )
+
+
+class _Record:
+    """The types of `episode.json`."""
+
+    id: str
+    task: str
+    start_id: int
+    instruction: str
+    imagined: bool
+    success: bool
+    end_step: int
+    num_actions: int
+    lineage: Mapping[str, Any]
+    replay: Mapping[str, Any]
+
+
+class _Lineage:
+    """The types of what the studio reads of a lineage; jobs may keep further values there."""
+
+    run: str | None
+    iteration: int | None
+    member: int | None
+    advantage: float | None
+    reward: float | None
+    threshold: float | None
+    created: float | None
+    policy: str | None
+    world_model: str | None
+    reward_model: str | None
+    source: str | None
+
+
+def check_record(record: Any) -> dict[str, Any]:
+    """An episode's record itself, if an index can hold it and a page can show it.
+
+    Raises:
+        ValueError: a value is missing, of another type, or no Unicode.
+    """
+    if not isinstance(record, dict):
+        raise ValueError("the record of an episode must be an object")
+    missing = [name for name in _Record.__annotations__ if name not in record]
+    if missing:
+        raise ValueError(f"the record lacks {', '.join(missing)}")
+    check_fields(_Record, record)
+    check_fields(_Lineage, record["lineage"])
+    check_unicode(record)
+    check_episode_id(record["id"])
+    return record
 
 
 def check_episode_id(episode_id: str) -> str:
@@ -93,7 +144,7 @@ def read_episode(directory: Path) -> Trajectory:
         ValueError: the directory is not a whole, readable episode.
     """
     try:
-        record = json.loads((directory / "episode.json").read_text())
+        record = check_record(json.loads((directory / "episode.json").read_text()))
         with np.load(directory / "episode.npz", allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return Trajectory(
@@ -120,7 +171,7 @@ def read_record(directory: Path) -> dict[str, Any]:
         ValueError: there is no readable one.
     """
     try:
-        record: dict[str, Any] = json.loads((directory / "episode.json").read_text())
+        record = check_record(json.loads((directory / "episode.json").read_text()))
     except _UNREADABLE as error:
         raise ValueError(f"{directory} is not a readable episode: {error}") from error
     return record

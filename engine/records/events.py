@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.records.texts import check_fields, check_unicode
+
 
 def encode_line(event: dict[str, Any]) -> bytes:
     """One event as a line: CRC-32 in eight hex digits, a space, compact JSON, a newline.
 
     Raises:
-        ValueError: the event holds a number that is not finite.
+        ValueError: the event holds a number that is not finite, or a text that is no Unicode.
     """
-    body = json.dumps(event, separators=(",", ":"), allow_nan=False).encode()
+    text = json.dumps(event, separators=(",", ":"), allow_nan=False)
+    if "\\ud" in text:  # a surrogate; those of a pair may stand
+        check_unicode(event)
+    body = text.encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
@@ -26,7 +31,7 @@ def decode_line(line: bytes) -> dict[str, Any] | None:
         if int(checksum, 16) != zlib.crc32(body):
             return None
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 
@@ -47,3 +52,25 @@ def read_events(path: Path, offset: int = 0) -> Iterator[tuple[int, dict[str, An
             event = decode_line(line)
             if event is not None:
                 yield offset, event
+
+
+class _Common:
+    """The types of what every event of a run has, and of what its reader goes by."""
+
+    seq: int
+    attempt: int
+    kind: str
+    step: int | None
+    episode: str
+    metrics: dict[str, Any]
+
+
+def read_run_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a run's own log; a line that is none is passed over, as a damaged one is."""
+    for _, event in read_events(path):
+        try:
+            check_fields(_Common, event)
+        except ValueError:
+            continue
+        if {"seq", "attempt", "kind"} <= event.keys():
+            yield event

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from engine.records.events import decode_line, encode_line
+from engine.records.texts import check_fields
 
 NAME = "heartbeat"
 BEAT_SECONDS = 1.0
@@ -116,4 +117,8 @@ def read_heartbeat(directory: Path) -> Beat | None:
         return None
     line, end, _ = path.read_bytes().partition(b"\n")
     values = decode_line(line) if end else None
-    return None if values is None else Beat(**values)
+    try:
+        check_fields(Beat, values or {})
+        return None if values is None else Beat(**values)
+    except (TypeError, ValueError):
+        return None  # written by another version, or damaged

@@ -14,7 +14,7 @@ from typing import Any
 from engine.checkpoints.checkpoint import whole_directory
 from engine.records.durable import write_json_durably
 from engine.records.episodes import write_episode
-from engine.records.events import encode_line, read_events
+from engine.records.events import encode_line, read_run_events
 from engine.records.file_locks import hold, is_locked
 from engine.records.ledger import append_ledger, ledger_entry, read_ledger
 from engine.records.manifest import verify_manifest
@@ -65,7 +65,7 @@ class RunDirectory:
         self._recorded: set[str] = set()
         self._announced: set[int] = set()
         self._scores: list[tuple[int, float]] = []
-        for _, event in read_events(self._log_path):
+        for event in read_run_events(self._log_path):
             self._seq = max(self._seq, event["seq"])
             self.attempt = max(self.attempt, event["attempt"] + 1)
             self._remember(event)
@@ -82,7 +82,7 @@ class RunDirectory:
     def retain(self, retention: Retention) -> None:
         """Keep checkpoints by these rules from now on; what a killed attempt left over goes."""
         self._retention, self._scores = retention, []
-        for _, event in read_events(self._log_path):
+        for event in read_run_events(self._log_path):
             self._remember(event)
         self._drop_superfluous()
 
@@ -114,15 +114,13 @@ class RunDirectory:
 
     def _remember(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
-            case "episode":
+            case "episode" if "episode" in event:
                 self._recorded.add(event["episode"])
-            case "checkpoint":
+            case "checkpoint" if event.get("step") is not None:
                 self._announced.add(event["step"])
-            case "metric":
-                best = self._retention.best
-                self._scores += [
-                    (event["step"], v) for n, v in event["metrics"].items() if n == best
-                ]
+            case "metric" if event.get("step") is not None:
+                best = event.get("metrics", {}).get(self._retention.best)
+                self._scores += [] if best is None else [(event["step"], best)]
 
     def log(self, step: int, metrics: Mapping[str, float | int]) -> None:
         """Record numbers of one step; a number that is not finite raises `FloatingPointError`."""
@@ -150,7 +148,7 @@ class RunDirectory:
 
     def finished_result(self) -> dict[str, Any] | None:
         """What the job returned, if an earlier attempt came to its end."""
-        results = [e["metrics"] for _, e in read_events(self._log_path) if e["kind"] == "result"]
+        results = [e["metrics"] for e in read_run_events(self._log_path) if e["kind"] == "result"]
         return results[-1] if results else None
 
     def record(self, episode: Trajectory) -> None:
@@ -184,9 +182,9 @@ class RunDirectory:
     def episode_ids(self) -> dict[str, bool]:
         """Episodes the run has stored, with their success: what a resumed job need not redo."""
         return {
-            event["episode"]: event["success"]
-            for _, event in read_events(self._log_path)
-            if event["kind"] == "episode"
+            event["episode"]: bool(event.get("success"))
+            for event in read_run_events(self._log_path)
+            if event["kind"] == "episode" and "episode" in event
         }
 
     def count_real(
@@ -346,12 +344,12 @@ def read_documents(directory: Path, prefix: str = "") -> dict[str, dict[str, Any
 
 
 def read_control(directory: Path) -> str:
-    """The control word of a run directory; `run` where nothing was asked."""
-    path = directory / "control.json"
-    if not path.exists():
+    """The control word of a run directory; `run` where nothing was asked, or nothing readable."""
+    try:
+        control = json.loads((directory / "control.json").read_text())["control"]
+    except (FileNotFoundError, LookupError, RecursionError, TypeError, ValueError):
         return "run"
-    control: str = json.loads(path.read_text())["control"]
-    return control
+    return control if control in CONTROLS else "run"
 
 
 def write_control(directory: Path, control: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.records.durable import write_json_durably
-from engine.records.events import read_events
+from engine.records.events import read_run_events
 from engine.runs.registry import job_config, run_job
 from engine.runs.retention import Retention
 from engine.runs.run_directory import RunDirectory
@@ -83,7 +83,7 @@ def finished_result(directory: Path) -> dict[str, Any] | None:
     path = directory / "events.jsonl"
     if not path.is_file():
         return None
-    results = [event["metrics"] for _, event in read_events(path) if event["kind"] == "result"]
+    results = [event["metrics"] for event in read_run_events(path) if event["kind"] == "result"]
     return results[-1] if results else None
 
 

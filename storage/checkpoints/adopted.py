@@ -1,6 +1,7 @@
 """Checkpoints that came from elsewhere, kept in our format: whole or absent, bit for bit."""
 
 import json
+import logging
 import re
 import shutil
 import tempfile
@@ -10,8 +11,12 @@ from pathlib import Path
 
 from engine.records.durable import move_durably, write_json_durably
 from engine.records.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from engine.records.texts import check_unicode
+from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row
 from storage.downloads.sources import check_path
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "source.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -43,6 +48,9 @@ def origin(directory: Path) -> tuple[str, str]:
     """(source, revision) that a checkpoint was adopted from; empty for one of our own."""
     path = directory / SOURCE
     record = json.loads(path.read_text()) if path.is_file() else {}
+    if not isinstance(record, dict):
+        raise ValueError(f"{SOURCE} holds no object")
+    check_unicode(record)
     return str(record.get("source", "")), str(record.get("revision", ""))
 
 
@@ -99,8 +107,14 @@ class AdoptedCheckpoints:
             elif (directory / MANIFEST).is_file():
                 found.add(directory.name)
                 if directory.name not in known:
-                    self._put(directory)
+                    self._put_if_readable(directory)
         self._forget(sorted(known - found))
+
+    def _put_if_readable(self, directory: Path) -> None:
+        try:
+            self._put(directory)
+        except (OSError, LookupError, RecursionError, TypeError, ValueError, *REFUSALS) as error:
+            logger.warning("the checkpoint in %s is left out: %s", directory, error)
 
     def _put(self, directory: Path) -> None:
         source, revision = origin(directory)

@@ -1,15 +1,16 @@
 """The catalogue of checkpoints: shipped, of runs, registered directories, and adopted ones."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.records.manifest import MANIFEST, checkpoint_hash, verify_manifest
+from engine.records.texts import as_unicode
 from storage.checkpoints.adopted import AdoptedCheckpoints, checked_name, origin
-from storage.database import Cursor, Database
+from storage.database import Database
+from storage.documents import Document
 
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
 
@@ -44,10 +45,13 @@ class Catalogue:
         demo: `storage/demo`, with shipped checkpoints under `checkpoints/`.
         runs: holds the run directories.
         adopted: holds the checkpoints that came from elsewhere.
+        registered: the file of directories of this machine that were given a name.
     """
 
-    def __init__(self, database: Database, *, demo: Path, runs: Path, adopted: Path) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, *, demo: Path, runs: Path, adopted: Path, registered: Path
+    ) -> None:
+        self._registered = Document(registered, first=lambda: _first_registered(database))
         self._demo = demo
         self._runs = runs
         self._adopted = AdoptedCheckpoints(database, adopted)
@@ -106,17 +110,12 @@ class Catalogue:
         checkpoint = self._describe(f"local/{name}", directory)
         if checkpoint is None:
             raise ValueError(f"{directory.name} has no config.json with a role: not a checkpoint")
-        row = {"name": name, "directory": str(directory), "created": time.time()}
 
-        def change(cursor: Cursor) -> None:
-            taken = cursor.row(
-                "select directory from registered_checkpoints where name = ?", [name]
-            )
-            if taken is not None and taken["directory"] != str(directory):
+        def change(known: dict[str, Any]) -> None:
+            if known.setdefault(name, str(directory)) != str(directory):
                 raise ValueError(f"there is already a checkpoint local/{name}")
-            cursor.insert("registered_checkpoints", [row], conflict="on conflict do nothing")
 
-        self._database.write(change)
+        self._registered.change(change)
         return checkpoint
 
     def adopt(self, name: str, folder: Path, *, source: str, revision: str) -> Checkpoint:
@@ -149,21 +148,16 @@ class Catalogue:
         if kind == "hub":
             self._adopted.remove(name)
             return
-
-        def change(cursor: Cursor) -> None:
-            cursor.rows("delete from registered_checkpoints where name = ?", [name])
-
-        self._database.write(change)
+        self._registered.change(lambda known: known.pop(name, None))
 
     def _places(self) -> Iterator[tuple[str, Path]]:
         for path in sorted((self._demo / "checkpoints").glob(f"*/{MANIFEST}")):
             yield f"demo/{path.parent.name}", path.parent
         for path in sorted(self._runs.glob(f"*/checkpoints/*/{MANIFEST}")):
             yield f"run/{path.parts[-4]}/{path.parent.name}", path.parent
-        for row in self._database.read(
-            "select name, directory from registered_checkpoints order by name"
-        ):
-            yield f"local/{row['name']}", Path(row["directory"])
+        for name, directory in sorted(self._registered.read().items()):
+            if isinstance(directory, str):
+                yield f"local/{name}", Path(directory)
         for name, directory in self._adopted.places():
             yield f"hub/{name}", directory
 
@@ -200,6 +194,12 @@ def _read(checkpoint_id: str, directory: Path) -> Checkpoint | None:
     )
 
 
+def _first_registered(database: Database) -> dict[str, Any]:
+    """What a studio registered before there was a file for it."""
+    rows = database.read("select name, directory from registered_checkpoints")
+    return {row["name"]: row["directory"] for row in rows}
+
+
 def _json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, which may be foreign.
 
@@ -212,4 +212,5 @@ def _json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path.name} is nested too deeply") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path.name} holds no object")
-    return values
+    values = as_unicode(values)  # a foreign card may hold what no answer can
+    return dict(values)

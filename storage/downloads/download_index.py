@@ -5,8 +5,11 @@ import re
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
+from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row
+from storage.documents import Document
 from storage.downloads.download_room import Room
 from storage.downloads.plans import DownloadPlan
 
@@ -21,10 +24,12 @@ class DownloadIndex:
 
     Args:
         root: holds one room per download; opening the index brings the rows up to date with it.
+        folders: the file of registered folders.
     """
 
-    def __init__(self, database: Database, root: Path) -> None:
+    def __init__(self, database: Database, root: Path, folders: Path) -> None:
         self._database, self._root = database, root
+        self._folders = Document(folders, first=lambda: _first_folders(database))
         root.mkdir(parents=True, exist_ok=True)
         self._recover()
 
@@ -119,16 +124,12 @@ class DownloadIndex:
 
     def register_folder(self, name: str, directory: Path) -> None:
         """Remember a local folder under a name, in place of what had that name."""
-        row: Row = {"name": name, "directory": str(directory), "created": time.time()}
-        conflict = "on conflict (name) do update set directory = excluded.directory"
-        self._database.write(
-            lambda cursor: cursor.insert("registered_folders", [row], conflict=conflict)
-        )
+        self._folders.change(lambda known: known.update({name: str(directory)}))
 
     def folders(self) -> dict[str, Path]:
         """Registered folders by name."""
-        rows = self._database.read("select name, directory from registered_folders order by name")
-        return {row["name"]: Path(row["directory"]) for row in rows}
+        known = sorted(self._folders.read().items())
+        return {name: Path(path) for name, path in known if isinstance(path, str)}
 
     def _recover(self) -> None:
         """Make the rows say what the rooms hold: nothing runs when the index is opened."""
@@ -150,7 +151,10 @@ class DownloadIndex:
             if Room(directory).is_complete(plan):
                 state, error = "complete", ""
             if state != known["state"]:
-                self.put(plan, state, error)
+                try:
+                    self.put(plan, state, error)
+                except REFUSALS as refusal:
+                    logger.warning("%s is left out: %s", directory, refusal)
         self._forget(sorted(rows.keys() - found))
 
     def _forget(self, keys: list[str]) -> None:
@@ -158,3 +162,9 @@ class DownloadIndex:
             cursor.rows("delete from downloads where key in (select unnest(?::text[]))", [keys])
 
         self._database.write(change)
+
+
+def _first_folders(database: Database) -> dict[str, Any]:
+    """What a studio registered before there was a file for it."""
+    rows = database.read("select name, directory from registered_folders")
+    return {row["name"]: row["directory"] for row in rows}

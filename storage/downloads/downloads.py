@@ -75,6 +75,7 @@ class Downloads:
 
     Args:
         root: holds one directory per download.
+        folders: the file of registered folders.
         token: the Hub login of this machine, asked for when needed; sent to the Hub alone.
         free_bytes: free space on the disk of a path.
         wait_seconds: first wait after trouble; doubles up to half a minute.
@@ -85,6 +86,7 @@ class Downloads:
         database: Database,
         root: Path,
         *,
+        folders: Path,
         rules: Rules,
         token: Callable[[], str | None],
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
@@ -92,7 +94,7 @@ class Downloads:
         workers: int = 2,
         wait_seconds: float = 1.0,
     ) -> None:
-        self._index = DownloadIndex(database, root)
+        self._index = DownloadIndex(database, root, folders)
         self._rules, self._token, self._web = rules, token, Web(rules)
         self._free_bytes, self._reserve_bytes = free_bytes, reserve_bytes
         self._wait_seconds = wait_seconds

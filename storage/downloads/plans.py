@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.records.texts import check_fields
 from storage.downloads.listings import Listing, RemoteFile, listing
 from storage.downloads.official import DEFAULT_PARTS, TASKS, has_official_layout, part_path, select
 from storage.downloads.sources import Source
@@ -113,8 +114,9 @@ def read_plan(path: Path) -> DownloadPlan:
     """
     try:
         values: Mapping[str, Any] = json.loads(path.read_text())
+        check_fields(DownloadPlan, values)
         files = [RemoteFile(**file) for file in values["files"]]
         checked = listing(values["revision"], files).files
         return DownloadPlan(**{**values, "files": checked})
-    except (OSError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not the plan of a download: {error}") from error

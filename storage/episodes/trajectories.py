@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import logging
-import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +16,23 @@ from engine.records.episodes import (
     check_episode_id,
     episode_record,
     index_id,
-    latent_drift,
     read_episode,
 )
 from engine.records.types import Label, Trajectory
-from storage.database import Cursor, Database, Row
+from storage.damage import REFUSALS
+from storage.database import Cursor, Database, Row, first_line
 from storage.episodes.episode_files import local_copy, put_episode, remove_episode
 from storage.episodes.episode_filter import JOINED, EpisodeFilter, order_clause
+from storage.episodes.episode_rows import index_row, insert_rows
 from storage.events.labels import LabelEvent
 
 logger = logging.getLogger(__name__)
 
-WINDOWS = "windows"  # in an index row: (ends, probabilities), which go into a table of their own
+# All that json, zipfile and numpy were seen to raise on a damaged or a foreign episode.
+_UNREADABLE = (
+    *(OSError, EOFError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    *(BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +81,34 @@ class TrajectoryStore:
     Args:
         root: the data directory; locations inside it are kept relative, so it may be moved.
         episodes: where `add` puts episodes: a directory or any fsspec URI.
+
+    Attributes:
+        unreadable: why a directory was left out of the index, by its name.
     """
 
     def __init__(self, database: Database, root: Path, episodes: str) -> None:
         self._database = database
         self._root = root
         self._episodes = episodes
+        self.unreadable: dict[str, str] = {}
 
     def add(self, trajectory: Trajectory) -> str:
-        """Store an episode and index it; an id that is there already is kept as it is."""
+        """Store an episode and index it; an id that is there already is kept as it is.
+
+        Raises:
+            ValueError: no index can hold its record; nothing was stored.
+        """
         location = f"{self._episodes.rstrip('/')}/{check_episode_id(trajectory.id)}"
-        put_episode(self._episodes, trajectory)
         row = self.row(episode_record(trajectory), trajectory.arrays, location)
-        self.index([row])
+
+        def change(cursor: Cursor) -> None:
+            insert_rows(cursor, [row])
+            put_episode(self._episodes, trajectory)  # once, however often it is tried
+
+        try:
+            self._database.write(change)
+        except REFUSALS as error:
+            raise ValueError(f"the episode cannot be stored: {first_line(error)}") from error
         return trajectory.id
 
     def remove(self, episode_ids: Sequence[str]) -> None:
@@ -218,9 +238,19 @@ class TrajectoryStore:
         [row] = self._database.read("select count(*) as episodes from episodes")
         return int(row["episodes"])
 
-    def index(self, rows: Sequence[Row]) -> None:
-        """Insert index rows; ids that are there already are kept."""
-        self._database.write(lambda cursor: insert_rows(cursor, rows))
+    def index(self, rows: Sequence[Row]) -> list[tuple[Row, str]]:
+        """Insert index rows; ids that are there already are kept. Those that are refused, and why.
+
+        Halves what is refused, so that one bad row holds up no other.
+        """
+        try:
+            self._database.write(lambda cursor: insert_rows(cursor, rows))
+            return []
+        except REFUSALS as error:
+            if len(rows) == 1:
+                return [(rows[0], first_line(error))]
+        middle = len(rows) // 2
+        return [*self.index(rows[:middle]), *self.index(rows[middle:])]
 
     def scan(self, root: Path, *, run: str | None = None) -> int:
         """Index the episodes under a directory that are not indexed yet; how many they were."""
@@ -237,9 +267,15 @@ class TrajectoryStore:
             try:
                 rows.append(self.row_of(directory, run=run))
             except ValueError as error:
-                logger.warning("left out of the index: %s", error)
-        self.index(rows)
-        return len(rows)
+                self._leave_out(directory, str(error))
+        refused = self.index(rows)
+        for row, reason in refused:
+            self._leave_out(Path(row["location"]), reason)
+        return len(rows) - len(refused)
+
+    def _leave_out(self, directory: Path, reason: str) -> None:
+        self.unreadable[directory.name] = reason
+        logger.warning("%s is left out of the index: %s", directory, reason)
 
     def row_of(self, directory: Path, *, run: str | None = None) -> Row:
         """The index row of an episode directory, without reading its frames.
@@ -256,7 +292,7 @@ class TrajectoryStore:
                     if name in archive.files
                 }
             return self.row(record, arrays, str(directory), run=run)
-        except (OSError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"{directory} is not a readable episode: {error}") from error
 
     def row(
@@ -268,34 +304,7 @@ class TrajectoryStore:
         run: str | None = None,
     ) -> Row:
         """The index row of an episode record (`engine.records.episodes.episode_record`)."""
-        lineage = record["lineage"]
-        probabilities = arrays.get("window_probabilities", np.zeros(0, np.float32))
-        latents = arrays.get("latents")
-        group = lineage.get("group")
-        return {
-            "id": check_episode_id(index_id(run, record["id"])),
-            "task": record["task"],
-            "start_id": record["start_id"],
-            "instruction": record["instruction"],
-            "imagined": record["imagined"],
-            "success": record["success"],
-            "end_step": record["end_step"],
-            "num_actions": record["num_actions"],
-            "probability": round(float(np.max(probabilities)), 4) if len(probabilities) else None,
-            "threshold": lineage.get("threshold", record["replay"].get("threshold")),
-            "run": run or lineage.get("run"),
-            "iteration": lineage.get("iteration"),
-            "group_name": None if group is None else str(group),
-            "member": lineage.get("member"),
-            "advantage": lineage.get("advantage"),
-            "reward": lineage.get("reward"),
-            "lineage": json.dumps(lineage),
-            "location": self._relative(location),
-            "created": lineage.get("created") or time.time(),
-            **{role: lineage.get(role) for role in ("policy", "world_model", "reward_model")},
-            "drift": round(float(latent_drift(latents)[-1]), 4) if latents is not None else None,
-            WINDOWS: (_listed(arrays.get("window_ends", ())), _listed(probabilities)),
-        }
+        return index_row(record, arrays, self._relative(location), run=run)
 
     def read_windows(self, location: str) -> tuple[list[int], list[float]]:
         """(ends, probabilities) of the windows in an episode's files; empty if it was not judged.
@@ -314,7 +323,7 @@ class TrajectoryStore:
                 if "window_ends" not in archive.files:
                     return [], []
                 return _listed(archive["window_ends"]), _listed(archive["window_probabilities"])
-        except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"{location} is not a readable episode: {error}") from error
 
     def _relative(self, location: str) -> str:
@@ -325,30 +334,6 @@ class TrajectoryStore:
         if "://" in location or Path(location).is_absolute():
             return location
         return str(self._root / location)
-
-
-def insert_rows(cursor: Cursor, rows: Sequence[Row]) -> None:
-    """Insert index rows inside a transaction; ids that are there already are kept."""
-    unique = {row["id"]: row for row in rows}
-    plain = [{name: row[name] for name in row if name != WINDOWS} for row in unique.values()]
-    cursor.insert("episodes", plain, conflict="on conflict (id) do nothing")
-    judged = [
-        window_row(row["id"], row["reward_model"], row[WINDOWS])
-        for row in unique.values()
-        if WINDOWS in row
-    ]
-    cursor.insert("window_scores", judged, conflict="on conflict do nothing")
-
-
-def window_row(episode_id: str, reward_model: str | None, windows: Sequence[Any]) -> Row:
-    """(ends, probabilities) as a row of `window_scores`."""
-    ends, probabilities = windows
-    return {
-        "episode_id": episode_id,
-        "judged_by": reward_model or "",
-        "ends": ends,
-        "probabilities": probabilities,
-    }
 
 
 def _listed(values: Any) -> list[Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from storage.database import Cursor, Database, Row
 from storage.episodes.episode_filter import JOINED, EpisodeFilter
-from storage.episodes.trajectories import TrajectoryStore, window_row
+from storage.episodes.episode_rows import window_row
+from storage.episodes.trajectories import TrajectoryStore
 
 logger = logging.getLogger(__name__)
 

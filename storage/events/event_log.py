@@ -6,15 +6,21 @@ A log deals in plain JSON values. What they mean, and which of them can stand, i
 
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from engine.records.durable import append_durably
 from engine.records.events import encode_line, read_events
-from storage.database import Cursor, Database, Row
+from engine.records.texts import check_fields, check_type
+from storage.damage import REFUSALS, DamagedError
+from storage.database import Cursor, Database, Row, first_line
+
+logger = logging.getLogger(__name__)
 
 FIRST_HASH = "0" * 64
 PLACED = ("seq", "at", "hash")  # what a log adds to the values of an event
@@ -26,6 +32,7 @@ class Kind:
 
     Attributes:
         noun: what one of them is called.
+        record: the dataclass of an event's values.
         table: has the columns seq, event_id, recorded, event, hash, guest, actor, supersedes,
             withdrawal and further ones of its own.
         standing: the view of those that count.
@@ -36,6 +43,7 @@ class Kind:
     """
 
     noun: str
+    record: type
     table: str
     standing: str
     columns: Callable[[Row], Row]
@@ -48,13 +56,26 @@ class Kind:
         return f"{self.noun}s"
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """An event of a twin that cannot stand in the database: it blocks nobody and stays there."""
+
+    event_id: str
+    reason: str
+
+
 class EventLog:
     """Events in a synced JSONL twin and in a table, chained by hashes.
 
-    The twin is written first, then the row. Opening the log brings the two into agreement,
-    whichever of them a crash or a repair left behind. An event is its values and `PLACED`: seq,
+    An event is durable when the twin holds it. It gets there inside the transaction of its row:
+    what the database refuses is never written, and what it lost comes back from the twin. Opening
+    the log brings the two into agreement, whichever of them a crash or a repair left behind; an
+    event of the twin that no row can hold is set aside. An event is its values and `PLACED`: seq,
     its position from 1 (the order of events is this, never the clock), at in seconds since the
     epoch, and the SHA-256 over the previous event's hash and this event.
+
+    Attributes:
+        set_aside: events of the twin that cannot stand.
     """
 
     def __init__(
@@ -72,6 +93,7 @@ class EventLog:
         self._lock = threading.Lock()
         self._pending: dict[str, Row] = {}  # in the twin, not yet in the database
         self._last: Row | None = None
+        self.set_aside: list[SetAside] = []
         self._reconcile()
 
     def append(self, values: Row) -> Row:
@@ -193,36 +215,68 @@ class EventLog:
 
     def _check(self, values: Row, batch: Mapping[str, Row]) -> None:
         """Refuse what cannot stand; `batch` are events that will be stored before it."""
+        check_fields(self.kind.record, values)
         name = values["supersedes"]
         earlier = None if name is None else batch.get(name) or self.event(name)
         self.kind.check(values, earlier)
 
     def _keep(self, events: list[Row]) -> None:
-        """Sync new events into the twin, then store them in the database."""
-        if events:
-            append_durably(self._twin, b"".join(map(encode_line, events)))
-            self._pending |= {event["event_id"]: event for event in events}
-            self._last = events[-1]
-            self._flush()
-
-    def _flush(self) -> None:
-        """Move what is in the twin only into the database."""
-        if not self._pending:
+        """Sync new events into the twin once the database has taken them, then commit."""
+        if not events:
             return
-        table = self.kind.table
+        rows = [self._row(event) for event in events]
+        lines = b"".join(map(encode_line, events))
+        written = False
 
         def change(cursor: Cursor) -> None:
-            # `on conflict` is not to be had on a table with triggers (DuckDB 2.0)
-            first = min(event["seq"] for event in self._pending.values())
-            known = {
-                row["seq"]
-                for row in cursor.rows(f"select seq from {table} where seq >= ?", [first])
-            }
-            fresh = [event for event in self._pending.values() if event["seq"] not in known]
-            cursor.insert(table, [self._row(event) for event in fresh])
+            nonlocal written
+            cursor.insert(self.kind.table, rows)
+            if not written:  # a conflict begins the transaction anew
+                append_durably(self._twin, lines)
+                written = True
 
-        self._database.write(change)
+        try:
+            self._database.write(change)
+        except REFUSALS as error:
+            raise ValueError(
+                f"the {self.kind.noun} cannot be stored: {first_line(error)}"
+            ) from error
+        finally:
+            if written:
+                self._last = events[-1]
+                self._pending |= {event["event_id"]: event for event in events}
         self._pending.clear()
+
+    def _flush(self) -> None:
+        """Move what is in the twin only into the database; what it refuses is set aside."""
+        if not self._pending:
+            return
+        table, pending = self.kind.table, list(self._pending.values())
+        # `on conflict` is not to be had on a table with triggers (DuckDB 2.0)
+        first = min(event["seq"] for event in pending)
+        known = {
+            row["seq"]: row["event_id"]
+            for row in self._database.read(
+                f"select seq, event_id from {table} where seq >= ?", [first]
+            )
+        }
+        fresh: dict[int, Row] = {}
+        for event in pending:
+            holder = known.get(event["seq"]) or fresh.get(event["seq"], {}).get("event_id")
+            if holder is None:
+                fresh[event["seq"]] = event
+            elif holder != event["event_id"]:
+                self._lay_aside(event, f"its place {event['seq']} is that of {holder}")
+        refused = self._database.insert_each(table, [self._row(event) for event in fresh.values()])
+        for row, reason in refused:
+            self._lay_aside(row, reason)
+        self._pending.clear()
+
+    def _lay_aside(self, event: Row, reason: str) -> None:
+        found = SetAside(str(event.get("event_id"))[:64], reason)
+        if found not in self.set_aside:
+            self.set_aside.append(found)
+            logger.warning("%s %s is set aside: %s", self.kind.noun, found.event_id, reason)
 
     def _row(self, event: Row) -> Row:
         return {
@@ -234,18 +288,55 @@ class EventLog:
         } | self.kind.columns(event)
 
     def _reconcile(self) -> None:
-        in_twin = {values["event_id"]: dict(values) for _, values in read_events(self._twin)}
         in_database = {event["event_id"]: event for event in self.events()}
+        in_twin = self._read_twin()
+        changed = next(
+            (name for name, event in in_twin.items() if in_database.get(name, event) != event), None
+        )
+        if changed is not None:
+            raise DamagedError(f"{self.kind.noun} {changed} is not what {self._twin.name} says")
         self._pending = {name: event for name, event in in_twin.items() if name not in in_database}
         missing = [event for name, event in in_database.items() if name not in in_twin]
         if missing:
             append_durably(self._twin, b"".join(map(encode_line, missing)))
+        unsaid = set(self._pending)
         self._flush()
+        aside = {found.event_id for found in self.set_aside}
         self._last = max(
-            [*in_twin.values(), *in_database.values()],
+            [*in_database.values(), *(in_twin[name] for name in unsaid if name not in aside)],
             key=lambda event: int(event["seq"]),
             default=None,
         )
+
+    def _read_twin(self) -> dict[str, Row]:
+        """The events of the twin that can stand, by id; the others are set aside."""
+        found: dict[str, Row] = {}
+        for _, event in read_events(self._twin):
+            try:
+                _check_placed(event)
+                check_fields(self.kind.record, event)
+                self.kind.record(**_known_fields(self.kind.record, event))
+                self.kind.columns(event)
+            except (LookupError, TypeError, ValueError) as error:
+                self._lay_aside(event, f"it cannot be read: {error}")
+                continue
+            if found.setdefault(event["event_id"], event) != event:
+                self._lay_aside(event, "another event has its id")
+        return found
+
+
+def _check_placed(event: Row) -> None:
+    types: dict[str, tuple[type, ...]] = {"seq": (int,), "at": (float,), "hash": (str,)}
+    for name, allowed in types.items():
+        check_type(name, event[name], allowed)
+    if event["seq"] < 1:
+        raise ValueError(f"{event['seq']} is no place in a log")
+
+
+def _known_fields(record: type, values: Row) -> dict[str, Any]:
+    """The values that a dataclass has fields for: a later version may write more."""
+    names = {field.name for field in fields(record)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def said(event: Row) -> Row:

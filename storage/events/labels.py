@@ -199,6 +199,7 @@ def _take_back(values: Row, event_id: str, actor: str, mode: str) -> Row:
 
 LABELS = Kind(
     noun="label",
+    record=Label,
     table="label_events",
     standing="standing_labels",
     columns=_columns,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.database import Database, Row
-from storage.events.event_log import PLACED, EventLog, Kind, said
+from storage.events.event_log import PLACED, EventLog, Kind
 from storage.events.labels import is_guest
 
 CHOICES = ("left", "right", "equal", "broken")
@@ -116,7 +116,9 @@ class PreferenceEvent:
     def from_dict(cls, values: Row) -> "PreferenceEvent":
         """The inverse of `to_dict`."""
         placed = {name: values[name] for name in PLACED}
-        return cls(preference=Preference(**said(values)), **placed)
+        names = {field.name for field in dataclasses.fields(Preference)}
+        told: dict[str, Any] = {name: value for name, value in values.items() if name in names}
+        return cls(preference=Preference(**told), **placed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +263,7 @@ def _take_back(values: Row, event_id: str, actor: str, mode: str) -> Row:
 
 PREFERENCES = Kind(
     noun="preference",
+    record=Preference,
     table="preference_events",
     standing="standing_preferences",
     columns=_columns,

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.records.texts import check_unicode
 from storage.events.event_log import EventLog, said
 
 
@@ -36,6 +38,13 @@ LARGEST = 64 * 2**20  # bytes of a file that is read
 LONGEST = 10_000  # characters of a text
 # A table program runs a text that begins like this as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+# How tables write nothing, and truth values; in a column of text they are words like any other.
+_NOTHING: Mapping[bool, tuple[str, ...]] = {
+    False: (),
+    True: ("nan", "NaN", "NA", "N/A", "None", "null", "NULL", "<NA>"),
+}
+_WORDS = {"true": "true", "false": "false"}
+_PLAIN_COMMA = re.compile(r"(?<=\d),(?=\d+$)")  # of 0,5
 _ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 
@@ -106,20 +115,32 @@ class EventTable(Generic[Event]):
         ):
             if names:
                 raise ValueError(f"{', '.join(sorted(map(str, names)))} {wrong}")
-        for name, value in values.items():
+        found = {name: self._loosened(name, value) for name, value in values.items()}
+        for name, value in found.items():
             self._check(name, value)
-        return self.make(dict(values))
+        return self.make(found)
 
     def placed(self, place: str, values: Callable[[], object]) -> Placed[Event]:
         """The event of the values that a call gives, or why there is none."""
         try:
             return place, self.parse(values())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return place, str(error)
 
     def _kinds(self, name: str) -> tuple[type, ...]:
         hint = self.hints[name]
         return get_args(hint) if isinstance(hint, UnionType) else (hint,)
+
+    def _loosened(self, name: str, value: object) -> object:
+        """What a program without whole numbers, truth values or nothing meant: 12.0, 1.0, NaN."""
+        kinds = self._kinds(name)
+        if type(value) is not float or (float in kinds and math.isfinite(value)):
+            return value
+        if math.isnan(value) and type(None) in kinds:
+            return None
+        if int in kinds and value.is_integer():
+            return int(value)
+        return bool(value) if bool in kinds and value in (0.0, 1.0) else value
 
     def _check(self, name: str, value: object) -> None:
         kinds = self._kinds(name)
@@ -130,12 +151,13 @@ class EventTable(Generic[Event]):
             raise ValueError(f"{name} may have {LONGEST} characters, not {len(value)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name} must be finite, not {value}")
+        check_unicode(value, name)
         if name in self.named and not value:
             raise ValueError(f"{name} is empty")
 
     def _from_jsonl(self, data: bytes) -> Iterable[Placed[Event]]:
-        for number, line in enumerate(data.decode().split("\n"), start=1):
-            if line:
+        for number, line in enumerate(data.decode("utf-8-sig").split("\n"), start=1):
+            if line.strip():
                 yield self.placed(f"line {number}", partial(json.loads, line))
 
     def _to_csv(self, rows: list[dict[str, Any]]) -> bytes:
@@ -146,12 +168,16 @@ class EventTable(Generic[Event]):
         return text.getvalue().encode()
 
     def _from_csv(self, data: bytes) -> Iterable[Placed[Event]]:
-        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        head = next(reader, [])
+        text = _text(data)
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        head = [name.strip() for name in next(reader, [])]
         needed = set(self.hints) - set(self.later)
         if len(head) != len(set(head)) or not needed <= set(head) <= set(self.hints):
             raise ValueError(f"the first line must name the columns {', '.join(self.hints)}")
         for cells in reader:
+            if not any(cells):
+                continue  # a spreadsheet's empty line
             place = f"line {reader.line_num}"
             if len(cells) != len(head):
                 yield place, f"{len(cells)} cells instead of {len(head)}"
@@ -171,12 +197,12 @@ class EventTable(Generic[Event]):
 
     def _value(self, name: str, cell: str) -> object:
         kinds = self._kinds(name)
-        if cell == "" and type(None) in kinds:
+        if cell in ("", *_NOTHING[str not in kinds]) and type(None) in kinds:
             return None
         if str in kinds:
             return cell.removeprefix("'")
         try:
-            value = json.loads(cell)
+            value = json.loads(_WORDS.get(cell.lower(), _PLAIN_COMMA.sub(".", cell)))
         except ValueError as error:
             raise ValueError(f"{name} cannot be {cell!r:.60}") from error
         return float(value) if float in kinds and type(value) is int else value
@@ -233,6 +259,14 @@ def import_placed(log: EventLog, placed: Sequence[Placed[Event]], *, dry_run: bo
     if problems or dry_run:
         return ImportReport(0 if problems else len(fresh), len(given) - len(fresh), tuple(problems))
     return ImportReport(log.take_in(given), len(given) - len(fresh), ())
+
+
+def _text(data: bytes) -> str:
+    """The text of a file in UTF-8 or, where it cannot be that, as Windows writes the West's."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
 
 
 def _to_jsonl(rows: list[dict[str, Any]]) -> bytes:

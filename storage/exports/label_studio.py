@@ -5,6 +5,7 @@ annotations that were made there are new labels. An annotation of ours that was 
 refused: labels are immutable.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -53,6 +54,8 @@ def from_label_studio(data: bytes) -> Iterator[tuple[str, Any]]:
     tasks = json.loads(data)
     if not isinstance(tasks, list):
         raise ValueError("it must be a list of tasks")
+    if any(isinstance(task, dict) and "annotation_id" in task for task in tasks):
+        raise ValueError("choose JSON, not JSON-MIN, when you export from Label Studio")
     kept, made = [], []
     for number, task in enumerate(tasks, start=1):
         place = f"task {number}"
@@ -62,7 +65,7 @@ def from_label_studio(data: bytes) -> Iterator[tuple[str, Any]]:
             kept += [(f"{place}, event {at}", event) for at, event in enumerate(events, start=1)]
             for at, annotation in enumerate(task.get("annotations", []), start=1):
                 where = f"{place}, annotation {at}"
-                made += [(where, found) for found in _new(annotation, known, task["data"])]
+                made += [(where, found) for found in _read(annotation, known, task["data"])]
         except (AttributeError, KeyError, TypeError, IndexError) as error:
             made.append((place, ValueError(f"{error} is not as Label Studio writes it")))
     kept.sort(key=lambda item: item[1]["seq"] if type(item[1].get("seq")) is int else 0)
@@ -85,46 +88,88 @@ def _result(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _new(
+def _read(
     annotation: Mapping[str, Any], known: Mapping[str, Any], data: Mapping[str, Any]
 ) -> list[Any]:
-    """The label of an annotation made in Label Studio; nothing for one of ours."""
-    results = annotation["result"]
-    ours = {result["id"].rpartition(".")[0] for result in results} & set(known)
+    """The label of an annotation made in Label Studio, or what is wrong with it; nothing for one
+    of ours, for one that was cancelled, and for one of controls that are not ours."""
+    if annotation.get("was_cancelled"):
+        return []
+    results = [one for one in annotation["result"] if one.get("from_name") in (*CHOICES, *TEXTS)]
+    ours = {str(result.get("id", "")).rpartition(".")[0] for result in results} & set(known)
+    try:
+        said = _said(results)
+    except ValueError as error:
+        return [error]
     if ours:
         event = known[ours.pop()]
-        if _said(results) == _said(_result(event)):
+        if said == _said(_result(event)):
             return []
         changed = f"label {event['event_id']} was changed, but labels are immutable: add another"
         return [ValueError(changed)]
-    said = _said(results)
-    if not said:
-        return []
-    at = datetime.fromisoformat(annotation["created_at"]).timestamp()
+    return [_label(annotation, said, data["episode"])] if said else []
+
+
+def _label(annotation: Mapping[str, Any], said: Mapping[str, str], episode: Any) -> dict[str, Any]:
+    made, changed = annotation["created_at"], annotation.get("updated_at")
+    try:
+        at = datetime.fromisoformat(changed or made).timestamp()
+    except (TypeError, ValueError):
+        at, changed = datetime.fromisoformat(made).timestamp(), made
     lead = annotation.get("lead_time")
-    return [
-        {
-            "event_id": f"label-studio-{annotation['id']}",
-            "episode_id": data["episode"],
-            "outcome": said.get("outcome"),
-            "dream_broke": said["dream"] == "broke" if "dream" in said else None,
-            "end_step": None,
-            "failure_mode": said.get("failure_mode"),
-            "note": said.get("note", ""),
-            "mode": "label-studio",
-            "model_probability": None,
-            "threshold": None,
-            "checkpoint": None,
-            "actor": "label-studio",
-            "latency_ms": None if lead is None else round(1000 * lead),
-            "supersedes": None,
-            "seq": 0,
-            "at": at,
-            "hash": "",
-        }
-    ]
+    return {
+        "event_id": _event_id(annotation, changed if changed != made else None),
+        "episode_id": episode,
+        "outcome": said.get("outcome"),
+        "dream_broke": said["dream"] == "broke" if "dream" in said else None,
+        "end_step": None,
+        "failure_mode": said.get("failure_mode"),
+        "note": said.get("note", ""),
+        "mode": "label-studio",
+        "model_probability": None,
+        "threshold": None,
+        "checkpoint": None,
+        "actor": _actor(annotation.get("completed_by")),
+        "latency_ms": None if lead is None else round(1000 * lead),
+        "supersedes": None,
+        "seq": 0,
+        "at": at,
+        "hash": "",
+    }
+
+
+def _event_id(annotation: Mapping[str, Any], changed: str | None) -> str:
+    """The same for the same annotation, however often it is exported; another once it was edited.
+
+    Two projects count their annotations from 1 alike, so the number alone is no name.
+    """
+    name, project = annotation.get("unique_id"), annotation.get("project")
+    if name is None:
+        name = str(annotation["id"]) if project is None else f"{project}-{annotation['id']}"
+    if changed is not None:
+        name += f"-{hashlib.sha256(changed.encode()).hexdigest()[:8]}"
+    return f"label-studio-{name}"
+
+
+def _actor(person: Any) -> str:
+    """Who made an annotation: by address where the export has one, else by number."""
+    if isinstance(person, Mapping):
+        person = person.get("email") or person.get("id")
+    return "label-studio" if person is None else f"label-studio:{person}"[:64]
 
 
 def _said(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    key = {**dict.fromkeys(CHOICES, "choices"), **dict.fromkeys(TEXTS, "text")}
-    return {r["from_name"]: r["value"][key[r["from_name"]]][0] for r in results}
+    """What an annotation says, by control.
+
+    Raises:
+        ValueError: two choices where a label has one.
+    """
+    found: dict[str, list[str]] = {}
+    for result in results:
+        name = result["from_name"]
+        values = result["value"]["choices" if name in CHOICES else "text"]
+        found.setdefault(name, []).extend([values] if isinstance(values, str) else values)
+    for name in CHOICES:
+        if len(found.get(name, ())) > 1:
+            raise ValueError(f"{name} has two choices ({', '.join(found[name])}): a label has one")
+    return {name: "\n".join(values) for name, values in found.items() if values}

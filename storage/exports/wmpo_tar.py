@@ -124,19 +124,28 @@ def _meta(episode: Trajectory) -> dict[str, Any]:
 
 
 def _samples(archive: tarfile.TarFile, largest: int) -> dict[str, dict[str, tarfile.TarInfo]]:
-    """The members of each sample, by key; nothing but plain files that belong to one."""
+    """The members of each sample, by key.
+
+    Folders, what macOS puts beside a file and members that are not ours say nothing of an episode:
+    they are passed over.
+    """
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
     for count, member in enumerate(archive):
-        key, dot, name = member.name.partition(".")
+        if count > MOST_MEMBERS:
+            raise WrongError(member.name, f"there are more than {MOST_MEMBERS:,} members")
+        path = member.name.removeprefix("./")
+        if member.isdir() or path.rpartition("/")[2].startswith("._"):
+            continue
+        key, dot, name = path.partition(".")
         if not member.isreg() or member.issparse():
             raise WrongError(member.name, "is a link, a device or a folder, not a plain file")
         if not key or set(key) - SIGNS or not dot:
             raise WrongError(member.name, "is not the name of a sample's file")
         if name not in (*NEEDED, *OURS, TOKENS, *PASSED_OVER):
-            raise WrongError(member.name, "is no part of a sample that is known here")
+            continue
         if name in samples.setdefault(key, {}):
             raise WrongError(member.name, "is there twice")
-        if (name not in PASSED_OVER and member.size > largest) or count > MOST_MEMBERS:
+        if name not in PASSED_OVER and member.size > largest:
             raise WrongError(member.name, f"there is more than {largest // 2**20} MB")
         samples[key][name] = member
     useful = [

@@ -4,6 +4,7 @@ The directories are the truth: the list of sets is read from them, nothing is ke
 """
 
 import json
+import logging
 import shutil
 import tempfile
 import time
@@ -14,8 +15,11 @@ from typing import Any
 
 from engine.records.durable import move_durably
 from engine.records.label_set import LABELS, SetLabel, content_hash, encode_labels, read_label_set
+from engine.records.texts import check_fields
 from storage.database import Database
 from storage.episodes.trajectories import TrajectoryStore
+
+logger = logging.getLogger(__name__)
 
 ABOUT = "label_set.json"
 SHORTEST = 8  # letters of a version's name that suffice, where they are unambiguous
@@ -113,7 +117,12 @@ class LabelSets:
 
     def all(self) -> list[LabelSet]:
         """Every set, newest first."""
-        found = [self._read(path.parent) for path in self._root.glob(f"[!.]*/{ABOUT}")]
+        found = []
+        for path in self._root.glob(f"[!.]*/{ABOUT}"):
+            try:
+                found.append(self._read(path.parent))
+            except (OSError, LookupError, RecursionError, TypeError, ValueError) as error:
+                logger.warning("the label set in %s is left out: %s", path.parent, error)
         return sorted(found, key=lambda label_set: (-label_set.frozen, label_set.version))
 
     def get(self, version: str) -> LabelSet:
@@ -187,6 +196,7 @@ class LabelSets:
 
     def _read(self, directory: Path) -> LabelSet:
         about = json.loads((directory / ABOUT).read_text())
+        check_fields(LabelSet, about)
         return LabelSet(
             version=directory.name,
             directory=directory,

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.records.durable import sync, write_json_durably
+from engine.records.texts import check_fields, check_unicode
+from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row
 from storage.events.labels import is_guest
 from storage.judging.queue_orders import SAMPLES, Place
@@ -292,12 +294,22 @@ class QueueStore:
                 record = json.loads(path.read_text())
                 if record["name"] not in known:
                     self._index(record)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (
+                OSError,
+                LookupError,
+                RuntimeError,
+                TypeError,
+                ValueError,
+                *REFUSALS,
+            ) as error:
                 logger.warning("the queue in %s is left out: %s", path, error)
 
     def _index(self, record: Mapping[str, Any]) -> None:
+        check_unicode(record)
         names = ("name", "overlap", "created", "after_seq")
         queue: Row = {name: record[name] for name in names} | {"query": json.dumps(record["query"])}
+        for values in record["places"]:
+            check_fields(Place, values)
         items: list[Row] = [
             dataclasses.asdict(Place(**values)) | {"queue": record["name"], "place": place}
             for place, values in enumerate(record["places"])

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,10 @@ from typing import Any
 
 from engine.records.durable import append_durably
 from engine.records.events import encode_line, read_events
+from engine.records.texts import check_fields
 from storage.database import Database
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,7 @@ class ThresholdStore:
                 "measures": dict(measures),
             }
             version = ThresholdVersion(id=content_id(content), **content)
+            self._prove(version)
             append_durably(self._twin, encode_line(version.to_dict()))
             self._insert([version])
             return version
@@ -100,21 +105,33 @@ class ThresholdStore:
         )
         return [_parse(row) for row in rows]
 
+    def _prove(self, version: ThresholdVersion) -> None:
+        """Refuse what no row could hold, before it is written.
+
+        Raises:
+            ValueError: a text that is no Unicode, or another type.
+        """
+        check_fields(ThresholdVersion, version.to_dict())
+
     def _insert(self, versions: list[ThresholdVersion]) -> None:
         rows = [
             version.to_dict() | {"measures": json.dumps(dict(version.measures))}
             for version in versions
         ]
-        self._database.write(
-            lambda cursor: cursor.insert("thresholds", rows, conflict="on conflict do nothing")
-        )
+        conflict = "on conflict do nothing"
+        for row, reason in self._database.insert_each("thresholds", rows, conflict=conflict):
+            logger.warning("the threshold %s is set aside: %s", row["id"], reason)
 
     def _reconcile(self) -> None:
-        in_twin = {
-            version.id: version
-            for _, values in read_events(self._twin)
-            if (version := ThresholdVersion(**values)).id == content_id(values)
-        }
+        in_twin: dict[str, ThresholdVersion] = {}
+        for _, values in read_events(self._twin):
+            try:
+                check_fields(ThresholdVersion, values)
+                version = ThresholdVersion(**values)
+                if version.id == content_id(values):
+                    in_twin[version.id] = version
+            except (TypeError, ValueError) as error:
+                logger.warning("a line of %s is left out: %s", self._twin.name, error)
         stored = [_parse(row) for row in self._database.read("select * from thresholds")]
         known = {version.id for version in stored}
         self._insert([version for name, version in in_twin.items() if name not in known])

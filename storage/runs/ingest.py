@@ -3,18 +3,53 @@
 import json
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from engine.records.episodes import check_episode_id
 from engine.records.events import read_events
-from storage.database import Cursor, Database, Row
-from storage.episodes.trajectories import TrajectoryStore, insert_rows
+from engine.records.states import RunState
+from engine.records.texts import check_fields
+from storage.damage import REFUSALS
+from storage.database import Cursor, Database, Row, first_line
+from storage.episodes.episode_rows import insert_rows
+from storage.episodes.trajectories import TrajectoryStore
 
 logger = logging.getLogger(__name__)
 
+Placed = tuple[int, dict[str, Any]]  # an event and the offset after its line
+
 BATCH = 1000  # events a transaction: short enough not to hold up other writers
+
+
+class _Event:
+    """The types of an event's values, where they have a meaning here."""
+
+    seq: int
+    attempt: int
+    time: float
+    kind: str
+    step: int | None
+    done: int
+    total: int
+    mono: float
+    metrics: dict[str, Any]
+    message: str
+    error: str | None
+
+
+class _Entry:
+    """The types of a line of the ledger."""
+
+    task: str
+    start_id: int
+    pool: str
+    use: str
+    policy: str | None
+    success: bool
 
 
 @dataclass
@@ -25,6 +60,13 @@ class _Batch:
     events: list[Row] = field(default_factory=list)
     episodes: list[Row] = field(default_factory=list)
     changes: Row = field(default_factory=dict)
+
+    def add(self, other: "_Batch") -> None:
+        """Take in what came later."""
+        self.metrics |= other.metrics
+        self.events += other.events
+        self.episodes += other.episodes
+        self.changes |= other.changes
 
 
 class Ingest:
@@ -58,8 +100,17 @@ class Ingest:
 
     def gone_on(self) -> list[str]:
         """Runs that rest in the database but whose logs have grown: the same command goes on."""
+        return self._behind(("paused", "lost", "failed"))
+
+    def behind(self) -> list[str]:
+        """Every run whose log holds more than the database took in, such as after it was cut."""
+        return self._behind(tuple(RunState))
+
+    def _behind(self, states: Sequence[str]) -> list[str]:
         rows = self._database.read(
-            "select id, event_offset from runs where state in ('paused', 'lost', 'failed')"
+            "select id, event_offset from runs where state in (select unnest(?::text[]))"
+            " order by id",
+            [list(states)],
         )
         logs = ((row, self._root / row["id"] / "events.jsonl") for row in rows)
         return [
@@ -75,47 +126,78 @@ class Ingest:
         read = list(islice(read_events(log, start), BATCH))
         if not read:
             return 0
-        batch = _Batch(changes={"event_offset": read[-1][0]})
-        for _, event in read:
-            self._fold(run_id, row | batch.changes, event, batch)
+        batch = _Batch()
+        for end, event in read:
+            self._fold(run_id, row | batch.changes, (end, event), batch)
+        try:
+            return len(read) if self._store(run_id, start, batch) else 0
+        except REFUSALS:
+            self._store_each(run_id, read)
+            return len(read)
 
-        def change(cursor: Cursor) -> int:
+    def _store(self, run_id: str, start: int, batch: _Batch) -> bool:
+        """Store a batch, unless another thread took these events in."""
+
+        def change(cursor: Cursor) -> bool:
             current = cursor.row("select event_offset from runs where id = ?", [run_id])
             if current is None or current["event_offset"] != start:
-                return 0  # another thread took these events in
+                return False
             cursor.insert("metrics", list(batch.metrics.values()), conflict=_HIGHEST_ATTEMPT)
             cursor.insert("run_events", batch.events, conflict="on conflict do nothing")
             insert_rows(cursor, batch.episodes)
             _update_run(cursor, run_id, batch.changes)
-            return len(read)
+            return True
 
         return self._database.write(change)
 
-    def _fold(self, run_id: str, row: Row, event: dict[str, Any], batch: _Batch) -> None:
-        try:
-            common = {name: event[name] for name in ("seq", "attempt", "time")}
-            batch.changes |= _first_and_last(row, common)
-            match event["kind"]:
-                case "metric":
-                    rows = _metric_rows(run_id, event, common)
-                    batch.metrics |= {(point["step"], point["name"]): point for point in rows}
-                    reached = (row | batch.changes)["step"] or 0
-                    batch.changes["step"] = max(event["step"], reached)
-                case "progress":
-                    batch.changes |= _pace(row | batch.changes, event)
-                case "episode":
-                    batch.episodes.append(self._episode_row(run_id, event))
-                case kind:
-                    text = json.dumps(event)
-                    batch.events.append({"run": run_id, **common, "kind": kind, "event": text})
-                    batch.changes |= _state(event)
-        except (KeyError, TypeError, ValueError) as error:
-            logger.warning("run %s: skipped an event: %s", run_id, error)
+    def _store_each(self, run_id: str, read: Sequence[Placed]) -> None:
+        """Store events one by one; of one that the database refuses, that it is there."""
+        for placed in read:
+            row, single = self._run(run_id), _Batch()
+            self._fold(run_id, row, placed, single)
+            try:
+                self._store(run_id, row["event_offset"], single)
+            except REFUSALS as error:
+                unread = _unread(run_id, placed[0], first_line(error))
+                self._store(run_id, row["event_offset"], unread)
 
-    def _episode_row(self, run_id: str, event: dict[str, Any]) -> Row:
-        directory = self._root / run_id / "episodes" / str(event["episode"])
-        row = self._trajectories.row_of(directory, run=run_id)
-        return row | {"created": event["time"]}
+    def _fold(self, run_id: str, row: Row, placed: Placed, batch: _Batch) -> None:
+        """Add an event to a batch; of one that cannot be read, that it is there."""
+        end, event = placed
+        try:
+            batch.add(self._read(run_id, row, event))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            batch.add(_unread(run_id, end, str(error)))
+        batch.changes["event_offset"] = end
+
+    def _read(self, run_id: str, row: Row, event: dict[str, Any]) -> _Batch:
+        check_fields(_Event, event)
+        common = {name: event[name] for name in ("seq", "attempt", "time")}
+        read = _Batch(changes=_first_and_last(row, common))
+        match event["kind"]:
+            case "metric":
+                rows = _metric_rows(run_id, event, common)
+                read.metrics = {(point["step"], point["name"]): point for point in rows}
+                read.changes["step"] = max(event["step"], (row | read.changes)["step"] or 0)
+            case "progress":
+                read.changes |= _pace(row | read.changes, event)
+            case "episode":
+                read.episodes += self._episode_rows(run_id, event)
+            case kind:
+                text = json.dumps(event)
+                read.events.append({"run": run_id, **common, "kind": kind, "event": text})
+                read.changes |= _state(event)
+        return read
+
+    def _episode_rows(self, run_id: str, event: dict[str, Any]) -> list[Row]:
+        name = check_episode_id(str(event["episode"]))
+        directory = self._root / run_id / "episodes" / name
+        try:
+            row = self._trajectories.row_of(directory, run=run_id)
+        except ValueError as error:
+            logger.warning("run %s: skipped an episode: %s", run_id, error)
+            return []
+        return [row | {"created": event["time"]}]
 
     def _ingest_ledger(self, run_id: str) -> None:
         start = self._run(run_id)["ledger_offset"]
@@ -124,11 +206,13 @@ class Ingest:
             return
         rows, end = _ledger_rows(run_id, path, start)
 
-        def change(cursor: Cursor) -> None:
-            cursor.insert("ledger", rows, conflict="on conflict do nothing")
-            _update_run(cursor, run_id, {"ledger_offset": end})
-
-        self._database.write(change)
+        # Rows first, each of which is stored once: a kill before the offset only reads them again.
+        conflict = "on conflict do nothing"
+        for row, reason in self._database.insert_each("ledger", rows, conflict=conflict):
+            logger.warning(
+                "run %s: skipped ledger line at %d: %s", run_id, row["line_offset"], reason
+            )
+        self._database.write(lambda cursor: _update_run(cursor, run_id, {"ledger_offset": end}))
 
     def _run(self, run_id: str) -> Row:
         rows = self._database.read("select * from runs where id = ?", [run_id])
@@ -185,7 +269,19 @@ def _state(event: dict[str, Any]) -> Row:
         return {"result": json.dumps(event["metrics"])}
     if event["kind"] != "state":
         return {}
+    if event["state"] not in tuple(RunState):
+        raise ValueError(f"{event['state']!r} is no state of a run")
     return {"state": event["state"], "changed": event["time"], "error": event.get("error")}
+
+
+def _unread(run_id: str, end: int, reason: str) -> _Batch:
+    """An alarm in the place of a line that cannot be read; `end` is its last byte's offset."""
+    message = f"an event of the log cannot be read (the line before byte {end}): {reason}"
+    logger.warning("run %s: %s", run_id, message)
+    event = {"seq": -end, "attempt": 0, "time": 0.0, "kind": "alarm", "message": message}
+    common = {name: event[name] for name in ("seq", "attempt", "time", "kind")}
+    row = {"run": run_id, **common, "event": json.dumps(event)}
+    return _Batch(events=[row], changes={"event_offset": end})
 
 
 def _ledger_rows(run_id: str, path: Path, start: int) -> tuple[list[Row], int]:
@@ -201,7 +297,8 @@ def _ledger_rows(run_id: str, path: Path, start: int) -> tuple[list[Row], int]:
                 entry = json.loads(line)
                 names = ("task", "start_id", "pool", "use", "policy", "success")
                 values = {name: entry[name] for name in names}
-            except (ValueError, KeyError, TypeError):
+                check_fields(_Entry, values)
+            except (LookupError, RecursionError, TypeError, ValueError):
                 logger.warning("run %s: skipped a damaged ledger line", run_id)
                 continue
             rows.append({"run": run_id, "line_offset": position, **values})

@@ -1,6 +1,7 @@
 """Runs as the studio knows them: rows filled from the run directories' event logs."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.records.states import ENDED, RunState
+from engine.records.texts import check_unicode
+from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +68,15 @@ class RunStore:
 
     Args:
         root: holds one run directory per run.
+
+    Attributes:
+        unreadable: why a directory is no run, by its name.
     """
 
     def __init__(self, database: Database, root: Path) -> None:
         self._database = database
         self._root = root
+        self.unreadable: dict[str, str] = {}
 
     def directory(self, run_id: str) -> Path:
         """The run directory of a run.
@@ -81,8 +90,10 @@ class RunStore:
         """Make a run directory with its `config.json` and queue the run.
 
         Raises:
-            ValueError: there is a run of that id.
+            ValueError: there is a run of that id, or some text is no Unicode.
         """
+        check_unicode(run_id, "the name of a run")
+        check_unicode(config)
         directory = self._root / run_id
         try:
             directory.mkdir(parents=True)
@@ -110,12 +121,20 @@ class RunStore:
                 continue
             try:
                 spec = json.loads(path.read_text())
+                check_unicode([run_id, spec])
                 job, config = str(spec["job"]), dict(spec["config"])
-            except (OSError, ValueError, KeyError, TypeError):
+                self._insert(run_id, job, config, path.stat().st_mtime)
+            except (OSError, LookupError, RuntimeError, TypeError, ValueError, *REFUSALS) as error:
+                self._leave_out(run_id, error)
                 continue  # not a run directory of ours, or one still being made
-            self._insert(run_id, job, config, path.stat().st_mtime)
             found.append(run_id)
         return found
+
+    def _leave_out(self, run_id: str, error: Exception) -> None:
+        reason = str(error)
+        if self.unreadable.get(run_id) != reason:
+            self.unreadable[run_id] = reason
+            logger.warning("the run %r is left out: %s", run_id, reason)
 
     def get(self, run_id: str) -> RunRow:
         """The run of an id.
@@ -156,9 +175,9 @@ class RunStore:
         self._database.write(change)
 
     def events(self, run_id: str, *, limit: int) -> list[dict[str, Any]]:
-        """The newest events but metrics and progress, newest first."""
+        """The newest events but metrics and progress, newest first; what cannot be read before."""
         rows = self._database.read(
-            "select event from run_events where run = ? order by seq desc limit ?",
+            "select event from run_events where run = ? order by seq < 0 desc, seq desc limit ?",
             [run_id, limit],
         )
         return [json.loads(row["event"]) for row in rows]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from app.runs.supervisor import Patience, Supervisor
+from app.runs.patience import Patience
+from app.runs.supervisor import Supervisor
 from app.studio import Studio
 from storage.workspace import open_workspace
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from app.runs.supervisor import Patience, Supervisor
+from app.runs.patience import Patience
+from app.runs.supervisor import Supervisor
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256

@@ -55,6 +55,13 @@ def test_the_same_batch_again_changes_nothing(stocked: Studio) -> None:
     assert history(stocked) == []
 
 
+def test_a_poisoned_label_of_a_guest_stops_nobody(stocked: Studio) -> None:
+    poison = {"strokes": [stroke(1, outcome="fail", note="\udfff")]}
+    assert "no Unicode" in ask(stocked, "judge", poison)["refused"]
+    [saved] = judge(stocked, stroke(2, outcome="fail"))
+    assert saved["seq"] == 1
+
+
 def test_one_bad_stroke_does_not_stop_the_others(stocked: Studio) -> None:
     strokes = [stroke(1, outcome="perhaps"), stroke(2, outcome="success")]
     refused, saved = judge(stocked, *strokes)

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from app.runs.supervisor import Patience, Supervisor
+from app.runs.patience import Patience
+from app.runs.supervisor import Supervisor
 from engine.records.file_locks import is_locked
 from engine.runs.run_directory import is_held
 from storage.cabinet import Cabinet, open_cabinet
@@ -381,3 +382,18 @@ def test_what_a_worker_started_does_not_outlive_it(
     eventually(lambda: pids(cabinet, "run-1") == [])
     supervisor = supervisor if watched else make_supervisor()  # the app was killed as well
     until(supervisor, lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_the_trouble_of_one_run_does_not_stop_the_care_for_the_others(
+    cabinet: Cabinet, make_supervisor: Callable[..., Supervisor]
+) -> None:
+    supervisor = make_supervisor()
+    supervisor.submit("odd", "tiny", {"steps": 1})
+    journal = cabinet.runs.directory("odd") / "supervisor.jsonl"
+    journal.unlink()
+    journal.mkdir()  # nothing can be read or noted there
+    supervisor.submit("plain", "tiny", {"steps": 1})
+    until(supervisor, lambda: cabinet.runs.get("plain").ended)
+    assert cabinet.runs.get("plain").state == "done"
+    assert "cannot look after it" in (cabinet.runs.get("odd").error or "")
+    journal.rmdir()

@@ -34,6 +34,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",  # a foreign name of this machine
 ]
 PATIENCE = 90_000  # milliseconds; a loaded machine is slow, and nothing here waits without need
 EPISODES = 24
@@ -99,7 +100,9 @@ def server(
     assert server.process.wait(60) == 0, server.log.read_text()
 
 
-def start_server(root: Path, demo: Path, *, hosts: str = "", port: int | None = None) -> Server:
+def start_server(
+    root: Path, demo: Path, *, hosts: str = "", port: int | None = None, **variables: str
+) -> Server:
     """app.py over `root`/data in a process of its own; returns once it answers."""
     port = port or free_port()
     environment = {
@@ -109,6 +112,7 @@ def start_server(root: Path, demo: Path, *, hosts: str = "", port: int | None = 
         "WMPO_DEMO_DIR": str(demo),
         "WMPO_SOURCE_HOSTS": hosts,
         "OMP_NUM_THREADS": "1",
+        **variables,
     }
     environment.pop("SPACE_ID", None)
     with (root / "log.txt").open("ab") as log:

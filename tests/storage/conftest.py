@@ -51,6 +51,7 @@ def opener(database: Database, workspace: Workspace, server: SourceServer) -> It
 
     def opener(**changes: object) -> Downloads:
         values = {"rules": server.rules, "token": lambda: None, "wait_seconds": 0.0}
+        values["folders"] = workspace.folders
         opened.append(Downloads(database, workspace.downloads, **(values | changes)))
         return opened[-1]
 

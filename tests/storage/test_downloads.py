@@ -315,7 +315,7 @@ def test_a_lost_database_is_rebuilt_from_the_rooms(
 ) -> None:
     key = complete(opener(), "me/model")
     empty = Database(None, exports=workspace.exports)
-    values = {"rules": server.rules, "token": lambda: None}
+    values = {"rules": server.rules, "token": lambda: None, "folders": workspace.folders}
     downloads = Downloads(empty, workspace.downloads, **values)
     assert [(status.key, status.state) for status in downloads.all()] == [(key, "complete")]
     downloads.close()

@@ -207,7 +207,7 @@ def test_another_file_is_refused(store: LabelStore, kind: str, data: bytes, sent
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("true", "TRUE"), "line 4: dream_broke cannot be 'TRUE'"),
+        (("true", "YES"), "line 4: dream_broke cannot be 'YES'"),
         (("0.1", "lots"), "line 2: model_probability cannot be 'lots'"),
         ((",success,", ","), "line 2: 18 cells instead of 19"),
     ],

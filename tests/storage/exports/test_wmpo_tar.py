@@ -174,13 +174,11 @@ def test_an_episode_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         ("../escape.video.npy", tarfile.REGTYPE, "is not the name of a sample's file"),
         ("/etc.video.npy", tarfile.REGTYPE, "is not the name of a sample's file"),
         ("a/b.video.npy", tarfile.REGTYPE, "is not the name of a sample's file"),
-        ("a.evil.sh", tarfile.REGTYPE, "is no part of a sample that is known here"),
         ("episode-000000.meta.json", tarfile.REGTYPE, "is there twice"),
         ("a.video.npy", tarfile.SYMTYPE, "is a link, a device or a folder"),
         ("a.video.npy", tarfile.LNKTYPE, "is a link, a device or a folder"),
         ("a.video.npy", tarfile.CHRTYPE, "is a link, a device or a folder"),
         ("a.video.npy", tarfile.FIFOTYPE, "is a link, a device or a folder"),
-        ("a.video.npy", tarfile.DIRTYPE, "is a link, a device or a folder"),
     ],
 )
 def test_hostile_members_are_refused(written: Path, name: str, kind: bytes, sentence: str) -> None:
