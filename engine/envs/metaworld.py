@@ -58,7 +58,10 @@ class MetaWorldEnv:
         """Go to the initial state that the id fixes, whatever happened before."""
         mujoco.mj_resetData(self._env.model, self._env.data)
         self._env.seed(start_id)
-        self._observation, _ = self._env.reset()
+        self._env.reset()
+        # Meta-World moves the goal and its surroundings after its own forward pass.
+        mujoco.mj_forward(self._env.model, self._env.data)
+        self._observation = self._env._get_obs()
 
     def step(self, action: npt.NDArray[np.float32]) -> bool:
         """Hold one raw action for `action_repeat` steps; True if the task was achieved in one."""
