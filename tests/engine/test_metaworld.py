@@ -5,6 +5,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from engine.envs.episode import ScriptedEnv, StatefulEnv
 from engine.envs.factory import make_env
 from engine.tasks import TASKS, get_task
 
@@ -21,3 +22,43 @@ def test_the_first_frame_is_the_one_after_a_step_of_no_motion(name: str) -> None
             env.step(np.array([0.0, 0.0, 0.0, -1.0], dtype=np.float32))
             change = np.abs(env.render() - first).max(axis=2)
             assert (change > 40).sum() <= 60, f"start {start_id}"
+
+
+def test_the_state_says_where_things_are_and_success_when_they_are_together() -> None:
+    """Coffee-push succeeds within 7 cm; the expert sees its goal from the start."""
+    with closing(make_env(get_task("coffee-push"))) as env:
+        assert isinstance(env, StatefulEnv)
+        assert isinstance(env, ScriptedEnv)
+        env.reset(0)
+        first = env.state()
+        assert first.shape == (10,)
+        assert np.linalg.norm(first[4:7] - first[7:10]) > 0.1
+        for _ in range(env.task.horizon):
+            if env.step(env.expert_action()):
+                break
+        last = env.state()
+        assert np.linalg.norm(last[4:7] - last[7:10]) <= 0.07
+        np.testing.assert_array_equal(last[7:10], first[7:10])
+
+
+def test_an_expert_that_mistakes_the_objects_place_reaches_beside_it() -> None:
+    with closing(make_env(get_task("coffee-push"))) as env:
+        assert isinstance(env, StatefulEnv)
+        assert isinstance(env, ScriptedEnv)
+        env.reset(0)
+        begin = env.state()
+        mistake = np.array([0.10, 0.0, 0.0, 0.0, 0.0, 0.0])
+        for _ in range(env.task.horizon):
+            assert not env.step(env.expert_action(mistake))
+        moved = np.linalg.norm(env.state()[4:7] - begin[4:7])
+        assert moved < 0.03
+
+
+def test_the_mistaken_expert_leaves_the_experts_own_wish_as_it_was() -> None:
+    """Door-open's expert writes into what it reads."""
+    with closing(make_env(get_task("door-open"))) as env:
+        assert isinstance(env, ScriptedEnv)
+        env.reset(0)
+        wanted = env.expert_action()
+        env.expert_action(np.full(6, 0.1))
+        np.testing.assert_array_equal(env.expert_action(), wanted)
