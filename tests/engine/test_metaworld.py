@@ -7,7 +7,7 @@ import pytest
 
 from engine.envs.episode import ScriptedEnv, StatefulEnv
 from engine.envs.factory import make_env
-from engine.tasks import TASKS, get_task
+from engine.records.tasks import TASKS, get_task
 
 SIMULATED = [name for name, task in TASKS.items() if task.env]
 
@@ -62,3 +62,14 @@ def test_the_mistaken_expert_leaves_the_experts_own_wish_as_it_was() -> None:
         wanted = env.expert_action()
         env.expert_action(np.full(6, 0.1))
         np.testing.assert_array_equal(env.expert_action(), wanted)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["coffee-push", "coffee-pull", "plate-slide", "drawer-open", "window-open", "door-open"],
+)
+def test_the_expert_achieves_a_task_of_the_study_within_its_horizon(name: str) -> None:
+    with closing(make_env(get_task(name))) as env:
+        assert isinstance(env, ScriptedEnv)
+        env.reset(0)
+        assert any(env.step(env.expert_action()) for _ in range(env.task.horizon))

@@ -6,8 +6,8 @@ import pytest
 from engine.envs.episode import record_episode
 from engine.jobs.collect import JobConfig, plan
 from engine.jobs.play import FIRST_BRANCH, KINDS, PlayActor, draw_style
+from engine.records.types import Trajectory
 from engine.seeding import numpy_generator
-from engine.types import Trajectory
 from tests.fakes import CountingEnv
 
 
