@@ -1,12 +1,13 @@
 """Play one episode in an `Env` with an `Actor` and record it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.protocols import Env
+from engine.protocols import Env, StatefulEnv
 from engine.records.types import Outcome, Trajectory
 
 Frame = npt.NDArray[np.uint8]
@@ -48,18 +49,6 @@ class ScriptedEnv(Env, Protocol):
 
         Args:
             mistake: metres [6] by which it takes the object and the goal to be elsewhere.
-        """
-        ...
-
-
-@runtime_checkable
-class StatefulEnv(Env, Protocol):
-    """An environment that can say where things are."""
-
-    def state(self) -> npt.NDArray[np.float32]:
-        """Hand xyz, gripper opening, object xyz, goal xyz [10], in metres.
-
-        Privileged: for training models and for measuring them, never for acting.
         """
         ...
 
@@ -119,12 +108,35 @@ def record_episode(
     )
 
 
-def play_outcome(env: Env, actor: Actor, *, start_id: int, seed: int) -> Outcome:
-    """Play one episode for its outcome alone: only the frames the actor looks at are rendered."""
+@dataclass(frozen=True)
+class Played:
+    """An episode of which only the frames that the actor looked at were rendered.
+
+    Attributes:
+        seen: uint8 [looks, h, w, 3].
+    """
+
+    outcome: Outcome
+    seen: npt.NDArray[np.uint8]
+
+
+def play(env: Env, actor: Actor, *, start_id: int, seed: int) -> Played:
+    """Play one episode, up to three times faster than recording it."""
     env.reset(start_id)
     actor.begin(start_id, seed)
+    seen = []
+    outcome = Outcome(False, env.task.horizon)
     for step in range(env.task.horizon):
         frame = env.render() if actor.needs_frame(step) else None
+        if frame is not None:
+            seen.append(frame)
         if env.step(actor.act(frame, step)):
-            return Outcome(True, step + 1)
-    return Outcome(False, env.task.horizon)
+            outcome = Outcome(True, step + 1)
+            break
+    size = env.task.image_size
+    return Played(outcome, np.stack(seen) if seen else np.zeros((0, size, size, 3), np.uint8))
+
+
+def play_outcome(env: Env, actor: Actor, *, start_id: int, seed: int) -> Outcome:
+    """Play one episode for its outcome alone."""
+    return play(env, actor, start_id=start_id, seed=seed).outcome

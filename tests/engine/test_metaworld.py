@@ -5,8 +5,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from engine.envs.episode import ScriptedEnv, StatefulEnv
+from engine.envs.episode import ScriptedEnv
 from engine.envs.factory import make_env
+from engine.protocols import StatefulEnv
 from engine.records.tasks import TASKS, get_task
 
 SIMULATED = [name for name, task in TASKS.items() if task.env]
