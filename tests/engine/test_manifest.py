@@ -16,7 +16,6 @@ from engine.records.manifest import (
     write_manifest,
 )
 
-
 SHIPPED = Path(__file__).parents[2] / "storage" / "demo" / "checkpoints"
 
 
