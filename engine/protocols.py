@@ -1,6 +1,9 @@
-"""The five interfaces (design.md §9). Shapes: n starts (groups) · g members of a group ·
-b any batch · t frames · k chunk steps · c h w image · a action dims · l action tokens ·
-s patch tokens · d width · z y x latent channels, rows, columns."""
+"""The five interfaces (design.md §9), and what some environments can do besides.
+
+Shapes: n starts (groups) · g members of a group · b any batch · t frames · k chunk steps ·
+c h w image · a action dims · l action tokens · s patch tokens · d width · z y x latent channels,
+rows, columns.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -142,6 +145,18 @@ class Env(Protocol):
 
     def close(self) -> None:
         """Free what the simulator holds; the environment is not used any more."""
+        ...
+
+
+@runtime_checkable
+class StatefulEnv(Env, Protocol):
+    """An environment that can say where things are."""
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """Hand xyz, gripper opening, object xyz, goal xyz [10], in metres.
+
+        Privileged: for training models and for measuring them, never for acting.
+        """
         ...
 
 

@@ -1,31 +1,14 @@
-"""Who acts in reality: the scripted expert with noise, play, and a policy checkpoint."""
+"""Who acts in reality: the scripted expert with noise, and a policy checkpoint."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.envs.episode import Action, Frame, as_scripted
 from engine.protocols import ActionChunk, Env, Policy
 from engine.seeding import generator, numpy_generator
-
-Frame = npt.NDArray[np.uint8]
-Action = npt.NDArray[np.float32]
-
-
-@runtime_checkable
-class ScriptedEnv(Env, Protocol):
-    """An environment that comes with a scripted expert."""
-
-    def expert_action(self) -> Action:
-        """What the expert would do now: raw action [a]."""
-        ...
-
-
-def _scripted(env: Env) -> ScriptedEnv:
-    if not isinstance(env, ScriptedEnv):
-        raise ValueError(f"{env.task.name} has no scripted expert")
-    return env
 
 
 class ExpertActor:
@@ -37,7 +20,7 @@ class ExpertActor:
     policy_hash: str | None = None
 
     def __init__(self, env: Env, *, noise: float) -> None:
-        self._env = _scripted(env)
+        self._env = as_scripted(env)
         self._noise = noise
         self._wanted: list[Action] = []
 
@@ -61,53 +44,6 @@ class ExpertActor:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """`expert_actions`."""
-        return {"expert_actions": np.stack(self._wanted)}
-
-
-class PlayActor:
-    """Varied behaviour for pre-training: noisy expert, drift, and random motion, in segments.
-
-    Each episode draws a style; each segment of 4 to 16 steps draws whether the expert or an
-    Ornstein-Uhlenbeck random motion is followed, and how much of the other is mixed in.
-    """
-
-    policy_hash: str | None = None
-
-    def __init__(self, env: Env) -> None:
-        self._env = _scripted(env)
-        self._wanted: list[Action] = []
-
-    def begin(self, start_id: int, seed: int) -> None:
-        """Draw the episode's style."""
-        self._random = numpy_generator(seed, "play", self._env.task.name, start_id)
-        self._expert_share = self._random.choice([0.2, 0.7, 0.85, 1.0])
-        self._bias = self._random.normal(0.0, 0.25, self._env.action_dim)
-        self._white = self._random.choice([0.0, 0.1, 0.3, 0.6])
-        self._motion = np.zeros(self._env.action_dim)
-        self._left, self._wanted = 0, []
-
-    def needs_frame(self, step: int) -> bool:
-        """Play reads the state."""
-        return False
-
-    def act(self, frame: Frame | None, step: int) -> Action:
-        """One action of the current segment."""
-        if self._left == 0:
-            self._left = int(self._random.integers(4, 17))
-            self._follow = self._random.uniform() < self._expert_share
-        self._left -= 1
-        wanted = self._env.expert_action()
-        self._wanted.append(wanted)
-        shock = self._random.normal(0.0, 0.5, self._motion.shape)
-        self._motion = 0.85 * self._motion + shock
-        if not self._follow:
-            return np.clip(self._motion, -1.0, 1.0).astype(np.float32)
-        noise = self._bias + self._random.normal(0.0, self._white, wanted.shape)
-        noise[-1] = 0.0
-        return np.clip(wanted + noise, -1.0, 1.0).astype(np.float32)
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """`expert_actions`: what the expert would have done, for cloning."""
         return {"expert_actions": np.stack(self._wanted)}
 
 

@@ -12,6 +12,7 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 from engine.records.tasks import Camera, Task
 
 SUPERSAMPLING = 2
+_OBJECT, _GOAL = slice(4, 7), slice(-3, None)  # places in an observation
 
 
 class MetaWorldEnv:
@@ -47,18 +48,31 @@ class MetaWorldEnv:
         """Numbers in one action: xyz displacement and gripper."""
         return self._task.action_dim
 
-    def expert_action(self) -> npt.NDArray[np.float32]:
-        """What Meta-World's scripted expert, which reads the state, would do now; in [-1, 1]."""
+    def expert_action(
+        self, mistake: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """What Meta-World's scripted expert, which reads the state, would do now; in [-1, 1].
+
+        Args:
+            mistake: metres [6] by which it takes the object and the goal to be elsewhere.
+        """
+        seen = self._observation.copy()  # some experts write into what they read
+        if mistake is not None:
+            seen[_OBJECT] += mistake[:3]
+            seen[_GOAL] += mistake[3:]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "constants may be too high": clipped here
-            action = self._expert.get_action(self._observation)
+            action = self._expert.get_action(seen)
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def reset(self, start_id: int) -> None:
         """Go to the initial state that the id fixes, whatever happened before."""
         mujoco.mj_resetData(self._env.model, self._env.data)
         self._env.seed(start_id)
-        self._observation, _ = self._env.reset()
+        self._env.reset()
+        # Meta-World moves the goal and its surroundings after its own forward pass.
+        mujoco.mj_forward(self._env.model, self._env.data)
+        self._observation = self._env._get_obs()
 
     def step(self, action: npt.NDArray[np.float32]) -> bool:
         """Hold one raw action for `action_repeat` steps; True if the task was achieved in one."""
@@ -68,6 +82,12 @@ class MetaWorldEnv:
             self._observation, _, _, _, info = self._env.step(clipped)
             success = success or bool(info["success"])
         return success
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """Hand xyz, gripper opening, object xyz, goal xyz [10], in metres."""
+        seen = self._env._get_curr_obs_combined_no_goal()
+        goal = np.asarray(self._env._target_pos)
+        return np.concatenate([seen[:4], seen[_OBJECT], goal]).astype(np.float32)
 
     def render(self) -> npt.NDArray[np.uint8]:
         """The current frame [h, w, 3], rendered at twice the size and averaged down."""

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config, knob
-from engine.envs.actors import ExpertActor, PlayActor
+from engine.envs.actors import ExpertActor
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
+from engine.envs.play import PlayActor
 from engine.loading.actor import load_actor
 from engine.protocols import Env, Run
 from engine.records.tasks import get_task, pool_starts
@@ -31,6 +32,9 @@ class JobConfig(Config):
     episodes: int = knob(16, "Episodes to collect, all starts together", low=1)
     episodes_per_start: int = knob(
         1, "Episodes of each start; more give pairs of success and failure (DPO)", low=1
+    )
+    siblings: bool = knob(
+        False, "Play only: the episodes of a start part from one state, each in its own style"
     )
     seed: int = knob(0, "Root of randomness", low=0)
     noise: float = knob(0.2, "Largest noise of the expert's actions (uniform per episode)", low=0.0)
@@ -131,6 +135,8 @@ def plan(config: JobConfig, task: str) -> list[tuple[str, int, int]]:
         raise ValueError(f"{config.episodes} episodes cannot be {members} of each start")
     if members > 1 and config.only_successes:
         raise ValueError("only_successes keeps one episode a start: set episodes_per_start=1")
+    if config.siblings and (config.source != "play" or members == 1):
+        raise ValueError("siblings are play with more than one of episodes_per_start")
     planned = []
     for start_id in pool_starts(config.pool, config.first_start, config.episodes // members):
         for member in range(members):
@@ -146,7 +152,7 @@ def make_actor(config: JobConfig, env: Env) -> Actor:
         case "expert":
             return ExpertActor(env, noise=config.noise)
         case "play":
-            return PlayActor(env)
+            return PlayActor(env, trunk_seed=config.seed if config.siblings else None)
         case _:
             if not config.policy:
                 raise ValueError("source policy needs policy=CHECKPOINT_DIRECTORY")

@@ -183,6 +183,18 @@ def approx_kl(
     return masked_mean(old_log_probs - log_probs, mask)
 
 
+def token_kl(
+    log_probs: Float[Tensor, "b l"], old_log_probs: Float[Tensor, "b l"]
+) -> Float[Tensor, "b l"]:
+    """KL(old || new) of each token, estimated from the token that old drew; never negative.
+
+    r - 1 - log r with r = new / old: its mean is the divergence, as is that of -log r, but it
+    varies far less where the two are close.
+    """
+    log_ratio = log_probs - old_log_probs
+    return torch.exp(log_ratio) - 1.0 - log_ratio
+
+
 def accumulate_gradient(
     log_probs_of: Callable[[Int64[Tensor, " m"]], tuple[Tensor, Tensor]],
     old_log_probs: Float[Tensor, "b l"],
@@ -204,10 +216,11 @@ def accumulate_gradient(
         weights: `token_weights`, folded into rows.
 
     Returns:
-        `grpo/loss`, `grpo/clip_fraction`, `grpo/approx_kl` and `grpo/entropy`, weighted alike.
+        `grpo/loss`, `grpo/clip_fraction`, `grpo/approx_kl`, `grpo/kl` (`token_kl`) and
+        `grpo/entropy`, weighted alike.
     """
     rows = torch.nonzero(weights.sum(dim=1) > 0)[:, 0]
-    totals = torch.zeros(4, dtype=torch.float64)
+    totals = torch.zeros(5, dtype=torch.float64)
     for index in rows.split(slice_rows):
         log_probs, entropy = log_probs_of(index)
         old, advantage, weight = old_log_probs[index], advantages[index], weights[index]
@@ -218,9 +231,9 @@ def accumulate_gradient(
             clipped = clip_indicator(
                 log_probs, old, advantage, clip_low=clip_low, clip_high=clip_high
             )
-            measures = (losses, clipped, old - log_probs, entropy)
+            measures = (losses, clipped, old - log_probs, token_kl(log_probs, old), entropy)
             totals += torch.stack([(m * weight).sum().double().cpu() for m in measures])
     share = weights.sum().clamp(min=1e-12).item()
-    names = ("grpo/loss", "grpo/clip_fraction", "grpo/approx_kl", "grpo/entropy")
+    names = ("grpo/loss", "grpo/clip_fraction", "grpo/approx_kl", "grpo/kl", "grpo/entropy")
     values = [totals[0].item(), *(totals[1:] / share).tolist()]
     return dict(zip(names, values, strict=True))

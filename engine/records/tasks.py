@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from engine.records.types import JudgeRules
 
@@ -54,8 +55,14 @@ class Task:
         return tuple(f"a{index}" for index in range(self.action_dim))
 
 
-def _metaworld(name: str, instruction: str, horizon: int = 64) -> Task:
-    return Task(name=name, instruction=instruction, env=f"{name}-v3", horizon=horizon)
+def _metaworld(name: str, instruction: str, horizon: int = 64, **camera: Any) -> Task:
+    return Task(
+        name=name,
+        instruction=instruction,
+        env=f"{name}-v3",
+        horizon=horizon,
+        camera=Camera(**camera),
+    )
 
 
 def _released(name: str, instruction: str, horizon: int) -> Task:
@@ -82,14 +89,39 @@ TASKS: dict[str, Task] = {
     for task in (
         _metaworld("coffee-push", "push the mug under the coffee machine", 48),
         _metaworld("coffee-button", "press the button of the coffee machine"),
-        _metaworld("coffee-pull", "pull the mug away from the coffee machine"),
+        _metaworld(
+            "coffee-pull",
+            "pull the mug away from the coffee machine",
+            lookat=(0.0, 0.66, 0.06),
+            distance=0.85,
+            azimuth=200.0,
+            elevation=-38.0,
+        ),
         _metaworld("assembly", "put the ring on the peg"),
         _metaworld("peg-insert-side", "insert the peg into the hole in the wall"),
         _metaworld("push", "push the puck to the goal"),
         _metaworld("pick-place", "pick the puck and bring it to the goal"),
         _metaworld("bin-picking", "move the cube to the other bin", 96),
-        _metaworld("drawer-open", "open the drawer"),
+        _metaworld(
+            "drawer-open",
+            "open the drawer",
+            lookat=(0.0, 0.69, 0.08),
+            distance=0.9,
+            azimuth=190.0,
+            elevation=-45.0,
+        ),
         _metaworld("hammer", "hammer the nail into the wall"),
+        _metaworld("plate-slide", "slide the plate into the goal", 48),
+        # From behind: in front the arm hides the pane.
+        _metaworld(
+            "window-open",
+            "open the window",
+            lookat=(0.02, 0.72, 0.14),
+            distance=1.0,
+            azimuth=-75.0,
+            elevation=-45.0,
+        ),
+        _metaworld("door-open", "open the door", lookat=(0.0, 0.62, 0.12), distance=1.15),
         _released("coffee", "coffee", 256),
         _released("square", "Insert the square into the stick", 184),
         _released("stack_three", "stack_three", 320),

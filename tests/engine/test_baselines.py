@@ -84,6 +84,18 @@ def test_grpo_in_the_simulator_learns_and_spends_its_budget_to_the_last_episode(
     assert len(read_ledger(tmp_path / "run")) == 10
 
 
+def test_episodes_that_are_only_counted_teach_the_same_as_recorded_ones(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    for name, recorded in (("recorded", True), ("counted", False)):
+        _play(_simulator(tiny[1]["policy"], record_played=recorded), tmp_path / name, SteepEnv())
+    assert _weights(tmp_path / "counted") == _weights(tmp_path / "recorded")
+    assert not (tmp_path / "counted" / "episodes").exists()
+    ledgers = [read_ledger(tmp_path / name) for name in ("counted", "recorded")]
+    told = [[(e["start_id"], e["use"], e["success"]) for e in ledger] for ledger in ledgers]
+    assert told[0] == told[1]
+
+
 def test_a_simulator_run_that_lost_power_ends_with_the_same_weights_and_ledger(
     tiny: Tiny, tmp_path: Path
 ) -> None:

@@ -16,6 +16,13 @@ from engine.records.manifest import (
     write_manifest,
 )
 
+SHIPPED = Path(__file__).parents[2] / "storage" / "demo" / "checkpoints"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
+def test_a_shipped_checkpoint_is_what_its_manifest_names(name: str) -> None:
+    verify_manifest(SHIPPED / name)
+
 
 def checkpoint(directory: Path) -> Path:
     """A directory with a manifest, as a small checkpoint would be."""

@@ -32,6 +32,7 @@ def _plan(config: JobConfig) -> list[Planned]:
         sizes=config.sizes,
         arms={arm.name: arm.policy for arm in config.chosen_arms()},
         test=config.test,
+        tests_of={arm.name: arm.test for arm in config.chosen_arms()},
     )
 
 
@@ -69,6 +70,16 @@ def test_seeds_get_stages_of_their_own_and_each_policy_is_tested_at_once() -> No
     assert (own.config["episodes"], own.config["first_start"]) == (6, 24)
     [bc] = [stage for stage in planned if stage.name == "bc-4"]
     assert bc.needs == {"own-4"}
+
+
+def test_an_arm_may_be_tested_at_a_temperature_of_its_own() -> None:
+    arms = [
+        *_small().to_dict()["arms"],
+        {"name": "sharp", "title": "sharp", "policy": "{base@last}", "test": {"temperature": 0.5}},
+    ]
+    planned = _plan(_small(arms=arms, test={"episodes": 5, "temperature": 1.0}))
+    found = {stage.name: stage.config["temperature"] for stage in planned if stage.arm}
+    assert found == {"test_base": 1.0, "test_sharp": 0.5, "test_bc-3": 1.0, "test_bc-4": 1.0}
 
 
 def test_stages_that_no_chosen_arm_needs_are_left_out() -> None:

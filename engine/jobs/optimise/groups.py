@@ -15,7 +15,7 @@ from engine.dream.imagine import group_starts, imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
 from engine.dream.rollout import Rollout, to_trajectory
 from engine.envs.actors import PolicyActor
-from engine.envs.episode import record_episode
+from engine.envs.episode import play, record_episode
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env
 from engine.records.episodes import latent_drift
@@ -247,24 +247,16 @@ class ImaginedGroups:
 
 @dataclass(frozen=True, kw_only=True)
 class RealAttempt:
-    """An episode played in the simulator."""
+    """An episode played in the simulator; `episode` only if it was recorded."""
 
+    start_id: int
     member: int
-    episode: Trajectory
+    outcome: Outcome
+    episode: Trajectory | None
     policy_frames: UInt8[Tensor, "chunks h w 3"]
     tokens: Int64[Tensor, "chunks l"]
     log_probs: Float[Tensor, "chunks l"]
     entropy: Float[Tensor, " chunks"]
-
-    @property
-    def start_id(self) -> int:
-        """The start it was played from."""
-        return self.episode.start_id
-
-    @property
-    def outcome(self) -> Outcome:
-        """As the simulator judged it."""
-        return self.episode.outcome
 
 
 class RealGroups:
@@ -284,15 +276,21 @@ class RealGroups:
         sampling: Sampling,
         *,
         budget: int,
+        recorded: bool = True,
     ) -> None:
         self.give_way: GiveWay = lambda: None
-        self.spent, self.budget = 0, budget
+        self.spent, self.budget, self.recorded = 0, budget, recorded
         self._env, self._policy, self._sampling = env, policy, sampling
         self._start_ids = list(start_ids)
 
     def __len__(self) -> int:
         """Starts to choose from."""
         return len(self._start_ids)
+
+    @property
+    def task(self) -> Task:
+        """The task that is played."""
+        return self._env.task
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[RealAttempt]:
         """Play the groups one episode after the other; fewer, or none, at the budget's end."""
@@ -313,21 +311,30 @@ class RealGroups:
         actor = PolicyActor(
             self._policy, self._env.task.instruction, temperature=self._sampling.temperature
         )
-        episode = record_episode(
-            self._env,
-            actor,
-            episode_id=f"played-{iteration}-{start_id}-{member}",
-            start_id=start_id,
-            seed=member_seed(self._sampling.iteration_seed(iteration), member),
-            steps_after_success=0,
-            lineage={"use": "policy", "source": "policy", "policy": f"iteration {iteration}"},
-        )
-        arrays = {name: torch.from_numpy(array) for name, array in episode.arrays.items()}
-        looked_at = range(0, len(episode.actions), self._policy.chunk_size)
+        seed = member_seed(self._sampling.iteration_seed(iteration), member)
+        episode = None
+        if self.recorded:
+            episode = record_episode(
+                self._env,
+                actor,
+                episode_id=f"played-{iteration}-{start_id}-{member}",
+                start_id=start_id,
+                seed=seed,
+                steps_after_success=0,
+                lineage={"use": "policy", "source": "policy", "policy": f"iteration {iteration}"},
+            )
+            looked_at = range(0, len(episode.actions), self._policy.chunk_size)
+            outcome, seen = episode.outcome, episode.frames[list(looked_at)]
+        else:
+            played = play(self._env, actor, start_id=start_id, seed=seed)
+            outcome, seen = played.outcome, played.seen
+        arrays = {name: torch.from_numpy(array) for name, array in actor.arrays().items()}
         return RealAttempt(
+            start_id=start_id,
             member=member,
+            outcome=outcome,
             episode=episode,
-            policy_frames=torch.from_numpy(episode.frames[list(looked_at)]),
+            policy_frames=torch.from_numpy(seen),
             tokens=arrays["tokens"],
             log_probs=arrays["log_probs"],
             entropy=arrays["entropy"],
@@ -341,6 +348,7 @@ class RealGroups:
         hashes: Mapping[str, str | None],
     ) -> Trajectory:
         """The episode with its place in the run."""
+        assert attempt.episode is not None
         return replace(
             attempt.episode,
             id=_episode_id(iteration, attempt),

@@ -60,6 +60,9 @@ def record(
     stored = list(fates)
     if not isinstance(groups, RealGroups):
         stored = sorted(fates, key=lambda group: fates[group] != "kept")[:most]
+    if isinstance(groups, RealGroups) and not groups.recorded:
+        _count(done, groups, run)
+        return
     chosen = [row for row, attempt in enumerate(done.attempts) if attempt.start_id in stored]
     for row, credit in zip(chosen, _credits(done, update, chosen), strict=True):
         attempt = done.attempts[row]
@@ -75,6 +78,18 @@ def record(
         acted = {**hashes, "policy": done.weights}
         episode = groups.trajectory(attempt, done.number, lineage, acted)
         run.record(episode if credit is None else _credited(episode, credit))
+
+
+def _count(done: Iteration, groups: RealGroups, run: Run) -> None:
+    """Enter episodes that were played and not recorded in the ledger, each once."""
+    for attempt in done.attempts:
+        run.count_real(
+            task=groups.task.name,
+            start_id=attempt.start_id,
+            use="policy",
+            policy=f"iteration {done.number}, member {attempt.member}",
+            success=attempt.outcome.success,
+        )
 
 
 def _credits(

@@ -11,25 +11,28 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
-from engine.envs.actors import PolicyActor
-from engine.envs.episode import play_outcome
+from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
+from engine.jobs.optimise.exploitability import Weights, copy_weights, exploitability, kl_from
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling
 from engine.jobs.optimise.iteration import Iteration, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
+from engine.jobs.optimise.real_checks import checked_episodes, real_success
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
 from engine.loading.models import load_policy, load_reward_model, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
-from engine.protocols import Env, Run
+from engine.protocols import Env, Run, StatefulEnv
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.seeding import numpy_generator
@@ -50,6 +53,8 @@ class _Job:
     hashes: dict[str, str]
     learnt_from: Sequence[int]
     env: Env | None
+    base: Weights
+    strata: Int64[np.ndarray, " n"] | None  # of the starts, where it is known where things are
     weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
 
 
@@ -100,9 +105,12 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
         if run.stop_requested or run.pause_requested:
             save(iteration)
             return None
-        metrics = _iterate(job, optimizer, run, iteration)
-        if _due(iteration + 1, config.real_every):
-            metrics |= _diagnose(job, run, iteration)
+        checked = _check(job, run, iteration) if _due(iteration, config.real_every) else {}
+        metrics = checked | _iterate(job, optimizer, run, iteration)
+        metrics |= exploitability(metrics)
+        if iteration + 1 == config.iterations and config.real_every:
+            after = _check(job, run, config.iterations)
+            metrics["real/final_success_rate"] = after["real/success_rate"]
         metrics["real/episodes"] = float(_real_episodes(job, iteration + 1))
         run.log(iteration + 1, metrics)
         run.progress(iteration + 1, config.iterations)
@@ -119,9 +127,14 @@ def _is_spent(groups: Groups) -> bool:
 
 def _real_episodes(job: _Job, iterations: int) -> int:
     """Real episodes played so far, to learn from and to look how it goes."""
-    every = job.config.real_every
-    checked = job.config.real_episodes * (iterations // every) if every else 0
+    checked = checked_episodes(job.config, iterations)
     return checked + (job.groups.spent if isinstance(job.groups, RealGroups) else 0)
+
+
+def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
+    assert job.env is not None
+    success = real_success(job.config, job.policy, job.env, run, iterations)
+    return {"real/success_rate": success}
 
 
 def _probe(job: _Job, run: Run, iterations: int) -> None:
@@ -149,6 +162,26 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
     task = get_task(config.task)
     policy = load_policy(Path(config.policy))
+    groups, start_ids, states = _groups(config, task, policy, env)
+    groups.give_way = run.give_way
+    return _Job(
+        config=config,
+        task=task,
+        policy=policy,
+        update=_update(config, task, policy, run),
+        groups=groups,
+        hashes={role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()},
+        learnt_from=start_ids,
+        env=env,
+        base=copy_weights(policy),
+        strata=_strata(config, states),
+    )
+
+
+def _groups(
+    config: JobConfig, task: Task, policy: OpenVLAPolicy, env: Env | None
+) -> tuple[Groups, list[int], npt.NDArray[np.float32] | None]:
+    """(where groups come from, ids of the real starts, where things are at each of the starts)."""
     sampling = Sampling(
         group_size=config.group_size,
         horizon=config.horizon or task.horizon,
@@ -158,31 +191,59 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
         threshold=config.success_threshold or None,
         context=DreamContext(anchored=config.anchored, noise=config.context_noise),
     )
-    groups: Groups
     if config.environment == "simulator":
         assert env is not None
         start_ids = _pool(config)
-        groups = RealGroups(env, policy, start_ids, sampling, budget=config.real_budget)
-    else:
-        world_model = load_world_model(Path(config.world_model))
-        reward_model = load_reward_model(Path(config.reward_model))
-        starts, start_ids = _starts(config, task, env)
-        groups = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
-    groups.give_way = run.give_way
-    hashes = {role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()}
-    update = PolicyUpdate(
+        played = RealGroups(
+            env,
+            policy,
+            start_ids,
+            sampling,
+            budget=config.real_budget,
+            recorded=config.record_played,
+        )
+        return played, start_ids, _states(env, start_ids)
+    world_model = load_world_model(Path(config.world_model))
+    reward_model = load_reward_model(Path(config.reward_model))
+    starts, start_ids = _starts(config, task, env)
+    imagined = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    return imagined, start_ids, starts.states
+
+
+def _update(config: JobConfig, task: Task, policy: OpenVLAPolicy, run: Run) -> PolicyUpdate:
+    return PolicyUpdate(
         policy=policy,
         instruction=task.instruction,
         temperature=config.temperature,
         clip_low=config.clip_low,
         clip_high=config.clip_high,
         gradient_clip=config.gradient_clip,
+        learning_rate=config.learning_rate,
+        warmup_updates=config.warmup_updates,
+        kl_limit=config.kl_limit,
         mini_batches=config.mini_batches,
         slice_rows=config.slice_rows,
         seed=config.seed,
         give_way=run.give_way,
     )
-    return _Job(config, task, policy, update, groups, hashes, start_ids, env)
+
+
+def _strata(
+    config: JobConfig, states: npt.NDArray[np.float32] | None
+) -> Int64[np.ndarray, " n"] | None:
+    if states is None or not config.balance_starts:
+        return None
+    return strata(states, min(config.groups, len(states)))
+
+
+def _states(env: Env, start_ids: Sequence[int]) -> npt.NDArray[np.float32] | None:
+    if not isinstance(env, StatefulEnv):
+        return None
+    states = []
+    for start_id in start_ids:
+        env.reset(start_id)
+        states.append(env.state())
+    return np.stack(states)
 
 
 def _pool(config: JobConfig) -> list[int]:
@@ -213,7 +274,7 @@ def _iterate(
     job: _Job, optimizer: torch.optim.Optimizer, run: Run, iteration: int
 ) -> dict[str, float]:
     clock = monotonic()
-    attempts, rewarded = sample_groups(job.config, job.groups, iteration)
+    attempts, rewarded = sample_groups(job.config, job.groups, iteration, job.strata)
     seconds = monotonic() - clock
     config = job.config
     starts = [attempt.start_id for attempt in attempts]
@@ -237,6 +298,8 @@ def _iterate(
         "rollout/frames_per_second": actions / seconds,
         **job.groups.measures(attempts),
     }
+    if config.real_every:
+        metrics["policy/kl_from_base"] = kl_from(job.base, job.update, attempts)
     done = Iteration(
         number=iteration,
         attempts=attempts,
@@ -259,14 +322,21 @@ def _iterate(
 
 
 def sample_groups(
-    config: JobConfig, groups: Groups, iteration: int
+    config: JobConfig,
+    groups: Groups,
+    iteration: int,
+    numbers: Int64[np.ndarray, " n"] | None = None,
 ) -> tuple[list[Attempt], Tensor]:
     """Sample `groups` starts at a time until enough groups are informative (paper §3.4).
+
+    Args:
+        numbers: strata of the starts; one start of each is sampled before the second of any.
 
     Returns:
         (attempts, which of them are rewarded [b]).
     """
-    order = numpy_generator(config.seed, "starts", iteration).permutation(len(groups))
+    chance = numpy_generator(config.seed, "starts", iteration)
+    order = chance.permutation(len(groups)) if numbers is None else balanced_order(numbers, chance)
     attempts: list[Attempt] = []
     rewarded = torch.zeros(0, dtype=torch.bool)
     for first in range(0, min(config.max_groups, len(order)), config.groups):
@@ -284,21 +354,3 @@ def sample_groups(
         if sum(fate == "kept" for fate in fates.values()) >= config.groups:
             break
     return attempts, rewarded
-
-
-def _diagnose(job: _Job, run: Run, iteration: int) -> dict[str, float]:
-    """Greedy success in the simulator on calibration starts; entered in the ledger."""
-    assert job.env is not None
-    actor = PolicyActor(job.policy, job.task.instruction)
-    outcomes = []
-    for start_id in pool_starts("calibration", 0, job.config.real_episodes):
-        success = play_outcome(job.env, actor, start_id=start_id, seed=job.config.seed).success
-        outcomes.append(success)
-        run.count_real(
-            task=job.task.name,
-            start_id=start_id,
-            use="diagnostic",
-            policy=f"iteration {iteration + 1}",
-            success=success,
-        )
-    return {"real/success_rate": float(np.mean(outcomes))}

@@ -32,6 +32,9 @@ class JobConfig(Config):
     pool: str = knob("rl", "Pool the starts are taken from")
     first_start: int = knob(0, "Offset of the first start in the pool", low=0)
     num_starts: int = knob(128, "Different starts used", low=1)
+    balance_starts: bool = knob(
+        True, "Each iteration takes its groups from all over the starts, by where things are"
+    )
     iterations: int = knob(20, "Imagine and update, this many times", low=1)
     groups: int = knob(8, "Informative groups per iteration", low=1)
     group_size: int = knob(8, "Rollouts imagined from the same first frame", low=2)
@@ -62,7 +65,12 @@ class JobConfig(Config):
     denoising_steps: int = knob(4, "Sampler evaluations per chunk", low=1)
     temperature: float = knob(1.0, "Of sampling and of log-probabilities", low=0.01)
     # paper: 5e-6 for 7.5 B parameters
-    learning_rate: float = knob(5e-5, "Of AdamW, constant", low=0.0)
+    learning_rate: float = knob(5e-5, "Of AdamW, constant after the warm-up", low=0.0)
+    # paper: neither warm-up nor limit; Adam's first steps are as large as its learning rate
+    warmup_updates: int = knob(8, "Updates until the learning rate is reached", low=0)
+    kl_limit: float = knob(
+        0.01, "An iteration stops updating at this KL a token; 0: never", low=0.0
+    )
     weight_decay: float = knob(0.01, "Decoupled weight decay", low=0.0)
     clip_low: float = knob(0.2, "The ratio is kept above 1 - clip_low", low=0.0, high=1.0)
     clip_high: float = knob(0.28, "The ratio is kept below 1 + clip_high", low=0.0)
@@ -74,8 +82,16 @@ class JobConfig(Config):
     probe_starts: int = knob(
         1, "Starts imagined greedily at every checkpoint: the same start over the training", low=0
     )
-    real_every: int = knob(0, "Iterations between two checks in the simulator; 0: never", low=0)
+    real_every: int = knob(
+        0, "Iterations between two checks in the simulator, from the base on; 0: never", low=0
+    )
     real_episodes: int = knob(32, "Episodes of a diagnostic (calibration pool)", low=1)
+    real_greedy: bool = knob(
+        False, "Check greedily; else at the temperature of the groups, as a fair comparison needs"
+    )
+    record_played: bool = knob(
+        True, "Store the episodes that the simulator plays; else they are only counted, and faster"
+    )
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     restart_from: str = knob(
@@ -92,6 +108,9 @@ class JobConfig(Config):
             denoising_steps=30,
             temperature=1.6,
             learning_rate=5e-6,
+            warmup_updates=0,
+            kl_limit=0.0,
+            balance_starts=False,
         )
 
 

@@ -1,17 +1,17 @@
 """The update of an iteration: clipped steps over the chunks of episodes, and what they changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from engine.jobs.optimise.groups import Attempt
 from engine.learning import grpo
-from engine.policy.model import OpenVLAPolicy
 from engine.records.types import Floats
 from engine.seeding import numpy_generator
 
@@ -65,16 +65,44 @@ class Credit:
     clipped: Floats
 
 
+@runtime_checkable
+class Learner(Protocol):
+    """A policy whose weights can be changed."""
+
+    @property
+    def action_dim(self) -> int: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+    def log_probs(
+        self,
+        images: UInt8[Tensor, "b h w 3"],
+        instructions: Sequence[str],
+        tokens: Int64[Tensor, "b l"],
+        temperature: float,
+    ) -> tuple[Float[Tensor, "b l"], Float[Tensor, "b l"]]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyUpdate:
-    """Clipped updates of a policy (method.md §4.2)."""
+    """Clipped updates of a policy (method.md §4.2).
 
-    policy: OpenVLAPolicy
+    Attributes:
+        learning_rate: reached after `warmup_updates` updates, counted as if every iteration made
+            all of its own.
+        kl_limit: an iteration makes no further update once a mini-batch is found this far from
+            the policy that acted (KL a token); 0 for no limit.
+    """
+
+    policy: Learner
     instruction: str
     temperature: float
     clip_low: float
     clip_high: float
     gradient_clip: float
+    learning_rate: float
+    warmup_updates: int
+    kl_limit: float
     mini_batches: int
     slice_rows: int
     seed: int
@@ -87,16 +115,22 @@ class PolicyUpdate:
         advantages: Float[Tensor, " b"],
         iteration: int,
     ) -> dict[str, float]:
-        """`mini_batches` steps over the kept trajectories; the means of their metrics."""
+        """At most `mini_batches` steps over the kept trajectories; the means of their metrics.
+
+        `grpo/updates` are the steps made; `grpo/kl_stop` is 1 where the limit ended them, and the
+        mini-batch that showed it counts in the other means.
+        """
         order = numpy_generator(self.seed, "mini-batches", iteration).permutation(len(attempts))
         parameters = [p for p in self.policy.parameters() if p.requires_grad]
         totals: list[dict[str, float]] = []
-        for part in np.array_split(order, min(self.mini_batches, len(order))):
+        norms: list[float] = []
+        parts = np.array_split(order, min(self.mini_batches, len(order)))
+        for step, part in enumerate(parts):
             batch = [attempts[index] for index in part]
             rows = chunk_rows(batch, advantages[torch.from_numpy(part)], self.policy.action_dim)
             optimizer.zero_grad(set_to_none=True)
             metrics = grpo.accumulate_gradient(
-                lambda index, rows=rows: self._log_probs(rows, index),  # type: ignore[misc]
+                lambda index, rows=rows: self.log_probs(rows, index),  # type: ignore[misc]
                 rows.old_log_probs,
                 rows.advantages,
                 rows.weights,
@@ -104,10 +138,24 @@ class PolicyUpdate:
                 clip_high=self.clip_high,
                 slice_rows=self.slice_rows,
             )
-            norm = nn.utils.clip_grad_norm_(parameters, self.gradient_clip)
+            totals.append(metrics)
+            if self.kl_limit and metrics["grpo/kl"] > self.kl_limit:
+                optimizer.zero_grad(set_to_none=True)
+                break
+            norms.append(nn.utils.clip_grad_norm_(parameters, self.gradient_clip).item())
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate_of(iteration * self.mini_batches + step)
             optimizer.step()
-            totals.append(metrics | {"grpo/gradient_norm": norm.item()})
-        return {name: float(np.mean([t[name] for t in totals])) for name in totals[0]}
+        means = {name: float(np.mean([t[name] for t in totals])) for name in totals[0]}
+        return means | {
+            "grpo/gradient_norm": float(np.mean(norms)),
+            "grpo/updates": float(len(norms)),
+            "grpo/kl_stop": float(len(norms) < len(parts)),
+        }
+
+    def rate_of(self, update: int) -> float:
+        """The learning rate of an update, counted from 0."""
+        return self.learning_rate * min(1.0, (update + 1) / max(1, self.warmup_updates))
 
     @torch.no_grad()
     def credit(self, attempts: Sequence[Attempt], advantages: Float[Tensor, " b"]) -> list[Credit]:
@@ -120,7 +168,7 @@ class PolicyUpdate:
         counts = rows.weights > 0
         log_ratio, clipped = (torch.zeros_like(rows.weights) for _ in range(2))
         for index in torch.nonzero(counts.any(dim=1))[:, 0].split(self.slice_rows):
-            log_probs, _ = self._log_probs(rows, index)
+            log_probs, _ = self.log_probs(rows, index)
             old = rows.old_log_probs[index].to(log_probs.device)
             advantage = rows.advantages[index].to(log_probs.device)
             log_ratio[index] = (log_probs - old).cpu()
@@ -135,9 +183,10 @@ class PolicyUpdate:
             for ratio, share in zip(sums.split(lengths), shares.split(lengths), strict=True)
         ]
 
-    def _log_probs(
+    def log_probs(
         self, rows: ChunkRows, index: Int64[Tensor, " m"]
     ) -> tuple[Float[Tensor, "m l"], Float[Tensor, "m l"]]:
+        """Log-probabilities and entropies of the tokens of some rows, as the policy is now."""
         self.give_way()
         return self.policy.log_probs(
             rows.images[index],

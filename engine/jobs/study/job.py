@@ -26,6 +26,10 @@ class StudyArm(Config):
     title: str = knob(help="What the report calls it")
     policy: str = knob(help="The stage whose last checkpoint is tested, such as {dpo@last}")
     optional: bool = knob(False, "Run only where `only` names it")
+    test: dict[str, Any] = knob(
+        help="What differs in its test, such as a lower temperature: a sharpened policy",
+        factory=dict,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         sizes=config.sizes,
         arms={arm.name: arm.policy for arm in arms},
         test=config.test,
+        tests_of={arm.name: arm.test for arm in arms},
     )
     check_leaks(planned)
     own = run.directory.resolve() / "stages"

@@ -38,8 +38,12 @@ def plan_study(
     sizes: Mapping[str, Any],
     arms: Mapping[str, str],
     test: Mapping[str, Any],
+    tests_of: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Planned]:
     """Every stage that the arms need, in order, each test right after its policy.
+
+    Args:
+        tests_of: what differs from `test` for an arm, such as a temperature that sharpens it.
 
     Raises:
         ValueError: a name twice, an unknown stage, size or option.
@@ -47,7 +51,8 @@ def plan_study(
     common = [_fill(stage, sizes, None, {}) for stage in shared]
     known = {stage.name for stage in common}
     planned = list(common)
-    planned += _tests(planned, arms, test, sizes, None)
+    tests = {arm: {**test, **(tests_of or {}).get(arm, {})} for arm in arms}
+    planned += _tests(planned, arms, tests, sizes, None)
     for seed in seeds:
         renamed = {stage.name: f"{stage.name}-{seed}" for stage in per_seed}
         own = [_fill(stage, sizes, seed, renamed) for stage in per_seed]
@@ -56,7 +61,7 @@ def plan_study(
             for arm, policy in arms.items()
             if not set(references(policy)) <= known
         }
-        planned += own + _tests(own, tested, test, sizes, seed)
+        planned += own + _tests(own, tested, tests, sizes, seed)
     names = [stage.name for stage in planned]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -115,7 +120,7 @@ def upstream(name: str, by_name: Mapping[str, Planned]) -> set[str]:
 def _tests(
     stages: Sequence[Planned],
     arms: Mapping[str, str],
-    test: Mapping[str, Any],
+    tests: Mapping[str, Mapping[str, Any]],
     sizes: Mapping[str, Any],
     seed: int | None,
 ) -> list[Planned]:
@@ -123,7 +128,9 @@ def _tests(
     ending = "" if seed is None else f"-{seed}"
     return [
         _fill(
-            Stage(name=f"test_{arm}{ending}", job="evaluate", options={**test, "policy": policy}),
+            Stage(
+                name=f"test_{arm}{ending}", job="evaluate", options={**tests[arm], "policy": policy}
+            ),
             sizes,
             seed,
             {},

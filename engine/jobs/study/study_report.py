@@ -62,8 +62,8 @@ def report_blocks(study: Progress) -> list[Block]:
     options = tests[0].config
     state = (
         f"{done} of {len(tests)} tests are done. Each plays the same {options['episodes']} starts "
-        f"(pool {options['pool']}) in the simulator, at sampling temperature "
-        f"{options['temperature']:g} (0 is greedy), with the last checkpoint of its training. An "
+        f"(pool {options['pool']}) in the simulator, {_temperatures(study)} (0 is greedy), with "
+        "the last checkpoint of its training. An "
         "arm that is not trained anew for each seed was tested once and stands in every column. "
         "Brackets are 95 % Wilson intervals, in %."
     )
@@ -86,6 +86,14 @@ def report_blocks(study: Progress) -> list[Block]:
         _stages(study),
     ]
     return blocks
+
+
+def _temperatures(study: Progress) -> str:
+    """The sampling temperature of the tests, and the arms that were tested at another."""
+    found = {stage.arm: float(stage.config["temperature"]) for stage in study.planned if stage.arm}
+    usual = found[study.reference]
+    others = [f"{study.titles[arm]} at {value:g}" for arm, value in found.items() if value != usual]
+    return f"at sampling temperature {usual:g}" + "".join(f", {other}" for other in others)
 
 
 def arms_of(study: Progress) -> list[Arm]:
