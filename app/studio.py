@@ -7,6 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from app.access import Access, Role
 from app.data.data import Data
 from app.episodes.exports import Exports
@@ -152,7 +154,7 @@ class Studio:
         Asked of the database and of the disk themselves, each time."""
         try:
             episodes: int | None = self.cabinet.trajectories.count()
-        except Exception as error:
+        except (duckdb.Error, OSError) as error:
             return {"ok": False, "episodes": None, "troubles": [f"the database: {error}"]}
         disk = disk_trouble(self.data_directory)
         return {"ok": not disk, "episodes": episodes, "troubles": [disk] if disk else []}

@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Names on the package index that differ from the imported module's.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
 # The worker turns whatever happens into a state of the run, and what somebody else's tracker raises
-# becomes an alarm of it; no other code may catch everything.
-CATCHES_EVERYTHING = {"engine/worker.py", "engine/runs/tracker.py"}
+# becomes an alarm of it; the guard keeps the trouble of one run from all others. No other code may
+# catch everything.
+CATCHES_EVERYTHING = {"app/runs/guard.py", "engine/worker.py", "engine/runs/tracker.py"}
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s"
     r"|(create|drop|alter)\s+(table|view|index|sequence)\s)",
