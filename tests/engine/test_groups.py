@@ -12,6 +12,7 @@ from engine.jobs.collect import JobConfig as CollectConfig
 from engine.jobs.collect import plan
 from engine.jobs.optimise.iteration import Iteration
 from engine.jobs.optimise.job import JobConfig, sample_groups
+from engine.records.states import Fate
 from engine.records.types import Outcome, Trajectory
 
 
@@ -99,7 +100,7 @@ def test_a_group_that_came_when_there_were_enough_is_told_apart() -> None:
         attempts=attempts,
         returns=torch.zeros(3),
         advantages=torch.zeros(3),
-        fates={1: "kept", 2: "kept", 3: "too_few_successes"},
+        fates={1: Fate.KEPT, 2: Fate.KEPT, 3: Fate.TOO_FEW},
         kept=[0],
         weights=None,
     )
