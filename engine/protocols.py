@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task
 from engine.records.types import JudgeRules, Normalization, Trajectory
 
@@ -52,6 +53,12 @@ class WorldModel(Protocol):
     def action_dim(self) -> int: ...
     @property
     def latent_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def micro_batch(self) -> int: ...
+
+    def with_context(self, context: DreamContext) -> "WorldModel":
+        """The same weights, shared, that dream with another context."""
+        ...
 
     def encode(
         self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
@@ -114,6 +121,8 @@ class RewardModel(Protocol):
     def window(self) -> int: ...
     @property
     def success_threshold(self) -> float: ...
+    @property
+    def micro_batch(self) -> int: ...
 
     def probabilities(
         self, frames: UInt8[Tensor, "b t h w 3"], rules: JudgeRules

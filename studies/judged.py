@@ -19,7 +19,7 @@ from app.live.dreams import Dreams
 from app.live.simulator import Simulator
 from engine.device import limit_threads
 from storage.cabinet import Cabinet, open_cabinet
-from storage.exports.labels import import_labels
+from storage.exports.events.labels import import_labels
 from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parents[1] / "storage" / "demo"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import whole_directory
 from engine.protocols import ActionChunk
+from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task, get_task
 from engine.records.types import JudgeRules, Normalization, Trajectory
 from engine.reward.judge import window_ends
@@ -39,7 +41,13 @@ class AddingWorldModel:
         self.action_dim = action_dim
         self.latent_shape = (3, side, side)
         self.noise = noise
+        self.micro_batch = 16
         self.decoded_frames = 0
+
+    def with_context(self, context: DreamContext) -> "AddingWorldModel":
+        other = copy(self)
+        other.anchored = context.anchored
+        return other
 
     def encode(self, frames: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         return frames + self.noise * randn((1, 1, 1), generators)
@@ -105,6 +113,7 @@ class BrightnessReward:
 
     def __init__(self, *, window: int = 2, success_threshold: float = 0.5) -> None:
         self.window = window
+        self.micro_batch = 8
         self.success_threshold = success_threshold
         self.judged_windows = 0
 

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,15 @@ def test_no_source_file_is_longer_than_400_lines() -> None:
     assert {path: lines for path, lines in lengths.items() if lines > 400} == {}
 
 
+def test_no_folder_is_crowded() -> None:
+    crowds = Counter(
+        (str(Path(path).parent), Path(path).suffix)
+        for path in paths(".py", ".js", ".css", under=("app/", "engine/", "storage/", "studies/"))
+        if not path.startswith("engine/jobs/") and not path.endswith("/__init__.py")
+    )
+    assert {place: files for place, files in crowds.items() if files > 12} == {}
+
+
 def test_every_folder_of_the_architecture_page_exists() -> None:
     [tree] = re.findall(r"```text\n(app/.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL)
     named, above = [], [""] * 4
@@ -150,10 +160,10 @@ def test_what_is_installed_is_what_is_pinned(name: str) -> None:
 
 
 def test_every_imported_package_is_required() -> None:
-    ours = {"app", "engine", "storage"}
+    ours = {"app", "engine", "storage", "studies"}
     foreign = {
         (place, module)
-        for place, node in code("app/", "engine/", "storage/", "app.py")
+        for place, node in code("app/", "engine/", "storage/", "studies/", "app.py")
         for module in imported(node)
         if module not in sys.stdlib_module_names | ours
     }
@@ -222,7 +232,7 @@ def is_safe(keyword: ast.keyword) -> bool:
 def test_only_the_converter_reads_pickles() -> None:
     readers = {
         place.split(":")[0]
-        for place, node in code("app/", "engine/", "storage/", "app.py")
+        for place, node in code("app/", "engine/", "storage/", "studies/", "app.py")
         if "torch.load" in named(node) or any(name.startswith("torch.jit") for name in named(node))
     }
     assert readers == {"engine/gate/converter.py"}
@@ -243,7 +253,7 @@ def named(node: ast.AST) -> list[str]:
 def test_nothing_asks_for_remote_code_by_a_string_either() -> None:
     asked = [
         place
-        for place, node in code("app/", "engine/", "storage/", "app.py")
+        for place, node in code("app/", "engine/", "storage/", "studies/", "app.py")
         if isinstance(node, ast.Constant) and node.value in ("trust_remote_code", "weights_only")
     ]
     assert asked == []
@@ -252,7 +262,7 @@ def test_nothing_asks_for_remote_code_by_a_string_either() -> None:
 def test_sql_lives_in_storage() -> None:
     strings = [
         place
-        for place, node in code("app/", "engine/", "app.py")
+        for place, node in code("app/", "engine/", "studies/", "app.py")
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
     ]
     assert strings == []

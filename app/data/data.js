@@ -1,5 +1,5 @@
 // Data: cards for what comes in and goes out, who said what, what keeps it, and use from scripts.
-import { Errands } from "../web/errands.js";
+import { Errands } from "../web/errands/errands.js";
 import { fill, html } from "../web/html.js";
 import { toast } from "../web/toast.js";
 import { Audit } from "./audit.js";

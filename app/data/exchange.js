@@ -1,6 +1,6 @@
 // Export and import: how large it is first, then the work; what is in a file first, then the import.
 import { ask } from "../web/calls.js";
-import { fetchFile, sendFile } from "../web/errands.js";
+import { fetchFile, sendFile } from "../web/errands/errands.js";
 import { bytes, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 

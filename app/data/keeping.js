@@ -1,6 +1,6 @@
 // What keeps the data: space and clean-up, backup and restore, files against database, sync of labels.
 import { ask } from "../web/calls.js";
-import { fetchFile, sendFile } from "../web/errands.js";
+import { fetchFile, sendFile } from "../web/errands/errands.js";
 import { ago, bytes, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { toast } from "../web/toast.js";

@@ -3,7 +3,7 @@ import { Judging } from "../judging/judging.js";
 import { Drawer } from "../player/drawer.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { handOver } from "../web/exports.js";
+import { handOver } from "../web/errands/exports.js";
 import { fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";

@@ -129,8 +129,8 @@ class Exports:
 
     def log_file(self, what: str, kind: str) -> bytes:
         """All labels or preferences that this studio may hand out, in one of their `LOGS`."""
-        from storage.exports.labels import write_labels
-        from storage.exports.preferences import write_preferences
+        from storage.exports.events.labels import write_labels
+        from storage.exports.events.preferences import write_preferences
 
         if what == "labels":
             events = [event for event in self._cabinet.labels.events() if self._ours(event)]
@@ -145,8 +145,8 @@ class Exports:
         Raises:
             ValueError: the file is not of that format at all.
         """
-        from storage.exports.labels import import_labels
-        from storage.exports.preferences import import_preferences
+        from storage.exports.events.labels import import_labels
+        from storage.exports.events.preferences import import_preferences
 
         store = self._cabinet
         report = (

@@ -3,7 +3,7 @@
 import { showPairs } from "../player/pair.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { handOver } from "../web/exports.js";
+import { handOver } from "../web/errands/exports.js";
 import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";
@@ -85,7 +85,7 @@ class Evaluate {
       return;
     }
     this.busy = found.tasks.some(({ cells }) =>
-      Object.values(cells).some((row) => row.some((one) => one && one.busy)),
+      Object.values(cells).some((row) => row.some((one) => one?.busy)),
     );
     const fresh = JSON.stringify(found);
     if (fresh === this.shown) return;

@@ -1,7 +1,8 @@
 // A new evaluation: policies x tasks x pools, what it would take, and its start.
+
+import { estimated, named, numberField, PlannedForm } from "../web/errands/planned.js";
 import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
-import { estimated, named, numberField, PlannedForm } from "../web/planned.js";
 import { toast } from "../web/toast.js";
 
 const NUMBERS = [

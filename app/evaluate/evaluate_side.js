@@ -1,7 +1,7 @@
 // Beside the results: studies with their reports, and the ledger of real episodes by use.
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { handOver } from "../web/exports.js";
+import { handOver } from "../web/errands/exports.js";
 import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 

@@ -6,7 +6,7 @@ import { Player, verdict } from "../player/player.js";
 import { Strips, stripsOf } from "../player/strips.js";
 import { Twin } from "../player/twin.js";
 import { address } from "../web/address.js";
-import { exportFrom, exportMenu } from "../web/exports.js";
+import { exportFrom, exportMenu } from "../web/errands/exports.js";
 import { clock, fixed, integer, measure } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";

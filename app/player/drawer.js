@@ -3,7 +3,7 @@ import { showSaid } from "../judging/history.js";
 import { showFacts } from "../judging/rail.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { exportFrom, exportMenu } from "../web/exports.js";
+import { exportFrom, exportMenu } from "../web/errands/exports.js";
 import { clock, fixed, integer, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";

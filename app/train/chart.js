@@ -46,7 +46,7 @@ const nearest = (points, x) =>
 
 export class Charts {
   run = "none";
-  job = "optimise";
+  job = "";
   /** @type {Map<string, Map<string, [number, number, number][]>>} */
   runs = new Map();
   axis = "iteration";

@@ -1,5 +1,5 @@
 // What a run leaves: its checkpoints to load, compare and publish, and its numbers as files.
-import { handOver } from "../web/exports.js";
+import { handOver } from "../web/errands/exports.js";
 import { measure } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { openPublish } from "./publish.js";

@@ -1,5 +1,5 @@
 // Publish: where a checkpoint goes, what would be written and its card; then how far it is, and where.
-import { Errands } from "../web/errands.js";
+import { Errands } from "../web/errands/errands.js";
 import { bytes } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 

@@ -9,7 +9,7 @@ import torch
 from packaging.version import Version
 from torch import Tensor
 
-from engine.gate.header import LENGTH_BYTES, check_name
+from engine.gate.formats.header import LENGTH_BYTES, check_name
 from engine.gate.verdict import Limits, Reason, RefusedError, quoted
 
 # CVE-2026-24747: before it, even the restricted reader could corrupt memory.

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import IO
 
 from engine.gate import sandbox
-from engine.gate.archives import check_archive
 from engine.gate.files import opened, sniff
-from engine.gate.header import check_expected, read_header
-from engine.gate.pickles import check_legacy
+from engine.gate.formats.archives import check_archive
+from engine.gate.formats.header import check_expected, read_header
+from engine.gate.formats.pickles import check_legacy
+from engine.gate.formats.texts import check_text
 from engine.gate.sandbox import Allowance
-from engine.gate.texts import check_text
 from engine.gate.verdict import (
     Expected,
     Kind,
@@ -163,7 +163,7 @@ def _check_tensors(
 def _check_values(weights: Path, room: Path, limits: Limits) -> None:
     """Steps 6 and 7."""
     sandbox.run(
-        "engine.gate.values",
+        "engine.gate.formats.values",
         [str(weights.resolve()), limits.to_text()],
         room=room.resolve(),
         allowance=_allowance(weights, copies=1),

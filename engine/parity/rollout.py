@@ -16,6 +16,7 @@ from engine.dream.imagine import group_starts, imagine
 from engine.parity.items import Item, compare, load_vectors
 from engine.parity.transformer import released_transformer
 from engine.protocols import ActionChunk
+from engine.records.dream_context import DreamContext
 from engine.records.types import JudgeRules, Normalization
 from engine.world_model.model import predict_latents
 from engine.world_model.transformer import STDiT
@@ -31,6 +32,7 @@ class ToyWorldModel:
     its stored noise, a chunk at a time."""
 
     anchored = False
+    micro_batch = 1
 
     def __init__(self, scalars: dict[str, Any], tensors: dict[str, Tensor], stdit: STDiT) -> None:
         self.transformer = stdit
@@ -57,6 +59,10 @@ class ToyWorldModel:
             self.height // TOY_PIXELS,
             self.width // TOY_PIXELS,
         )
+
+    def with_context(self, context: DreamContext) -> "ToyWorldModel":
+        """The reference knows no other context."""
+        return self
 
     def encode(
         self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
@@ -135,6 +141,7 @@ class NoReward:
     """A `RewardModel` that never sees a success: the reference loop has none."""
 
     window = 1
+    micro_batch = 1
     success_threshold = 1.0
 
     def probabilities(

@@ -106,6 +106,11 @@ class VideoReward(nn.Module):
         """Probability counted as success."""
         return self.config.success_threshold
 
+    @property
+    def micro_batch(self) -> int:
+        """Windows that its layers take at once: what the bits of a window depend on."""
+        return self.config.micro_batch
+
     def forward(self, pixels: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b 2"]:
         """Logits (failure, success) of windows as `preprocess` makes them; differentiable."""
         return self.network(pixels.to(self.network.classifier.weight.dtype)).logits.float()

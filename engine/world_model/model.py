@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.config import Config, knob
+from engine.records.dream_context import DreamContext
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
-from engine.world_model.dream_context import DreamContext
 from engine.world_model.flow import Denoise, add_noise, sample
 from engine.world_model.transformer import STDiT, TransformerConfig
 
@@ -132,6 +132,11 @@ class LatentWorldModel(nn.Module):
     def latent_shape(self) -> tuple[int, int, int]:
         """Channels, rows and columns of a latent."""
         return self.config.latent_shape
+
+    @property
+    def micro_batch(self) -> int:
+        """Frames that its convolutions take at once: what the bits of a frame depend on."""
+        return self.config.autoencoder.micro_batch
 
     @torch.no_grad()
     def encode(

@@ -12,7 +12,7 @@ from engine.records.episodes import check_episode_id
 from engine.records.types import Frames, Label, Outcome, Trajectory
 from storage.events.labels import LabelEvent
 from storage.exports.bundle import check_plausible
-from storage.exports.labels import parse_event
+from storage.exports.events.labels import parse_event
 
 # Of an episode record, by `engine.records.episodes.episode_record`.
 _KINDS: dict[str, type] = {

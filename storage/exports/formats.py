@@ -7,8 +7,8 @@ from pathlib import Path
 
 from storage.exports.bundle import LARGEST, unpack
 from storage.exports.contents import Contents, LabelledEpisode
-from storage.exports.lerobot import write_lerobot
-from storage.exports.lerobot_reading import is_lerobot, unpack_lerobot
+from storage.exports.lerobot.reading import is_lerobot, unpack_lerobot
+from storage.exports.lerobot.writing import write_lerobot
 from storage.exports.robomimic import is_hdf5, read_robomimic, write_robomimic
 from storage.exports.wmpo_tar import is_tar, read_wmpo_tar, write_wmpo_tar
 

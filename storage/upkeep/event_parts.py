@@ -22,8 +22,8 @@ from storage.database import Row
 from storage.events.event_log import EventLog
 from storage.events.labels import LABELS
 from storage.events.preferences import PREFERENCES
-from storage.exports import labels, preferences
-from storage.exports.event_tables import EventTable, ImportReport, Placed, import_placed
+from storage.exports.events import labels, preferences
+from storage.exports.events.tables import EventTable, ImportReport, Placed, import_placed
 from storage.upkeep.shelves import Shelf
 
 MOST_PARTS = 100_000

@@ -77,7 +77,7 @@ def test_it_is_on_train_with_its_title_fields_charts_needs_and_checks(
         "numbers"
     ]
     with gr.Blocks():
-        forms = MethodForms(studio)
+        forms = MethodForms(studio.train)
     assert "Count aloud" in [name for name, _ in forms.method.choices]
     form = forms.forms[tally]
     assert list(form.named) == ["policy", "last"]
@@ -88,7 +88,7 @@ def test_it_is_on_train_with_its_title_fields_charts_needs_and_checks(
         tally,
         {"policy": values[values.index(form.named["policy"].value)], "last": 3, "seed": 0},
     )
-    found = studio.training.look(tally, {"last": 10})
+    found = studio.train.training.look(tally, {"last": 10})
     told = {check["name"]: (check["ok"], check["text"]) for check in found["checks"]}
     assert told["numbers"] == (False, "10 fingers")
     assert told["models"] == (False, "choose a policy")

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 from storage.exports.bundle import pack
 from storage.exports.contents import LabelledEpisode
 from storage.exports.formats import FOREIGN
-from storage.exports.lerobot import pack_lerobot
-from storage.exports.lerobot_reading import unpack_lerobot
+from storage.exports.lerobot.reading import unpack_lerobot
+from storage.exports.lerobot.writing import pack_lerobot
 from tests.e2e.conftest import episode
 from tests.e2e.test_episodes import drawer, tile
 

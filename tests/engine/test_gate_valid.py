@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.gate import converter
+from engine.gate.formats.values import main as check_values
 from engine.gate.inspection import inspect, to_safetensors
-from engine.gate.values import main as check_values
 from engine.gate.verdict import Kind, Limits, Reason, RefusedError, Verdict
 from engine.records.manifest import file_sha256
 from engine.seeding import generator

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from engine.protocols import WorldModel
+from engine.records.dream_context import DreamContext
 from engine.seeding import generator, randn, row_generators
 from engine.world_model.autoencoder import AutoencoderConfig
-from engine.world_model.dream_context import DreamContext
 from engine.world_model.flow import add_noise
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.transformer import TransformerConfig

@@ -10,14 +10,14 @@ from einops import rearrange, repeat
 
 from engine.dream.tree import decode_frames, next_context
 from engine.images import to_model
+from engine.protocols import WorldModel
 from engine.records.types import Trajectory
 from engine.seeding import row_generators
-from engine.world_model.model import LatentWorldModel
 
 
 @torch.no_grad()
 def imagine_twins(
-    model: LatentWorldModel,
+    model: WorldModel,
     episodes: Sequence[Trajectory],
     actions: Sequence[npt.NDArray[Any]],
     *,

@@ -16,15 +16,12 @@ from engine.dream.replay import USUAL, Origin, rollout_record
 from engine.dream.rollout import Rollout, to_trajectory
 from engine.envs.actors import PolicyActor
 from engine.envs.episode import play, record_episode
-from engine.policy.model import OpenVLAPolicy
-from engine.protocols import Env
+from engine.protocols import Env, Policy, RewardModel, WorldModel
+from engine.records.dream_context import DreamContext
 from engine.records.episodes import latent_drift
 from engine.records.tasks import Task
 from engine.records.types import Outcome, Trajectory
-from engine.reward.classifier import VideoReward
 from engine.seeding import member_seed, numpy_generator
-from engine.world_model.dream_context import DreamContext
-from engine.world_model.model import LatentWorldModel
 
 GiveWay = Callable[[], None]
 
@@ -109,9 +106,9 @@ class ImaginedGroups:
     def __init__(
         self,
         task: Task,
-        policy: OpenVLAPolicy,
-        world_model: LatentWorldModel,
-        reward_model: VideoReward,
+        policy: Policy,
+        world_model: WorldModel,
+        reward_model: RewardModel,
         starts: Starts,
         sampling: Sampling,
     ) -> None:
@@ -123,8 +120,8 @@ class ImaginedGroups:
         own, chosen = reward_model.success_threshold, sampling.threshold
         self._threshold = own if chosen is None else chosen
         self._micro_batches = {
-            "autoencoder": world_model.config.autoencoder.micro_batch,
-            "reward_model": reward_model.config.micro_batch,
+            "autoencoder": world_model.micro_batch,
+            "reward_model": reward_model.micro_batch,
         }
         self._starts = starts
         self._origins = dict(zip(starts.start_ids.tolist(), starts.origins, strict=False))
@@ -271,7 +268,7 @@ class RealGroups:
     def __init__(
         self,
         env: Env,
-        policy: OpenVLAPolicy,
+        policy: Policy,
         start_ids: Sequence[int],
         sampling: Sampling,
         *,

@@ -33,10 +33,10 @@ from engine.loading.models import load_policy, load_reward_model, load_world_mod
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
+from engine.records.dream_context import DreamContext
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.seeding import numpy_generator
-from engine.world_model.dream_context import DreamContext
 
 __all__ = ["JOB", "JobConfig", "optimise", "run"]
 

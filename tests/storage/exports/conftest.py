@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.records.types import Outcome
-from storage.exports.lerobot import write_lerobot
+from storage.exports.lerobot.writing import write_lerobot
 from tests.storage.exports.lerobot_episodes import labelled, silent
 
 

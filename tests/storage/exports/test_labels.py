@@ -16,8 +16,8 @@ import pytest
 from engine.records.types import Label
 from storage.database import Database
 from storage.events.labels import SPAN, LabelEvent, LabelStore
-from storage.exports.label_studio import LABELING_CONFIG
-from storage.exports.labels import FORMATS, TABLE, import_labels, parse_event, write_labels
+from storage.exports.events.label_studio import LABELING_CONFIG
+from storage.exports.events.labels import FORMATS, TABLE, import_labels, parse_event, write_labels
 
 LABELS = (
     Label(event_id="first", episode_id="a", outcome="success", model_probability=0.1, end_step=9),

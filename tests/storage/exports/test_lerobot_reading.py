@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.records.types import Outcome
-from storage.exports.lerobot import pack_lerobot
-from storage.exports.lerobot_reading import FOREIGN, is_lerobot, unpack_lerobot
+from storage.exports.lerobot.reading import FOREIGN, is_lerobot, unpack_lerobot
+from storage.exports.lerobot.writing import pack_lerobot
 from tests.storage.exports.lerobot_episodes import CAMERA, dream, labelled, names, silent
 
 

@@ -7,7 +7,7 @@ import pytest
 from storage.cabinet import Cabinet
 from storage.database import Database
 from storage.events.preferences import Preference, PreferenceStore
-from storage.exports.preferences import FORMATS, import_preferences, write_preferences
+from storage.exports.events.preferences import FORMATS, import_preferences, write_preferences
 
 
 @pytest.mark.parametrize("kind", FORMATS)

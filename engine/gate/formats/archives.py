@@ -6,7 +6,7 @@ import struct
 import zipfile
 from typing import IO
 
-from engine.gate.pickles import check_pickle
+from engine.gate.formats.pickles import check_pickle
 from engine.gate.verdict import Limits, Reason, RefusedError, quoted
 
 _END = struct.Struct("<4s4H2LH")

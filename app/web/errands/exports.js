@@ -1,6 +1,6 @@
 // Files that the studio hands over, and the menu of their formats.
-import { ask } from "./calls.js";
-import { html } from "./html.js";
+import { ask } from "../calls.js";
+import { html } from "../html.js";
 
 const FORMATS = {
   mp4: "video (mp4)",

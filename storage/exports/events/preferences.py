@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import get_type_hints
 
 from storage.events.preferences import Preference, PreferenceEvent, PreferenceStore
-from storage.exports.event_tables import KINDS, EventTable, ImportReport, import_events
+from storage.exports.events.tables import KINDS, EventTable, ImportReport, import_events
 
 TABLE: EventTable[PreferenceEvent] = EventTable(
     hints=get_type_hints(Preference) | {"seq": int, "at": float, "hash": str},

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from engine.records.types import Frames
-from storage.exports import lerobot_format as layout
 from storage.exports.bundle import LARGEST, check_size, foreign_zip
 from storage.exports.contents import Contents, LabelledEpisode, Problem, WrongError, item_from
-from storage.exports.lerobot_format import CAMERA
+from storage.exports.lerobot import layout
+from storage.exports.lerobot.layout import CAMERA
 from storage.exports.pictures import FRAMES_PER_SECOND
 
 FOREIGN = "that is no LeRobot dataset exported from a studio (.lerobot.zip)"

@@ -6,8 +6,8 @@ from typing import Any, get_type_hints
 
 from engine.records.types import Label
 from storage.events.labels import SPAN, LabelEvent, LabelStore
-from storage.exports.event_tables import KINDS, EventTable, ImportReport, Placed, import_events
-from storage.exports.label_studio import from_label_studio, to_label_studio
+from storage.exports.events.label_studio import from_label_studio, to_label_studio
+from storage.exports.events.tables import KINDS, EventTable, ImportReport, Placed, import_events
 
 TABLE: EventTable[LabelEvent] = EventTable(
     hints=get_type_hints(Label) | {"seq": int, "at": float, "hash": str},

@@ -1,9 +1,9 @@
 // Errands: what takes a while is shown where it was begun, and files of any size go part by part.
-import { ask } from "./calls.js";
+import { ask } from "../calls.js";
+import { bytes, integer } from "../formats.js";
+import { fill, html } from "../html.js";
+import { every } from "../polling.js";
 import { handOver } from "./exports.js";
-import { bytes, integer } from "./formats.js";
-import { fill, html } from "./html.js";
-import { every } from "./polling.js";
 
 const LIVE = ["queued", "running"];
 const encode = async (blob) => {

@@ -8,7 +8,7 @@ import re
 import tokenize
 from typing import IO, Any
 
-from engine.gate.strict_json import parse_json
+from engine.gate.formats.strict_json import parse_json
 from engine.gate.verdict import Kind, Limits, Reason, RefusedError, quoted
 
 _SHARD = re.compile(r"[\w\-][\w.\-]*", re.ASCII)

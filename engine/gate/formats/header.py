@@ -4,7 +4,7 @@ import math
 import re
 from typing import IO, Any
 
-from engine.gate.strict_json import parse_json
+from engine.gate.formats.strict_json import parse_json
 from engine.gate.verdict import Expected, Limits, Reason, RefusedError, TensorEntry, quoted
 
 # Bytes an element; what no model of ours is stored in is left out on purpose.

@@ -1,7 +1,7 @@
 // A form that the studio answers while it is filled in: what the work would take, and then its start.
-import { ask } from "./calls.js";
-import { duration } from "./formats.js";
-import { fill, html } from "./html.js";
+import { ask } from "../calls.js";
+import { duration } from "../formats.js";
+import { fill, html } from "../html.js";
 
 /** A field for a number, found by its name. */
 export const numberField = (name, words, value, low, high, step = 1) => html`<label class="field">${words}

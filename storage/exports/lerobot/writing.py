@@ -22,10 +22,10 @@ from PIL import Image
 from engine.records.episodes import episode_record
 from engine.records.tasks import TASKS as KNOWN_TASKS
 from engine.records.types import Frames, Trajectory
-from storage.exports import lerobot_format as layout
 from storage.exports.contents import LabelledEpisode
-from storage.exports.lerobot_format import CAMERA
-from storage.exports.lerobot_stats import Stats, column_stats, image_stats, together
+from storage.exports.lerobot import layout
+from storage.exports.lerobot.layout import CAMERA
+from storage.exports.lerobot.stats import Stats, column_stats, image_stats, together
 from storage.exports.pictures import FRAMES_PER_SECOND, write_mp4
 
 # Readers jump to single frames: every other one is complete, and none refers to a later one.

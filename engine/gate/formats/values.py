@@ -6,7 +6,7 @@ from typing import IO, Any
 import numpy as np
 from safetensors import safe_open
 
-from engine.gate.header import DTYPE_BYTES, read_header
+from engine.gate.formats.header import DTYPE_BYTES, read_header
 from engine.gate.verdict import Limits, Reason, RefusedError, TensorEntry, quoted
 
 _BLOCK_BYTES = 1 << 23

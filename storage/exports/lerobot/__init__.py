@@ -1,0 +1,1 @@
+"""Episodes as a LeRobot data set, and back."""
