@@ -22,6 +22,7 @@ from engine.records.episodes import latent_drift
 from engine.records.tasks import Task
 from engine.records.types import Outcome, Trajectory
 from engine.reward.classifier import VideoReward
+from engine.reward.states import StateReward
 from engine.seeding import member_seed, numpy_generator
 from engine.world_model.dream_context import DreamContext
 from engine.world_model.model import LatentWorldModel
@@ -111,7 +112,7 @@ class ImaginedGroups:
         task: Task,
         policy: OpenVLAPolicy,
         world_model: LatentWorldModel,
-        reward_model: VideoReward,
+        reward_model: VideoReward | StateReward,
         starts: Starts,
         sampling: Sampling,
     ) -> None:
