@@ -1,4 +1,4 @@
-"""The five interfaces (design.md §9), and what some environments can do besides.
+"""The six interfaces (design.md §9), and what some environments can do besides.
 
 Shapes: n starts (groups) · g members of a group · b any batch · t frames · k chunk steps ·
 c h w image · a action dims · l action tokens · s patch tokens · d width · z y x latent channels,
@@ -66,12 +66,23 @@ class WorldModel(Protocol):
         """Frames in [-1, 1] to scaled latents, sampled from the posterior."""
         ...
 
+    def begin(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b m"]:
+        """What is remembered of a dream at its start beside latents; m may be 0."""
+        ...
+
+    def remember(
+        self, memory: Float[Tensor, "b m"], actions: Float[Tensor, "b k a"]
+    ) -> Float[Tensor, "b m"]:
+        """What is remembered after a chunk of normalised actions."""
+        ...
+
     def predict(
         self,
         latents: Float[Tensor, "b t z y x"],
         actions: Float[Tensor, "b k a"],
         generators: Sequence[torch.Generator],
         denoising_steps: int,
+        memory: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b k z y x"]:
         """The k latents that follow `context_frames` latents under normalised actions."""
         ...
@@ -128,6 +139,20 @@ class RewardModel(Protocol):
         self, frames: UInt8[Tensor, "b t h w 3"], rules: JudgeRules
     ) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
         """(exclusive window ends, success probability of each window of each row)."""
+        ...
+
+
+@runtime_checkable
+class LatentRewardModel(RewardModel, Protocol):
+    """A reward model that judges dreams by their latents and actions: nothing is decoded."""
+
+    def latent_probabilities(
+        self,
+        latents: Float[Tensor, "b f z y x"],
+        actions: Float[Tensor, "b t a"],
+        rules: JudgeRules,
+    ) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
+        """(exclusive window ends, success probability of each), of dreams from their start on."""
         ...
 
 

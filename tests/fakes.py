@@ -22,7 +22,8 @@ from engine.seeding import rand, randn
 class AddingWorldModel:
     """Latents are frames; an action adds its mean to every pixel of the frame before it.
 
-    `noise` scales one normal number a chunk, drawn from the row's generator, added as well.
+    `noise` scales one normal number a chunk, drawn from the row's generator, added as well. It
+    remembers how many chunks went before, and `trend` is added once for each of them.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class AddingWorldModel:
         side: int = 4,
         noise: float = 0.0,
         anchored: bool = False,
+        trend: float = 0.0,
     ) -> None:
+        self.trend = trend
         self.context_frames = context_frames
         self.anchored = anchored
         self.chunk_size = chunk_size
@@ -52,14 +55,23 @@ class AddingWorldModel:
     def encode(self, frames: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         return frames + self.noise * randn((1, 1, 1), generators)
 
+    def begin(self, latents: Tensor) -> Tensor:
+        return latents.new_zeros(len(latents), 1)
+
+    def remember(self, memory: Tensor, actions: Tensor) -> Tensor:
+        return memory + 1.0
+
     def predict(
         self,
         latents: Tensor,
         actions: Tensor,
         generators: Sequence[torch.Generator],
         denoising_steps: int,
+        memory: Tensor | None = None,
     ) -> Tensor:
         steps = actions.mean(dim=2) + self.noise * randn((1,), generators)
+        if memory is not None:
+            steps = steps + self.trend * memory
         return latents[:, -1:] + steps.cumsum(dim=1)[:, :, None, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """One imagined episode as tensors, and as the trajectory that is stored of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +14,42 @@ from engine.records.types import Normalization, Outcome, Trajectory
 Row = tuple[int, int]
 
 
+class LateFrames:
+    """Frames of an episode that are decoded when somebody asks for them, and then kept."""
+
+    def __init__(self, make: Callable[[], UInt8[Tensor, "f h w 3"]]) -> None:
+        self._make: Callable[[], Tensor] | None = make
+        self._frames: Tensor | None = None
+
+    def __call__(self) -> UInt8[Tensor, "f h w 3"]:
+        """All of them."""
+        if self._make is not None:
+            self._frames, self._make = self._make(), None
+        assert self._frames is not None
+        return self._frames
+
+    def __getstate__(self) -> Tensor:
+        return self()  # decoded before they leave the process that can
+
+    def __setstate__(self, frames: Tensor) -> None:
+        self._make, self._frames = None, frames
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
     """One imagined episode of t actions and t + 1 frames, on the CPU.
 
     A row that succeeded may have left before the horizon: t is then the end of that chunk.
+    `policy_frames` are those the policy looked at: one before each chunk. The others are decoded
+    only for who asks for `frames`.
     `overridden` marks the numbers of `normalized_actions` that a person put in place of the
     policy's; `tokens` are always the policy's own.
     """
 
     start_id: int
     member: int
-    frames: UInt8[Tensor, "f h w 3"]
+    video: LateFrames
+    policy_frames: UInt8[Tensor, "chunks h w 3"]
     tokens: Int64[Tensor, "chunks l"]
     normalized_actions: Float[Tensor, "t a"]
     overridden: Bool[Tensor, "t a"]
@@ -37,9 +61,9 @@ class Rollout:
     outcome: Outcome
 
     @property
-    def policy_frames(self) -> UInt8[Tensor, "chunks h w 3"]:
-        """The frames the policy looked at: one before each chunk."""
-        return self.frames[: -1 : len(self.normalized_actions) // len(self.tokens)]
+    def frames(self) -> UInt8[Tensor, "f h w 3"]:
+        """Every frame, the start first."""
+        return self.video()
 
 
 def to_trajectory(

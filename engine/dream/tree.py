@@ -16,11 +16,17 @@ from torch import Tensor
 
 from engine.dream.draw import Draw, execute
 from engine.dream.fit import check_together
-from engine.dream.rollout import Rollout, Row
+from engine.dream.rollout import LateFrames, Rollout, Row
 from engine.images import to_model, to_pixels
-from engine.protocols import ActionChunk, Policy, RewardModel, WorldModel
+from engine.protocols import (
+    ActionChunk,
+    LatentRewardModel,
+    Policy,
+    RewardModel,
+    WorldModel,
+)
 from engine.records.types import JudgeRules, Outcome
-from engine.reward.judge import check_rules, judge_later_windows, outcome
+from engine.reward.judge import Sight, check_rules, judge_later_windows, outcome
 from engine.seeding import generator, row_generators
 
 
@@ -32,8 +38,9 @@ class Node:
         row: (start id, member) of the episode, the same all along a path.
         depth: chunks from the start to here, this one included.
         context: the latents from which the world model goes on here, unrounded.
+        memory: what the world model remembers here beside latents; often nothing.
         latents: of this chunk's frames, unrounded.
-        frames: decoded and rounded to uint8; the policy acts on the last one.
+        video: this chunk's frames, rounded to uint8; `last` is the one that the policy acts on.
         chunk: what the policy proposed, a batch of one.
         actions: normalised actions as executed; `overridden` marks a person's numbers in them.
         ends, probabilities: the judge's windows that end in this chunk; ends are exclusive.
@@ -44,13 +51,20 @@ class Node:
     row: Row
     depth: int
     context: Float[Tensor, "t z y x"]
+    memory: Float[Tensor, " m"]
     latents: Float[Tensor, "f z y x"]
-    frames: UInt8[Tensor, "f h w 3"]
+    video: LateFrames
+    last: UInt8[Tensor, "h w 3"]
     chunk: ActionChunk | None = None
     actions: Float[Tensor, "k a"] | None = None
     overridden: Bool[Tensor, "k a"] | None = None
     ends: Int64[Tensor, " windows"]
     probabilities: Float[Tensor, " windows"]
+
+    @property
+    def frames(self) -> UInt8[Tensor, "f h w 3"]:
+        """This chunk's frames; decoded now where nobody needed them before."""
+        return self.video()
 
     @property
     def path(self) -> "list[Node]":
@@ -110,6 +124,7 @@ class Dreamer:
                 f"{list(model.latent_shape)}"
             )
         context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
+        memory = model.begin(latents)
         frames, none = frames.to(latents.device), torch.zeros(0)
         return [
             Node(
@@ -118,8 +133,10 @@ class Dreamer:
                 row=row,
                 depth=0,
                 context=context[i],
+                memory=memory[i],
                 latents=latents[i : i + 1],
-                frames=frames[i : i + 1],
+                video=_known(frames[i : i + 1]),
+                last=frames[i],
                 ends=none.long(),
                 probabilities=none,
             )
@@ -133,7 +150,7 @@ class Dreamer:
             _noise(node, "policy", draw.seed, draw.policy_noise)
             for node, draw in zip(nodes, draws, strict=True)
         ]
-        images = torch.stack([node.frames[-1] for node in nodes])
+        images = torch.stack([node.last for node in nodes])
         instructions = [draw.instruction for draw in draws]
         return self.policy.act(images, instructions, noise, draws[0].temperature)
 
@@ -157,10 +174,12 @@ class Dreamer:
             for node, draw in zip(nodes, draws, strict=True)
         ]
         context = torch.stack([node.context for node in nodes])
-        future = self.world_model.predict(context, actions, noise, draws[0].denoising_steps)
+        memory = torch.stack([node.memory for node in nodes])
+        future = self.world_model.predict(context, actions, noise, draws[0].denoising_steps, memory)
         context = next_context(context, future, anchored=self.world_model.anchored)
-        frames = decode_frames(self.world_model, future)
-        ends, probabilities = self._judge(nodes, frames)
+        memory = self.world_model.remember(memory, actions)
+        videos, last = self._decode(future)
+        ends, probabilities = self._judge(nodes, videos, future, actions)
         return [
             Node(
                 parent=node,
@@ -168,8 +187,10 @@ class Dreamer:
                 row=node.row,
                 depth=node.depth + 1,
                 context=context[i],
+                memory=memory[i],
                 latents=future[i],
-                frames=frames[i],
+                video=videos[i],
+                last=last[i],
                 chunk=_row(chunk, i),
                 actions=actions[i],
                 overridden=overridden[i],
@@ -202,12 +223,12 @@ class Dreamer:
         path = node.path
         chunks = [(part.chunk, part.actions, part.overridden) for part in path[1:]]
         ends, probabilities, found = self.windows(node)
-        frames = torch.cat([part.frames for part in path]).cpu()
         start_id, member = node.row
         return Rollout(
             start_id=start_id,
             member=member,
-            frames=frames,
+            video=LateFrames(lambda: torch.cat([part.frames for part in path]).cpu()),
+            policy_frames=torch.stack([part.last for part in path[:-1]]).cpu(),
             tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]).cpu(),
             normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]).cpu(),
             overridden=torch.cat([o for _, _, o in chunks if o is not None]).cpu(),
@@ -216,20 +237,46 @@ class Dreamer:
             latents=torch.cat([part.latents for part in path]).cpu(),
             window_ends=ends,
             window_probabilities=probabilities,
-            outcome=found if found.success else Outcome(False, len(frames) - 1),
+            outcome=found if found.success else Outcome(False, sum(map(_length, path)) - 1),
         )
 
-    def _judge(self, nodes: Sequence[Node], frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(ends [w], probabilities [b, w]) of the windows that end in new frames [b, k, …]."""
-        before = 1 + nodes[0].depth * frames.shape[1]
-        now = before + frames.shape[1]
+    def _decode(self, future: Tensor) -> tuple[list[LateFrames], Tensor]:
+        """(frames of each row's chunk, its last frame).
+
+        A judge of pixels looks at all of them, and so does who dreams one row at a time; else what
+        nobody has asked for yet is left in latents.
+        """
+        model = self.world_model
+        if len(future) == 1 or not isinstance(self.reward_model, LatentRewardModel):
+            frames = decode_frames(model, future)
+            return [_known(row) for row in frames], frames[:, -1]
+        last = decode_frames(model, future[:, -1:])
+        pairs = zip(future, last, strict=True)
+        return [_late(model, row, shown) for row, shown in pairs], last[:, 0]
+
+    def _judge(
+        self, nodes: Sequence[Node], videos: Sequence[LateFrames], future: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(ends [w], probabilities [b, w]) of the windows that end in new latents [b, k, …]."""
+        before = 1 + nodes[0].depth * future.shape[1]
+        now = before + future.shape[1]
 
         def frames_from(first: int) -> Tensor:
-            rows = zip(nodes, frames, strict=True)
-            return torch.stack([_latest(node, new, now - first) for node, new in rows])
+            rows = zip(nodes, videos, strict=True)
+            return torch.stack([_latest(node, new(), now - first) for node, new in rows])
+
+        def dream() -> tuple[Tensor, Tensor]:
+            latents, acted = [], []
+            for node, later, done in zip(nodes, future, actions, strict=True):
+                path = node.path
+                latents.append(torch.cat([*(part.latents for part in path), later]))
+                before_it = [part.actions for part in path if part.actions is not None]
+                acted.append(torch.cat([*before_it, done]))
+            return torch.stack(latents), torch.stack(acted)
 
         judged = before if nodes[0].depth else 0
-        return judge_later_windows(self.reward_model, self.rules, now, judged, frames_from)
+        sight = Sight(len(nodes), frames_from, dream)
+        return judge_later_windows(self.reward_model, self.rules, now, judged, sight)
 
 
 def next_context(
@@ -249,6 +296,19 @@ def decode_frames(
     """Latents of several videos as pixels."""
     decoded = world_model.decode(rearrange(latents, "b t z y x -> (b t) z y x"))
     return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
+
+
+def _length(node: Node) -> int:
+    return len(node.latents)
+
+
+def _known(frames: Tensor) -> LateFrames:
+    return LateFrames(lambda: frames)
+
+
+def _late(model: WorldModel, latents: Tensor, last: Tensor) -> LateFrames:
+    """A chunk's frames of which only the last is decoded yet."""
+    return LateFrames(lambda: torch.cat([decode_frames(model, latents[None, :-1])[0], last]))
 
 
 def _noise(node: Node, purpose: str, seed: int, variation: int) -> torch.Generator:

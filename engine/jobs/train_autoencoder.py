@@ -14,11 +14,13 @@ from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.images import to_model
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
+from engine.loading.models import load
 from engine.protocols import Run
 from engine.runs.job import Job
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator, row_generators
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.world_model.model import LatentWorldModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,9 @@ class JobConfig(Config):
     """What the autoencoder learns from, and how."""
 
     episodes_from: tuple[str, ...] = knob((), "Run directories whose episodes are learnt from")
+    autoencoder: str = knob(
+        "", "Autoencoder or world model whose autoencoder is trained further; empty starts afresh"
+    )
     limit: int = knob(0, "Episodes taken from each run; 0 takes all", low=0)
     held_out: int = knob(10, "Episodes kept aside for the reported PSNR", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
@@ -84,8 +89,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     training = episode_set([episodes[i] for i in order[config.held_out :]])
     frames = torch.from_numpy(training.frames)
     size = frames.shape[1:3]
-    with initialisation(config.seed, "autoencoder"):
-        model = Autoencoder(config.model.replace(mean_frame_size=tuple(size)))
+    model = _model(config, (size[0], size[1]))
     model.mean_frame.copy_(to_model(frames[:: max(1, len(frames) // 2000)]).mean(dim=0))
     metrics: dict[str, Any] = {}
 
@@ -94,7 +98,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         scale = latent_scale(model, frames)
         metrics.update(round_trip(model, held_out, config.seed))
         values = model.config.replace(scaling_factor=scale).to_dict() | {"role": "autoencoder"}
-        document = card(config, metrics, episodes=episodes)
+        parents = {"autoencoder": config.autoencoder}
+        document = card(config, metrics, episodes=episodes, parents=parents)
         checkpoint.write_model(directory, model, values, document)
         model.train()
 
@@ -102,6 +107,17 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not fit(model, losses, run, config.fit, prefix="autoencoder", save=save):
         return None
     return metrics or round_trip(model, held_out, config.seed)
+
+
+def _model(config: JobConfig, size: tuple[int, int]) -> Autoencoder:
+    if not config.autoencoder:
+        with initialisation(config.seed, "autoencoder"):
+            return Autoencoder(config.model.replace(mean_frame_size=size))
+    found = load(Path(config.autoencoder))
+    model = found.autoencoder if isinstance(found, LatentWorldModel) else found
+    if not isinstance(model, Autoencoder) or model.config.mean_frame_size != size:
+        raise ValueError(f"{config.autoencoder} holds no autoencoder of {size[0]} x {size[1]}")
+    return model
 
 
 @torch.no_grad()

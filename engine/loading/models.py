@@ -16,10 +16,12 @@ from engine.policy.files import read_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
+from engine.reward.states import FAMILY, StateReward, StateRewardConfig
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 
 Device = torch.device | str
+Model = OpenVLAPolicy | LatentWorldModel | VideoReward | StateReward | Autoencoder
 
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
 
@@ -76,15 +78,47 @@ def load_world_model(
     return model.eval()
 
 
-def load_reward_model(
+def load_judge(
     directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
-) -> VideoReward:
-    """The reward model of a checkpoint.
+) -> VideoReward | StateReward:
+    """The reward model of a checkpoint, of whichever family it is.
 
     Raises:
         ValueError: as `load_policy`.
     """
-    config = RewardConfig.from_dict(_config(directory, "reward_model"))
+    if _config(directory, "reward_model").get("family") == FAMILY:
+        return load_state_reward(directory, device=device)
+    return load_reward_model(directory, dtype=dtype, device=device)
+
+
+def load_state_reward(directory: Path, *, device: Device = "cpu") -> StateReward:
+    """A reward model that reads states; always float32.
+
+    Raises:
+        ValueError: as `load_policy`.
+    """
+    values = _config(directory, "reward_model")
+    if values.get("family") != FAMILY:
+        raise ValueError(f"{directory.name} has no state model: it comes from train_states")
+    config = StateRewardConfig.from_dict(values)
+    with torch.device("meta"):
+        model = StateReward(config)
+    load_weights(directory, model, device=device)
+    return model.eval()
+
+
+def load_reward_model(
+    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+) -> VideoReward:
+    """The video classifier of a checkpoint.
+
+    Raises:
+        ValueError: as `load_policy`, or a reward model of another family.
+    """
+    values = _config(directory, "reward_model")
+    if values.get("family") == FAMILY:
+        raise ValueError(f"{directory.name} judges by states and takes no part in this")
+    config = RewardConfig.from_dict(values)
     with torch.device("meta"):
         model = VideoReward(config)
     load_weights(directory, model, dtype=dtype, device=device)
@@ -106,9 +140,7 @@ def load_autoencoder(
     return model.eval()
 
 
-def load(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
-) -> OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder:
+def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu") -> Model:
     """Whatever model a checkpoint directory holds.
 
     Raises:
@@ -120,16 +152,14 @@ def load(
         case "world_model":
             return load_world_model(directory, dtype=dtype, device=device)
         case "reward_model":
-            return load_reward_model(directory, dtype=dtype, device=device)
+            return load_judge(directory, dtype=dtype, device=device)
         case "autoencoder":
             return load_autoencoder(directory, dtype=dtype, device=device)
         case role:
             raise ValueError(f"{directory.name} has the role {role!r}; known: {', '.join(ROLES)}")
 
 
-def load_placed(
-    directory: Path, placement: Placement
-) -> OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder:
+def load_placed(directory: Path, placement: Placement) -> Model:
     """Whatever model a checkpoint directory holds, placed as asked.
 
     Raises:

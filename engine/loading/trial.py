@@ -20,9 +20,10 @@ from engine.gate.inspection import inspect
 from engine.gate.sandbox import Allowance
 from engine.gate.verdict import Limits, Reason, RefusedError, Verdict, refused
 from engine.images import to_model
-from engine.loading.models import load
+from engine.loading.models import Model, load
 from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
+from engine.reward.states import StateReward
 from engine.seeding import generator
 from engine.world_model.autoencoder import Autoencoder
 from engine.world_model.model import LatentWorldModel
@@ -110,7 +111,7 @@ def main(arguments: list[str]) -> dict[str, Any]:
     return {"outputs": sorted(outputs)}
 
 
-def _run(model: OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder) -> dict[str, Tensor]:
+def _run(model: Model) -> dict[str, Tensor]:
     """Named outputs of one forward pass on frames and actions that are always the same."""
     match model:
         case OpenVLAPolicy():
@@ -120,13 +121,16 @@ def _run(model: OpenVLAPolicy | LatentWorldModel | VideoReward | Autoencoder) ->
         case LatentWorldModel():
             row = [generator(0, "trial")]
             frames = to_model(_frames(1, model.config.image_size))
-            context = model.encode(frames, row)[:, None].repeat(1, model.context_frames, 1, 1, 1)
+            start = model.encode(frames, row)
+            context = start[:, None].repeat(1, model.context_frames, 1, 1, 1)
             actions = torch.zeros(1, model.chunk_size, model.action_dim)
-            latents = model.predict(context, actions, row, 1)
+            latents = model.predict(context, actions, row, 1, model.begin(start))
             return {"latents": latents, "frames": model.decode(latents[:, -1])}
         case VideoReward():
             window = model.preprocess(_frames(model.window, model.config.image_size))
             return {"logits": model(window[None])}
+        case StateReward():
+            return {"states": model.read_frames(_frames(2, model.config.image_size)[None])}
         case Autoencoder():
             frames = to_model(_frames(1, _AUTOENCODER_SIDE))
             latents = model.encode(frames, [generator(0, "trial")])

@@ -34,13 +34,14 @@ def time_models(
     chunk = policy.act(images, [instruction], generators, 1.0)
     latents = world_model.encode(to_model(images), generators)
     context = repeat(latents, "b z y x -> b t z y x", t=world_model.context_frames)
-    future = world_model.predict(context, chunk.actions, generators, denoising_steps)
+    memory = world_model.begin(latents)
+    future = world_model.predict(context, chunk.actions, generators, denoising_steps, memory)
     video = repeat(images, "b h w c -> b t h w c", t=rules.window)
     window = replace(rules, first_end=rules.window)
     return {
         "act": _milliseconds(lambda: policy.act(images, [instruction], generators, 1.0).actions),
         "chunk": _milliseconds(
-            lambda: world_model.predict(context, chunk.actions, generators, denoising_steps)
+            lambda: world_model.predict(context, chunk.actions, generators, denoising_steps, memory)
         ),
         "decode": _milliseconds(lambda: to_pixels(world_model.decode(future[0]))),
         "judge": _milliseconds(lambda: reward_model.probabilities(video, window)[1]),

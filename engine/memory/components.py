@@ -22,16 +22,21 @@ from engine.policy.model import OpenVLAPolicy, inverse_cdf, token_log_probs
 from engine.policy.prompt import demo_tokenizer
 from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
+from engine.reward.states import StateReward, StateRewardConfig
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import sample
 from engine.world_model.model import WorldModelConfig
+from engine.world_model.states import StateModel
 from engine.world_model.transformer import STDiT, TransformerConfig
 
 PROMPT_TOKENS = 32
 DECODE_BATCHES = (8, 1)
 
-AnyConfig = PolicyConfig | WorldModelConfig | RewardConfig | AutoencoderConfig
-_PartConfig = PolicyConfig | TransformerConfig | AutoencoderConfig | RewardConfig
+DREAM_FRAMES = 65  # what a judge of states reads at once of a row
+
+JudgeConfig = RewardConfig | StateRewardConfig
+AnyConfig = PolicyConfig | WorldModelConfig | JudgeConfig | AutoencoderConfig
+_PartConfig = PolicyConfig | TransformerConfig | AutoencoderConfig | JudgeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,7 @@ def weights_of(config: AnyConfig, placement: Placement) -> tuple[int, int, int]:
     parts: tuple[tuple[int, int, int], ...]
     match config:
         case WorldModelConfig():
-            transformer = _weights(config.transformer, placement.dtype)
+            transformer = _transformer_weights(config, placement.dtype)
             parts = transformer, _weights(config.autoencoder, placement.dtype)
         case PolicyConfig():
             parts = (_policy_weights(config, placement),)
@@ -87,7 +92,7 @@ def world_model_component(
     config: WorldModelConfig, placement: Placement, rows: int
 ) -> ComponentPlan:
     """The transformer, predicting one chunk a row."""
-    parameters, resident, _ = _weights(config.transformer, placement.dtype)
+    parameters, resident, _ = _transformer_weights(config, placement.dtype)
     sizes = config.transformer
     tokens = (-(-config.latent_shape[1] // sizes.patch_size)) ** 2
     numbers = 2 * sizes.depth * sizes.context_frames * tokens * sizes.hidden_size
@@ -126,16 +131,20 @@ def autoencoder_component(
 
 
 def reward_model_component(
-    config: RewardConfig, chunk_size: int, placement: Placement, rows: int
+    config: JudgeConfig, chunk_size: int, placement: Placement, rows: int
 ) -> ComponentPlan:
     """The reward model, judging the windows that end in one chunk of each row."""
     parameters, resident, _ = _weights(config, placement.dtype)
+    if isinstance(config, StateRewardConfig):
+        peak = rows * _read_peak(config, placement.dtype)
+    else:
+        peak = _judge_peak(config, placement.dtype, rows, chunk_size)
     return ComponentPlan(
         name="reward model",
         parameters=parameters,
         dtype=placement.dtype,
         weights=resident,
-        activations=_judge_peak(config, placement.dtype, rows, chunk_size),
+        activations=peak,
         parts={},
     )
 
@@ -154,6 +163,8 @@ def _build(config: _PartConfig) -> nn.Module:
             return Autoencoder(config)
         case RewardConfig():
             return VideoReward(config)
+        case StateRewardConfig():
+            return StateReward(config)
 
 
 @functools.lru_cache(maxsize=16)
@@ -165,6 +176,25 @@ def _meta(config: _PartConfig, dtype: str) -> Any:
 def _weights(config: _PartConfig, dtype: str) -> tuple[int, int, int]:
     module = _meta(config, dtype)
     return count_parameters(module), weight_bytes(module), 0
+
+
+@functools.lru_cache(maxsize=64)
+def _transformer_weights(config: WorldModelConfig, dtype: str) -> tuple[int, int, int]:
+    """The transformer and, if there is one, the state model beside it."""
+    parameters, resident, host = _weights(config.transformer, dtype)
+    if not config.states.moving:
+        return parameters, resident, host
+    module = on_meta(lambda: StateModel(config.states, config.state_sizes), DTYPES[dtype])
+    return parameters + count_parameters(module), resident + weight_bytes(module), host
+
+
+@functools.lru_cache(maxsize=64)
+def _read_peak(config: StateRewardConfig, dtype: str) -> int:
+    """One row's dream read by a judge of states."""
+    judge = _meta(config, dtype)
+    shape = config.sizes.latent_shape
+    latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=DTYPES[dtype], device=META)
+    return peak_bytes(judge, lambda: judge.read(latents))
 
 
 @functools.lru_cache(maxsize=64)

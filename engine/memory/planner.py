@@ -12,6 +12,7 @@ from engine.memory.components import (
     DECODE_BATCHES,
     AnyConfig,
     ComponentPlan,
+    JudgeConfig,
     autoencoder_component,
     policy_component,
     reward_model_component,
@@ -20,6 +21,7 @@ from engine.memory.components import (
 )
 from engine.policy.config import PolicyConfig
 from engine.reward.classifier import RewardConfig
+from engine.reward.states import FAMILY, StateRewardConfig
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import WorldModelConfig
 
@@ -68,6 +70,8 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
             return PolicyConfig.from_dict(rest)
         case "world_model":
             return WorldModelConfig.from_dict(rest)
+        case "reward_model" if rest.get("family") == FAMILY:
+            return StateRewardConfig.from_dict(rest)
         case "reward_model":
             return RewardConfig.from_dict(rest)
         case "autoencoder":
@@ -79,7 +83,7 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
 def plan(
     policy: PolicyConfig,
     world_model: WorldModelConfig,
-    reward_model: RewardConfig,
+    reward_model: JudgeConfig,
     *,
     device: DeviceMemory,
     placement: Placement,
@@ -159,7 +163,7 @@ def _words(asked: MemoryPlan, milder: MemoryPlan) -> str:
 
 
 def _plan(
-    models: tuple[PolicyConfig, WorldModelConfig, RewardConfig],
+    models: tuple[PolicyConfig, WorldModelConfig, JudgeConfig],
     device: DeviceMemory,
     placement: Placement,
     rows: int,

@@ -71,12 +71,23 @@ class ToyWorldModel:
         pooled = reduce(frames, "b c (y p) (x q) -> b c y x", "mean", p=TOY_PIXELS, q=TOY_PIXELS)
         return einsum(self.tensors["vae.enc"], pooled, "z c, b c y x -> b z y x")
 
+    def begin(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b m"]:
+        """Nothing is remembered."""
+        return latents.new_zeros(len(latents), 0)
+
+    def remember(
+        self, memory: Float[Tensor, "b m"], actions: Float[Tensor, "b k a"]
+    ) -> Float[Tensor, "b m"]:
+        """Still nothing."""
+        return memory
+
     def predict(
         self,
         latents: Float[Tensor, "b t z y x"],
         actions: Float[Tensor, "b k a"],
         generators: Sequence[torch.Generator],
         denoising_steps: int,
+        memory: Float[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b k z y x"]:
         """The studio's prediction from the file's next noise."""
         noise = self.tensors["noise"][len(self.latents)]

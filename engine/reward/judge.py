@@ -1,14 +1,14 @@
 """From window probabilities to the outcome of a trajectory (method.md §3)."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from engine.protocols import RewardModel
+from engine.protocols import LatentRewardModel, RewardModel
 from engine.records.types import JudgeRules, Outcome
 
 
@@ -82,24 +82,42 @@ def check_rules(reward_model: RewardModel, rules: JudgeRules, horizon: int) -> N
         )
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What may be seen of growing videos; nothing is made before it is asked for.
+
+    Attributes:
+        rows: how many videos.
+        frames_from: index -> their frames from there on, uint8 [b, t, h, w, 3].
+        dream: () -> (latents [b, f, z, y, x] from the start on, normalised actions [b, t, a]).
+    """
+
+    rows: int
+    frames_from: Callable[[int], Tensor]
+    dream: Callable[[], tuple[Tensor, Tensor]]
+
+
 def judge_later_windows(
     reward_model: RewardModel,
     rules: JudgeRules,
     num_frames: int,
     judged_frames: int,
-    frames_from: Callable[[int], Tensor],
+    sight: Sight,
 ) -> tuple[Int64[Tensor, " windows"], Float[Tensor, "b windows"]]:
     """(ends, probabilities) of the windows of growing videos that were not judged yet.
 
     Args:
         num_frames: frames each video has now.
         judged_frames: frames each had when it was judged last.
-        frames_from: index -> their frames from there on, uint8 [b, t, h, w, 3].
+        sight: what may be seen of them.
     """
     ends = later_window_ends(num_frames, judged_frames, rules)
     if len(ends) == 0:
-        rows = len(frames_from(num_frames - 1))
-        return torch.zeros(0, dtype=torch.int64), torch.zeros(rows, 0)
-    tail = frames_from(int(ends[0]) - rules.window)
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(sight.rows, 0)
+    if isinstance(reward_model, LatentRewardModel):
+        latents, actions = sight.dream()
+        _, probabilities = reward_model.latent_probabilities(latents, actions, rules)
+        return torch.from_numpy(ends), probabilities[:, -len(ends) :].float().cpu()
+    tail = sight.frames_from(int(ends[0]) - rules.window)
     _, probabilities = reward_model.probabilities(tail, replace(rules, first_end=rules.window))
     return torch.from_numpy(ends), probabilities.float().cpu()

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.seeding import randn
-from engine.world_model.transformer import ContextCache, STDiT
+from engine.world_model.transformer import Conditions, ContextCache, STDiT
 
 END = 1000.0
 REFERENCE_SIZE = 512
@@ -118,14 +118,15 @@ def sample(
     transform: bool = True,
     ratio: float = 0.0,
     denoise: Denoise | None = None,
+    conditions: Conditions | None = None,
 ) -> Float[Tensor, "b c k y x"]:
     """The k latents after n clean context latents, by `denoising_steps` Euler steps from noise.
 
     `denoise` may be the transformer's own step, compiled.
     """
     denoise = transformer.denoise if denoise is None else denoise
-    cache = transformer.context(context, height, width)
-    embedded = transformer.embed_actions(actions)
+    cache = transformer.context(context, height, width, conditions)
+    embedded = transformer.embed_actions(actions, conditions)
     times = sampling_timesteps(
         denoising_steps,
         height,
@@ -157,6 +158,8 @@ def training_loss(
     width: int,
     *,
     noisy_context: bool = True,
+    deterministic: bool = False,
+    conditions: Conditions | None = None,
 ) -> Float[Tensor, " b"]:
     """Loss of each clip: the last k frames are denoised, those before are context.
 
@@ -169,13 +172,20 @@ def training_loss(
         timesteps: in [0, 1000], already transformed.
         height, width: size of the image in pixels.
         noisy_context: off leaves the context clean, as it is in a rollout.
+        deterministic: the future is predicted in one step from no noise at all (a variant): its
+            mean is learnt, and there is nothing to sample.
+        conditions: what variants are told beside the actions.
     """
     n = latents.shape[2] - actions.shape[1]
     context = latents[:, :, :n]
     if noisy_context:
         given = timesteps.new_full(timesteps.shape, transformer.config.context_timestep)
         context = add_noise(context, noise[:, :, :n], given)
-    noisy = add_noise(latents[:, :, n:], noise[:, :, n:], timesteps)
-    cache = transformer.context(context, height, width)
-    velocity = transformer.denoise(cache, noisy, timesteps, transformer.embed_actions(actions))
-    return velocity_loss(velocity, latents[:, :, n:], noise[:, :, n:])
+    future_noise = noise[:, :, n:]
+    if deterministic:
+        future_noise, timesteps = torch.zeros_like(future_noise), torch.full_like(timesteps, END)
+    noisy = add_noise(latents[:, :, n:], future_noise, timesteps)
+    cache = transformer.context(context, height, width, conditions)
+    embedded = transformer.embed_actions(actions, conditions)
+    velocity = transformer.denoise(cache, noisy, timesteps, embedded)
+    return velocity_loss(velocity, latents[:, :, n:], future_noise)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,7 +14,9 @@ from engine.records.dream_context import DreamContext
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import Denoise, add_noise, sample
-from engine.world_model.transformer import STDiT, TransformerConfig
+from engine.world_model.memory import Memory, MemorySizes
+from engine.world_model.states import StateConfig, StateModel, StateSizes
+from engine.world_model.transformer import Conditions, STDiT, TransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,17 @@ class WorldModelConfig(Config):
         False, "The first context latent stays the start's, so that it is never forgotten"
     )
 
+    deterministic: bool = knob(
+        False,
+        "Variant: the mean future in one step from no noise (time 1000); denoising steps and "
+        "noise are ignored",
+    )
+    states: StateConfig = knob(
+        factory=StateConfig,
+        help="Variant: a small state model whose forecast is carried through the dream; its "
+        "training needs simulator states (privileged), a dream only its start frame",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         channels, latent = self.transformer.in_channels, self.autoencoder.latent_channels
@@ -57,6 +70,14 @@ class WorldModelConfig(Config):
                 f"WorldModelConfig.image_size must be a multiple of "
                 f"{self.autoencoder.downsampling}, not {self.image_size}"
             )
+        foreseen = self.states.num_features
+        if self.transformer.state_features != foreseen:
+            raise ValueError(
+                f"WorldModelConfig.transformer.state_features must be {foreseen} with this state "
+                f"model, not {self.transformer.state_features}"
+            )
+        if self.transformer.convolutions and self.latent_shape[1] % self.transformer.patch_size:
+            raise ValueError("convolutions need latents that patches divide")
 
     @classmethod
     def paper(cls) -> "WorldModelConfig":
@@ -81,6 +102,26 @@ class WorldModelConfig(Config):
         side = self.image_size // self.autoencoder.downsampling
         return self.autoencoder.latent_channels, side, side
 
+    @property
+    def state_sizes(self) -> StateSizes:
+        """What a state model of this world model works on."""
+        sizes = self.transformer
+        return StateSizes(
+            latent_shape=self.latent_shape,
+            context_frames=sizes.context_frames,
+            chunk_size=sizes.chunk_size,
+            action_dim=sizes.action_dim,
+        )
+
+    @property
+    def memory_sizes(self) -> MemorySizes | None:
+        """What is remembered of a dream beside its latents, if anything is."""
+        sizes, states = self.transformer, self.states
+        if not sizes.context_actions:
+            return None
+        fixed = states.fixed if states.moving else 0
+        return MemorySizes(sizes.context_frames, states.moving, fixed, sizes.action_dim)
+
 
 class LatentWorldModel(nn.Module):
     """`engine.protocols.WorldModel`: encode a start, predict latents chunk by chunk, decode.
@@ -99,6 +140,9 @@ class LatentWorldModel(nn.Module):
         self.autoencoder = Autoencoder(config.autoencoder)
         self.transformer = STDiT(config.transformer)
         denoise = self.transformer.denoise
+        self.state_model: StateModel | None = None
+        if config.states.moving:
+            self.state_model = StateModel(config.states, config.state_sizes).requires_grad_(False)
         self._denoise: Denoise = torch.compile(denoise) if compiled else denoise
         self._dream_context = DreamContext()
 
@@ -155,12 +199,78 @@ class LatentWorldModel(nn.Module):
             )
         return self.autoencoder.encode(frames.to(self.transformer.rope.freqs.device), generators)
 
+    def begin(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b n"]:
+        """What is remembered of a dream at its start, beside the latents."""
+        context = repeat(latents, "b z y x -> b t z y x", t=self.context_frames)
+        actions = latents.new_zeros(len(latents), self.context_frames, self.action_dim)
+        return self.recall(context, actions, torch.zeros_like(actions[..., 0]))
+
+    @torch.no_grad()
+    def recall(
+        self,
+        latents: Float[Tensor, "b t z y x"],
+        actions: Float[Tensor, "b t a"],
+        known: Float[Tensor, "b t"],
+    ) -> Float[Tensor, "b n"]:
+        """What is remembered where a dream goes on from frames that were seen.
+
+        Args:
+            actions: the normalised action that led to each frame.
+            known: 1 where there was one, 0 before an episode's start.
+        """
+        sizes = self.config.memory_sizes
+        if sizes is None:
+            return latents.new_zeros(len(latents), 0)
+        states, fixed = latents.new_zeros(*latents.shape[:2], 0), latents.new_zeros(len(latents), 0)
+        if self.state_model is not None:
+            seen = self.state_model.read(rearrange(latents, "b t z y x -> (b t) z y x"))
+            seen = seen.unflatten(0, latents.shape[:2])
+            states, fixed = seen[..., : sizes.moving], seen[:, -1, sizes.moving :]
+        return Memory(states, fixed, actions * known[..., None], known).pack()
+
+    @torch.no_grad()
+    def remember(
+        self, memory: Float[Tensor, "b n"], actions: Float[Tensor, "b k a"]
+    ) -> Float[Tensor, "b n"]:
+        """What is remembered after a chunk of actions."""
+        sizes = self.config.memory_sizes
+        if sizes is None:
+            return memory
+        known = Memory.unpack(memory, sizes)
+        return known.later(self._foresee(known, actions), actions).pack()
+
+    @torch.no_grad()
+    def conditions(
+        self, memory: Float[Tensor, "b n"] | None, actions: Float[Tensor, "b k a"]
+    ) -> Conditions | None:
+        """What the transformer is told beside the actions; None for the published network.
+
+        Raises:
+            ValueError: a world model that remembers is not given its memory.
+        """
+        sizes = self.config.memory_sizes
+        if sizes is None:
+            return None
+        if memory is None:
+            raise ValueError("this world model remembers its dream: begin it with `begin`")
+        known = Memory.unpack(memory, sizes)
+        past, states = known.states, self._foresee(known, actions)
+        if self.state_model is not None:
+            past, states = self.state_model.features(past), self.state_model.features(states)
+        return Conditions(known.actions, known.known, past, states)
+
+    def _foresee(self, memory: Memory, actions: Tensor) -> Tensor:
+        if self.state_model is None:
+            return actions.new_zeros(*actions.shape[:2], 0)
+        return self.state_model.foresee(0, memory.states, memory.fixed, actions)
+
     def predict(
         self,
         latents: Float[Tensor, "b t z y x"],
         actions: Float[Tensor, "b k a"],
         generators: Sequence[torch.Generator],
         denoising_steps: int,
+        memory: Float[Tensor, "b n"] | None = None,
     ) -> Float[Tensor, "b k z y x"]:
         """The k latents that follow `context_frames` latents under normalised actions.
 
@@ -177,7 +287,7 @@ class LatentWorldModel(nn.Module):
         context_noise = None
         if self._dream_context.noise:
             context_noise = randn(latents.shape[1:], generators).to(latents)
-        return self.predict_from(latents, actions, noise, denoising_steps, context_noise)
+        return self.predict_from(latents, actions, noise, denoising_steps, context_noise, memory)
 
     @torch.no_grad()
     def predict_from(
@@ -187,6 +297,7 @@ class LatentWorldModel(nn.Module):
         noise: Float[Tensor, "b z k y x"],
         denoising_steps: int,
         context_noise: Float[Tensor, "b t z y x"] | None = None,
+        memory: Float[Tensor, "b n"] | None = None,
     ) -> Float[Tensor, "b k z y x"]:
         """`predict` with its noise given; deterministic.
 
@@ -197,6 +308,8 @@ class LatentWorldModel(nn.Module):
         if context_noise is not None:
             times = latents.new_full(latents.shape[:1], self._dream_context.noise)
             given = add_noise(latents, context_noise, times)
+        if self.config.deterministic:
+            noise, denoising_steps = torch.zeros_like(noise), 1
         future = predict_latents(
             self.transformer,
             given,
@@ -207,6 +320,7 @@ class LatentWorldModel(nn.Module):
             size,
             ratio=self.config.timestep_ratio,
             denoise=self._denoise,
+            conditions=self.conditions(memory, actions),
         )
         if self.config.change_scale:
             future = latents[:, -1:] + self.config.change_scale * future
@@ -229,6 +343,7 @@ def predict_latents(
     *,
     ratio: float = 0.0,
     denoise: Denoise | None = None,
+    conditions: Conditions | None = None,
 ) -> Float[Tensor, "b k z y x"]:
     """One chunk of a rollout, frames before channels as the rest of the studio has them.
 
@@ -255,6 +370,7 @@ def predict_latents(
         width,
         ratio=ratio,
         denoise=denoise,
+        conditions=conditions,
     )
     return rearrange(future, "b z k y x -> b k z y x")
 

@@ -27,6 +27,9 @@ from engine.world_model.blocks import (
     rotations,
     steady,
 )
+from engine.world_model.convolutions import Head, Stem
+
+CUMULATIVE_SCALE = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +52,37 @@ class TransformerConfig(Config):
     precondition: bool = knob(
         False, "Add the best linear guess of the velocity, so that only the rest is learnt"
     )
+    convolutions: int = knob(
+        0, "Variant: channels of a 3 x 3 convolutional stem and head; 0: none, as released", low=0
+    )
+    cumulative_actions: bool = knob(
+        False, "Variant: a frame also knows the sum of the chunk's actions so far, and its number"
+    )
+    context_actions: bool = knob(False, "Variant: context frames know the actions that led to them")
+    state_features: int = knob(
+        0, "Variant: numbers that a state model foresees of each frame; 0: none", low=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.state_features and not self.context_actions:
+            raise ValueError("TransformerConfig.state_features needs context_actions")
         if self.hidden_size % 4 or self.hidden_size % (2 * self.num_heads):
             raise ValueError(
                 f"TransformerConfig.hidden_size must be a multiple of 4 and of 2 * num_heads = "
                 f"{2 * self.num_heads}, not {self.hidden_size}"
             )
+
+    @property
+    def frame_features(self) -> int:
+        """Numbers that the vector of a frame is made from: its action and what variants add."""
+        added = self.action_dim + self.chunk_size if self.cumulative_actions else 0
+        return self.action_dim + added + self.state_features
+
+    @property
+    def is_published(self) -> bool:
+        """Whether no variant is on that changes what the network computes from."""
+        return not (self.convolutions or self.cumulative_actions or self.context_actions)
 
     @property
     def out_channels(self) -> int:
@@ -71,10 +97,29 @@ class ContextCache:
     Attributes:
         past: keys and values of each temporal block.
         positions: the table added to every frame's tokens.
+        last: the newest context latent, as it was given.
     """
 
     past: tuple[KeysValues, ...]
     positions: Float[Tensor, "s d"]
+    last: Float[Tensor, "b c 1 y x"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What variants tell the frames beside the chunk's own actions.
+
+    Attributes:
+        past_actions: the action that led to each context frame.
+        known: 1 where there was such an action, 0 at the start of an episode.
+        past_states, states: features of the states of context frames and, foreseen, of the
+            chunk's frames; none without a state model.
+    """
+
+    past_actions: Float[Tensor, "b c a"]
+    known: Float[Tensor, "b c"]
+    past_states: Float[Tensor, "b c f"]
+    states: Float[Tensor, "b k f"]
 
 
 class Rope(nn.Module):
@@ -101,7 +146,7 @@ class STDiT(nn.Module):
         self.rope = Rope(width // heads)
         self.x_embedder = PatchEmbedding(config.in_channels, width, config.patch_size)
         self.t_embedder = TimestepEmbedding(width)
-        self.action_embedder = ActionEmbedding(config.action_dim, width)
+        self.action_embedder = ActionEmbedding(config.frame_features, width)
         self.t_block = nn.Sequential(nn.SiLU(), nn.Linear(width, 6 * width))
         self.spatial_blocks = nn.ModuleList(
             Block(width, heads, config.mlp_ratio) for _ in range(config.depth)
@@ -110,6 +155,11 @@ class STDiT(nn.Module):
             Block(width, heads, config.mlp_ratio) for _ in range(config.depth)
         )
         self.final_layer = FinalLayer(width, config.patch_size**2 * config.out_channels)
+        self.stem: Stem | None = None
+        self.head: Head | None = None
+        if config.convolutions:
+            sizes = config.in_channels, config.convolutions, config.patch_size, width
+            self.stem, self.head = Stem(*sizes), Head(*sizes)
         self.initialise(torch.Generator().manual_seed(seed))
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -124,7 +174,7 @@ class STDiT(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("norm.weight"):
                 nn.init.ones_(parameter)
-            elif name.endswith("bias") or name.startswith("final_layer.linear"):
+            elif name.endswith("bias") or name.startswith(("final_layer.linear", "head.layers.2")):
                 nn.init.zeros_(parameter)
             elif name.endswith("scale_shift_table"):
                 nn.init.normal_(parameter, std=width**-0.5, generator=generator)
@@ -153,7 +203,12 @@ class STDiT(nn.Module):
 
         Returns:
             Velocity in the first `in_channels` channels, float32; meaningless where mask is False.
+
+        Raises:
+            ValueError: a network with variants, which only `denoise` computes.
         """
+        if not self.config.is_published:
+            raise ValueError("only the published network has a forward pass for any mask")
         c = x.shape[2] - actions.shape[1]
         time, given = self._times(timestep)
         pads = self.action_embedder.none_action.weight.expand(len(x), c, -1)
@@ -173,26 +228,61 @@ class STDiT(nn.Module):
         moved = torch.where(chosen, moved, self.final_layer.modulate(moved, given))
         return self._frames(self.final_layer.linear(moved), x.shape[-2], x.shape[-1])
 
-    def context(self, latents: Float[Tensor, "b c n y x"], height: int, width: int) -> ContextCache:
+    def context(
+        self,
+        latents: Float[Tensor, "b c n y x"],
+        height: int,
+        width: int,
+        conditions: Conditions | None = None,
+    ) -> ContextCache:
         """Features of the n context frames, in training noised to `context_timestep`."""
         positions = self._positions(latents, height, width)
         _, given = self._times(latents.new_empty(0))
         modulation = self._modulation(given)[:, None]
+        within_frames = modulation
+        if self.config.context_actions and conditions is not None:
+            within_frames = self._modulation(given[:, None] + self._embed_past(conditions))
         turn = rotations(self.rope.freqs, 0, latents.shape[2])
         tokens = self._embed(latents, positions)
+        last = latents[:, :, -1:]
+        if self.stem is not None:
+            tokens = tokens + self.stem(latents, last)[1]
         past = []
         for within, across in self._pairs():
-            tokens = within.within_frames(tokens, modulation)
+            tokens = within.within_frames(tokens, within_frames)
             if across is self.temporal_blocks[-1]:
                 past.append(across.keys_values(tokens, modulation, turn))
             else:
                 tokens, own = across.across_frames(tokens, modulation, turn)
                 past.append(own)
-        return ContextCache(tuple(past), positions)
+        return ContextCache(tuple(past), positions, last)
 
-    def embed_actions(self, actions: Float[Tensor, "b k a"]) -> Float[Tensor, "b k d"]:
+    def embed_actions(
+        self, actions: Float[Tensor, "b k a"], conditions: Conditions | None = None
+    ) -> Float[Tensor, "b k d"]:
         """Vectors of normalised actions, for `denoise`: the same at all denoising steps."""
-        return self.action_embedder(actions)
+        features = [actions]
+        if self.config.cumulative_actions:
+            numbers = torch.eye(actions.shape[1]).to(actions).expand(len(actions), -1, -1)
+            features += [actions.cumsum(dim=1) / CUMULATIVE_SCALE, numbers]
+        if self.config.state_features:
+            none = actions.new_zeros(*actions.shape[:2], self.config.state_features)
+            features.append(none if conditions is None else conditions.states)
+        return self.action_embedder(torch.cat(features, dim=-1))
+
+    def _embed_past(self, conditions: Conditions) -> Float[Tensor, "b c d"]:
+        """Vectors of context frames: nothing was summed up, and their states are not foreseen."""
+        actions = conditions.past_actions * conditions.known[..., None]
+        config, features = self.config, [actions]
+        if config.cumulative_actions:
+            features.append(
+                actions.new_zeros(*actions.shape[:2], config.action_dim + config.chunk_size)
+            )
+        if config.state_features:
+            features.append(conditions.past_states)
+        embedded = self.action_embedder(torch.cat(features, dim=-1))
+        none = self.action_embedder.none_action.weight
+        return embedded + (1.0 - conditions.known[..., None]) * none
 
     def denoise(
         self,
@@ -215,12 +305,19 @@ class STDiT(nn.Module):
         temporal = self._modulation(time)[:, None]
         turn = rotations(self.rope.freqs, first, noisy.shape[2])
         tokens = self._embed(noisy, cache.positions)
+        details = None
+        if self.stem is not None:
+            details, added = self.stem(noisy, cache.last)
+            tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)
             tokens, _ = across.across_frames(tokens, temporal, turn, past)
-        patches = self.final_layer.linear(self.final_layer.modulate(tokens, time))
-        velocity = self._frames(patches, noisy.shape[-2], noisy.shape[-1])
-        velocity = velocity[:, : self.config.in_channels]
+        moved = self.final_layer.modulate(tokens, time)
+        velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])[
+            :, : self.config.in_channels
+        ]
+        if self.head is not None and details is not None:
+            velocity = velocity + self.head(details, moved)
         if self.config.precondition:
             velocity = velocity + linear_velocity(noisy, timestep)
         return velocity

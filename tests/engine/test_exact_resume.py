@@ -26,7 +26,8 @@ from engine.runs.run_directory import read_documents
 from tests.engine import forked_worker
 from tests.engine.released.official import write_release
 from tests.engine.reward_episodes import episode, write_run
-from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do
+from tests.engine.state_models import TINY_LEARNING, TINY_STATES, episode_with_states
+from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do, last_checkpoint
 
 Tiny = tuple[Path, dict[str, str]]
 
@@ -52,6 +53,16 @@ def options(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
     pairs = _pairs(made, rollouts)
     imagination = {**models, "num_starts": 2, "groups": 1, "max_groups": 1, "group_size": 2}
     imagination |= {"horizon": 8, "denoising_steps": 1, "keep_low": 0.0, "keep_high": 1.0}
+    stated = write_run(made / "stated", [episode_with_states(n) for n in range(4)])
+    states = {"episodes_from": [stated], "autoencoder": last["ae"], "held_out": 1}
+    states |= {"model": TINY_STATES, "learning": TINY_LEARNING}
+    do("train_states", made / "states", **states)
+    judge = last_checkpoint(made / "states")
+    varied_options = {"episodes_from": [stated], "autoencoder": last["ae"], "state_model": judge}
+    varied_options |= {"held_out": 1, "batch_size": 4, "mix": "balanced", "carried_share": 0.5}
+    varied_options |= {"transformer": TRANSFORMER | {"convolutions": 4}, "fit": FIT}
+    do("train_world_model", made / "varied", **varied_options)
+    varied = last_checkpoint(made / "varied")
     return {
         "adopt": {
             "role": "autoencoder",
@@ -61,8 +72,15 @@ def options(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, d
         "collect": {**rollouts, "episodes": 3},
         "clone": fitted | {"episodes_from": both[:1], "held_out": 1, "model": POLICY},
         "train_autoencoder": fitted | {"held_out": 1, "model": AUTOENCODER},
-        "train_world_model": fitted
-        | {"held_out": 1, "autoencoder": last["ae"], "transformer": TRANSFORMER},
+        # With its variants: what is drawn for them is drawn again by step, too.
+        "train_world_model": varied_options | {"deterministic": True},
+        "train_states": states,
+        "calibrate": {"reward_model": judge, "world_model": varied, "episodes_from": [stated]},
+        "gates": {
+            "reward_model": judge,
+            "world_model": varied,
+            "held_out": [write_run(made / "aside", [episode_with_states(n) for n in (30, 31)])],
+        },
         "train_reward": fitted | {"held_out_share": 0.3, "model": REWARD},
         "optimise": imagination
         | {"iterations": 3, "real_every": 1, "real_episodes": 1, "checkpoint_every": 2},

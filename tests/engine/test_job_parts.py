@@ -8,12 +8,12 @@ import torch
 
 from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
-from engine.dream.rollout import Rollout
+from engine.dream.rollout import LateFrames, Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
-from engine.jobs.demo import in_words
+from engine.jobs.demo.job import in_words
 from engine.jobs.demo.recipe import STAGES
 from engine.jobs.optimise.update import chunk_rows
-from engine.jobs.train_world_model import to_targets
+from engine.jobs.train_world_model.job import to_targets
 from engine.policy import tokens
 from engine.records.types import JudgeRules, Normalization, Outcome, Trajectory
 from engine.reward.learning import cut_windows
@@ -110,7 +110,8 @@ def test_chunks_beyond_the_end_step_weigh_nothing_and_rows_add_up_to_one() -> No
     rollout = Rollout(
         start_id=0,
         member=0,
-        frames=torch.zeros(5, 2, 2, 3, dtype=torch.uint8),
+        video=LateFrames(lambda: torch.zeros(5, 2, 2, 3, dtype=torch.uint8)),
+        policy_frames=torch.zeros(2, 2, 2, 3, dtype=torch.uint8),
         tokens=torch.zeros(2, 4, dtype=torch.int64),
         normalized_actions=torch.zeros(4, 2),
         overridden=torch.zeros(4, 2, dtype=torch.bool),

@@ -28,7 +28,7 @@ def _dreamer(
 ) -> Dreamer:
     return Dreamer(
         ConstantPolicy(value, spread=spread),
-        world_model or AddingWorldModel(noise=noise),
+        world_model or AddingWorldModel(noise=noise, trend=0.06 * noise),
         BrightnessReward(),
         rules=RULES,
         threshold=threshold,
@@ -161,7 +161,7 @@ def test_the_context_slides_unless_the_world_is_anchored() -> None:
 class FirstLatentWorld(AddingWorldModel):
     """The future is a quarter darker than the first context latent, which it thus tells."""
 
-    def predict(self, latents, actions, generators, denoising_steps):  # type: ignore[no-untyped-def]
+    def predict(self, latents, actions, generators, denoising_steps, memory=None):  # type: ignore[no-untyped-def]
         return latents[:, :1].repeat(1, self.chunk_size, 1, 1, 1) - 0.25
 
 

@@ -42,10 +42,12 @@ def imagine_twins(
     starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
     latents = model.encode(to_model(starts), row_generators(seed, "encode", 0, rows=rows))
     context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
+    memory = model.begin(latents)
     video = [starts[:, None]]
     for chunk in range(chunks):
         generators = row_generators(seed, "world model", chunk, rows=rows)
-        future = model.predict(context, y[chunk], generators, denoising_steps)
+        future = model.predict(context, y[chunk], generators, denoising_steps, memory)
+        memory = model.remember(memory, y[chunk])
         context = next_context(context, future, anchored=model.anchored)
         video.append(decode_frames(model, future))
     frames = torch.cat(video, dim=1).numpy()

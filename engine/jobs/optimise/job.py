@@ -21,6 +21,7 @@ from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
+from engine.jobs.gates.report import say_gates
 from engine.jobs.optimise.exploitability import Weights, copy_weights, exploitability, kl_from
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling
 from engine.jobs.optimise.iteration import Iteration, record
@@ -29,7 +30,7 @@ from engine.jobs.optimise.real_checks import checked_episodes, real_success
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
-from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_judge, load_policy, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
@@ -74,6 +75,8 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     latest = run.latest_checkpoint()
+    if config.gates and latest is None:
+        say_gates(config.gates, job.hashes, run)
     origin = latest or (Path(config.restart_from) if config.restart_from else None)
     begin, metrics = 0, {}
     if origin is not None:
@@ -204,7 +207,7 @@ def _groups(
         )
         return played, start_ids, _states(env, start_ids)
     world_model = load_world_model(Path(config.world_model))
-    reward_model = load_reward_model(Path(config.reward_model))
+    reward_model = load_judge(Path(config.reward_model))
     starts, start_ids = _starts(config, task, env)
     imagined = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
     return imagined, start_ids, starts.states

@@ -25,6 +25,7 @@ class JobConfig(Config):
     world_model: str = knob("", "World model checkpoint")
     reward_model: str = knob("", "Reward model checkpoint")
     success_threshold: float = knob(0.0, "Of a window; 0: the reward model's own", low=0, high=1)
+    gates: str = knob("", "Run of gates whose verdict on the world model is told at the start")
     starts: str = knob("", "File of start frames; without one they are rendered")
     key_frames_from: tuple[str, ...] = knob(
         (), "Variant: runs whose episodes' frames, not first frames, dreams begin from"

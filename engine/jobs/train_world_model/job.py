@@ -10,28 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
-from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
+from engine.data.episode_set import episode_set, load_episodes
+from engine.data.states import PRIVILEGED
 from engine.data.statistics import action_statistics
-from engine.data.windows import clip_actions, clip_frames, clip_starts
-from engine.images import to_model
+from engine.jobs.train_world_model.clips import Batch, Clips, Rows, balanced, cut_clips, join
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
-from engine.loading.models import load_autoencoder, load_normalization, load_world_model
+from engine.loading.models import (
+    load_autoencoder,
+    load_normalization,
+    load_state_reward,
+    load_world_model,
+)
 from engine.protocols import Run
-from engine.records.types import Normalization
+from engine.records.types import Normalization, Trajectory
 from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Job, Method
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
-from engine.world_model.autoencoder import Autoencoder
 from engine.world_model.flow import END, shift_timesteps, training_loss
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
+from engine.world_model.states import StateConfig
 from engine.world_model.transformer import TransformerConfig
 
 
@@ -56,6 +59,33 @@ class JobConfig(Config):
     batch_size: int = knob(32, "Clips in a step", low=1)
     predict_changes: bool = knob(
         True, "Predict scaled changes from the last context latent instead of latents"
+    )
+    mix: str = knob(
+        "natural",
+        "Which clips a batch holds: natural, by replay_share alone; balanced (a variant), fixed "
+        "shares of successes and failures of the policy, of play and of demonstrations",
+        choices=("natural", "balanced"),
+    )
+    first_clips: int = knob(
+        0, "Further copies of each episode's first clip, from which every dream begins", low=0
+    )
+    state_model: str = knob(
+        "",
+        "Variant: reward model of train_states whose state model goes into the world model; its "
+        "labels are simulator states (privileged, in training only)",
+    )
+    carried_share: float = knob(
+        0.0,
+        "Share of clips whose states are foreseen from the episode's start, as a dream has them, "
+        "instead of read from the clip's context",
+        low=0.0,
+        high=1.0,
+    )
+    deterministic: bool = knob(
+        False, "Variant: learn the mean future in one step from no noise, instead of the flow"
+    )
+    latents_cache: str = knob(
+        "", "Directory in which encoded frames are kept for other runs; none encodes anew"
     )
     anchored: bool = knob(
         False, "Variant: the first context frame is the episode's, in training and in dreams"
@@ -102,72 +132,6 @@ JOB = Job(
 )
 
 
-@dataclass(frozen=True)
-class Clips:
-    """Posterior moments of every frame and the index of every clip.
-
-    Attributes:
-        mean, std: [frames, z, y, x], scaled.
-        actions: normalised actions of all episodes end to end, [sum t, a].
-        frame_rows: int64 [clips, t]; action_rows: int64 [clips, k].
-    """
-
-    mean: Tensor
-    std: Tensor
-    actions: Tensor
-    frame_rows: npt.NDArray[np.int64]
-    action_rows: npt.NDArray[np.int64]
-
-    def batch(
-        self, clips: npt.NDArray[np.int64], random: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """(latents [b, z, t, y, x] sampled from the posterior, actions [b, k, a])."""
-        rows = torch.from_numpy(self.frame_rows[clips])
-        mean, std = self.mean[rows], self.std[rows]
-        noise = torch.from_numpy(random.standard_normal(mean.shape, dtype=np.float32))
-        latents = rearrange(mean + std * noise, "b t z y x -> b z t y x")
-        return latents, self.actions[torch.from_numpy(self.action_rows[clips])]
-
-
-@torch.no_grad()
-def cut_clips(model: LatentWorldModel, episodes: EpisodeSet, normalization: Normalization) -> Clips:
-    """Encode every frame once and index every clip.
-
-    # paper: the official loader ends at the end step; frames recorded beyond it are used here too,
-    # because an imagined episode goes on to the end of the chunk in which it succeeds.
-
-    Raises:
-        ValueError: no episode is as long as a chunk.
-    """
-    mean, std = encode_moments(model.autoencoder, torch.from_numpy(episodes.frames))
-    first_action = np.concatenate([[0], np.cumsum(episodes.lengths)[:-1]])
-    actions = np.concatenate([normalization.normalize(e.actions) for e in episodes.episodes])
-    frame_rows, action_rows = [], []
-    for index in range(len(episodes)):
-        starts = clip_starts(int(episodes.lengths[index]), model.chunk_size)
-        frames = clip_frames(
-            starts,
-            context_frames=model.context_frames,
-            chunk_size=model.chunk_size,
-            anchored=model.anchored,
-        )
-        frame_rows.append(episodes.first_frame[index] + frames)
-        action_rows.append(first_action[index] + clip_actions(starts, chunk_size=model.chunk_size))
-    rows = np.concatenate(frame_rows)
-    if not len(rows):
-        raise ValueError(f"no episode has {model.chunk_size} actions, one chunk")
-    return Clips(mean, std, torch.from_numpy(actions), rows, np.concatenate(action_rows))
-
-
-@torch.no_grad()
-def encode_moments(autoencoder: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Scaled mean and standard deviation of each frame's posterior."""
-    scale = autoencoder.scaling_factor
-    parts = [autoencoder.moments(to_model(part)) for part in frames.split(64)]
-    mean = torch.cat([part[0] for part in parts]) * scale
-    return mean, torch.cat([torch.exp(0.5 * part[1]) for part in parts]) * scale
-
-
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train the transformer; the autoencoder stays as it is and is stored beside it."""
     model = _model(config)
@@ -179,12 +143,21 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     order = numpy_generator(config.seed, "held out").permutation(len(own))
     if len(order) <= config.held_out:
         raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
-    held_out = cut_clips(model, episode_set([own[i] for i in order[: config.held_out]]), statistics)
-    sources = [
-        cut_clips(model, episode_set([own[i] for i in order[config.held_out :]]), statistics)
-    ]
+
+    def cut(episodes: Sequence[Trajectory]) -> Clips:
+        return cut_clips(
+            model,
+            episode_set(episodes),
+            statistics,
+            first_clips=config.first_clips,
+            cache=config.latents_cache,
+        )
+
+    held_out = cut([own[i] for i in order[: config.held_out]])
+    sources = [cut([own[i] for i in order[config.held_out :]])]
     if replay:
-        sources.append(cut_clips(model, episode_set(replay), statistics))
+        sources.append(cut(replay))
+    shares = balanced(sources) if config.mix == "balanced" else []
     if config.predict_changes and not config.world_model:
         scale = measure_changes(sources[0], model.context_frames)
         model.config = model.config.replace(change_scale=scale)
@@ -194,23 +167,25 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     def batch_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(config.seed, "world model batch", step)
-        latents, actions = _mixed_batch(sources, config, random)
-        return _loss(model, latents, actions, random, noisy_context=config.context_noise), {}
+        batch = _mixed_batch(sources, shares, config, random)
+        return _loss(model, batch, random, noisy_context=config.context_noise), {}
 
     def save(directory: Path) -> None:
         metrics["world_model/held_out_loss"] = validation_loss(model, held_out, config)
         run.log(run_step(directory), dict(metrics))
-        write_world_model(
-            directory,
-            model,
-            statistics,
-            card(
-                config,
-                metrics,
-                episodes=own + replay,
-                parents={"autoencoder": config.autoencoder, "world_model": config.world_model},
-            ),
+        document = card(
+            config,
+            metrics,
+            episodes=own + replay,
+            parents={
+                "autoencoder": config.autoencoder,
+                "world_model": config.world_model,
+                "state_model": config.state_model,
+            },
         )
+        if model.state_model is not None:
+            document["privileged"] = PRIVILEGED
+        write_world_model(directory, model, statistics, document)
 
     if not fit(model.transformer, batch_loss, run, config.fit, prefix="world_model", save=save):
         return None
@@ -238,20 +213,31 @@ def run_step(directory: Path) -> int:
 
 def _model(config: JobConfig) -> LatentWorldModel:
     if config.world_model:
+        if config.state_model or config.deterministic:
+            raise ValueError("state_model and deterministic are chosen before the first training")
         return load_world_model(Path(config.world_model))
     if not config.autoencoder:
         raise ValueError("train_world_model needs autoencoder=DIRECTORY or world_model=DIRECTORY")
     autoencoder = load_autoencoder(Path(config.autoencoder))
     transformer = config.transformer.replace(in_channels=autoencoder.config.latent_channels)
+    judge, states = None, StateConfig()
+    if config.state_model:
+        judge = load_state_reward(Path(config.state_model))
+        states = judge.config.states
+        transformer = transformer.replace(state_features=states.num_features, context_actions=True)
     with initialisation(config.seed, "world model"):
         model = LatentWorldModel(
             WorldModelConfig(
                 transformer=transformer,
                 autoencoder=autoencoder.config,
                 image_size=autoencoder.config.mean_frame_size[0],
+                deterministic=config.deterministic,
+                states=states,
             )
         )
     model.autoencoder.load_state_dict(autoencoder.state_dict())
+    if judge is not None and model.state_model is not None:
+        model.state_model.load_state_dict(judge.state_model.state_dict())
     return model.eval()
 
 
@@ -264,26 +250,39 @@ def _statistics(config: JobConfig, action_dim: int) -> Normalization:
 
 
 def _mixed_batch(
-    sources: Sequence[Clips], config: JobConfig, random: np.random.Generator
-) -> tuple[Tensor, Tensor]:
+    sources: Sequence[Clips],
+    shares: Sequence[tuple[int, Rows, float]],
+    config: JobConfig,
+    random: np.random.Generator,
+) -> Batch:
+    carried = config.carried_share
+    if shares:
+        counts = random.multinomial(config.batch_size, [share for _, _, share in shares])
+        return join(
+            [
+                sources[number].batch(random.choice(rows, size), random, carried)
+                for (number, rows, _), size in zip(shares, counts, strict=True)
+                if size
+            ]
+        )
     from_replay = round(config.replay_share * config.batch_size) if len(sources) > 1 else 0
     sizes = [config.batch_size - from_replay, from_replay]
     parts = [
-        clips.batch(random.integers(0, len(clips.frame_rows), size), random)
+        clips.batch(random.integers(0, len(clips), size), random, carried)
         for clips, size in zip(sources, sizes, strict=False)
         if size
     ]
-    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    return join(parts)
 
 
 def _loss(
     model: LatentWorldModel,
-    latents: Tensor,
-    actions: Tensor,
+    batch: Batch,
     random: np.random.Generator,
     *,
     noisy_context: bool,
 ) -> Tensor:
+    latents, actions, memory = batch
     noise = torch.from_numpy(random.standard_normal(latents.shape, dtype=np.float32))
     normal = torch.from_numpy(random.standard_normal(len(latents), dtype=np.float32))
     timesteps = END * torch.sigmoid(normal)
@@ -300,6 +299,8 @@ def _loss(
         size,
         size,
         noisy_context=noisy_context,
+        deterministic=model.config.deterministic,
+        conditions=model.conditions(memory, actions),
     )
     return losses.mean()
 
@@ -332,7 +333,7 @@ def validation_loss(model: LatentWorldModel, clips: Clips, config: JobConfig) ->
     chosen = random.permutation(len(clips.frame_rows))[:128]
     losses = []
     for part in np.array_split(chosen, max(1, len(chosen) // 32)):
-        latents, actions = clips.batch(part, random)
-        loss = _loss(model, latents, actions, random, noisy_context=config.context_noise)
+        batch = clips.batch(part, random, config.carried_share)
+        loss = _loss(model, batch, random, noisy_context=config.context_noise)
         losses.append(loss.item())
     return float(np.mean(losses))

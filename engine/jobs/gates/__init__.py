@@ -1,0 +1,1 @@
+"""Gates: does the dream tell success from failure where the policy goes?"""

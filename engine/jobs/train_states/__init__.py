@@ -1,0 +1,1 @@
+"""Train states: a small state model from simulator states."""

@@ -1,0 +1,1 @@
+"""Train the world model: clips of encoded episodes, and the job."""
