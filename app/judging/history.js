@@ -33,7 +33,7 @@ export const labelLine = (label) => {
   const [tone, mark] = MARKS[label.outcome ?? ""] ?? ["warn", "–"];
   const when = label.at === undefined ? "" : ago(label.at);
   const more = [when, details(label), label.fate].filter(Boolean).join(" · ");
-  return html`<li class="${label.fate ? "past" : ""}"><b>${label.actor}</b>
+  return html`<li class="${label.fate ? "superseded" : ""}"><b>${label.actor}</b>
     <span class="tag ${label.fate ? "" : tone}">${mark} ${label.outcome ?? ""}</span> <span class="mute">${more}</span></li>`;
 };
 

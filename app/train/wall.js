@@ -230,7 +230,7 @@ export class Wall {
   }
 
   onAck(ack, clip) {
-    if (!ack.refused) toast("saved as your label", "note");
+    if (clip && !ack.refused) toast("saved as your label", "note");
     this.drawer?.acknowledge(ack, clip);
     Object.assign(this, { settled: false, members: -1 });
     this.look(this.iteration);
