@@ -47,12 +47,12 @@ def test_the_banner_claims_a_gpu_only_where_there_is_one() -> None:
 
 
 def test_models_that_fit_are_confirmed(studio: Studio) -> None:
-    line = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
+    line, _ = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
     assert "✓ compatible · 64 px · 4-D actions · K 8" in line
 
 
 def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> None:
-    line = together_html(studio.models.slots, "demo/seven", "demo/world", "demo/reward")
+    line, _ = together_html(studio.models.slots, "demo/seven", "demo/world", "demo/reward")
     assert 'role="alert"' in line
     assert "7 numbers" in line
 
