@@ -102,7 +102,7 @@ def assign(values: dict[str, Any], assignment: str) -> None:
 def _check_range(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
     low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
     where = f"{owner}.{field.name}"
-    if choices is not None and value not in choices:
+    if choices is not None and value is not None and value not in choices:
         raise ValueError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
     numbers = value if isinstance(value, tuple) else (value,)
     for number in numbers:
