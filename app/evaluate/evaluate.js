@@ -85,7 +85,7 @@ class Evaluate {
       return;
     }
     this.busy = found.tasks.some(({ cells }) =>
-      Object.values(cells).some((row) => row.some((one) => one && one.busy)),
+      Object.values(cells).some((row) => row.some((one) => one?.busy)),
     );
     const fresh = JSON.stringify(found);
     if (fresh === this.shown) return;

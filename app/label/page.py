@@ -11,11 +11,6 @@ ORDERS = (
 )
 
 
-def beside(strokes: dict[str, Any]) -> Beside:
-    """What a batch of strokes says of whoever judges, and where."""
-    return parse(Beside, {name: strokes.get(name) for name in ("actor", "queue", "pairs")})
-
-
 def build(room: LabelRoom) -> None:
     """Lay out the page: all of it is the label board."""
     with gr.Row(elem_classes="page"):

@@ -59,10 +59,6 @@ class OneEpisode(Config):
 
 
 class Clips:
-    """Encodes clips once and remembers the last few."""
-
-
-class Clips:
     """Encodes clips once and remembers the last few.
 
     Args:

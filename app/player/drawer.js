@@ -55,7 +55,7 @@ export class Drawer {
       onCursor: (frame) => this.cursor(frame),
     });
     // Where its page can ask the simulator, an imagined episode is compared with reality.
-    this.twin = server.twin_episode ? this.compare(server) : null;
+    this.twin = "twin_episode" in server ? this.compare(server) : null;
     const handlers = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
     this.release = keys.over(["drawer", "player"], { ...this.player.clock.actions(), ...handlers });
     this.element.addEventListener("click", (event) => {

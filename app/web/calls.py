@@ -14,7 +14,7 @@ import gradio as gr
 import orjson
 
 from app.access import Access
-from app.web.questions import parse, question_of
+from app.web.questions import answer_of, parse, question_of
 from engine.records.texts import as_unicode, check_unicode
 from storage.damage import fault_of_disk
 
@@ -67,6 +67,7 @@ def _served(access: Access, panel: str, name: str, fn: Callable[..., Answer]) ->
             raise
 
     call.__name__, call.__qualname__ = name, f"{panel}.{name}"
+    call.__annotations__ = {"question": kind, "return": answer_of(fn)}
     return call
 
 

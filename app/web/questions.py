@@ -47,6 +47,11 @@ def question_of(fn: Callable[..., Any]) -> type[Config] | None:
     return typing.cast(type[Config], kind)
 
 
+def answer_of(fn: Callable[..., Any]) -> Any:
+    """The type of a function's answer."""
+    return inspect.signature(fn, eval_str=True).return_annotation
+
+
 def parse(kind: type[Q], values: object) -> Q:
     """A question of a kind, from a browser's values.
 
