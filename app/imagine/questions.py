@@ -30,7 +30,7 @@ class OpenDream(Config):
     from_: FrameOf | None = knob(None, "the frame that it goes on from")
     instruction: str | None = knob(None, "language command")
     seed: int = knob(0, "of the dream", low=0, high=2**53)
-    denoising_steps: int = knob(4, "of the world model", low=1)
+    denoising_steps: int = knob(4, "of the world model", low=1, high=50)
     temperature: float = knob(1.0, "of the policy", low=0.0, high=5.0)
     horizon: int | None = knob(None, "in steps, whole chunks", low=1)
 
@@ -62,7 +62,7 @@ class ChangeDream(Config):
     dream: str = knob(help="its id")
     instruction: str | None = knob(None, "language command")
     seed: int | None = knob(None, "of the dream", low=0, high=2**53)
-    denoising_steps: int | None = knob(None, "of the world model", low=1)
+    denoising_steps: int | None = knob(None, "of the world model", low=1, high=50)
     temperature: float | None = knob(None, "of the policy", low=0.0, high=5.0)
 
 

@@ -216,7 +216,7 @@ export class Drawer {
   /** What was said of the clip before. */
   async remember() {
     const { clip, server } = this;
-    const answer = server.said && (await ask(server, "said", { episode: clip.id }, true));
+    const answer = "said" in server && (await ask(server, "said", { episode: clip.id }, true));
     if (answer && clip === this.clip) showSaid(this.find(".before"), answer.labels);
   }
 

@@ -894,6 +894,12 @@ export interface Strip {
   iteration: number;
 }
 
+/** What a person says, in order. */
+export interface Strokes {
+  /** each as `Judging.on_judge` reads it */
+  strokes: any[];
+}
+
 /** A study's report as it stands. */
 export interface StudyReport {
   /** its id */
@@ -1146,6 +1152,10 @@ export interface Wire {
     question: object;
     answer: any;
   };
+  judge: {
+    question: Strokes;
+    answer: any;
+  };
   kept: {
     question: object;
     answer: any;
@@ -1282,13 +1292,17 @@ export interface Wire {
     question: object;
     answer: Record<string, any[]> | any;
   };
+  said: {
+    question: OneEpisode;
+    answer: any;
+  };
   save: {
     question: SaveThreshold;
     answer: any;
   };
   save_dream: {
     question: PathOf;
-    answer: Record<string, string>;
+    answer: any;
   };
   save_modes: {
     question: FailureModes;

@@ -87,7 +87,7 @@ def test_another_episode_of_the_same_name_is_refused(
         ({"scale": 0}, "scale must be from 1 to 16"),
         ({"episode": "lost"}, "there is no episode lost"),
         ({"format": "lerobot", "episodes": ["lost"]}, "there is no episode lost"),
-        ({"format": "lerobot", "episodes": "lost"}, "episodes must be a list of episode ids"),
+        ({"format": "lerobot", "episodes": "lost"}, "episodes must be a list"),
         ({"format": "lerobot", "episodes": ["a"] * 101}, "at most 100 episodes fit into one"),
     ],
 )

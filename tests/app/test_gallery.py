@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.episodes.gallery import check_day
+from app.episodes.gallery import begin_of
 from app.studio import Studio
 from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
@@ -96,4 +96,4 @@ def test_ids_are_checked(studio: Studio) -> None:
 
 
 def test_a_day_begins_at_midnight() -> None:
-    assert check_day("until", "2026-03-02") - check_day("until", "2026-03-01") == 86_400
+    assert begin_of("until", "2026-03-02") - begin_of("until", "2026-03-01") == 86_400

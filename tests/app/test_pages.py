@@ -58,9 +58,8 @@ def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> N
 
 
 def test_a_missing_model_is_asked_for(studio: Studio) -> None:
-    assert "choose all three" in together_html(
-        studio.models.slots, None, "demo/world", "demo/reward"
-    )
+    line, found = together_html(studio.models.slots, None, "demo/world", "demo/reward")
+    assert ("choose all three" in line, found) == (True, None)
 
 
 def test_a_card_with_a_headline_shows_that_and_no_training_numbers() -> None:

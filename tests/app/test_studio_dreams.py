@@ -137,9 +137,9 @@ def test_empty_instruction_and_missing_knobs_take_the_task_s(
     ("change", "sentence"),
     [
         ({"policy": "demo/none"}, "there is no checkpoint demo/none"),
-        ({"policy": None}, "there is no checkpoint None"),
+        ({"policy": None}, "policy must be text, not None"),
         ({"policy": "demo/seven"}, "actions have 7 numbers"),
-        ({"start_id": None}, "start_id must be a whole number, not None"),
+        ({"start_id": None}, "start_id is missing: choose a start"),
         ({"start_id": -5}, "the uploaded image is gone: upload it again"),
         ({"seed": -1}, "seed must be from 0"),
         ({"seed": "seven"}, "seed must be a whole number"),

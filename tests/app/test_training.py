@@ -110,7 +110,7 @@ def test_an_unknown_run_gives_only_the_list(studio: Studio, run: str) -> None:
         ({"after": -1}, "after must be from 0"),
         ({"others": {"nobody": 0}}, "nobody is not known"),
         ({"thresholds": {"luck": 1}}, "luck is not known"),
-        ({"thresholds": {"gap": 2.0}}, "gap must be at most 1"),
+        ({"thresholds": {"gap": 2.0}}, "gap must be from 0 to 1, not 2"),
     ],
 )
 def test_bad_questions_are_refused(
@@ -203,7 +203,7 @@ def test_runs_are_compared_by_what_differs(studio: Studio, run: str) -> None:
     alone = ask(studio.train.training.follow, {"run": other})["series"]["loss"]
     beside = ask(studio.train.training.follow, {"run": run, "others": {other: 0}})["others"]
     assert len(beside[other]["series"]["loss"]) < len(alone) <= 1_500
-    with pytest.raises(ValueError, match="list of 1 to 10 run ids"):
+    with pytest.raises(ValueError, match="runs must be a list of 1 to 10"):
         ask(studio.train.training.differences, {"runs": []})
 
 
