@@ -28,6 +28,7 @@ check: $(TEST_READY) $(SCRIPTS_READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m app.ui.wire --check
 	$(NODE_BIN)/biome ci --error-on-warnings
 	$(NODE_BIN)/tsc -p .
 	node --test tests/web/*.test.js

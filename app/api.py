@@ -12,11 +12,13 @@ from app.access import Access
 from app.data.auditing import Auditing
 from app.episodes.room import EpisodesRoom
 from app.imagine.imagining import Imagining
-from app.label.queues import Queues
+from app.label.queues import NextClips, Queues
 from app.models.slots import Slots
-from app.runs.launcher import Launcher
+from app.player.clips import OneEpisode
+from app.runs.launcher import Control, Launcher
 from app.train.training import Training
 from app.web.calls import guarded, in_sentences
+from app.web.questions import ask
 
 Record = dict[str, Any]
 
@@ -56,7 +58,7 @@ def publish(
         Args:
             id: as given by list_episodes.
         """
-        return episodes.clips.clip({"episode": id})
+        return episodes.clips.clip(OneEpisode(episode=id))
 
     def imagine(
         policy: str,
@@ -87,7 +89,7 @@ def publish(
             "seed": seed,
             "denoising_steps": denoising_steps,
         }
-        return episodes.gallery.record(dreams.imagine(settings))
+        return episodes.gallery.record(ask(dreams.imagine, settings))
 
     def next_item(queue: str | None = None, actor: str = "api") -> Record:
         """The next episode to judge, {item}; item is null when nothing is left.
@@ -151,7 +153,7 @@ def publish(
             episode_ids: which episodes; or
             filter: as the Episodes page has it; without both, all that have a label.
         """
-        return audit.rm_audit({"ids": episode_ids, "filter": filter})
+        return ask(audit.rm_audit, {"ids": episode_ids, "filter": filter})
 
     def start_run(job: str, config: Record) -> str:
         """Start a job in a worker process; the id of its run.
@@ -176,7 +178,7 @@ def publish(
         Args:
             run_id: as given by start_run.
         """
-        return runs.control(run_id, "stop")
+        return runs.control(Control(run=run_id, control="stop"))
 
     for fn in (
         list_checkpoints,
@@ -202,7 +204,7 @@ def _next_item(
     episodes: EpisodesRoom, queues: Queues, queue: str | None, actor: str
 ) -> Record | None:
     if queue is not None:
-        return next(iter(queues.next({"queue": queue, "actor": actor})), None)
+        return next(iter(queues.next(NextClips(queue=queue, actor=actor))["items"]), None)
     everything = episodes.gallery.records(order="unlabelled first", limit=1)
     return next((item for item in everything if item["label"] is None), None)
 

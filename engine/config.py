@@ -102,10 +102,11 @@ def assign(values: dict[str, Any], assignment: str) -> None:
 def _check_range(owner: str, field: dataclasses.Field[Any], value: Any) -> None:
     low, high, choices = (field.metadata.get(key) for key in ("low", "high", "choices"))
     where = f"{owner}.{field.name}"
-    if choices is not None and value not in choices:
-        raise ValueError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
-    numbers = value if isinstance(value, tuple) else (value,)
-    for number in numbers:
+    values = value if isinstance(value, tuple) else (value,)
+    for one in values:
+        if choices is not None and one is not None and one not in choices:
+            raise ValueError(f"{where} must be one of {', '.join(map(str, choices))}, not {one!r}")
+    for number in values:
         if not isinstance(number, (int, float)) or isinstance(number, bool):
             continue
         if not math.isfinite(number):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.access import Limits
 from app.imagine.imagining import Imagining
+from app.imagine.questions import PathOf, Replay
 from app.imagine.starts import Starts
 from app.live.dreams import Dreams
 from app.live.simulator import Simulator
@@ -99,8 +100,8 @@ def restore(
     try:
         for number, clip in enumerate(clips, start=1):
             if clip.episode_id not in known:
-                again = imagining.replay({"token": clip.token})
-                cabinet.trajectories.add(imagining.trajectory(again["dream"]))
+                again = imagining.replay(Replay(token=clip.token))
+                cabinet.trajectories.add(imagining.trajectory(PathOf(dream=again["dream"])))
                 added, exact = added + 1, exact + again["exact"]
             progress(number, len(clips))
     finally:

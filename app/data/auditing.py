@@ -1,14 +1,43 @@
 """The audit log, undo by actor, and the reward model's verdicts beside people's."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from app.episodes.gallery import FILTERS, Gallery
-from app.web.checks import check_choice, check_integer, check_names, check_text
+from app.episodes.gallery import Filter, Gallery
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
 from storage.events.audit import audit_record
 
 MOST_EVENTS, MOST_AUDITED = 200, 1_000
+LOGS = ("labels", "preferences")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(Config):
+    """One page of what was said."""
+
+    log: str = knob("labels", "labels or preferences", choices=LOGS)
+    actor: str | None = knob(None, "who said it", high=100)
+    offset: int = knob(0, "so many are left out", low=0, high=2**31)
+    limit: int = knob(50, "at most so many", low=1, high=MOST_EVENTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo(Config):
+    """All that an actor said, to take back."""
+
+    actor: str = knob(help="who said it", high=100)
+    open: int = knob(help="so many events as stand", low=0, high=2**31)
+    log: str = knob("labels", "labels or preferences", choices=LOGS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited(Config):
+    """Which episodes: some ids, or a filter; without both, all that have a label."""
+
+    ids: tuple[str, ...] | None = knob(None, "their ids", high=MOST_AUDITED)
+    filter: Filter | None = knob(None, "those that fit")
 
 
 class Auditing:
@@ -17,24 +46,19 @@ class Auditing:
     def __init__(self, cabinet: Cabinet, gallery: Gallery, *, guest: bool) -> None:
         self._cabinet, self._gallery, self._guest = cabinet, gallery, guest
 
-    def log(self, query: object) -> dict[str, Any]:
-        """{log?, actor?, offset?, limit?} -> {events, total, logs, actors: [{name, events, open}]}.
+    def log(self, question: Log) -> dict[str, Any]:
+        """{events, total, logs, actors: [{name, events, open}]} of a log.
 
-        `log` is labels or preferences; `logs` counts the events of each. Events come
-        newest first, each with its own fields and {seq, at, withdrawal, superseded_by,
+        `logs` counts the events of each log. Events come newest first, each with its own
+        fields and {seq, at, withdrawal, superseded_by,
         superseded_seq, stands}.
         """
-        values = check_names(query, allowed=("log", "actor", "offset", "limit"))
-        actor = values.get("actor") or None
-        if actor is not None:
-            actor = check_text("actor", actor, 100)
-        audit = self._cabinet.audit
-        log = check_choice("log", values.get("log", "labels"), audit.names)
+        audit, actor, log = self._cabinet.audit, question.actor or None, question.log
         events = audit.page(
             guest=self._guest,
             actor=actor,
-            offset=check_integer("offset", values.get("offset", 0), 0, 2**31),
-            limit=check_integer("limit", values.get("limit", 50), 1, MOST_EVENTS),
+            offset=question.offset,
+            limit=question.limit,
             log=log,
         )
         return {
@@ -44,17 +68,15 @@ class Auditing:
             "actors": [vars(found) for found in audit.actors(guest=self._guest, log=log)],
         }
 
-    def undo(self, query: object) -> dict[str, Any]:
-        """{log?, actor, open} -> {undone}: take back all that an actor said: so many events."""
-        values = check_names(query, allowed=("log", "actor", "open"), required=("actor", "open"))
-        audit = self._cabinet.audit
-        log = check_choice("log", values.get("log", "labels"), audit.names)
-        actor = check_text("actor", values["actor"], 100)
-        expected = check_integer("open", values["open"], 0, 2**31)
-        return {"undone": audit.undo(actor, by="local", expected=expected, log=log)}
+    def undo(self, question: Undo) -> dict[str, Any]:
+        """{undone}: take back all that an actor said, so many events."""
+        undone = self._cabinet.audit.undo(
+            question.actor, by="local", expected=question.open, log=question.log
+        )
+        return {"undone": undone}
 
-    def rm_audit(self, query: object) -> dict[str, Any]:
-        """{ids?, filter?} -> {episodes, summary}: the judge's verdict against people's.
+    def rm_audit(self, question: Audited) -> dict[str, Any]:
+        """{episodes, summary}: the reward model's verdicts beside people's.
 
         An episode is {episode_id, imagined, model, probability, threshold, human, dream_broke,
         agrees}; `agrees` is null where no person said success or fail. The summary counts {judged,
@@ -62,23 +84,17 @@ class Auditing:
         and recall, null where nothing was counted. Clips whose dream broke are not counted as
         right or wrong.
         """
-        values = check_names(query, allowed=("ids", "filter"))
-        records = [_audited(row) for row in self._rows(values)]
+        records = [_audited(row) for row in self._rows(question)]
         return {"episodes": records, "summary": _summary(records)}
 
-    def _rows(self, values: Any) -> list[EpisodeRow]:
+    def _rows(self, question: Audited) -> list[EpisodeRow]:
         store = self._cabinet.trajectories
-        ids, wanted = values.get("ids"), values.get("filter")
-        if ids and wanted:
+        if question.ids and question.filter:
             raise ValueError("choose by ids or by a filter, not by both")
-        if ids:
-            if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-                raise ValueError("episode_ids must be a list of episode ids")
-            if len(ids) > MOST_AUDITED:
-                raise ValueError(f"at most {MOST_AUDITED} episodes at once, not {len(ids)}")
-            return [store.find(name, guest=self._guest) for name in ids]
-        checked = check_names(wanted or {"label": "any"}, allowed=FILTERS)
-        return store.episodes(self._gallery.wanted(checked), limit=MOST_AUDITED)
+        if question.ids:
+            return [store.find(name, guest=self._guest) for name in question.ids]
+        wanted = question.filter or Filter(label="any")
+        return store.episodes(self._gallery.wanted(wanted), limit=MOST_AUDITED)
 
 
 def _audited(row: EpisodeRow) -> dict[str, Any]:

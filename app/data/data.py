@@ -1,5 +1,6 @@
 """The Data page's use cases: exchange, audit, keeping, and the files they hand over."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,18 @@ from app.episodes.exports import Exports
 from app.episodes.gallery import Gallery
 from app.runs.errands import Errands
 from app.runs.handover import Handover
-from app.web.checks import check_names
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.downloads.sources import Rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartOf(Config):
+    """The next part of a file to take away."""
+
+    offset: int = knob(help="where it begins", low=0, high=2**50)
+    errand: str | None = knob(None, "that made the file")
+    backup: str | None = knob(None, "that is the file")
 
 
 class Data:
@@ -49,13 +59,12 @@ class Data:
             cabinet, errands, self.handover, demo=demo, rules=rules, access=access
         )
 
-    def part(self, query: object) -> dict[str, Any]:
-        """{errand or backup, offset} -> {data: base64, next, total} of what it made."""
-        values = check_names(query, allowed=("errand", "backup", "offset"), required=("offset",))
-        if values.get("backup"):
+    def part(self, question: PartOf) -> dict[str, Any]:
+        """{data: base64, next, total} of a backup, or of what an errand made."""
+        if question.backup:
             self.access.check("data.take_backup")
-            return self.handover.part(self.keeping.backup_path(values["backup"]), values["offset"])
-        errand = self.errands.get(str(values.get("errand")))
+            return self.handover.part(self.keeping.backup_path(question.backup), question.offset)
+        errand = self.errands.get(question.errand or "")
         if errand["kind"] != "export" or errand["state"] != "done":
             raise ValueError("this errand made no file")
-        return self.handover.part(self._exports_room / errand["result"]["file"], values["offset"])
+        return self.handover.part(self._exports_room / errand["result"]["file"], question.offset)

@@ -62,8 +62,11 @@ export class Export {
     );
   }
 
+  /** @returns {import("../web/wire.d.ts").Choice} */
   get query() {
-    const { what, format, view, ...rest } = Object.fromEntries(new FormData(this.form));
+    const { what, format, view, ...rest } = /** @type {Record<string, string>} */ (
+      Object.fromEntries(new FormData(this.form))
+    );
     if (what !== "episodes") return { what, format };
     const filter = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
     return view ? { what, format, view } : { what, format, filter };

@@ -2,22 +2,45 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.access import Access
 from app.episodes.exports import DATASETS, FORMATS, LARGEST_FILE, LOGS, Exports
-from app.episodes.gallery import FILTERS, Gallery
+from app.episodes.gallery import Filter, Gallery, View, given
 from app.runs.errands import Errands, Progress
 from app.runs.handover import Handover, stamp
-from app.web.checks import check_choice, check_flag, check_names, check_text
+from app.web.checks import check_choice
+from app.web.questions import parse
+from engine.config import Config, knob
 from engine.records.tasks import TASKS
 from storage.cabinet import Cabinet
 from storage.downloads.plans import size_words
 from storage.episodes.trajectories import EpisodeRow
 
 MOST_CHOSEN, MOST_WEIGHED, MOST_SAID = 10_000, 3, 20
-CHOICE = ("what", "filter", "view", "ids", "format")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Config):
+    """What goes out: labels, preferences, or the episodes of a filter, a view or some ids."""
+
+    what: str = knob(help="episodes or a log", choices=("episodes", *LOGS))
+    format: str = knob(help="of the file")
+    filter: Filter | None = knob(None, "episodes that fit")
+    view: str | None = knob(None, "episodes of a saved view")
+    ids: tuple[str, ...] | None = knob(None, "these episodes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examine(Config):
+    """An uploaded file to take in."""
+
+    upload: str = knob(help="its id")
+    name: str = knob(help="of the file; its ending says the format")
+    task: str | None = knob(None, "of episodes that no studio wrote", choices=tuple(TASKS))
+    dry_run: bool = knob(True, "report only")
 
 
 class Exchange:
@@ -36,34 +59,31 @@ class Exchange:
         self._cabinet, self._exports, self._gallery = cabinet, exports, gallery
         self._errands, self._handover, self._access = errands, handover, access
 
-    def plan(self, query: object) -> dict[str, Any]:
-        """{what, format, filter?, view?, ids?} -> {items, bytes, text}.
+    def plan(self, question: Choice) -> dict[str, Any]:
+        """{items, bytes, text} of the file that `export` would make.
 
-        `what` is episodes, labels or preferences. `bytes` is an estimate where there are more
-        than `MOST_WEIGHED` episodes.
+        `bytes` is an estimate where there are more than `MOST_WEIGHED` episodes.
         """
-        values = check_names(query, allowed=CHOICE, required=("what", "format"))
-        what = check_choice("what", values["what"], ("episodes", *LOGS))
+        what = question.what
         if what in LOGS:
-            kind = check_choice("format", values["format"], LOGS[what])
+            kind = check_choice("format", question.format, LOGS[what])
             size = len(self._exports.log_file(what, kind))
             events = self._cabinet.audit.count(guest=self._access.guest, log=what)
             words = _words(events, f"{what.removesuffix('s')} event", size)
             return {"items": events, "bytes": size, "text": words}
-        kind = check_choice("format", values["format"], DATASETS)
-        rows = self._chosen(values)
+        kind = check_choice("format", question.format, DATASETS)
+        rows = self._chosen(question)
         size = self._weigh(rows, kind)
         return {"items": len(rows), "bytes": size, "text": _words(len(rows), "episode", size)}
 
-    def export(self, query: object) -> dict[str, Any]:
+    def export(self, question: Choice) -> dict[str, Any]:
         """As `plan`, but makes the file: an errand whose result is {name, bytes}."""
-        values = check_names(query, allowed=CHOICE, required=("what", "format"))
-        what = check_choice("what", values["what"], ("episodes", *LOGS))
+        what = question.what
         known = LOGS.get(what) or {name: FORMATS[name] for name in DATASETS}
-        kind = check_choice("format", values["format"], known)
+        kind = check_choice("format", question.format, known)
         name = f"{what}-{stamp()}{known[kind][0]}"
         path = self._handover.place(name)
-        rows = self._chosen(values) if what == "episodes" else []
+        rows = self._chosen(question) if what == "episodes" else []
 
         def work(progress: Progress) -> dict[str, Any]:
             try:
@@ -79,32 +99,25 @@ class Exchange:
 
         return self._errands.start("export", name, work, unit=what)
 
-    def examine(self, query: object) -> dict[str, Any]:
-        """{upload, name, task?, dry_run?} -> an errand that reads an uploaded file and reports.
+    def examine(self, question: Examine) -> dict[str, Any]:
+        """An errand that reads an uploaded file and reports.
 
         Its result is {episodes, added, labels, known, problems, more, text}, `labels` being
         preferences where the file holds such; with a problem, or as
         a dry run, nothing is stored.
         """
-        values = check_names(
-            query, allowed=("upload", "name", "task", "dry_run"), required=("upload", "name")
-        )
-        path = self._handover.uploaded(values["upload"])
-        name = check_text("name", values["name"], 200)
-        task = values.get("task") or ""
-        if task:
-            check_choice("task", task, TASKS)
-        dry_run = check_flag("dry_run", values.get("dry_run", True))
+        path, name = self._handover.uploaded(question.upload), question.name
+        task, dry_run = question.task or "", question.dry_run
         what, kind = log_format(name)
 
         def work(progress: Progress) -> dict[str, Any]:
             if kind:
                 found = self._said(what, kind, path, dry_run)
             else:
-                found = self._exports.take_in_file(path, task=str(task), dry_run=dry_run)
+                found = self._exports.take_in_file(path, task=task, dry_run=dry_run)
                 found["episodes"] = len(found["episodes"])
             if not dry_run and not found["problems"]:
-                self._handover.drop(str(values["upload"]))
+                self._handover.drop(question.upload)
             added = {"episode": found["added"], what.removesuffix("s"): found["labels"]}
             known = found.get("known", found["episodes"] - found["added"])
             return found | import_report(added, known, found["problems"], dry_run=dry_run)
@@ -117,28 +130,23 @@ class Exchange:
         report = self._exports.take_in_log(what, kind, path.read_bytes(), dry_run=dry_run)
         return report | {"episodes": 0, "added": 0, "labels": report["added"]}
 
-    def _chosen(self, values: Any) -> list[EpisodeRow]:
+    def _chosen(self, question: Choice) -> list[EpisodeRow]:
         """The episodes of a filter, a saved view or a list of ids, oldest first."""
-        given = [name for name in ("filter", "view", "ids") if values.get(name)]
-        if len(given) > 1:
-            raise ValueError(f"choose by one of {', '.join(given)}, not by all")
+        ids, view, wanted = question.ids, question.view, question.filter
+        chosen = {"filter": wanted is not None and given(wanted), "view": view, "ids": ids}
+        named = [name for name, value in chosen.items() if value]
+        if len(named) > 1:
+            raise ValueError(f"choose by one of {', '.join(named)}, not by all")
         store = self._cabinet.trajectories
         most = min(MOST_CHOSEN, self._access.limits.dataset_episodes)
-        if values.get("ids"):
-            ids = values["ids"]
-            if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-                raise ValueError("ids must be a list of episode ids")
+        if ids:
             rows = [store.find(name) for name in ids[: most + 1]]
         else:
-            wanted = values.get("filter") or {}
-            if values.get("view"):
+            if view:
                 views = self._gallery.views()
-                wanted = views[check_choice("view", values["view"], views)]
-                wanted = {name: value for name, value in wanted.items() if name in FILTERS}
-            checked = check_names(wanted, allowed=FILTERS)
-            rows = store.episodes(
-                self._gallery.wanted(checked), order="oldest first", limit=most + 1
-            )
+                wanted = parse(View, views[check_choice("view", view, views)])
+            fitting = self._gallery.wanted(wanted or Filter())
+            rows = store.episodes(fitting, order="oldest first", limit=most + 1)
         if not rows:
             raise ValueError("no episode fits: choose others")
         if len(rows) > most:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.access import Access
 from app.data.exchange import amounts, import_report
 from app.runs.errands import Errands, Progress
 from app.runs.handover import Handover, stamp
-from app.web.checks import check_flag, check_names, check_text
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.downloads.hub import login
 from storage.downloads.plans import size_words
@@ -23,6 +23,58 @@ from storage.workspace import VARIABLE
 
 ENDING = ".wmpo-backup.tar"
 _BACKUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.wmpo-backup\.tar")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanUp(Config):
+    """Leftovers to delete."""
+
+    kinds: tuple[str, ...] = knob(help="their kinds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackUp(Config):
+    """A backup to write."""
+
+    checkpoints: bool = knob(True, "with the checkpoints")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupName(Config):
+    """A backup that is here."""
+
+    backup: str = knob(help="the name of its file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeBackup(Config):
+    """An uploaded backup to keep."""
+
+    upload: str = knob(help="its id")
+    name: str | None = knob(None, "of the file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore(Config):
+    """A data directory to make of a backup."""
+
+    backup: str = knob(help="the name of its file")
+    folder: str = knob(help="an absolute path, empty or new", high=1_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sync(Config):
+    """A place to which events are written."""
+
+    target: str = knob(help="a folder, s3://, gs:// or OWNER/DATASET of the Hub", high=LONGEST)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreParts(Config):
+    """A place from which events are taken in."""
+
+    target: str = knob(help="as for sync", high=LONGEST)
+    dry_run: bool = knob(True, "report only")
 
 
 class Keeping:
@@ -63,12 +115,9 @@ class Keeping:
         ]
         return record | {"place": str(self._space.root)}
 
-    def clean_up(self, query: object) -> dict[str, Any]:
-        """{kinds} -> {freed: bytes, space}: delete leftovers of those kinds."""
-        kinds = check_names(query, allowed=("kinds",), required=("kinds",))["kinds"]
-        if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
-            raise ValueError("kinds must be a list of names")
-        freed = clean_up(self._space, self._cabinet.database, kinds)
+    def clean_up(self, question: CleanUp) -> dict[str, Any]:
+        """{freed: bytes, text, space}: delete leftovers of some kinds."""
+        freed = clean_up(self._space, self._cabinet.database, list(question.kinds))
         return {"freed": freed, "text": f"{size_words(freed)} freed", "space": self.space()}
 
     def backups(self) -> list[dict[str, Any]]:
@@ -81,10 +130,9 @@ class Keeping:
         ]
         return sorted(found, key=lambda record: record["at"], reverse=True)
 
-    def back_up(self, query: object) -> dict[str, Any]:
-        """{checkpoints?} -> an errand that writes a backup; its result is {name, bytes, text}."""
-        values = check_names(query, allowed=("checkpoints",))
-        whole = check_flag("checkpoints", values.get("checkpoints", True))
+    def back_up(self, question: BackUp) -> dict[str, Any]:
+        """An errand that writes a backup; its result is {name, bytes, text}."""
+        whole = question.checkpoints
         self._space.backups.mkdir(exist_ok=True)
         name = f"{stamp()}{ENDING}"
 
@@ -97,9 +145,9 @@ class Keeping:
 
         return self._errands.start("backup", name, work, unit="bytes")
 
-    def check_backup(self, query: object) -> dict[str, Any]:
-        """{backup} -> an errand that reads a backup and checks every hash; result {text}."""
-        path = self._backup(check_names(query, allowed=("backup",), required=("backup",)))
+    def check_backup(self, question: BackupName) -> dict[str, Any]:
+        """An errand that reads a backup and checks every hash; result {text}."""
+        path = self.backup_path(question.backup)
 
         def work(progress: Progress) -> dict[str, Any]:
             found = examine(path, progress=progress)
@@ -107,29 +155,27 @@ class Keeping:
 
         return self._errands.start("check", path.name, work, unit="bytes")
 
-    def take_backup(self, query: object) -> dict[str, Any]:
-        """{upload} -> an errand that checks an uploaded backup and keeps it; result {name}."""
-        values = check_names(query, allowed=("upload", "name"), required=("upload",))
-        path = self._handover.uploaded(values["upload"])
+    def take_backup(self, question: TakeBackup) -> dict[str, Any]:
+        """An errand that checks an uploaded backup and keeps it; result {name}."""
+        path = self._handover.uploaded(question.upload)
         self._space.backups.mkdir(exist_ok=True)
         target = self._space.backups / f"{stamp()}-uploaded{ENDING}"
 
         def work(progress: Progress) -> dict[str, Any]:
             found = examine(path, progress=progress)
             path.replace(target)
-            self._handover.drop(str(values["upload"]))
+            self._handover.drop(question.upload)
             return {"name": target.name, "text": f"whole and unchanged: {_holds(found)}"}
 
         return self._errands.start("check", target.name, work, unit="bytes")
 
-    def restore(self, query: object) -> dict[str, Any]:
-        """{backup, folder} -> an errand that makes a data directory of a backup; result {text}.
+    def restore(self, question: Restore) -> dict[str, Any]:
+        """An errand that makes a data directory of a backup; result {text}.
 
         The folder must be empty or new. This studio goes on with its own data.
         """
-        values = check_names(query, allowed=("backup", "folder"), required=("backup", "folder"))
-        path = self._backup(values)
-        folder = self._empty_place(check_text("folder", values["folder"], 1_000).strip())
+        path = self.backup_path(question.backup)
+        folder = self._empty_place(question.folder.strip())
 
         def work(progress: Progress) -> dict[str, Any]:
             found = restore(path, folder, progress=progress)
@@ -141,9 +187,9 @@ class Keeping:
 
         return self._errands.start("restore", path.name, work, unit="bytes")
 
-    def remove_backup(self, query: object) -> dict[str, Any]:
-        """{backup} -> {backups}: delete a backup."""
-        self._backup(check_names(query, allowed=("backup",), required=("backup",))).unlink()
+    def remove_backup(self, question: BackupName) -> dict[str, Any]:
+        """{backups}: those that stay when one is deleted."""
+        self.backup_path(question.backup).unlink()
         return {"backups": self.backups()}
 
     def verify(self) -> dict[str, Any]:
@@ -183,36 +229,35 @@ class Keeping:
         }
         return {"target": known.get("target", ""), "at": known.get("at"), "logs": logs}
 
-    def sync(self, query: object) -> dict[str, Any]:
-        """{target} -> an errand that writes the events that are not there yet; result {text}."""
+    def sync(self, question: Sync) -> dict[str, Any]:
+        """An errand that writes the events that are not there yet; result {text}."""
         from storage.upkeep import event_parts as parts
 
-        values = self._target(query)
+        target = _place(question.target)
 
         def work(progress: Progress) -> dict[str, Any]:
-            shelf = self._shelf(values["target"])
+            shelf = self._shelf(target)
             found = {log.kind: parts.push(shelf, log) for log in self._cabinet.logs}
             synced = {kind.nouns: one.synced for kind, one in found.items()}
-            parts.remember(self._space.sync, values["target"], synced)
+            parts.remember(self._space.sync, target, synced)
             there = amounts({kind.noun: one.synced for kind, one in found.items()})
             made = amounts({"part": sum(one.parts for one in found.values())})
             return {"text": f"there: {there}, in {made}" if made else "nothing was judged yet"}
 
-        return self._errands.start("sync", values["target"], work)
+        return self._errands.start("sync", target, work)
 
-    def restore_parts(self, query: object) -> dict[str, Any]:
-        """{target, dry_run?} -> an errand that takes in the labels and preferences that are there.
+    def restore_parts(self, question: RestoreParts) -> dict[str, Any]:
+        """An errand that takes in the labels and preferences that are there.
 
         Its result is {added, known, problems, more, dry_run, text}; with a problem, or as a dry
         run, nothing is stored.
         """
         from storage.upkeep import event_parts as parts
 
-        values = self._target(query, "dry_run")
-        dry_run = check_flag("dry_run", values.get("dry_run", True))
+        target, dry_run = _place(question.target), question.dry_run
 
         def work(progress: Progress) -> dict[str, Any]:
-            shelf = self._shelf(values["target"])
+            shelf = self._shelf(target)
             logs = self._cabinet.logs
             found = parts.pull(shelf, logs, dry_run=dry_run)
             reports = [found[log.kind.nouns] for log in logs]
@@ -224,29 +269,18 @@ class Keeping:
                 dry_run=dry_run,
             )
 
-        return self._errands.start("sync", values["target"], work)
+        return self._errands.start("sync", target, work)
 
-    def backup_path(self, name: object) -> Path:
+    def backup_path(self, name: str) -> Path:
         """The file of a backup.
 
         Raises:
             LookupError: there is none of this name.
         """
-        path = self._space.backups / str(name)
-        if not _BACKUP.fullmatch(str(name)) or not path.is_file():
-            raise LookupError(f"there is no backup {str(name)[:100]}")
+        path = self._space.backups / name
+        if not _BACKUP.fullmatch(name) or not path.is_file():
+            raise LookupError(f"there is no backup {name[:100]}")
         return path
-
-    def _backup(self, values: Mapping[str, Any]) -> Path:
-        return self.backup_path(values["backup"])
-
-    def _target(self, query: object, *also: str) -> dict[str, Any]:
-        """The values of a question with a place for parts."""
-        values = check_names(query, allowed=("target", *also), required=("target",))
-        target = check_text("target", values["target"], LONGEST).strip()
-        if not target:
-            raise ValueError("say where: a folder, s3://, gs:// or OWNER/DATASET of the Hub")
-        return {**values, "target": target}
 
     def _shelf(self, target: str) -> Shelf:
         return open_shelf(target, rules=self._rules, token=login())
@@ -261,6 +295,12 @@ class Keeping:
             if path == taken or taken in path.parents:
                 raise ValueError(f"{path} lies inside {taken}: choose a place outside it")
         return path
+
+
+def _place(target: str) -> str:
+    if not target.strip():
+        raise ValueError("say where: a folder, s3://, gs:// or OWNER/DATASET of the Hub")
+    return target.strip()
 
 
 def _holds(found: Backup) -> str:

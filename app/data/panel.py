@@ -5,7 +5,7 @@ import gradio as gr
 from app.data.data import Data
 from app.data.snippets import snippets
 from app.episodes.exports import DATASETS, LOGS
-from app.web.calls import Answer, Question, serve
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
 from engine.records.tasks import TASKS
 
@@ -14,10 +14,10 @@ def data_panel(room: Data) -> gr.HTML:
     """Everything of the page; a visitor of a Space gets neither paths nor what changes the data."""
     exchange, audit, keeping, gallery = room.exchange, room.audit, room.keeping, room.gallery
 
-    def choices(_: Question) -> Answer:
+    def choices() -> Answer:
         return {"facets": gallery.facets(), "views": list(gallery.views())}
 
-    def kept(_: Question) -> Answer:
+    def kept() -> Answer:
         return {
             "space": keeping.space(),
             "backups": keeping.backups(),
@@ -37,7 +37,7 @@ def data_panel(room: Data) -> gr.HTML:
             choices=choices,
             kept=kept,
             follow=room.errands.follow,
-            cancel=lambda q: room.errands.cancel(str(q["id"])),
+            cancel=room.errands.cancel,
             part=room.part,
             take_part=room.handover.take,
             plan=exchange.plan,
@@ -51,7 +51,7 @@ def data_panel(room: Data) -> gr.HTML:
             take_backup=keeping.take_backup,
             restore=keeping.restore,
             remove_backup=keeping.remove_backup,
-            verify=lambda _: keeping.verify(),
+            verify=keeping.verify,
             sync=keeping.sync,
             restore_parts=keeping.restore_parts,
         ),

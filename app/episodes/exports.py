@@ -3,13 +3,14 @@
 import base64
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from app.access import Access
-from app.web.checks import check_choice, check_flag, check_integer, check_names, check_text
+from engine.config import Config, knob
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
@@ -48,6 +49,25 @@ LARGEST_FILE = 64 * 2**20  # bytes of a file that is taken in
 LARGEST_SCALE, SHOWN_SIDE = 16, 256  # videos are enlarged to about this many pixels by default
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export(Config):
+    """An episode as a file; a dataset holds one or many."""
+
+    format: str = knob(help="of the file", choices=tuple(FORMATS))
+    episode: str | None = knob(None, "its id")
+    episodes: tuple[str, ...] | None = knob(None, "ids, of a dataset")
+    scale: int | None = knob(None, "how much a video is enlarged", low=1, high=LARGEST_SCALE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Config):
+    """Episodes from a file that `Export` made."""
+
+    data: str = knob(help="the file as a data URI", high=LARGEST_FILE * 4 // 3 + 200)
+    dry_run: bool = knob(False, "report only")
+    task: str = knob("", "what the episodes are of where no studio wrote the file", high=64)
+
+
 class Exports:
     """Makes files of stored episodes and labels, and takes such files back in."""
 
@@ -55,43 +75,39 @@ class Exports:
         self._cabinet = cabinet
         self._access = access
 
-    def export(self, query: object) -> dict[str, Any]:
-        """{episode, format, scale?} -> {name, media_type, data: a data URI}.
+    def export(self, question: Export) -> dict[str, Any]:
+        """{name, media_type, data: a data URI} of one episode or a dataset.
 
         mp4, gif and png are pictures, enlarged by a whole number; zip is exact and comes back by
         `take_in`, and so do lerobot, wmpo and robomimic, each of one or many `episodes`.
         """
-        values = check_names(
-            query, allowed=("episode", "episodes", "format", "scale"), required=("format",)
-        )
-        kind = check_choice("format", values["format"], FORMATS)
+        kind = question.format
+        names = question.episodes or ((question.episode,) if question.episode else ())
+        if not names:
+            raise ValueError("episode is missing")
         if kind in DATASETS:
-            return self._dataset(kind, values.get("episodes", [values.get("episode")]))
-        check_names(values, allowed=("episode", "format", "scale"), required=("episode",))
-        episode = self._cabinet.trajectories.get(str(values["episode"]))
+            return self._dataset(kind, names)
+        if len(names) > 1:
+            raise ValueError(f"a file of {kind} shows one episode, not {len(names)}")
+        episode = self._cabinet.trajectories.get(names[0])
         side = max(episode.frames.shape[1:3])
         usual = 1 if kind == "png" else min(LARGEST_SCALE, max(1, SHOWN_SIDE // side))
-        scale = check_integer("scale", values.get("scale", usual), 1, LARGEST_SCALE)
+        scale = question.scale or usual
         data = pack(episode) if kind == "zip" else _drawn(kind)(episode.frames, scale=scale)
         return _file(episode.id, kind, data)
 
-    def take_in(self, query: object) -> dict[str, Any]:
-        """Episodes from a file of `export`: {data: a data URI, dry_run?, task?} -> a report.
+    def take_in(self, question: Import) -> dict[str, Any]:
+        """{episodes: ids, added, labels: how many new, problems: sentences} of a file.
 
-        The report is {episodes: ids, added, labels: how many new, problems: sentences}; with a
-        problem, or as a dry run, nothing was stored. `task` is what the episodes are of where no
-        studio wrote the file.
+        With a problem, or as a dry run, nothing was stored.
 
         Raises:
             ValueError: no file came.
         """
-        values = check_names(query, allowed=("data", "dry_run", "task"), required=("data",))
-        task = check_text("task", values.get("task") or "", 64)
-        dry_run = check_flag("dry_run", values.get("dry_run", False))
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "episodes"
-            path.write_bytes(_bytes(values["data"]))
-            return self.take_in_file(path, task=task, dry_run=dry_run)
+            path.write_bytes(_bytes(question.data))
+            return self.take_in_file(path, task=question.task, dry_run=question.dry_run)
 
     def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
         """As `take_in`, from a file on this machine."""
@@ -156,10 +172,8 @@ class Exports:
         )
         return {"added": report.added, "known": report.known, "problems": list(report.problems)}
 
-    def _dataset(self, kind: str, names: object) -> dict[str, Any]:
+    def _dataset(self, kind: str, names: Sequence[str]) -> dict[str, Any]:
         most = min(MOST_EPISODES, self._access.limits.dataset_episodes)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("episodes must be a list of episode ids")
         if len(names) > most:
             raise ValueError(f"at most {most} episodes fit into one dataset, not {len(names)}")
         write = self.writer(kind)
@@ -218,11 +232,10 @@ def _file(name: str, kind: str, data: bytes) -> dict[str, Any]:
     }
 
 
-def _bytes(address: object) -> bytes:
+def _bytes(address: str) -> bytes:
     """What a data URI holds."""
-    text = check_text("data", address, LARGEST_FILE * 4 // 3 + 200)
     try:
-        return base64.b64decode(text.partition(";base64,")[2], validate=True)
+        return base64.b64decode(address.partition(";base64,")[2], validate=True)
     except ValueError as error:
         raise ValueError("the file did not arrive whole: try again") from error
 

@@ -1,41 +1,102 @@
 """The wall of episodes: what a filter finds, in pages, with films, saved views and the queue."""
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
 from app.episodes.groups import KEEP_HIGH, KEEP_LOW, group_words
-from app.player.clips import Clips, episode_record
-from app.web.checks import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_names,
-    check_number,
-    check_text,
-)
+from app.player.clips import Clips, OneEpisode, episode_record
+from app.web.checks import check_integer
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.episodes.episode_filter import LABELS, ORDERS, EpisodeFilter
 
 KINDS = {"imagined": True, "real": False}
 VERDICTS = {"success": True, "fail": False}
-TEXTS = ("run", "task", "policy", "world_model", "reward_model", "failure_mode")
-FLAGS = ("disagreement", "dream_broke", "queued")
-FILTERS = (
-    *TEXTS,
-    *FLAGS,
-    *("iteration", "kind", "verdict", "truth", "low", "high", "label", "since", "until"),
-)
 MOST_FILMS, MOST_CHOSEN, MOST_VIEWS = 48, 1_000, 200
 DAY = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter(Config):
+    """Which episodes; what is left out means any."""
+
+    run: str | None = knob(None, "that a run stored")
+    task: str | None = knob(None, "of a task")
+    policy: str | None = knob(None, "acted by the policy of this hash")
+    world_model: str | None = knob(None, "imagined by the world model of this hash")
+    reward_model: str | None = knob(None, "judged by the reward model of this hash")
+    failure_mode: str | None = knob(None, "that people say failed in this way")
+    disagreement: bool | None = knob(None, "on which people and the reward model disagree")
+    dream_broke: bool | None = knob(None, "of which people say that the dream broke")
+    queued: bool | None = knob(None, "in the label queue")
+    iteration: int | None = knob(None, "of an iteration", low=0, high=2**31 - 1)
+    kind: str | None = knob(None, "imagined or real", choices=tuple(KINDS))
+    verdict: str | None = knob(None, "the reward model's", choices=tuple(VERDICTS))
+    truth: str | None = knob(None, "of the real twin", choices=tuple(VERDICTS))
+    low: float | None = knob(None, "least probability", low=0.0, high=1.0)
+    high: float | None = knob(None, "largest probability", low=0.0, high=1.0)
+    label: str | None = knob(None, "what people say", choices=LABELS)
+    since: str | None = knob(None, "first day, such as 2026-03-01", high=10)
+    until: str | None = knob(None, "last day", high=10)
+
+
+FILTERS = tuple(field.name for field in fields(Filter))
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(Filter):
+    """A filter and how its episodes are shown."""
+
+    order: str | None = knob(None, "which come first")
+    mode: str | None = knob(None, "episodes or groups")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Find(Filter):
+    """One page of the episodes of a filter."""
+
+    order: str = knob("newest first", "which come first", choices=tuple(ORDERS))
+    offset: int = knob(0, "so many are left out", low=0, high=2**31)
+    limit: int = knob(200, "at most so many", low=1, high=200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindGroups(Filter):
+    """One page of the groups with a member that fits."""
+
+    order: str | None = knob(None, "as a filter has it; groups are newest first")
+    offset: int = knob(0, "so many are left out", low=0, high=2**31)
+    limit: int = knob(40, "at most so many", low=1, high=40)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Films(Config):
+    """Episodes whose films are shown."""
+
+    ids: tuple[str, ...] = knob(help="their ids", high=MOST_FILMS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enqueue(Config):
+    """Episodes for the label queue."""
+
+    ids: tuple[str, ...] = knob(help="their ids", high=MOST_CHOSEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveView(Config):
+    """A filter to keep under a name; without one the name is forgotten."""
+
+    name: str = knob(help="of the view", high=60)
+    filter: View | None = knob(None, "what it shows")
 
 
 class Gallery:
     """Episodes by filter. Every method may be called from any thread.
 
-    A filter is plain values by the names in `FILTERS`; what is left out means any. What a user
-    can get wrong raises a `ValueError` of one sentence.
+    What a user can get wrong raises a `ValueError` of one sentence.
     """
 
     def __init__(self, cabinet: Cabinet, clips: Clips, *, guest: bool) -> None:
@@ -43,13 +104,12 @@ class Gallery:
         self._clips = clips
         self._guest = guest
 
-    def find(self, query: object) -> dict[str, Any]:
-        """{filter…, order, offset, limit} -> {episodes, total, groups}: one page of the wall."""
-        values = check_names(query, allowed=(*FILTERS, "order", "offset", "limit"))
-        wanted = self.wanted(values)
-        order = check_choice("order", values.get("order", "newest first"), ORDERS)
-        limit, offset = _page(values, most=200)
-        rows = self._cabinet.trajectories.episodes(wanted, order=order, limit=limit, offset=offset)
+    def find(self, question: Find) -> dict[str, Any]:
+        """One page of the wall: {episodes, total, groups}."""
+        wanted = self.wanted(question)
+        rows = self._cabinet.trajectories.episodes(
+            wanted, order=question.order, limit=question.limit, offset=question.offset
+        )
         total, groups = self._cabinet.trajectories.matching(wanted)
         return {"episodes": [episode_record(row) for row in rows], "total": total, "groups": groups}
 
@@ -73,12 +133,12 @@ class Gallery:
         """
         return episode_record(self._cabinet.trajectories.find(episode_id, guest=self._guest))
 
-    def find_groups(self, query: object) -> dict[str, Any]:
-        """{filter…, offset, limit} -> {groups, total}: whole groups with a member that fits."""
-        values = check_names(query, allowed=(*FILTERS, "order", "offset", "limit"))
-        wanted = self.wanted(values)
-        limit, offset = _page(values, most=40)
-        found = self._cabinet.trajectories.groups(wanted, limit=limit, offset=offset)
+    def find_groups(self, question: FindGroups) -> dict[str, Any]:
+        """Whole groups with a member that fits: {groups, total, num_groups}."""
+        wanted = self.wanted(question)
+        found = self._cabinet.trajectories.groups(
+            wanted, limit=question.limit, offset=question.offset
+        )
         total, groups = self._cabinet.trajectories.matching(wanted)
         return {
             "groups": [
@@ -94,14 +154,13 @@ class Gallery:
             "num_groups": groups,
         }
 
-    def siblings(self, query: object) -> dict[str, Any]:
-        """{episode} -> {members}: the records of its group, itself included, or none.
+    def siblings(self, question: OneEpisode) -> dict[str, Any]:
+        """{members}: the records of an episode's group, itself included, or none.
 
         Raises:
             LookupError: no such episode.
         """
-        values = check_names(query, allowed=("episode",), required=("episode",))
-        row = self._cabinet.trajectories.find(str(values["episode"]))
+        row = self._cabinet.trajectories.find(question.episode)
         members = self._cabinet.trajectories.siblings(row, guest=self._guest)
         return {"members": [episode_record(member) for member in members]}
 
@@ -110,9 +169,9 @@ class Gallery:
         found = self._cabinet.trajectories.facets(guest=self._guest)
         return {name: [list(pair) for pair in pairs] for name, pairs in found.items()}
 
-    def films(self, query: object) -> dict[str, str]:
-        """{ids} -> the decisive frames of each side by side, as a data URI, by id."""
-        ids = _ids(query, most=MOST_FILMS)
+    def films(self, question: Films) -> dict[str, str]:
+        """The decisive frames of each episode side by side, as a data URI, by id."""
+        ids = question.ids
         rows = self._cabinet.trajectories.find_all(ids)
         return self._clips.films([rows[name] for name in ids if name in rows])
 
@@ -120,75 +179,63 @@ class Gallery:
         """Saved filters by name."""
         return self._cabinet.views.all()
 
-    def save_view(self, query: object) -> dict[str, dict[str, Any]]:
-        """{name, filter} -> the saved filters then; without a filter the name is forgotten."""
-        values = check_names(query, allowed=("name", "filter"), required=("name",))
-        name = check_text("name", values["name"], 60).strip()
+    def save_view(self, question: SaveView) -> dict[str, dict[str, Any]]:
+        """Keep a filter, or forget one; the saved filters then."""
+        name = question.name.strip()
         if not name:
             raise ValueError("a view needs a name")
-        chosen = values.get("filter")
-        if chosen is None:
+        if question.filter is None:
             self._cabinet.views.remove(name)
             return self.views()
-        chosen = check_names(chosen, allowed=(*FILTERS, "order", "mode"))
-        self.wanted({key: value for key, value in chosen.items() if key in FILTERS})
+        self.wanted(question.filter)
         if len(self.views()) >= MOST_VIEWS:
             raise ValueError(f"there are {MOST_VIEWS} saved views: forget some first")
-        self._cabinet.views.save(name, chosen)
+        self._cabinet.views.save(name, given(question.filter))
         return self.views()
 
-    def queue(self, query: object) -> dict[str, int]:
-        """{ids} -> {added}: put episodes into the label queue."""
-        return {"added": self._cabinet.label_queue.add(_ids(query, most=MOST_CHOSEN))}
+    def queue(self, question: Enqueue) -> dict[str, int]:
+        """{added}: put episodes into the label queue."""
+        return {"added": self._cabinet.label_queue.add(question.ids)}
 
-    def wanted(self, values: Mapping[str, Any]) -> EpisodeFilter:
-        """The filter that plain values describe.
+    def wanted(self, chosen: Filter) -> EpisodeFilter:
+        """What the storage looks for.
 
         Raises:
-            ValueError: a value that cannot be.
+            ValueError: a day that is none.
         """
-
-        def given(name: str, check: Any, *bounds: Any) -> Any:
-            value = values.get(name)
-            return None if value is None or value == "" else check(name, value, *bounds)
-
-        kind = given("kind", check_choice, KINDS)
-        verdict, truth = (given(name, check_choice, VERDICTS) for name in ("verdict", "truth"))
-        since, until = given("since", check_day), given("until", check_day)
+        since, until = chosen.since, chosen.until
         return EpisodeFilter(
-            **{name: given(name, check_text, 200) for name in TEXTS},
-            **{name: given(name, check_flag) for name in FLAGS},
-            iteration=given("iteration", check_integer, 0, 2**31 - 1),
-            imagined=None if kind is None else KINDS[kind],
-            success=None if verdict is None else VERDICTS[verdict],
-            real_success=None if truth is None else VERDICTS[truth],
-            probability_from=given("low", check_number, 0.0, 1.0),
-            probability_to=given("high", check_number, 0.0, 1.0),
-            created_from=since,
-            created_to=None if until is None else until + DAY,
-            label=given("label", check_choice, LABELS),
+            run=chosen.run or None,
+            task=chosen.task or None,
+            policy=chosen.policy or None,
+            world_model=chosen.world_model or None,
+            reward_model=chosen.reward_model or None,
+            failure_mode=chosen.failure_mode or None,
+            disagreement=chosen.disagreement,
+            dream_broke=chosen.dream_broke,
+            queued=chosen.queued,
+            iteration=chosen.iteration,
+            imagined=KINDS.get(chosen.kind or ""),
+            success=VERDICTS.get(chosen.verdict or ""),
+            real_success=VERDICTS.get(chosen.truth or ""),
+            probability_from=chosen.low,
+            probability_to=chosen.high,
+            created_from=None if not since else begin_of("since", since),
+            created_to=None if not until else begin_of("until", until) + DAY,
+            label=chosen.label,
             guest=self._guest,
         )
 
 
-def check_day(name: str, value: object) -> float:
+def given(question: Filter) -> dict[str, Any]:
+    """What a filter names, as plain values."""
+    return {name: value for name, value in question.to_dict().items() if value not in (None, "")}
+
+
+def begin_of(name: str, value: str) -> float:
     """Midnight, local time, at which a day such as 2026-03-01 begins, in seconds of the epoch."""
     try:
-        day = date.fromisoformat(check_text(name, value, 10))
+        day = date.fromisoformat(value)
         return time.mktime(datetime(day.year, day.month, day.day).timetuple())
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be a day such as 2026-03-01, not {value!r}") from error
-
-
-def _page(values: Mapping[str, Any], *, most: int) -> tuple[int, int]:
-    limit = check_integer("limit", values.get("limit", most), 1, most)
-    return limit, check_integer("offset", values.get("offset", 0), 0, 2**31)
-
-
-def _ids(query: object, *, most: int) -> list[str]:
-    ids = check_names(query, allowed=("ids",), required=("ids",))["ids"]
-    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-        raise ValueError("ids must be a list of episode ids")
-    if len(ids) > most:
-        raise ValueError(f"at most {most} episodes at once, not {len(ids)}")
-    return ids

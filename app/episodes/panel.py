@@ -3,7 +3,7 @@
 import gradio as gr
 
 from app.episodes.room import EpisodesRoom
-from app.web.calls import Answer, Question, serve
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
 
 
@@ -11,7 +11,7 @@ def episode_wall(room: EpisodesRoom, *, orders: tuple[str, ...]) -> gr.HTML:
     """Shows what a filter finds; `orders` can be chosen, the first one first."""
     gallery = room.gallery
 
-    def facets(_: Question) -> Answer:
+    def facets() -> Answer:
         return {"facets": gallery.facets(), "views": gallery.views()}
 
     return live_panel(

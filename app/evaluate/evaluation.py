@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from app.evaluate.evaluation_plan import Planning
 from app.evaluate.suites import Suite, short, suites_of
 from app.live.simulator import Simulator
 from app.runs.launcher import Launcher
-from app.web.checks import check_choice, check_integer, check_names, check_number, check_text
+from app.web.checks import check_choice
+from engine.config import Config, knob
 from engine.records.episodes import index_id
 from engine.records.ledger import read_ledger
 from engine.records.tasks import pool_starts
@@ -34,6 +36,48 @@ from storage.runs.runs import RunRow
 REPORTS = {"markdown": "report.md", "html": "report.html"}
 MIME = {"markdown": "text/markdown", "html": "text/html"}
 SAMPLE = "sample"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results(Config):
+    """A suite of runs on common starts."""
+
+    suite: str = knob(help="its id", high=100)
+    reference: str | None = knob(None, "the arm that the others are compared with")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Config):
+    """A suite as a file to keep."""
+
+    suite: str = knob(help="its id", high=100)
+    reference: str | None = knob(None, "the arm that the others are compared with")
+    format: str = knob("html", "of the file", choices=tuple(REPORTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideosOf(Config):
+    """A run of evaluate."""
+
+    run: str = knob(help="its id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReport(Config):
+    """A study's report as it stands."""
+
+    run: str = knob(help="its id")
+    format: str = knob("html", "of the file", choices=tuple(REPORTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power(Config):
+    """What a comparison is to show, in shares."""
+
+    difference: float = knob(help="of the success rates", low=0.001, high=1.0)
+    discordant: float = knob(help="starts on which the two differ", low=0.001, high=1.0)
+    rate: float = knob(help="success of one", low=0.0, high=1.0)
+    episodes: int = knob(help="on common starts", low=1, high=10**6)
 
 
 class Evaluation:
@@ -72,9 +116,9 @@ class Evaluation:
             for suite in self._suites()
         ]
 
-    def results(self, query: object) -> dict[str, Any]:
-        """{suite, reference?} -> cells with Wilson intervals, differences and paired tests."""
-        suite, reference = self._chosen(query)
+    def results(self, question: Results) -> dict[str, Any]:
+        """Cells with Wilson intervals, differences and paired tests of a suite."""
+        suite, reference = self._chosen(question.suite, question.reference)
         tasks = {task: suite.outcomes(task) for task in suite.tasks}
         check_comparable(tasks, reference)
         tests = paired(tasks, reference)
@@ -121,10 +165,9 @@ class Evaluation:
             ],
         }
 
-    def videos(self, query: object) -> dict[str, Any]:
-        """{run} -> its starts in order: {starts: [[start id, success, episode id or null]…]}."""
-        values = check_names(query, allowed=("run",), required=("run",))
-        run = self._run(values["run"], "evaluate")
+    def videos(self, question: VideosOf) -> dict[str, Any]:
+        """A run's starts in order: {starts: [[start id, success, episode id or null]…]}."""
+        run = self._run(question.run, "evaluate")
         config = run.config
         starts = pool_starts(config["pool"], config["first_start"], config["episodes"])
         outcomes = {
@@ -144,25 +187,19 @@ class Evaluation:
             ],
         }
 
-    def report(self, query: object) -> dict[str, str]:
-        """{suite, reference?, format: markdown | html} -> {name, data}: a file to keep."""
-        values = check_names(query, allowed=("suite", "reference", "format"), required=("suite",))
-        form = check_choice("format", values.get("format", "html"), REPORTS)
-        suite, reference = self._chosen({k: v for k, v in values.items() if k != "format"})
+    def report(self, question: Report) -> dict[str, str]:
+        """{name, data}: a file to keep."""
+        form = question.format
+        suite, reference = self._chosen(question.suite, question.reference)
         blocks = self._blocks(suite, reference)
         text = to_html(suite.key.title, blocks) if form == "html" else to_markdown(blocks)
         return _file(f"evaluation-{suite.key.id}{REPORTS[form][6:]}", MIME[form], text)
 
-    def power(self, query: object) -> dict[str, Any]:
-        """{difference, discordant, rate, episodes} in shares -> what is needed, and what shows."""
-        names = ("difference", "discordant", "rate", "episodes")
-        values = check_names(query, allowed=names, required=names)
-        difference = check_number("difference", values["difference"], 0.001, 1.0)
-        discordant = check_number("discordant", values["discordant"], 0.001, 1.0)
-        rate = check_number("rate", values["rate"], 0.0, 1.0)
-        episodes = check_integer("episodes", values["episodes"], 1, 10**6)
+    def power(self, question: Power) -> dict[str, Any]:
+        """How many episodes are needed, and what difference shows."""
+        difference, discordant, rate = question.difference, question.discordant, question.rate
         other = rate + difference if rate + difference <= 1.0 else rate - difference
-        shown = paired_detectable(episodes, discordant)
+        shown = paired_detectable(question.episodes, discordant)
         return {
             "paired": paired_episodes(difference, discordant),
             "unpaired": unpaired_episodes(rate, other) if other >= 0.0 else None,
@@ -222,14 +259,13 @@ class Evaluation:
             found.append({**shipped, "done": 0, "total": 0})
         return found
 
-    def study_report(self, query: object) -> dict[str, str]:
-        """{run, format: markdown | html} -> {name, data, text}: a study's report as it stands."""
-        values = check_names(query, allowed=("run", "format"), required=("run",))
-        form = check_choice("format", values.get("format", "html"), REPORTS)
-        if values["run"] == SAMPLE and (self._sample / REPORTS[form]).is_file():
+    def study_report(self, question: StudyReport) -> dict[str, str]:
+        """{name, data, text}: a study's report as it stands."""
+        form = question.format
+        if question.run == SAMPLE and (self._sample / REPORTS[form]).is_file():
             name, directory = "shipped-study", self._sample
         else:
-            name = self._run(values["run"], "study").id
+            name = self._run(question.run, "study").id
             directory = self._cabinet.runs.directory(name)
         path = directory / REPORTS[form]
         if not path.is_file():
@@ -241,22 +277,19 @@ class Evaluation:
         known = {str(c.directory): c.id for c in self._cabinet.checkpoints.all("policy")}
         return suites_of(self._cabinet.runs.all(), known)
 
-    def _chosen(self, query: object) -> tuple[Suite, str]:
-        values = check_names(query, allowed=("suite", "reference"), required=("suite",))
-        wanted = check_text("suite", values["suite"], 100)
+    def _chosen(self, wanted: str, reference: str | None) -> tuple[Suite, str]:
         found = [suite for suite in self._suites() if suite.key.id == wanted]
         if not found:
             raise LookupError(f"nothing was evaluated on {wanted}")
         suite = found[0]
         default = next((arm for arm in suite.arms if "base" in arm), suite.arms[0])
-        reference = values.get("reference") or default
-        return suite, check_choice("reference", reference, suite.arms)
+        return suite, check_choice("reference", reference or default, suite.arms)
 
     def _row(self, suite: Suite, task: str, arm: str) -> list[dict[str, Any] | None]:
         return [_cell(suite.cells.get((task, arm, column))) for column in range(suite.columns)]
 
-    def _run(self, name: object, job: str) -> RunRow:
-        run = self._cabinet.runs.get(check_text("run", name, 200))
+    def _run(self, name: str, job: str) -> RunRow:
+        run = self._cabinet.runs.get(name)
         if run.job != job:
             raise ValueError(f"{run.id} is a run of {run.job}, not of {job}")
         return run

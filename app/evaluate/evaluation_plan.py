@@ -9,7 +9,8 @@ from app.access import Access
 from app.evaluate.suites import arm_of
 from app.live.simulator import Simulator
 from app.runs.launcher import Launcher
-from app.web.checks import check_choice, check_integer, check_names, check_number, check_text
+from app.web.checks import check_integer
+from engine.config import Config, knob
 from engine.records.tasks import POOLS, TASKS, get_task, pool_starts
 from engine.statistics.leaks import check_apart, learnt_from
 from storage.cabinet import Cabinet
@@ -29,6 +30,28 @@ class PlannedRun:
     arm: str
     config: Mapping[str, Any]
     run: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm(Config):
+    """A policy, and what it is called in the tables."""
+
+    id: str = knob(help="checkpoint id", high=300)
+    arm: str | None = knob(None, "its name; without one its id", high=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Config):
+    """Policies on common starts in the simulator."""
+
+    policies: tuple[Arm, ...] = knob(help="compared")
+    tasks: tuple[str, ...] = knob(help="of the simulator")
+    pools: tuple[str, ...] = knob(help="of starts", choices=POOLS_OFFERED)
+    first_start: int = knob(help="of each pool", low=0, high=10**6)
+    episodes: int = knob(help="of each policy on each pool", low=1, high=MOST_EPISODES)
+    temperature: float = knob(help="of the policies", low=0.0, high=10.0)
+    seeds: int = knob(help="so often each policy plays", low=1, high=20)
+    record_episodes: int = knob(0, "so many are filmed", low=0, high=MOST_EPISODES)
 
 
 class Planning:
@@ -54,17 +77,14 @@ class Planning:
             "refusal": self._access.refusal("evaluate.start") or self._simulator.missing,
         }
 
-    def plan(self, query: object) -> dict[str, Any]:
+    def plan(self, question: Evaluate) -> dict[str, Any]:
         """What `start` would do: {new, known, episodes, seconds, measured, notes}.
-
-        Query: {policies: [{id, arm?}], tasks, pools, first_start, episodes, temperature, seeds,
-        record_episodes}.
 
         Raises:
             ValueError: nothing chosen, pools that overlap with what a policy learnt from, or too
                 much at once.
         """
-        planned, notes = self._planned(query)
+        planned, notes = self._planned(question)
         new = [cell for cell in planned if cell.run is None]
         seconds, measured = self._seconds([cell.config for cell in new])
         return {
@@ -76,7 +96,7 @@ class Planning:
             "notes": notes,
         }
 
-    def start(self, query: object) -> dict[str, list[str]]:
+    def start(self, question: Evaluate) -> dict[str, list[str]]:
         """Queue every run that is not there yet; {runs: their ids}.
 
         Raises:
@@ -84,23 +104,21 @@ class Planning:
         """
         if self._simulator.missing:
             raise ValueError(self._simulator.missing)
-        planned, _ = self._planned(query)
+        planned, _ = self._planned(question)
         new = [cell for cell in planned if cell.run is None]
         if not new:
             raise ValueError("all of this has been run already: its results are in the table")
         return {"runs": [self._launcher.start("evaluate", dict(cell.config)) for cell in new]}
 
-    def _planned(self, query: object) -> tuple[list[PlannedRun], list[str]]:
-        names = ("policies", "tasks", "pools", "first_start", "episodes", "temperature", "seeds")
-        values = check_names(query, allowed=(*names, "record_episodes"), required=names)
-        arms = [self._arm(entry) for entry in _listed("policies", values["policies"])]
-        tasks = [get_task(check_text("task", t, 60)) for t in _listed("tasks", values["tasks"])]
-        pools = [check_choice("pool", p, POOLS_OFFERED) for p in _listed("pools", values["pools"])]
-        first = check_integer("first_start", values["first_start"], 0, 10**6)
-        episodes = check_integer("episodes", values["episodes"], 1, MOST_EPISODES)
-        temperature = check_number("temperature", values["temperature"], 0.0, 10.0)
-        seeds = check_integer("seeds", values["seeds"], 1, 20)
-        filmed = check_integer("record_episodes", values.get("record_episodes", 0), 0, episodes)
+    def _planned(self, question: Evaluate) -> tuple[list[PlannedRun], list[str]]:
+        for name in ("policies", "tasks", "pools"):
+            if not getattr(question, name):
+                raise ValueError(f"choose at least one of the {name}")
+        arms, pools = [self._arm(entry) for entry in question.policies], question.pools
+        tasks = [get_task(name) for name in question.tasks]
+        first, episodes, seeds = question.first_start, question.episodes, question.seeds
+        temperature = question.temperature
+        filmed = check_integer("record_episodes", question.record_episodes, 0, episodes)
         notes = []
         if temperature == 0 and seeds > 1:
             seeds = 1
@@ -136,13 +154,11 @@ class Planning:
             )
         return planned, notes
 
-    def _arm(self, entry: object) -> tuple[str, Checkpoint]:
-        values = check_names(entry, allowed=("id", "arm"), required=("id",))
-        checkpoint = self._cabinet.checkpoints.get(check_text("policy", values["id"], 300))
+    def _arm(self, chosen: Arm) -> tuple[str, Checkpoint]:
+        checkpoint = self._cabinet.checkpoints.get(chosen.id)
         if checkpoint.role != "policy":
             raise ValueError(f"{checkpoint.id} is no policy")
-        arm = check_text("arm", values.get("arm") or "", 60).strip()
-        return arm or checkpoint.id, checkpoint
+        return (chosen.arm or "").strip() or checkpoint.id, checkpoint
 
     def _known(self) -> dict[tuple[Any, ...], str]:
         """Runs that are done or under way, by what fixes their outcomes."""
@@ -178,12 +194,6 @@ def _identity(config: Mapping[str, Any]) -> tuple[Any, ...]:
     where = ("task", "policy", "pool", "first_start", "episodes")
     how = ("temperature", "seed", "arm", "record_episodes")
     return tuple(config[name] for name in (*where, *how))
-
-
-def _listed(name: str, value: object) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"choose at least one of the {name}")
-    return value
 
 
 def _check_fits(checkpoint: Checkpoint, task: str, action_dim: int) -> None:

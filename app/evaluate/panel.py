@@ -3,7 +3,7 @@
 import gradio as gr
 
 from app.evaluate.room import EvaluateRoom
-from app.web.calls import Answer, Question, serve
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
 
 
@@ -11,7 +11,7 @@ def evaluation_panel(room: EvaluateRoom) -> gr.HTML:
     """Everything of the page; it polls what there is and asks for what is chosen."""
     evaluation = room.evaluation
 
-    def overview(_: Question) -> Answer:
+    def overview() -> Answer:
         return {
             "suites": evaluation.suites(),
             "studies": evaluation.studies(),
@@ -28,7 +28,7 @@ def evaluation_panel(room: EvaluateRoom) -> gr.HTML:
             videos=evaluation.videos,
             report=evaluation.report,
             study_report=evaluation.study_report,
-            choices=lambda _: evaluation.choices(),
+            choices=evaluation.choices,
             plan=evaluation.plan,
             start=evaluation.start,
             power=evaluation.power,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +13,7 @@ from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
 from app.models.catalogue import unaligned
 from app.runs.launcher import Launcher
-from app.web.checks import check_choice, check_integer, check_names, check_number, check_text
+from engine.config import Config, knob
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.records.tasks import POOLS, TASKS
 from storage.cabinet import Cabinet
@@ -26,6 +27,40 @@ ROLES = ("policy", "world_model", "baseline_world_model", "reward_model")
 MOST_EPISODES = 1_000
 # Seconds an episode on one core of a small CPU, until this machine has compared some itself.
 PLAY_SECONDS, COMPARE_SECONDS, BASELINE_SECONDS, START_SECONDS = 0.85, 3.0, 0.9, 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Config):
+    """A run of fidelity: whose dreams are compared with reality, and on what."""
+
+    policy: str = knob(help="checkpoint id", high=300)
+    world_model: str = knob(help="checkpoint id", high=300)
+    reward_model: str = knob(help="checkpoint id", high=300)
+    task: str = knob(help="of the simulator", choices=tuple(TASKS))
+    pool: str = knob(help="of starts", choices=POOLS_OFFERED)
+    first_start: int = knob(help="of the pool", low=0, high=10**6)
+    episodes: int = knob(help="real ones, on as many starts", low=2, high=MOST_EPISODES)
+    temperature: float = knob(help="of the policy", low=0.0, high=10.0)
+    denoising_steps: int = knob(help="of the world model", low=1, high=100)
+    baseline_world_model: str | None = knob(None, "checkpoint id, compared as well", high=300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsOf(Config):
+    """A run of fidelity, or the shipped sample."""
+
+    run: str = knob(help="its id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Config):
+    """Pairs of a run: real episodes beside their dreams."""
+
+    run: str = knob(help="its id")
+    model: str = knob("imagined", "whose dreams", choices=tuple(NAMES))
+    depth: int = knob(0, "frame that a pair reaches; 0: all", low=0, high=10_000)
+    cell: str | None = knob(None, "of the matrix of success", choices=tuple(CELLS.values()))
+    outcome: str = knob("all", "in reality", choices=("all", "success", "failure"))
 
 
 class Fidelity:
@@ -72,14 +107,13 @@ class Fidelity:
             "refusal": self._access.refusal("fidelity.start") or self._simulator.missing,
         }
 
-    def plan(self, query: object) -> dict[str, Any]:
-        """{policy, world_model, reward_model, baseline_world_model?, task, pool, first_start,
-        episodes, temperature, denoising_steps} -> {seconds, measured}.
+    def plan(self, question: Comparison) -> dict[str, Any]:
+        """{seconds, measured}: how long a comparison would take.
 
         Raises:
             ValueError: a wrong value, or a model that has learnt from these starts.
         """
-        config = self._config(query)
+        config = self._config(question)
         known = [
             (run.updated - run.started) / run.config["episodes"]
             for run in self._cabinet.runs.all()
@@ -96,7 +130,7 @@ class Fidelity:
         pace = median(known) if known else guess
         return {"seconds": START_SECONDS + pace * config["episodes"], "measured": bool(known)}
 
-    def start(self, query: object) -> dict[str, str]:
+    def start(self, question: Comparison) -> dict[str, str]:
         """Queue a run as `plan` describes it; {run: its id}.
 
         Raises:
@@ -104,10 +138,10 @@ class Fidelity:
         """
         if self._simulator.missing:
             raise ValueError(self._simulator.missing)
-        return {"run": self._launcher.start("fidelity", self._config(query))}
+        return {"run": self._launcher.start("fidelity", self._config(question))}
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Fidelity runs, newest first, and the shipped sample: {id, title, state, done, total}."""
+    def runs(self) -> dict[str, list[dict[str, Any]]]:
+        """{runs}: newest first, and the shipped sample: {id, title, state, done, total}."""
         found = [
             {
                 "id": run.id,
@@ -125,16 +159,15 @@ class Fidelity:
         if self._sample.is_file():
             title = "shipped demo, as measured"
             found.append({"id": SAMPLE, "title": title, "state": "sample", "done": 0, "total": 0})
-        return found
+        return {"runs": found}
 
-    def results(self, query: object) -> dict[str, Any]:
-        """{run} -> {models, metrics, curves or null, notes, videos} of a finished run.
+    def results(self, question: ResultsOf) -> dict[str, Any]:
+        """{models, metrics, curves or null, notes, videos} of a finished run.
 
         Raises:
             ValueError: it has no result yet.
         """
-        values = check_names(query, allowed=("run",), required=("run",))
-        name = check_text("run", values["run"], 200)
+        name = question.run
         if name == SAMPLE and self._sample.is_file():
             shipped: dict[str, Any] = json.loads(self._sample.read_text())
             return {"run": SAMPLE, "videos": False, **shipped}
@@ -158,22 +191,15 @@ class Fidelity:
             "notes": run.result.get("notes", []),
         }
 
-    def pairs(self, query: object) -> dict[str, Any]:
-        """{run, model?, depth?, cell?, outcome?} -> {pairs}: real episodes beside their dreams.
+    def pairs(self, question: Pairs) -> dict[str, Any]:
+        """{pairs}: real episodes beside their dreams.
 
         A depth keeps the pairs that reach that frame, the worst by PSNR there first; a cell is of
         the success matrix by that depth. Each: {imagined, real, start_id, frame, text}.
         """
-        names = ("run", "model", "depth", "cell", "outcome")
-        values = check_names(query, allowed=names, required=("run",))
-        model = check_choice("model", values.get("model") or "imagined", NAMES)
-        depth = check_integer("depth", values.get("depth") or 0, 0, 10_000)
-        cell = values.get("cell") and check_choice("cell", values["cell"], CELLS.values())
-        outcome = check_choice(
-            "outcome", values.get("outcome") or "all", ("all", "success", "failure")
-        )
-        run = self._run(check_text("run", values["run"], 200))
-        rows = [row for row in self._rows(run.id) if row.lineage["source"] == NAMES[model][1]]
+        depth, cell, outcome = question.depth, question.cell, question.outcome
+        run, source = self._run(question.run), NAMES[question.model][1]
+        rows = [row for row in self._rows(run.id) if row.lineage["source"] == source]
         if outcome != "all":
             rows = [r for r in rows if r.lineage["real_success"] == (outcome == "success")]
         if cell:
@@ -195,26 +221,17 @@ class Fidelity:
             ]
         }
 
-    def _config(self, query: object) -> dict[str, Any]:
-        numbers = ("first_start", "episodes", "temperature", "denoising_steps")
-        names = (*ROLES, "task", "pool", *numbers)
-        values = check_names(query, allowed=names, required=[n for n in names if n != ROLES[2]])
-        found = {role: self._checkpoint(role, values[role]) for role in ROLES if values.get(role)}
-        config = {
-            **{role: str(checkpoint.directory) for role, checkpoint in found.items()},
-            "task": check_choice("task", values["task"], TASKS),
-            "pool": check_choice("pool", values["pool"], POOLS_OFFERED),
-            "first_start": check_integer("first_start", values["first_start"], 0, 10**6),
-            "episodes": check_integer("episodes", values["episodes"], 2, MOST_EPISODES),
-            "temperature": check_number("temperature", values["temperature"], 0.0, 10.0),
-            "denoising_steps": check_integer("denoising_steps", values["denoising_steps"], 1, 100),
-        }
-        whole = JobConfig.from_dict(config)
+    def _config(self, question: Comparison) -> dict[str, Any]:
+        values = question.to_dict()
+        found = {role: self._checkpoint(role, values.pop(role)) for role in ROLES if values[role]}
+        values.pop("baseline_world_model", None)
+        models = {role: str(checkpoint.directory) for role, checkpoint in found.items()}
+        whole = JobConfig.from_dict(values | models)
         check_planned(whole)
         return whole.to_dict()
 
-    def _checkpoint(self, role: str, name: object) -> Checkpoint:
-        checkpoint = self._cabinet.checkpoints.get(check_text(role, name, 300))
+    def _checkpoint(self, role: str, name: str) -> Checkpoint:
+        checkpoint = self._cabinet.checkpoints.get(name)
         wanted = "world_model" if role == "baseline_world_model" else role
         if checkpoint.role != wanted:
             raise ValueError(f"{checkpoint.id} is no {wanted.replace('_', ' ')}")

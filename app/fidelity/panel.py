@@ -15,10 +15,10 @@ def fidelity_panel(room: FidelityRoom) -> gr.HTML:
         server_functions=serve(
             room.access,
             "fidelity",
-            runs=lambda _: {"runs": fidelity.runs()},
+            runs=fidelity.runs,
             results=fidelity.results,
             pairs=fidelity.pairs,
-            choices=lambda _: fidelity.choices(),
+            choices=fidelity.choices,
             plan=fidelity.plan,
             start=fidelity.start,
             clip=room.clips.clip,

@@ -13,7 +13,7 @@ const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may 
 export class Dream {
   /** How many frames came, and of which telling. */
   after = 0;
-  /** @type {string | null} */
+  /** @type {number | null} */
   epoch = null;
   /** @type {any} */
   status = null;
@@ -95,8 +95,13 @@ export class Dream {
     return this.status?.chunk_size ?? 8;
   }
 
+  /**
+   * @template {keyof import("../web/wire.d.ts").Wire} Name
+   * @param {Name} name
+   * @param {Partial<import("../web/wire.d.ts").Wire[Name]["question"]>} [question]
+   */
   ask(name, question = {}, quiet = false) {
-    return ask(this.server, name, { dream: this.id, ...question }, quiet);
+    return ask(this.server, name, /** @type {any} */ ({ dream: this.id, ...question }), quiet);
   }
 
   /** What changed beside the screen: some settings apply at the next chunk, others to a new dream. */
@@ -137,7 +142,7 @@ export class Dream {
     if (this.id && !this.stale) return true;
     this.busy = "waking the models…";
     this.tell("shown");
-    const chosen = { ...settings.values };
+    const chosen = /** @type {import("../web/wire.d.ts").OpenDream} */ ({ ...settings.values });
     const answer = await ask(this.server, "open_dream", chosen);
     this.busy = null;
     if (answer) {

@@ -15,19 +15,24 @@ from app.imagine.permalinks import (
     read_token,
     token,
 )
+from app.imagine.questions import (
+    ActDream,
+    BranchDream,
+    ChangeDream,
+    Linked,
+    OneDream,
+    OpenDream,
+    PathOf,
+    PullDream,
+    Replay,
+    SelectNode,
+    SteerDream,
+)
 from app.imagine.starts import Starts
-from app.live.dream import VARIATIONS
 from app.live.dream_settings import DreamSettings
 from app.live.dreams import Dreams
 from app.models.catalogue import Together, task_of, together
-from app.web.checks import (
-    check_choice,
-    check_flag,
-    check_integer,
-    check_names,
-    check_number,
-    check_text,
-)
+from app.web.checks import check_integer, check_number, check_text
 from engine.dream.replay import Origin, start_hash
 from engine.records.tasks import Task, get_task
 from engine.records.types import Trajectory
@@ -35,13 +40,8 @@ from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import Checkpoint
 
 REQUIRED = ("policy", "world_model", "reward_model")
-OPTIONAL = (
-    *("start_id", "from", "instruction", "seed", "denoising_steps", "temperature", "horizon"),
-)
 CHANGES = ("instruction", "seed", "denoising_steps", "temperature")
-MAX_FUTURES = 8
 IMAGINE_SECONDS = 300.0
-ACTIONS = ("run", "pause", "frame", "chunk", "reset", "undo")
 
 
 class Imagining:
@@ -53,164 +53,118 @@ class Imagining:
         self._starts = starts
         self._max_steps = limits.denoising_steps
 
-    def open(self, settings: object) -> str:
-        """A live rollout, paused at its start; its id.
+    def open(self, question: OpenDream) -> dict[str, str]:
+        """{dream}: the id of a live rollout, paused at its start."""
+        return {"dream": self._dreams.open(self.settings(question))}
 
-        Settings: policy, world_model, reward_model (checkpoint ids), start_id or
-        from {episode, frame?}, and instruction, seed, denoising_steps, temperature, horizon, which
-        are the task's where they are missing.
-        """
-        return self._dreams.open(self.settings(settings))
-
-    def pull(self, query: object) -> dict[str, Any]:
-        """{dream, after?, epoch?, node?} -> what to show; never waits.
+    def pull(self, question: PullDream) -> dict[str, Any]:
+        """What to show; never waits.
 
         `frames` begin at number `first`: at `after`, or at 0 where the dream jumped elsewhere since
         the viewer's `epoch`. With `node` it is the path to that node, without going there.
         """
-        values = check_names(
-            query, allowed=("dream", "after", "epoch", "node"), required=("dream",)
-        )
-        dream_id = str(values["dream"])
-        after, epoch = _cursor(values)
-        if values.get("node") is None:
-            return {"dream": dream_id} | self._dreams.pull(dream_id, after, epoch)
+        dream_id, after = question.dream, question.after
+        if question.node is None:
+            return {"dream": dream_id} | self._dreams.pull(dream_id, after, question.epoch)
         dream = self._dreams.get(dream_id)
         dream.reel.touch()
-        path = dream.path(check_integer("node", values["node"], 0, 2**31))
+        path = dream.path(question.node)
         return {"dream": dream_id} | path.pull(after) | dream.readout()
 
-    def act(self, query: object) -> dict[str, Any]:
-        """{dream, action, after?, epoch?} -> what `pull` gives, the next chunk in it.
+    def act(self, question: ActDream) -> dict[str, Any]:
+        """What `pull` gives, the next chunk in it."""
+        return self._act(question, question.action)
 
-        run, pause, frame, chunk, reset, or undo: forget the last chunk and what came after it.
-        """
-        values = check_names(
-            query,
-            allowed=("dream", "action", "after", "epoch"),
-            required=("dream", "action"),
-        )
-        return self._act(values, check_choice("action", values["action"], ACTIONS))
-
-    def change(self, query: object) -> dict[str, Any]:
-        """{dream, instruction?, temperature?, denoising_steps?, seed?} from the next chunk on."""
-        values = check_names(query, allowed=("dream", *CHANGES), required=("dream",))
-        dream = self._dreams.get(str(values["dream"]))
-        task = dream.settings.task
-        given = {name: values[name] for name in CHANGES if values.get(name) is not None}
+    def change(self, question: ChangeDream) -> dict[str, Any]:
+        """Other settings from the next chunk on."""
+        dream = self._dreams.get(question.dream)
+        values, task = question.to_dict(), dream.settings.task
+        given = {name: values[name] for name in CHANGES if values[name] is not None}
         self._dreams.call(dream.change, {name: self._knob(name, given, task) for name in given})
-        return {"dream": values["dream"]} | dream.readout()
+        return {"dream": question.dream} | dream.readout()
 
-    def propose(self, query: object) -> dict[str, Any]:
-        """{dream} -> the policy's next chunk before it is executed, and what would be executed.
+    def propose(self, question: OneDream) -> dict[str, Any]:
+        """The policy's next chunk before it is executed, and what would be executed.
 
         {node, dims, actions [k][a] raw, normalized, entropy, entropies [k][a], executed,
         overridden, low [a], high [a]}, low and high being the raw numbers that can be reached.
         """
-        values = check_names(query, allowed=("dream",), required=("dream",))
-        dream = self._dreams.get(str(values["dream"]))
+        dream = self._dreams.get(question.dream)
         dream.reel.touch()
-        return {"dream": values["dream"]} | self._dreams.call(dream.propose)
+        return {"dream": question.dream} | self._dreams.call(dream.propose)
 
-    def steer(self, query: object) -> dict[str, Any]:
-        """{dream, mode, actions?, hold?, gripper?, step?, after?, epoch?} -> who drives now.
+    def steer(self, question: SteerDream) -> dict[str, Any]:
+        """Who drives now; with `step` the chunk is executed, and the answer is that of `act`."""
+        dream = self._dreams.get(question.dream)
+        self._dreams.call(dream.steer, question.to_dict())
+        if question.step:
+            return self._act(question, "chunk")
+        return {"dream": question.dream} | dream.readout()
 
-        `app.live.steering.Steering.steered` says what the numbers mean. With `step` the chunk is
-        executed, and the answer is that of `act`.
-        """
-        values = check_names(
-            query,
-            allowed=(*("dream", "mode", "actions", "hold", "gripper", "step", "after", "epoch"),),
-            required=("dream", "mode"),
-        )
-        dream = self._dreams.get(str(values["dream"]))
-        self._dreams.call(dream.steer, values)
-        if check_flag("step", values.get("step", False)):
-            return self._act(values, "chunk")
-        return {"dream": values["dream"]} | dream.readout()
-
-    def branch(self, query: object) -> dict[str, Any]:
-        """{dream, node, vary, dimension?, amount?, count?} -> {branches, leaves}, node numbers.
+    def branch(self, question: BranchDream) -> dict[str, Any]:
+        """{branches, leaves}, node numbers.
 
         `count` futures that differ from the node's own by the policy's noise (policy), the world
         model's (world), or a raw amount in one dimension (nudge), imagined to their ends.
         """
-        values = check_names(
-            query,
-            allowed=("dream", "node", "vary", "dimension", "amount", "count"),
-            required=("dream", "node", "vary"),
-        )
-        vary = check_choice("vary", values["vary"], VARIATIONS)
-        dream_id = str(values["dream"])
+        dream_id, vary = question.dream, question.vary
         task = self._dreams.get(dream_id).settings.task
         dimension, amount = 0, 0.0
         if vary == "nudge":
-            dimension = _dimension(values.get("dimension"), task)
+            dimension = _dimension(question.dimension, task)
             span = task.action_high - task.action_low
-            amount = check_number("amount", values.get("amount"), -span, span)
+            amount = check_number("amount", question.amount, -span, span)
         first, leaves = self._dreams.branch(
             dream_id,
-            check_integer("node", values["node"], 0, 2**31),
+            question.node,
             vary,
             dimension=dimension,
             amount=amount,
-            count=check_integer("count", values.get("count", 1), 1, MAX_FUTURES),
+            count=question.count,
         )
         return {"dream": dream_id, "branches": first, "leaves": leaves}
 
-    def select(self, query: object) -> dict[str, Any]:
-        """{dream, node} -> what `pull` gives there, paused, with every frame."""
-        values = check_names(query, allowed=("dream", "node"), required=("dream", "node"))
-        dream_id = str(values["dream"])
-        node = check_integer("node", values["node"], 0, 2**31)
-        self._dreams.call(self._dreams.get(dream_id).select, node)
-        return self.pull({"dream": dream_id})
+    def select(self, question: SelectNode) -> dict[str, Any]:
+        """What `pull` gives at a node, paused, with every frame."""
+        self._dreams.call(self._dreams.get(question.dream).select, question.node)
+        return self.pull(PullDream(dream=question.dream))
 
-    def tree(self, query: object) -> dict[str, Any]:
-        """{dream} -> {current, nodes: `app.live.place.Place.record`}; node 0 is the start."""
-        values = check_names(query, allowed=("dream",), required=("dream",))
-        dream = self._dreams.get(str(values["dream"]))
+    def tree(self, question: OneDream) -> dict[str, Any]:
+        """{current, nodes: `app.live.place.Place.record`}; node 0 is the start."""
+        dream = self._dreams.get(question.dream)
         current = dream.reel.pull(0)["node"]
-        return {"dream": values["dream"], "current": current, "nodes": dream.records()}
+        return {"dream": question.dream, "current": current, "nodes": dream.records()}
 
-    def trajectory(self, query: object) -> Trajectory:
-        """{dream, node?} -> the path as an episode, not stored yet."""
-        query = {"dream": query} if isinstance(query, str) else query
-        values = check_names(query, allowed=("dream", "node"), required=("dream",))
-        node = values.get("node")
-        dream = self._dreams.get(str(values["dream"]))
-        number = None if node is None else check_integer("node", node, 0, 2**31)
-        return self._dreams.call(dream.trajectory, number)
+    def trajectory(self, question: PathOf) -> Trajectory:
+        """A path as an episode, not stored yet."""
+        return self._dreams.call(self._dreams.get(question.dream).trajectory, question.node)
 
-    def save(self, query: str | dict[str, Any]) -> str:
-        """Keep the path to {dream, node?} (a bare id: what was seen) as an episode; its id.
+    def save(self, question: PathOf) -> dict[str, str]:
+        """Keep a path as an episode: {episode}; the same path twice gives the same id."""
+        return {"episode": self._cabinet.trajectories.add(self.trajectory(question))}
 
-        The same path twice gives the same id."""
-        return self._cabinet.trajectories.add(self.trajectory(query))
-
-    def imagine(self, settings: object) -> str:
+    def imagine(self, question: OpenDream) -> str:
         """Imagine an episode to its end and store it; its id."""
-        dream_id = self.open(settings)
-        self._dreams.complete(dream_id, seconds=IMAGINE_SECONDS)
-        return self.save(dream_id)
+        dream = self.open(question)["dream"]
+        self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
+        return self.save(PathOf(dream=dream))["episode"]
 
-    def permalink(self, query: object) -> dict[str, Any]:
-        """{dream, node?} or {episode} -> {token}, from which `replay` imagines it again."""
-        values = check_names(query, allowed=("dream", "node", "episode"))
-        if ("episode" in values) == ("dream" in values):
+    def permalink(self, question: Linked) -> dict[str, Any]:
+        """{token}, from which `replay` imagines it again."""
+        if (question.episode is None) == (question.dream is None):
             raise ValueError("a link needs a dream or an episode")
-        if "episode" in values:
-            episode = self._cabinet.trajectories.get(str(values["episode"]))
+        if question.dream is not None:
+            episode = self.trajectory(PathOf(dream=question.dream, node=question.node))
         else:
-            episode = self.trajectory(query)
+            episode = self._cabinet.trajectories.get(question.episode or "")
         link = token(episode)
         if self._starts.by_hash(start_hash(episode.frames[0])) is None:
             self._starts.keep(episode.frames[0])
         return {"token": link}
 
-    def replay(self, query: object) -> dict[str, Any]:
-        """{token} -> {dream, node, exact}: the dream, imagined again and paused at its end."""
-        record = read_token(check_names(query, allowed=("token",), required=("token",))["token"])
+    def replay(self, question: Replay) -> dict[str, Any]:
+        """{dream, node, exact}: the dream, imagined again and paused at its end."""
+        record = read_token(question.token)
         chosen = [self._by_hash(role, record[role]) for role in REQUIRED]
         common = together(*chosen)
         chunk_size = common.chunk_size
@@ -238,19 +192,18 @@ class Imagining:
         for draw in draws:
             check_integer("denoising_steps", draw.denoising_steps, 1, self._max_steps)
         dream_id = self._dreams.replay(settings, draws)
-        again = frames_hash(self.trajectory({"dream": dream_id}))
+        again = frames_hash(self.trajectory(PathOf(dream=dream_id)))
         node = self._dreams.get(dream_id).reel.pull(0)["node"]
         return {"dream": dream_id, "node": node, "exact": again == record.get("frames")}
 
-    def settings(self, settings: object) -> DreamSettings:
+    def settings(self, question: OpenDream) -> DreamSettings:
         """Settings of a new dream, with the task's where some are missing."""
-        values = check_names(settings, allowed=(*REQUIRED, *OPTIONAL), required=REQUIRED)
-        get = self._cabinet.checkpoints.get
+        get, values = self._cabinet.checkpoints.get, question.to_dict()
         chosen = [get(values[role]) for role in REQUIRED]
         common = together(*chosen)
         chunk_size = common.chunk_size
         task = task_of(chosen, self._starts.task)
-        task, start_id, start, origin = self._start(values, task, common)
+        task, start_id, start, origin = self._start(question, task, common)
         current = self._cabinet.thresholds.current(chosen[2].hash)
         return DreamSettings(
             policy=chosen[0],
@@ -259,17 +212,16 @@ class Imagining:
             task=task,
             start=start,
             start_id=start_id,
-            horizon=_whole_chunks(values.get("horizon"), task, chunk_size),
+            horizon=_whole_chunks(question.horizon, task, chunk_size),
             chunk_size=chunk_size,
             origin=origin,
             threshold=None if current is None else current.threshold,
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
-    def _act(self, values: Mapping[str, Any], action: str) -> dict[str, Any]:
-        dream_id = str(values["dream"])
-        after, epoch = _cursor(values)
-        return {"dream": dream_id} | self._dreams.act(dream_id, action, after, epoch)
+    def _act(self, question: ActDream | SteerDream, action: str) -> dict[str, Any]:
+        answer = self._dreams.act(question.dream, action, question.after, question.epoch)
+        return {"dream": question.dream} | answer
 
     def _knob(self, name: str, values: Mapping[str, Any], task: Task) -> Any:
         match name:
@@ -322,31 +274,23 @@ class Imagining:
         return frame
 
     def _start(
-        self, values: Mapping[str, Any], task: Task, common: Together
+        self, question: OpenDream, task: Task, common: Together
     ) -> tuple[Task, int, npt.NDArray[np.uint8], Origin | None]:
         """(task, start id, first frame, origin) of the settings of a new dream.
 
         `task` is that of the models; a dream from a stored episode goes on with the episode's.
         """
-        if values.get("from") is None:
-            if "start_id" not in values:
+        source, start_id = question.from_, question.start_id
+        if source is None:
+            if start_id is None:
                 raise ValueError("start_id is missing: choose a start, or upload an image")
-            start_id = check_integer("start_id", values["start_id"], -(2**53), 2**31)
             return task, start_id, self._starts.frame(task, start_id, common.image_size), None
-        source = check_names(values["from"], allowed=("episode", "frame"), required=("episode",))
-        episode = self._cabinet.trajectories.get(str(source["episode"]))
-        last = len(episode.frames) - 1
-        number = check_integer("frame", source.get("frame", 0), 0, last)
+        episode = self._cabinet.trajectories.get(source.episode)
+        number = check_integer("frame", source.frame, 0, len(episode.frames) - 1)
         frame, origin = episode.frames[number], Origin(episode.id, number)
         if number == 0 and episode.start_id >= 0:
             return get_task(episode.task), episode.start_id, frame, origin
         return get_task(episode.task), self._starts.keep(frame), frame, origin
-
-
-def _cursor(values: Mapping[str, Any]) -> tuple[int, int | None]:
-    after = check_integer("after", values.get("after", 0), 0, 2**31)
-    epoch = values.get("epoch")
-    return after, None if epoch is None else check_integer("epoch", epoch, 0, 2**31)
 
 
 def _threshold(value: object) -> float | None:

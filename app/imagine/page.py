@@ -9,7 +9,7 @@ from app.imagine.panel import dream_player, start_picker
 from app.imagine.room import ImagineRoom
 from app.imagine.upload import read_image, thumbnail
 from app.models.panel import checkpoint_choices, follow_address
-from app.models.slots import ROLES, Slots
+from app.models.slots import ROLES, Chosen, Slots
 from app.web.assets import imported
 from app.web.calls import on, on_visit
 from app.web.panel import text_panel
@@ -78,9 +78,8 @@ def _follow_task(
     """Models of another task bring its starts, instruction and horizon along."""
 
     def on_models(policy: str, world_model: str, reward_model: str, known: str) -> dict[Any, Any]:
-        three = (policy, world_model, reward_model)
-        changes: dict[Any, Any] = {line: together_html(slots, *three)}
-        found = task_of(slots, *three)
+        text, found = together_html(slots, policy, world_model, reward_model)
+        changes: dict[Any, Any] = {line: text}
         if found and found["task"] != known:
             changes |= {task: found["task"], picker: {"task": found["task"]}}
             changes |= {rollout[0]: found["instruction"], rollout[4]: found["horizon"]}
@@ -96,27 +95,16 @@ def _dropdown(slots: Slots, role: str, label: str) -> gr.Dropdown:
 
 def together_html(
     slots: Slots, policy: str | None, world_model: str | None, reward_model: str | None
-) -> str:
-    """One line: do the three fit, and if not, why."""
+) -> tuple[str, dict[str, Any] | None]:
+    """(whether three fit and if not, why, in a line; {task, instruction, horizon} if they do)"""
     if not (policy and world_model and reward_model):
-        return '<div class="wm fit warn">choose all three models</div>'
+        return '<div class="wm fit warn">choose all three models</div>', None
+    chosen = Chosen(policy=policy, world_model=world_model, reward_model=reward_model)
     try:
-        text = slots.together(policy, world_model, reward_model)["text"]
+        found = slots.together(chosen)
     except (ValueError, LookupError) as error:
-        return f'<div class="wm fit bad" role="alert">✕ {escape(str(error))}</div>'
-    return f'<div class="wm fit ok">✓ {escape(text)}</div>'
-
-
-def task_of(
-    slots: Slots, policy: str | None, world_model: str | None, reward_model: str | None
-) -> dict[str, Any] | None:
-    """{task, instruction, horizon} of three models that fit; None where they do not."""
-    if not (policy and world_model and reward_model):
-        return None
-    try:
-        return slots.together(policy, world_model, reward_model)
-    except (ValueError, LookupError):
-        return None
+        return f'<div class="wm fit bad" role="alert">✕ {escape(str(error))}</div>', None
+    return f'<div class="wm fit ok">✓ {escape(found["text"])}</div>', found
 
 
 def _starts(room: ImagineRoom, task: gr.State) -> gr.HTML:

@@ -5,8 +5,9 @@ from typing import Any
 
 import gradio as gr
 
+from app.imagine.questions import PathOf
 from app.imagine.room import ImagineRoom
-from app.web.calls import Answer, Question, serve
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
 from engine.records.tasks import POOLS
 
@@ -18,8 +19,11 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
     """
     dreams, episodes = room.dreams, room.episodes
 
-    def save(question: Question) -> Answer:
-        episode = dreams.save(question)
+    def twin(question: PathOf) -> Answer:
+        return episodes.twins.of(dreams.trajectory(question))
+
+    def save(question: PathOf) -> Answer:
+        episode = dreams.save(question)["episode"]
         return {"episode": episode, "label": episodes.gallery.record(episode)["label"]}
 
     return live_panel(
@@ -29,7 +33,7 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
             room.access,
             "imagine",
             **episodes.judging.answers,
-            open_dream=lambda q: {"dream": dreams.open(q)},
+            open_dream=dreams.open,
             pull_dream=dreams.pull,
             act_dream=dreams.act,
             set_dream=dreams.change,
@@ -38,7 +42,7 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
             branch_dream=dreams.branch,
             select_dream=dreams.select,
             dream_tree=dreams.tree,
-            twin_dream=lambda q: episodes.twins.of(dreams.trajectory(q)),
+            twin_dream=twin,
             save_dream=save,
             permalink=dreams.permalink,
             replay=dreams.replay,
@@ -59,7 +63,7 @@ def start_picker(room: ImagineRoom) -> gr.HTML:
         server_functions=serve(
             room.access,
             "starts",
-            shipped=lambda q: {"starts": room.starts.shipped(q.get("task"))},
+            shipped=room.starts.shipped,
             starts=room.starts.find,
             clip=room.episodes.clips.clip,
         ),

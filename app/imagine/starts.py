@@ -3,6 +3,7 @@
 import functools
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from app.live.simulator import Simulator
 from app.player.media import encode, fit
-from app.web.checks import check_integer, check_names
+from engine.config import Config, knob
 from engine.data.starts import load_starts
 from engine.dream.replay import start_hash
 from engine.records.tasks import POOLS, Task, get_task
@@ -22,6 +23,23 @@ Frame = npt.NDArray[np.uint8]
 SMALLEST, LARGEST = 16, 4096  # sides of an uploaded image, in pixels
 KEPT_SIDE = 512  # an upload is kept up to this size: which models will see it is not known yet
 PICTURES = "pictures"  # where frames that no start id of the task gives are kept, by their hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped(Config):
+    """Shipped starts."""
+
+    task: str | None = knob(None, "of this task; without one of any")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindStarts(Config):
+    """A page of a pool."""
+
+    pool: str = knob(help="of starts", choices=tuple(POOLS))
+    offset: int = knob(0, "so many are left out", low=0, high=2**31)
+    limit: int = knob(24, "at most so many", low=1, high=64)
+    task: str | None = knob(None, "of this task; without one that of the shipped starts")
 
 
 class Starts:
@@ -48,18 +66,15 @@ class Starts:
         """The task of the shipped starts."""
         return self._task
 
-    def shipped(self, task: str | None = None) -> list[dict[str, Any]]:
-        """The shipped starts: {start_id, label, image}, image a PNG data URI; none of other tasks
-        than theirs."""
-        return list(self._listed) if not task or get_task(task) == self._task else []
+    def shipped(self, question: Shipped) -> dict[str, list[dict[str, Any]]]:
+        """{starts}: the shipped ones, {start_id, label, image}, image a PNG data URI."""
+        ours = not question.task or get_task(question.task) == self._task
+        return {"starts": list(self._listed) if ours else []}
 
-    def find(self, query: object) -> dict[str, Any]:
-        """{pool, offset?, limit?, task?} -> what `pool` gives, rendered as it is asked for."""
-        values = check_names(query, allowed=("pool", "offset", "limit", "task"), required=("pool",))
-        offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
-        limit = check_integer("limit", values.get("limit", 24), 1, 64)
-        task = get_task(str(values["task"])) if values.get("task") else None
-        return self.pool(str(values["pool"]), offset=offset, limit=limit, task=task)
+    def find(self, question: FindStarts) -> dict[str, Any]:
+        """What `pool` gives, rendered as it is asked for."""
+        task = get_task(question.task) if question.task else None
+        return self.pool(question.pool, offset=question.offset, limit=question.limit, task=task)
 
     def pool(
         self, pool: str, *, offset: int, limit: int, task: Task | None = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from app.judging.labelling import check_event_id
@@ -14,6 +15,7 @@ from app.web.checks import (
     check_number,
     check_text,
 )
+from engine.config import Config, knob
 from engine.statistics.intervals import wilson_interval
 from storage.cabinet import Cabinet
 from storage.events.labels import is_guest
@@ -28,6 +30,16 @@ NOTHING = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class NextPairs(Config):
+    """The next two clips of one start for somebody."""
+
+    actor: str = knob("local", "who judges", high=64)
+    pairing: str = knob("one policy", "whose futures", choices=tuple(PAIRINGS))
+    run: str | None = knob(None, "of one run alone")
+    count: int = knob(1, "so many pairs", low=1, high=MOST_AT_ONCE)
+
+
 class Preferences:
     """Preferences of one pool: people at home, or the visitors of a public studio.
 
@@ -39,20 +51,16 @@ class Preferences:
         self._cabinet = cabinet
         self._guest = guest
 
-    def next(self, query: object) -> dict[str, Any]:
-        """{actor, pairing?, run?, count?} -> {items, nothing}: pairs {id, left, right} not yet
-        compared, records; and where there are none, a sentence that says why.
+    def next(self, question: NextPairs) -> dict[str, Any]:
+        """{items, nothing}: pairs {id, left, right} of records not yet compared; and where there
+        are none, a sentence that says why.
 
         The same question again gives the same pairs, less those judged in between. Nothing is
         held: everybody has an order of their own, and two opinions of a pair are worth having.
         """
-        values = check_names(query, allowed=("actor", "pairing", "run", "count"))
-        pairing = check_choice("pairing", values.get("pairing", "one policy"), PAIRINGS)
-        run = check_text("run", values["run"], 200) if values.get("run") else None
-        actor = self._pool(values.get("actor", "local"))
-        count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
+        pairing, run = question.pairing, question.run or None
         find = self._cabinet.preferences.next
-        pairs = find(pairing, actor, run=run, count=count)
+        pairs = find(pairing, self._pool(question.actor), run=run, count=question.count)
         rows = self._cabinet.trajectories.find_all([name for pair in pairs for name in pair])
         items = [
             {

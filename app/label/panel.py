@@ -1,14 +1,37 @@
 """The label board: clip, keys, rail, unsent strokes."""
 
+import functools
+from dataclasses import dataclass
+
 import gradio as gr
 
 from app.episodes.gallery import FILTERS
 from app.label.queues import QUEUE_ORDERS
 from app.label.room import LabelRoom
-from app.web.calls import Answer, Question, serve
+from app.player.clips import OneEpisode
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
+from engine.config import Config, knob
+from storage.episodes.episode_filter import ORDERS as EPISODE_ORDERS
 
 KINDS = {"all clips": None, "imagined": True, "real": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextOfAll(Config):
+    """The next clips outside queues."""
+
+    kind: str = knob("all clips", "imagined, real or both", choices=tuple(KINDS))
+    order: str = knob("unlabelled first", "which come first", choices=tuple(EPISODE_ORDERS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside(Config):
+    """What stands beside the clip for somebody."""
+
+    actor: str = knob(help="who judges", high=64)
+    queue: str | None = knob(None, "whose clips", high=80)
+    pairs: bool = knob(False, "about comparisons of two clips")
 
 
 def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
@@ -18,12 +41,18 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
     """
     queues, gallery = room.queues, room.episodes.gallery
 
-    def queue(question: Question) -> Answer:
-        kind = str(question.get("kind", "all clips"))
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        order = str(question.get("order", orders[0]))
-        return {"items": gallery.records(order=order, imagined=KINDS[kind], limit=20)}
+    def queue(question: NextOfAll) -> Answer:
+        found = gallery.records(order=question.order, imagined=KINDS[question.kind], limit=20)
+        return {"items": found}
+
+    def all_queues() -> Answer:
+        return {"all": queues.all(), "views": gallery.views()}
+
+    def record(question: OneEpisode) -> Answer:
+        return gallery.record(question.episode)
+
+    def runs() -> Answer:
+        return {"runs": [run for run, _ in gallery.facets()["run"]]}
 
     return live_panel(
         "mountJudge",
@@ -38,41 +67,40 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
             "label",
             **room.episodes.judging.answers,
             queue=queue,
-            next=lambda q: {"items": queues.next(q)},
-            release=lambda q: {"released": queues.release(q)},
-            queues=lambda _: {"all": queues.all(), "views": gallery.views()},
-            make_queue=lambda q: {"name": queues.make(q), "queues": queues.all()},
-            remove_queue=lambda q: {"queues": queues.remove(q)},
-            statistics=lambda q: statistics(room, q),
-            save_modes=lambda q: {"modes": queues.save_failure_modes(q)},
+            next=queues.next,
+            release=queues.release,
+            queues=all_queues,
+            make_queue=queues.make,
+            remove_queue=queues.remove,
+            statistics=functools.partial(statistics, room),
+            save_modes=queues.save_failure_modes,
             clip=room.episodes.clips.clip,
-            episode=lambda q: gallery.record(str(q["episode"])),
-            rail=lambda q: rail(room, q),
+            episode=record,
+            rail=functools.partial(rail, room),
             pairs=room.episodes.judging.pairs.next,
-            runs=lambda _: {"runs": [run for run, _ in gallery.facets()["run"]]},
+            runs=runs,
         ),
     )
 
 
-def rail(room: LabelRoom, question: Question) -> Answer:
-    """{actor, queue?, pairs?} -> what stands beside the clip: this person's last judgements and
-    the counts or, with `pairs`, their last comparisons.
+def rail(room: LabelRoom, question: Beside) -> Answer:
+    """What stands beside the clip: this person's last judgements and the counts or, with `pairs`,
+    their last comparisons.
 
     Calibration clips of the queue show their known answer once they are judged.
     """
-    judging, actor = room.episodes.judging, str(question["actor"])
-    if question.get("pairs"):
+    judging, actor = room.episodes.judging, question.actor
+    if question.pairs:
         return {"history": judging.pairs.history(actor=actor)}
     history = judging.labels.history(limit=20, actor=actor)
-    name = question.get("queue")
-    gold = {} if name is None else room.queues.gold_answers(name)
+    gold = {} if question.queue is None else room.queues.gold_answers(question.queue)
     shown = [entry | {"gold": gold.get(entry["episode_id"])} for entry in history]
     return {"history": shown, "counts": judging.labels.counts()}
 
 
-def statistics(room: LabelRoom, question: Question) -> Answer:
-    """{actor, queue?, pairs?} -> how people agree with each other and with the model: on clips of
+def statistics(room: LabelRoom, question: Beside) -> Answer:
+    """How people agree with each other and with the model: on clips of
     the queue or of all or, with `pairs`, on what is better."""
-    if question.get("pairs"):
-        return room.episodes.judging.pairs.agreement(str(question["actor"]))
-    return room.queues.statistics({"queue": question.get("queue")})
+    if question.pairs:
+        return room.episodes.judging.pairs.agreement(question.actor)
+    return room.queues.statistics(question.queue)

@@ -1,21 +1,16 @@
 """Queues of clips to judge, as the screen and scripts want them: made, handed out, counted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from app.episodes.gallery import FILTERS, Gallery
+from app.episodes.gallery import FILTERS, Gallery, View, given
 from app.label.judgements import estimates, human_human, human_model, people
 from app.player.clips import episode_record
-from app.web.checks import (
-    check_actor,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_names,
-    check_text,
-)
+from app.web.checks import check_actor, check_text
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.episodes.episode_filter import EpisodeFilter
 from storage.episodes.trajectories import EpisodeRow
@@ -24,6 +19,51 @@ from storage.judging.queues import LEASE_SECONDS, Judgement, Queue
 
 QUEUE_ORDERS = (*SAMPLES, *ORDERS)
 MOST_CLIPS, MOST_QUEUES, MOST_MODES, MOST_AT_ONCE = 5_000, 200, 24, 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeQueue(Config):
+    """A queue over the episodes of a filter."""
+
+    filter: View = knob(help="which episodes, as on Episodes", factory=View)
+    order: str = knob("random", "in which they come, or how they are sampled", choices=QUEUE_ORDERS)
+    clips: int = knob(200, "at most so many", low=1, high=MOST_CLIPS)
+    overlap: int = knob(1, "people who judge each clip", low=1, high=20)
+    gold: int = knob(0, "every so many a clip of known answer; 0: none", low=0, high=100)
+    name: str | None = knob(None, "of the queue", high=60)
+    seed: int | None = knob(None, "of the order", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueName(Config):
+    """A queue by its name."""
+
+    name: str = knob(help="of the queue", high=80)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextClips(Config):
+    """The next clips of a queue for somebody."""
+
+    queue: str = knob(help="its name", high=80)
+    actor: str = knob(help="who judges", high=64)
+    count: int = knob(1, "so many clips", low=1, high=MOST_AT_ONCE)
+    adjudicate: bool = knob(False, "clips on which people disagree")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Config):
+    """Clips that somebody does not judge after all."""
+
+    queue: str = knob(help="its name", high=60)
+    actor: str = knob(help="who held them", high=64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureModes(Config):
+    """Words for failures, in the order of their keys."""
+
+    modes: tuple[str, ...] = knob(help="the words", low=1, high=MOST_MODES)
 
 
 class Queues:
@@ -41,72 +81,53 @@ class Queues:
         """Every queue, oldest first: {name, order, filter, overlap, gold, total, done, created}."""
         return [_record(queue) for queue in self._cabinet.queues.all(guest=self._guest)]
 
-    def make(self, query: object) -> str:
-        """{filter?, order?, clips?, overlap?, gold?, name?, seed?} -> the new queue's name.
-
-        Args:
-            query: `filter` as on Episodes; `order` one of `QUEUE_ORDERS`; at most `clips` of them;
-                each for `overlap` people; every `gold`th a clip of known answer (0: none).
-        """
-        known = ("filter", "order", "clips", "overlap", "gold", "name", "seed")
-        values = check_names(query, allowed=known)
-        chosen = check_names(values.get("filter") or {}, allowed=(*FILTERS, "order", "mode"))
-        chosen = {key: value for key, value in chosen.items() if key in FILTERS}
-        order = check_choice("order", values.get("order", "random"), QUEUE_ORDERS)
-        clips = check_integer("clips", values.get("clips", 200), 1, MOST_CLIPS)
-        overlap = check_integer("overlap", values.get("overlap", 1), 1, 20)
-        gold = check_integer("gold", values.get("gold", 0), 0, 100)
+    def make(self, question: MakeQueue) -> dict[str, Any]:
+        """Make a queue: {name, queues}."""
+        order, clips, gold = question.order, question.clips, question.gold
         there = [queue.name for queue in self._cabinet.queues.all()]
         if len(there) >= MOST_QUEUES:
             raise ValueError(f"there are {MOST_QUEUES} queues: remove some first")
-        seed = check_integer("seed", values.get("seed", len(there)), 0, 2**31 - 1)
-        name = _name(values.get("name") or order, there, given=bool(values.get("name")))
-        places = self._places(self._gallery.wanted(chosen), order, clips, seed)
+        seed = len(there) if question.seed is None else question.seed
+        name = _name(question.name or order, there, given=bool(question.name))
+        places = self._places(self._gallery.wanted(question.filter), order, clips, seed)
         if not places:
             raise ValueError("no episode fits this filter: there is nothing to judge")
         if gold:
-            places = self._with_gold(places, every=gold, task=chosen.get("task"), seed=seed)
+            places = self._with_gold(places, every=gold, task=question.filter.task, seed=seed)
+        chosen = {key: value for key, value in given(question.filter).items() if key in FILTERS}
         told = {"filter": chosen, "order": order, "clips": clips, "gold": gold, "seed": seed}
-        self._cabinet.queues.add(name, places, query=told, overlap=overlap)
-        return name
+        self._cabinet.queues.add(name, places, query=told, overlap=question.overlap)
+        return {"name": name, "queues": self.all()}
 
-    def remove(self, query: object) -> list[dict[str, Any]]:
-        """{name} -> the queues then; judgements stay."""
-        values = check_names(query, allowed=("name",), required=("name",))
-        self._cabinet.queues.remove(self._find(values["name"]).name)
-        return self.all()
+    def remove(self, question: QueueName) -> dict[str, Any]:
+        """{queues}: those that stay; judgements stay too."""
+        self._cabinet.queues.remove(self._find(question.name).name)
+        return {"queues": self.all()}
 
-    def next(self, query: object) -> list[dict[str, Any]]:
-        """{queue, actor, count?, adjudicate?} -> the next clips, leased to the actor for `seconds`.
+    def next(self, question: NextClips) -> dict[str, Any]:
+        """{items}: the next clips, leased to the actor for `seconds`.
 
         The same question again gives the same clips, less those judged in between, and renews the
         leases. With `adjudicate`: clips on which people disagree, with their `verdicts`.
         """
-        known = ("queue", "actor", "count", "adjudicate")
-        values = check_names(query, allowed=known, required=("queue", "actor"))
-        queue = self._find(values["queue"])
-        actor = check_actor(values["actor"], guest=self._guest)
-        count = check_integer("count", values.get("count", 1), 1, MOST_AT_ONCE)
-        adjudicate = check_flag("adjudicate", values.get("adjudicate", False))
-        ids = self._cabinet.queues.lease(queue.name, actor, count, adjudicate=adjudicate)
+        queue, adjudicate = self._find(question.queue), question.adjudicate
+        actor = check_actor(question.actor, guest=self._guest)
+        ids = self._cabinet.queues.lease(queue.name, actor, question.count, adjudicate=adjudicate)
         rows = self._cabinet.trajectories.find_all(ids)
         said = self._judgements(queue.name) if adjudicate and ids else []
-        return [_item(rows[name], said) for name in ids if name in rows]
+        return {"items": [_item(rows[name], said) for name in ids if name in rows]}
 
-    def release(self, query: object) -> int:
-        """{queue, actor} -> clips that may go to others now: the actor turned to something else."""
-        values = check_names(query, allowed=("queue", "actor"), required=("queue", "actor"))
-        actor = check_actor(values["actor"], guest=self._guest)
-        return self._cabinet.queues.release(check_text("queue", values["queue"], 60), actor)
+    def release(self, question: Release) -> dict[str, int]:
+        """{released}: how many clips may go to others, now that the actor judges something else."""
+        actor = check_actor(question.actor, guest=self._guest)
+        return {"released": self._cabinet.queues.release(question.queue, actor)}
 
-    def statistics(self, query: object) -> dict[str, Any]:
-        """{queue?} -> who judged how much, and how people agree with each other and the model.
+    def statistics(self, name: str | None) -> dict[str, Any]:
+        """Who judged how much of a queue, and how people agree with each other and the model.
 
         {queue, people, human_human, human_model, conflicts, estimates}; without a queue: of all
         judgements. Estimates speak of the whole population that a sampled queue was drawn from.
         """
-        values = check_names(query, allowed=("queue",))
-        name = values.get("queue")
         queue = None if name is None else self._find(name)
         said = self._judgements(None if queue is None else queue.name)
         sampled = queue is not None and queue.query["order"] in SAMPLES
@@ -121,7 +142,7 @@ class Queues:
             "estimates": estimates(said, places) if sampled else None,
         }
 
-    def gold_answers(self, name: object) -> dict[str, str]:
+    def gold_answers(self, name: str) -> dict[str, str]:
         """The known answers of a queue's calibration clips, by episode."""
         places = self._cabinet.queues.places(self._find(name).name)
         return {place.episode_id: place.gold for place in places if place.gold is not None}
@@ -130,23 +151,20 @@ class Queues:
         """Words for failures, in the order of their keys."""
         return self._cabinet.failure_modes.all()
 
-    def save_failure_modes(self, query: object) -> list[str]:
-        """{modes} -> the words for failures then; labels keep the words they were given."""
-        names = check_names(query, allowed=("modes",), required=("modes",))["modes"]
-        if not isinstance(names, list) or not 1 <= len(names) <= MOST_MODES:
-            raise ValueError(f"failure modes must be a list of 1 to {MOST_MODES} words")
-        words = [check_text("a failure mode", name, 40).strip() for name in names]
+    def save_failure_modes(self, question: FailureModes) -> dict[str, list[str]]:
+        """{modes}: the words for failures then; labels keep the words they were given."""
+        words = [check_text("a failure mode", name, 40).strip() for name in question.modes]
         if not all(words) or len({word.lower() for word in words}) < len(words):
             raise ValueError("every failure mode needs a name of its own")
         self._cabinet.failure_modes.replace(words)
-        return words
+        return {"modes": words}
 
-    def _find(self, name: object) -> Queue:
+    def _find(self, name: str) -> Queue:
         for queue in self._cabinet.queues.all(guest=self._guest):
             if queue.name == name:
                 return queue
         there = ", ".join(queue.name for queue in self._cabinet.queues.all()) or "none yet"
-        raise ValueError(f"there is no queue {check_text('queue', name, 80)!r}; there is {there}")
+        raise ValueError(f"there is no queue {name!r}; there is {there}")
 
     def _judgements(self, name: str | None) -> list[Judgement]:
         return self._cabinet.queues.judgements(name, guest=self._guest)
@@ -187,8 +205,8 @@ class Queues:
         return mixed
 
 
-def _name(wanted: object, there: Sequence[str], *, given: bool) -> str:
-    name = check_text("name", wanted, 60).strip()
+def _name(wanted: str, there: Sequence[str], *, given: bool) -> str:
+    name = wanted.strip()
     if not name:
         raise ValueError("a queue needs a name")
     if given:

@@ -124,9 +124,10 @@ export class Strokes {
   async remember() {
     const { epoch } = this;
     const question = this.page.question();
-    const [rail, statistics] = await Promise.all(
-      ["rail", "statistics"].map((name) => ask(this.server, name, question, true)),
-    );
+    const [rail, statistics] = await Promise.all([
+      ask(this.server, "rail", question, true),
+      ask(this.server, "statistics", question, true),
+    ]);
     if (epoch !== this.epoch) return;
     if (statistics) this.page.count(statistics);
     if (rail) this.take(rail);

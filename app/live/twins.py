@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from app.live.dreams import Dreams
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
-from app.web.checks import check_names
+from engine.config import Config, knob
 from engine.records.ledger import append_ledger, ledger_entry
 from engine.records.tasks import get_task
 from engine.records.types import Outcome, Trajectory
@@ -20,6 +21,20 @@ from engine.statistics.metrics import divergence_onset, psnr, repeat_first, ssim
 from storage.cabinet import Cabinet
 
 BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinOf(Config):
+    """A stored imagined episode."""
+
+    episode_id: str = knob(help="its id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixOf(Config):
+    """A run of fidelity."""
+
+    run: str = knob(help="its id")
 
 
 class Twins:
@@ -55,18 +70,17 @@ class Twins:
             "judged_real": self._judged(dream, frames),
         }
 
-    def of_episode(self, query: object) -> dict[str, Any]:
-        """{episode_id} -> what `of` gives for a stored imagined episode."""
-        values = check_names(query, allowed=("episode_id",), required=("episode_id",))
-        return self.of(self._cabinet.trajectories.get(str(values["episode_id"])))
+    def of_episode(self, question: TwinOf) -> dict[str, Any]:
+        """What `of` gives for a stored imagined episode."""
+        return self.of(self._cabinet.trajectories.get(question.episode_id))
 
-    def matrix(self, query: object) -> dict[str, Any]:
-        """{run} of fidelity -> {cells, agreement, calibration…}, real against imagined success.
+    def matrix(self, question: MatrixOf) -> dict[str, Any]:
+        """{cells, agreement, calibration…}: real against imagined success of a run's pairs.
 
         Raises:
             ValueError: the run stored no pairs.
         """
-        run = str(check_names(query, allowed=("run",), required=("run",))["run"])
+        run = question.run
         rows = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
         if not rows:
             raise ValueError(

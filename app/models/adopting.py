@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from app.runs.launcher import Launcher
-from app.web.checks import check_choice, check_names, check_text
+from app.web.checks import check_choice
+from engine.config import Config, knob
 from engine.records.manifest import MANIFEST
 from storage.cabinet import Cabinet
 from storage.checkpoints.adopted import checked_name
@@ -59,6 +60,22 @@ def gate(folder: Path) -> None:
         raise ValueError(verdict.sentence)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Adopt(Config):
+    """Checkpoints at one place on this machine; the job checks the last four."""
+
+    folder: str | None = knob(None, "a path", high=LONGEST_PATH)
+    source: str | None = knob(None, "folder:NAME")
+    download: str | None = knob(None, "its key")
+    task: str | None = knob(None, "of the release", choices=tuple(TASKS))
+    role: str = knob(ALL, "a part of the release, or all that are there", choices=(ALL, *PARTS))
+    name: str | None = knob(None, "under which they can be chosen", high=64)
+    statistics_key: str | None = knob(None, "of the action statistics")
+    success_threshold: float | None = knob(None, "of a reward model")
+    autoencoder: str | None = knob(None, "of a world model", high=LONGEST_PATH)
+    trial_megabytes: int | None = knob(None, "that a trial may take")
+
+
 class Adopting:
     """Brings checkpoints from a disk into the catalogue.
 
@@ -82,41 +99,29 @@ class Adopting:
         """Wait for the trial that goes on; those that wait are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def adopt(self, query: object) -> list[dict[str, Any]]:
-        """Begin to adopt what lies at one place; what `all` says of each part.
-
-        Query: one of folder (a path), source (`folder:NAME`) and download (its key); of an official
-        place also task and role: a name of `storage.downloads.official.PARTS`, or `all` for a
-        policy, a world model and a reward model as far as they are there; name, and `JOB_OPTIONS`.
+    def adopt(self, question: Adopt) -> dict[str, list[dict[str, Any]]]:
+        """{adoptions}: begin to adopt what lies at one place; what `all` says of each part.
 
         Raises:
             ValueError: what is wrong, in one sentence.
         """
-        places = ("folder", "source", "download")
-        values = check_names(query, allowed=(*places, "task", "role", "name", *JOB_OPTIONS))
-        given = [place for place in places if values.get(place)]
-        if len(given) != 1:
+        places = (question.folder, question.source, question.download)
+        if sum(map(bool, places)) != 1:
             raise ValueError("name one place: a folder, a registered source or a download")
-        name = check_text("name", values.get("name") or "", 64).strip()
+        name = (question.name or "").strip()
         if name:
             checked_name(name)
-        match given[0]:
-            case "download":
-                key = check_text("download", values["download"], 200)
-                folder = self._cabinet.downloads.folder(key)
-            case "source":
-                folder = self._registered(check_text("source", values["source"], 200).strip())
-            case _:
-                text = check_text("folder", values["folder"], LONGEST_PATH).strip()
-                folder = Path(text).expanduser()
+        if question.download:
+            folder = self._cabinet.downloads.folder(question.download)
+        elif question.source:
+            folder = self._registered(question.source.strip())
+        else:
+            folder = Path((question.folder or "").strip()).expanduser()
         if not folder.is_absolute() or not folder.exists():
             raise ValueError(f"there is no checkpoint directory {folder}")
         if (folder / MANIFEST).is_file():
-            return [self._try_out(folder, name, str(values.get("download") or ""))]
-        options = {option: values[option] for option in JOB_OPTIONS if values.get(option)}
-        if "trial_megabytes" in values:
-            options["trial_megabytes"] = values["trial_megabytes"]
-        return self._convert(folder, values, name, options)
+            return {"adoptions": [self._try_out(folder, name, question.download or "")]}
+        return {"adoptions": self._convert(folder, question, name)}
 
     def all(self) -> list[dict[str, Any]]:
         """Every adoption, the newest first.
@@ -139,11 +144,10 @@ class Adopting:
             )
         return folders[name]
 
-    def _convert(
-        self, place: Path, values: Mapping[str, Any], name: str, options: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        task = check_choice("task", values.get("task"), TASKS)
-        role = check_choice("role", values.get("role") or ALL, (ALL, *PARTS))
+    def _convert(self, place: Path, question: Adopt, name: str) -> list[dict[str, Any]]:
+        given = {option: getattr(question, option) for option in JOB_OPTIONS}
+        options = {option: value for option, value in given.items() if value not in (None, "")}
+        task, role = check_choice("task", question.task, TASKS), question.role
         found = find_parts(place, task)
         if role == ALL:
             wanted = _one_of_each(found)

@@ -41,7 +41,7 @@ class Models {
     this.element = element;
     this.server = server;
     this.rows = props.rows;
-    this.chosen = {};
+    this.chosen = /** @type {import("../web/wire.d.ts").Chosen} */ ({});
     this.plan = null;
     this.status = null;
     this.epoch = 0;

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from app.models.room import ModelsRoom
-from app.models.slots import ROLES, Slots
-from app.web.calls import Answer, Question, on_visit, serve
+from app.models.slots import Slots
+from app.web.calls import Answer, on_visit, serve
 from app.web.panel import live_panel
 from storage.downloads.official import PARTS, TASKS
 
@@ -35,12 +35,8 @@ def model_panel(room: ModelsRoom, *, rows: int) -> gr.HTML:
     """
     slots, sources, adopting = room.slots, room.sources, room.adopting
 
-    def plan(question: Question) -> Answer:
-        return slots.memory_plan(*_three(question), batch=question["rows"])
-
-    def load(question: Question) -> Answer:
-        as_proposed = question.get("as_proposed") is True
-        return slots.load(*_three(question), batch=question["rows"], as_proposed=as_proposed)
+    def added() -> Answer:
+        return {"adoptions": adopting.all(), "downloads": sources.all()}
 
     tasks = [[task, task.replace("_", " ")] for task in TASKS]
     return live_panel(
@@ -51,18 +47,18 @@ def model_panel(room: ModelsRoom, *, rows: int) -> gr.HTML:
         server_functions=serve(
             room.access,
             "models",
-            slots=lambda _: slots.choices(),
-            details=lambda q: slots.details(str(q["id"])),
-            plan=plan,
-            load=load,
-            unload=lambda q: slots.unload(list(_three(q))),
-            status=lambda _: slots.status(),
-            adopt_checkpoint=lambda q: {"adoptions": adopting.adopt(q)},
-            control_adoption=lambda q: room.runs.control(str(q["run"]), q["control"]),
+            slots=slots.choices,
+            details=slots.details,
+            plan=slots.memory_plan,
+            load=slots.load,
+            unload=slots.unload,
+            status=slots.status,
+            adopt_checkpoint=adopting.adopt,
+            control_adoption=room.runs.control,
             plan_download=sources.plan,
-            start_download=lambda q: sources.start(q["key"]),
-            cancel_download=lambda q: sources.cancel(q["key"]),
-            added=lambda _: {"adoptions": adopting.all(), "downloads": sources.all()},
+            start_download=sources.start,
+            cancel_download=sources.cancel,
+            added=added,
         ),
     )
 
@@ -96,8 +92,3 @@ def _chosen(choices: list[tuple[str, str]], asked: str | None) -> dict[str, Any]
     if asked in known:
         return gr.update(choices=choices, value=asked)
     return gr.update(choices=choices)
-
-
-def _three(question: Question) -> tuple[str, str, str]:
-    policy, world_model, reward_model = (str(question[role]) for role in ROLES)
-    return policy, world_model, reward_model

@@ -1,5 +1,6 @@
 """The Models page's use cases, by checkpoint ids: what may be chosen, needs, is loaded."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from app.access import Access
@@ -7,10 +8,42 @@ from app.models.catalogue import compatibility, describe_together, summary, task
 from app.models.lineage import details
 from app.models.loader import Loader, Three
 from app.web.checks import check_integer
+from engine.config import Config, knob
 from engine.records.tasks import Task
 from storage.checkpoints.catalogue import Catalogue
 
+MOST_ROWS = 512
 ROLES = ("policy", "world_model", "reward_model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCheckpoint(Config):
+    """A checkpoint by its id."""
+
+    id: str = knob(help="its id", high=300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen(Config):
+    """Three checkpoints."""
+
+    policy: str = knob(help="checkpoint id", high=300)
+    world_model: str = knob(help="checkpoint id", high=300)
+    reward_model: str = knob(help="checkpoint id", high=300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Chosen):
+    """What so many rollouts at once need."""
+
+    rows: int = knob(1, "rollouts at once", low=1, high=MOST_ROWS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load(Plan):
+    """Three checkpoints to load."""
+
+    as_proposed: bool = knob(False, "where they do not fit, as the memory plan proposes")
 
 
 class Slots:
@@ -36,14 +69,14 @@ class Slots:
         """
         return [summary(checkpoint) for checkpoint in self._checkpoints.all(role)]
 
-    def together(self, policy: str, world_model: str, reward_model: str) -> dict[str, Any]:
+    def together(self, question: Chosen) -> dict[str, Any]:
         """{text} and the {task, instruction, horizon} of three checkpoints that fit together.
 
         Raises:
             LookupError: an unknown checkpoint.
             ValueError: why they do not fit.
         """
-        chosen = self._chosen(policy, world_model, reward_model)
+        chosen = self._chosen(question)
         text, task = describe_together(*chosen), task_of(chosen, self._task)
         values = {"task": task.name, "instruction": task.instruction, "horizon": task.horizon}
         return {"text": text} | values
@@ -53,53 +86,39 @@ class Slots:
         slots = [{"role": role, "choices": self.checkpoints(role)} for role in ROLES]
         return {"slots": slots, "public": self._access.guest}
 
-    def details(self, checkpoint_id: str) -> dict[str, Any]:
+    def details(self, question: OneCheckpoint) -> dict[str, Any]:
         """One checkpoint with source, revision, parameters, data, config and lineage."""
-        checkpoint = self._checkpoints.get(checkpoint_id)
+        checkpoint = self._checkpoints.get(question.id)
         parameters = self._loader.parameters(checkpoint)
         return details(checkpoint, self._checkpoints.by_hash, parameters=parameters)
 
-    def memory_plan(
-        self, policy: str, world_model: str, reward_model: str, batch: int
-    ) -> dict[str, Any]:
-        """What `batch` rollouts at once need of the device, and what would fit if they do not.
+    def memory_plan(self, question: Plan) -> dict[str, Any]:
+        """What so many rollouts at once need of the device, and what would fit if they do not.
 
         The values of `engine.memory.planner.MemoryPlan`, and as `checks` what the three agree on.
         """
-        chosen = self._chosen(policy, world_model, reward_model)
+        chosen = self._chosen(question)
         task = task_of(chosen, self._task)
-        plan = self._loader.plan(chosen, rows=self._rows(batch), horizon=task.horizon)
+        plan = self._loader.plan(chosen, rows=self._rows(question), horizon=task.horizon)
         return plan | {"checks": compatibility(*chosen, task)}
 
-    def load(
-        self,
-        policy: str,
-        world_model: str,
-        reward_model: str,
-        *,
-        batch: int = 1,
-        as_proposed: bool = False,
-    ) -> dict[str, Any]:
-        """Begin to load three models and to time their first use; `status` follows it.
-
-        Args:
-            as_proposed: if they do not fit, load them as the memory plan proposes.
-        """
-        chosen = self._chosen(policy, world_model, reward_model)
+    def load(self, question: Load) -> dict[str, Any]:
+        """Begin to load three models and to time their first use; `status` follows it."""
+        chosen, rows = self._chosen(question), self._rows(question)
         task = task_of(chosen, self._task)
-        return self._loader.load(chosen, task, rows=self._rows(batch), as_proposed=as_proposed)
+        return self._loader.load(chosen, task, rows=rows, as_proposed=question.as_proposed)
 
-    def unload(self, checkpoint_ids: list[str]) -> dict[str, Any]:
+    def unload(self, question: Chosen) -> dict[str, Any]:
         """Take models out of memory; the status then."""
-        return self._loader.unload([self._checkpoints.get(each) for each in checkpoint_ids])
+        return self._loader.unload(self._chosen(question))
 
     def status(self) -> dict[str, Any]:
         """Progress by component, what is loaded, and the times of the first use."""
         return self._loader.status()
 
-    def _rows(self, batch: int) -> int:
-        return check_integer("batch", batch, 1, self._access.limits.rows)
+    def _rows(self, question: Plan) -> int:
+        return check_integer("rows", question.rows, 1, self._access.limits.rows)
 
-    def _chosen(self, policy: str, world_model: str, reward_model: str) -> Three:
+    def _chosen(self, question: Chosen) -> Three:
         get = self._checkpoints.get
-        return get(policy), get(world_model), get(reward_model)
+        return get(question.policy), get(question.world_model), get(question.reward_model)

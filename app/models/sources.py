@@ -1,10 +1,11 @@
 """Checkpoints from elsewhere, as the screen wants them: planned, fetched, followed, published."""
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 from app.runs.errands import Errands, Progress
-from app.web.checks import check_names, check_text
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.downloads.downloads import Download
 from storage.downloads.hub import login
@@ -12,6 +13,37 @@ from storage.downloads.official import PARTS
 from storage.downloads.plans import size_words
 from storage.downloads.sources import LONGEST, Rules
 from storage.upkeep.publishing import preview, push
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanDownload(Config):
+    """Checkpoints elsewhere."""
+
+    source: str = knob(help="a repository, a web address or folder:NAME", high=LONGEST)
+    task: str | None = knob(None, "of the release", high=100)
+    parts: tuple[str, ...] | None = knob(None, "of the release", choices=tuple(PARTS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadKey(Config):
+    """A planned download."""
+
+    key: str = knob(help="as its plan says it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication(Config):
+    """A checkpoint to publish."""
+
+    checkpoint: str = knob(help="its id", high=300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publish(Config):
+    """A checkpoint, and where it goes."""
+
+    checkpoint: str = knob(help="its id", high=300)
+    target: str = knob(help="OWNER/REPOSITORY of the Hub, a folder or a bucket", high=LONGEST)
 
 
 class Sources:
@@ -32,20 +64,14 @@ class Sources:
         self._cabinet, self._errands = cabinet, errands
         self._rules = rules
 
-    def plan(self, query: object) -> dict[str, Any]:
-        """{source, task?, parts?} -> what would be fetched, and whether it fits on the disk.
+    def plan(self, question: PlanDownload) -> dict[str, Any]:
+        """What would be fetched, and whether it fits on the disk.
 
         {key, source, revision, task, files, bytes, needed, fits, text}
         """
-        values = check_names(query, allowed=("source", "task", "parts"), required=("source",))
-        parts = values.get("parts") or []
-        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-            raise ValueError(f"parts must be a list of names among {', '.join(PARTS)}")
         downloads = self._cabinet.downloads
         plan = downloads.plan(
-            check_text("source", values["source"], LONGEST).strip(),
-            task=check_text("task", values.get("task") or "", 100),
-            parts=parts,
+            question.source.strip(), task=question.task or "", parts=question.parts or ()
         )
         needed, shortage = downloads.needed_bytes(plan), downloads.shortage(plan)
         return {
@@ -63,35 +89,29 @@ class Sources:
             or f"{len(plan.files)} files, {size_words(plan.bytes)}; {size_words(needed)} to fetch",
         }
 
-    def start(self, key: str) -> dict[str, Any]:
+    def start(self, question: DownloadKey) -> dict[str, Any]:
         """Begin a planned download, or go on with one; what `all` says of it."""
-        return _record(self._cabinet.downloads.start(str(key)))
+        return _record(self._cabinet.downloads.start(question.key))
 
     def all(self) -> list[dict[str, Any]]:
         """Every download, the one that changed last first: {key, state, done, bytes, rate, …}."""
         return [_record(download) for download in self._cabinet.downloads.all()]
 
-    def cancel(self, key: str) -> dict[str, Any]:
+    def cancel(self, question: DownloadKey) -> dict[str, Any]:
         """Ask a download to end; what it fetched is kept for the next start."""
-        return _record(self._cabinet.downloads.cancel(str(key)))
+        return _record(self._cabinet.downloads.cancel(question.key))
 
-    def publication(self, query: object) -> dict[str, Any]:
-        """{checkpoint} -> {files, bytes, card: Markdown, login}: what `publish` would write, and
+    def publication(self, question: Publication) -> dict[str, Any]:
+        """{files, bytes, card: Markdown, login}: what `publish` would write, and
         whether the Hub knows who we are."""
-        values = check_names(query, allowed=("checkpoint",), required=("checkpoint",))
-        checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
+        checkpoint = self._cabinet.checkpoints.get(question.checkpoint)
         found = preview(checkpoint.directory)
         return dataclasses.asdict(found) | {"login": login() is not None}
 
-    def publish(self, query: object) -> dict[str, Any]:
-        """{checkpoint, target} -> the errand that publishes it; its result is {place, text}.
-
-        The target is OWNER/REPOSITORY of the Hub, an absolute folder of this machine, or a bucket.
-        """
-        names = ("checkpoint", "target")
-        values = check_names(query, allowed=names, required=names)
-        checkpoint = self._cabinet.checkpoints.get(str(values["checkpoint"]))
-        target = check_text("target", values["target"], LONGEST).strip()
+    def publish(self, question: Publish) -> dict[str, Any]:
+        """The errand that publishes a checkpoint; its result is {place, text}."""
+        checkpoint = self._cabinet.checkpoints.get(question.checkpoint)
+        target = question.target.strip()
         if not target:
             raise ValueError("say where to: a Hub repository, a folder or a bucket")
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from app.player.media import EncodedOnce, KeptOnDisk, encode_clip, film
 from app.player.series import chunk_size, human_steps, lines
-from app.web.checks import check_names
+from engine.config import Config, knob
 from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
@@ -50,6 +51,13 @@ def label_record(label: Label) -> dict[str, Any]:
     return {name: getattr(label, name) for name in ("event_id", *SAID)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class OneEpisode(Config):
+    """An episode by its id."""
+
+    episode: str = knob(help="its id")
+
+
 class Clips:
     """Encodes clips once and remembers the last few.
 
@@ -64,17 +72,15 @@ class Clips:
         self._wholes = KeptOnDisk(self._encode_whole, cabinet.workspace.thumbnails)
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
-    def clip(self, query: object) -> dict[str, Any]:
-        """{episode} -> everything about it that a player needs.
+    def clip(self, question: OneEpisode) -> dict[str, Any]:
+        """Everything about an episode that a player needs.
 
         Raises:
             LookupError: no such episode.
             ValueError: its files cannot be read.
         """
-        values = check_names(query, allowed=("episode",), required=("episode",))
-        episode_id = str(values["episode"])
-        row = self._cabinet.trajectories.find(episode_id, guest=self._guest)
-        trajectory = self._cabinet.trajectories.get(episode_id)
+        row = self._cabinet.trajectories.find(question.episode, guest=self._guest)
+        trajectory = self._cabinet.trajectories.get(question.episode)
         ends, probabilities = _windows(trajectory)
         return {
             **episode_record(row),

@@ -55,7 +55,7 @@ export class Drawer {
       onCursor: (frame) => this.cursor(frame),
     });
     // Where its page can ask the simulator, an imagined episode is compared with reality.
-    this.twin = server.twin_episode ? this.compare(server) : null;
+    this.twin = "twin_episode" in server ? this.compare(server) : null;
     const handlers = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
     this.release = keys.over(["drawer", "player"], { ...this.player.clock.actions(), ...handlers });
     this.element.addEventListener("click", (event) => {
@@ -216,7 +216,7 @@ export class Drawer {
   /** What was said of the clip before. */
   async remember() {
     const { clip, server } = this;
-    const answer = server.said && (await ask(server, "said", { episode: clip.id }, true));
+    const answer = "said" in server && (await ask(server, "said", { episode: clip.id }, true));
     if (answer && clip === this.clip) showSaid(this.find(".before"), answer.labels);
   }
 

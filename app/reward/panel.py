@@ -3,7 +3,8 @@
 import gradio as gr
 
 from app.reward.room import RewardRoom
-from app.web.calls import Answer, Question, serve
+from app.runs.launcher import OneRun
+from app.web.calls import Answer, serve
 from app.web.panel import live_panel
 
 
@@ -37,13 +38,16 @@ def retrain_panel(room: RewardRoom) -> gr.HTML:
     """
     retraining = room.retraining
 
-    def overview(_: Question) -> Answer:
+    def overview() -> Answer:
         models = room.slots.checkpoints("reward_model")
         return {
             "sets": retraining.label_sets(),
             "models": [{"id": model["id"], "short": model["short"]} for model in models],
             "runs": room.runs.all(),
         }
+
+    def follow(question: OneRun) -> Answer:
+        return room.runs.status(question.run)
 
     return live_panel(
         "mountRetrain",
@@ -52,15 +56,15 @@ def retrain_panel(room: RewardRoom) -> gr.HTML:
             room.access,
             "retrain",
             overview=overview,
-            follow=lambda q: room.runs.status(str(q["run"])),
+            follow=follow,
             standing=retraining.standing,
             freeze=retraining.freeze,
-            start=lambda q: {"run": retraining.start(q)},
+            start=retraining.start,
             compare=retraining.compare,
-            rejudge=lambda q: {"run": retraining.rejudge(q)},
+            rejudge=retraining.rejudge,
             flips=retraining.flips,
-            restarts=lambda q: {"iterations": retraining.checkpoints(str(q["run"]))},
-            restart=lambda q: {"run": retraining.restart(q)},
+            restarts=retraining.checkpoints,
+            restart=retraining.restart,
             clip=room.episodes.clips.clip,
             export_episode=room.episodes.exports.export,
         ),

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.episodes.groups import bounds, by_group, group_words
 from app.reward.cases import cut_short, rules, whole_frames, windows
-from app.web.checks import check_integer, check_names, check_number, check_text
+from engine.config import Config, knob
 from engine.learning.grpo import regrouped
 from engine.records.states import Fate
 from engine.reward.judge import outcome
@@ -15,38 +16,39 @@ from storage.episodes.episode_filter import EpisodeFilter
 from storage.episodes.trajectories import EpisodeRow
 from storage.episodes.windows import ScoredEpisode
 
+LOWEST = 0.001  # success threshold
 
-def rejudge(cabinet: Cabinet, query: object) -> dict[str, Any]:
-    """{run, iteration, threshold, reward_model?} -> {groups, …}: before and after, side by side.
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeAnew(Config):
+    """An iteration at another threshold."""
+
+    run: str = knob(help="its id; empty: episodes without a run")
+    iteration: int = knob(help="its number", low=0, high=2**31 - 1)
+    threshold: float = knob(help="of success", low=LOWEST, high=1.0)
+    reward_model: str | None = knob(None, "its hash; without one each episode's own")
+
+
+def rejudge(cabinet: Cabinet, question: JudgeAnew) -> dict[str, Any]:
+    """{groups, …} of an iteration: before and after, side by side.
 
     The probabilities are stored, so no model is needed. A member that the reward model did not
     judge keeps its outcome. A dream that was cut short at a success of that time and does not reach
     the new threshold counts as a failure: nobody imagined how it would have gone on.
 
-    Args:
-        query: an empty run means episodes without one; without a reward model each episode is
-            judged by the probabilities of its own.
-
     Raises:
-        ValueError: nothing to judge there, or a value that cannot be.
+        ValueError: nothing to judge there.
     """
     began = time.perf_counter()
-    values = check_names(
-        query,
-        allowed=("run", "iteration", "threshold", "reward_model"),
-        required=("run", "iteration", "threshold"),
-    )
-    run = check_text("run", values["run"], 200)
-    iteration = check_integer("iteration", values["iteration"], 0, 2**31 - 1)
-    threshold = check_number("threshold", values["threshold"], 0.001, 1.0)
+    run, iteration, threshold = question.run, question.iteration, question.threshold
     wanted = EpisodeFilter(run=run or None, iteration=iteration, groups=True)
     rows = [
         row for row in cabinet.trajectories.episodes(wanted, order="by id") if run or not row.run
     ]
     if not rows:
         raise ValueError(f"no group of iteration {iteration} of {run or 'no run'} is stored")
-    model = values.get("reward_model")
-    models = sorted({row.reward_model or "" for row in rows}) if model is None else [str(model)]
+    model = question.reward_model
+    models = sorted({row.reward_model or "" for row in rows}) if model is None else [model]
     scored = {one.id: one for name in models for one in cabinet.windows.scored(name, wanted)}
     if not any(row.id in scored for row in rows):
         raise ValueError("no stored probability of that reward model: let it judge them first")

@@ -120,9 +120,10 @@ class Retrain {
     );
   }
 
+  /** @returns {Record<string, string>} */
   values(selector) {
     const pairs = [...new FormData(this.find(selector))].filter(([, value]) => value !== "");
-    return Object.fromEntries(pairs);
+    return /** @type {Record<string, string>} */ (Object.fromEntries(pairs));
   }
   filters() {
     const values = this.values(".which");
@@ -269,9 +270,10 @@ class Retrain {
     if (answer) this.attach("training", "retrain", answer.run);
   }
   async rejudge() {
-    const { threshold, iteration, ...rest } = this.values(".judging");
+    const { run, reward_model, threshold, iteration } = this.values(".judging");
     const answer = await ask(this.server, "rejudge", {
-      ...rest,
+      run,
+      reward_model,
       ...(threshold ? { threshold: Number(threshold) } : {}),
       ...(iteration ? { iteration: Number(iteration) } : {}),
     });

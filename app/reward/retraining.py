@@ -1,25 +1,84 @@
 """From labels to a better reward model, and from it to new judgements of what was imagined."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.episodes.groups import bounds
 from app.player.clips import Clips
-from app.runs.launcher import Launcher
-from app.web.checks import check_flag, check_integer, check_names, check_number, check_text
+from app.runs.launcher import Launcher, OneRun
+from engine.config import Config, knob
 from engine.runs.names import DISAGREEMENTS, GROUPS
 from engine.runs.run_directory import read_documents
 from storage.cabinet import Cabinet
 from storage.judging.label_sets import LabelFilter, LabelSet
 from storage.runs.runs import RunRow
 
-FILTERS = ("actor", "mode", "imagined", "task", "run")
-# What a retraining may be told beside its labels and its models: name -> (lowest, highest).
-STEPS = (1, 100_000)
 MOST_ROWS = 48
 # A fine-tuning: few steps, small ones, so that what the parent knew is not unlearnt.
 FINE_TUNING = {"steps": 300, "learning_rate": 3e-4, "weight_decay": 0.05, "checkpoint_every": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(Config):
+    """Which labels."""
+
+    actor: str | None = knob(None, "who said them")
+    mode: str | None = knob(None, "how they were said")
+    imagined: bool | None = knob(None, "of imagined or of real episodes")
+    task: str | None = knob(None, "of a task")
+    run: str | None = knob(None, "of a run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain(Config):
+    """A reward model trained on a label set."""
+
+    label_set: str = knob(help="its version", high=64)
+    reward_model: str | None = knob(None, "checkpoint to fine-tune; without one from scratch")
+    episodes_from: tuple[str, ...] = knob((), "runs with real episodes")
+    steps: int | None = knob(None, "of the fit", low=1, high=100_000)
+    learning_rate: float | None = knob(None, "of the fit", low=0.0, high=1.0)
+    seed: int = knob(0, "of the fit", low=0, high=2**31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(Config):
+    """A retraining whose models are compared."""
+
+    run: str = knob(help="its id")
+    offset: int = knob(0, "so many rows are left out", low=0, high=2**31)
+    limit: int = knob(MOST_ROWS, "at most so many", low=1, high=MOST_ROWS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejudge(Config):
+    """A run to judge anew; without a reward model by the stored probabilities."""
+
+    run: str = knob(help="its id")
+    reward_model: str | None = knob(None, "checkpoint id")
+    threshold: float | None = knob(None, "of success", low=0.0, high=1.0)
+    iteration: int = knob(0, "one alone; 0: all", low=0, high=2**31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flips(Config):
+    """A re-judging, and which of its groups."""
+
+    run: str = knob(help="its id")
+    all: bool = knob(False, "also groups in which no outcome changed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restart(Config):
+    """An optimise run that goes on with another reward model."""
+
+    run: str = knob(help="its id")
+    reward_model: str = knob(help="checkpoint id")
+    iteration: int | None = knob(
+        None, "whose checkpoint; without one the newest", low=0, high=2**31
+    )
+    iterations: int | None = knob(None, "so many more", low=1, high=100_000)
 
 
 class Retraining:
@@ -37,9 +96,9 @@ class Retraining:
         """Frozen label sets, newest first: {version, episodes, counts, filters, frozen}."""
         return [_shown(label_set) for label_set in self._cabinet.label_sets.all()]
 
-    def standing(self, query: object) -> dict[str, int]:
-        """{actor?, mode?, imagined?, task?, run?} -> how many labels a freeze would keep."""
-        labels = self._cabinet.label_sets.standing(self._filter(query))
+    def standing(self, question: Labels) -> dict[str, int]:
+        """How many labels a freeze would keep."""
+        labels = self._cabinet.label_sets.standing(_filter(question))
         successes = sum(label.success for label in labels)
         imagined = sum(label.imagined for label in labels)
         return {
@@ -50,53 +109,31 @@ class Retraining:
             "real": len(labels) - imagined,
         }
 
-    def freeze(self, query: object) -> dict[str, Any]:
-        """As `standing` -> the label set that now holds them; equal content gives the same set."""
-        return _shown(self._cabinet.label_sets.freeze(self._filter(query)))
+    def freeze(self, question: Labels) -> dict[str, Any]:
+        """The label set that now holds them; equal content gives the same set."""
+        return _shown(self._cabinet.label_sets.freeze(_filter(question)))
 
-    def start(self, query: object) -> str:
-        """{label_set, reward_model?, episodes_from?, steps?, learning_rate?, seed?} -> run id.
+    def start(self, question: Retrain) -> dict[str, str]:
+        """Queue a training: {run}."""
+        told = {"steps": question.steps, "learning_rate": question.learning_rate}
+        fit = FINE_TUNING | {name: value for name, value in told.items() if value is not None}
+        options = {
+            "label_set": question.label_set,
+            "reward_model": question.reward_model or "",
+            "episodes_from": list(question.episodes_from),
+            "seed": question.seed,
+            "fit": fit,
+        }
+        return {"run": self._launcher.start("train_reward", options, name="retrain")}
 
-        Args:
-            query: `label_set` is a version, `reward_model` the checkpoint to fine-tune (without
-                one a model starts afresh), `episodes_from` ids of runs with real episodes.
-        """
-        values = check_names(
-            query,
-            allowed=(
-                *("label_set", "reward_model", "episodes_from"),
-                *("steps", "learning_rate", "seed"),
-            ),
-            required=("label_set",),
-        )
-        fit: dict[str, Any] = dict(FINE_TUNING)
-        if "steps" in values:
-            fit["steps"] = check_integer("steps", values["steps"], *STEPS)
-        if "learning_rate" in values:
-            fit["learning_rate"] = check_number("learning_rate", values["learning_rate"], 0.0, 1.0)
-        return self._launcher.start(
-            "train_reward",
-            {
-                "label_set": check_text("label_set", values["label_set"], 64),
-                "reward_model": values.get("reward_model") or "",
-                "episodes_from": values.get("episodes_from") or [],
-                "seed": check_integer("seed", values.get("seed", 0), 0, 2**31),
-                "fit": fit,
-            },
-            name="retrain",
-        )
-
-    def compare(self, query: object) -> dict[str, Any]:
-        """{run, offset?, limit?} of a retraining -> old and new model side by side.
+    def compare(self, question: Compare) -> dict[str, Any]:
+        """Old and new model of a retraining side by side.
 
         Returns:
             {verdict, better, figures, reward_model, clips, total, rows}; a row is {episode_id, old,
             new, old_success, new_success, human, imagined, gold, image}, the largest changes first.
         """
-        values = check_names(query, allowed=("run", "offset", "limit"), required=("run",))
-        run = self._run(values["run"], "train_reward")
-        offset = check_integer("offset", values.get("offset", 0), 0, 2**31)
-        limit = check_integer("limit", values.get("limit", MOST_ROWS), 1, MOST_ROWS)
+        run, offset = self._run(question.run, "train_reward"), question.offset
         kept = read_documents(self._cabinet.runs.directory(run.id)).get(DISAGREEMENTS)
         rows = sorted(kept["rows"], key=_change, reverse=True) if kept else []
         result = run.result or {}
@@ -107,40 +144,32 @@ class Retraining:
             "reward_model": self._made(run.id),
             "clips": kept["clips"] if kept else 0,
             "total": len(rows),
-            "rows": self._pictured(rows[offset : offset + limit]),
+            "rows": self._pictured(rows[offset : offset + question.limit]),
         }
 
-    def rejudge(self, query: object) -> str:
-        """{run, reward_model?, threshold?, iteration?} -> id of the run that judges it anew.
-
-        Without a reward model the stored probabilities are used: that takes a second.
-        """
-        values = check_names(
-            query, allowed=("run", "reward_model", "threshold", "iteration"), required=("run",)
-        )
-        run = self._run(values["run"])
+    def rejudge(self, question: Rejudge) -> dict[str, str]:
+        """Queue a run that judges another anew: {run}; from stored probabilities in a second."""
+        run = self._run(question.run)
         low, high = bounds(run.config)
         options: dict[str, Any] = {
             "episodes_from": [run.id],
-            "reward_model": values.get("reward_model") or "",
-            "iteration": check_integer("iteration", values.get("iteration") or 0, 0, 2**31),
+            "reward_model": question.reward_model or "",
+            "iteration": question.iteration,
             "keep_low": low,
             "keep_high": high,
         }
-        if values.get("threshold") is not None:
-            options["threshold"] = check_number("threshold", values["threshold"], 0.0, 1.0)
-        return self._launcher.start("rejudge", options)
+        if question.threshold is not None:
+            options["threshold"] = question.threshold
+        return {"run": self._launcher.start("rejudge", options)}
 
-    def flips(self, query: object) -> dict[str, Any]:
-        """{run, all?} of a re-judging -> {counts, source, groups}: groups that flip first.
+    def flips(self, question: Flips) -> dict[str, Any]:
+        """{counts, source, groups} of a re-judging: groups that flip first.
 
         Only groups with a member whose outcome changed, or all of them.
         """
-        values = check_names(query, allowed=("run", "all"), required=("run",))
-        run = self._run(values["run"], "rejudge")
-        everything = check_flag("all", values.get("all", False))
+        run = self._run(question.run, "rejudge")
         kept = read_documents(self._cabinet.runs.directory(run.id), GROUPS).get(GROUPS)
-        groups = [g for g in (kept["groups"] if kept else []) if everything or g["changed"]]
+        groups = [g for g in (kept["groups"] if kept else []) if question.all or g["changed"]]
         sources = [str(name).rpartition("/")[2] for name in run.config["episodes_from"]]
         return {
             "counts": {
@@ -150,65 +179,43 @@ class Retraining:
             "groups": sorted(groups, key=lambda group: not group["flipped"]),
         }
 
-    def restart(self, query: object) -> str:
-        """{run, reward_model, iteration?, iterations?} -> id of an optimise run that goes on.
-
-        It goes on from the kept checkpoint of an iteration (without one: the newest) with another
-        reward model, for `iterations` more.
-        """
-        values = check_names(
-            query,
-            allowed=("run", "reward_model", "iteration", "iterations"),
-            required=("run", "reward_model"),
-        )
-        run = self._run(values["run"], "optimise")
-        kept = self.checkpoints(run.id)
+    def restart(self, question: Restart) -> dict[str, str]:
+        """Queue an optimise run that goes on from a kept checkpoint: {run}."""
+        run = self._run(question.run, "optimise")
+        kept = self._kept(run.id)
         if not kept:
             raise ValueError(f"run {run.id} has kept no checkpoint to go on from")
-        begin = check_integer("iteration", values.get("iteration") or kept[-1], 0, 2**31)
+        begin = question.iteration or kept[-1]
         if begin not in kept:
             raise ValueError(
                 f"run {run.id} kept the checkpoints of iterations "
                 f"{', '.join(map(str, kept))}, not of {begin}"
             )
         rest = max(1, int(run.config["iterations"]) - begin)
-        more = check_integer("iterations", values.get("iterations") or rest, 1, 100_000)
-        return self._launcher.start(
-            "optimise",
-            {
-                **run.config,
-                "reward_model": values["reward_model"],
-                "restart_from": f"run/{run.id}/step-{begin:06d}",
-                "iterations": begin + more,
-            },
-            name="restart",
-        )
+        options = {
+            **run.config,
+            "reward_model": question.reward_model,
+            "restart_from": f"run/{run.id}/step-{begin:06d}",
+            "iterations": begin + (question.iterations or rest),
+        }
+        return {"run": self._launcher.start("optimise", options, name="restart")}
 
-    def checkpoints(self, run_id: str) -> list[int]:
-        """Iterations of a run whose checkpoints are kept, ascending."""
+    def checkpoints(self, question: OneRun) -> dict[str, list[int]]:
+        """{iterations} of a run whose checkpoints are kept, ascending."""
+        return {"iterations": self._kept(question.run)}
+
+    def _kept(self, run_id: str) -> list[int]:
         begins = f"run/{run_id}/step-"
         names = [checkpoint.id for checkpoint in self._cabinet.checkpoints.all()]
         return sorted(int(name.removeprefix(begins)) for name in names if name.startswith(begins))
 
     def _made(self, run_id: str) -> str | None:
         """The newest checkpoint of a run, as the catalogue names it."""
-        kept = self.checkpoints(run_id)
+        kept = self._kept(run_id)
         return f"run/{run_id}/step-{kept[-1]:06d}" if kept else None
 
-    def _filter(self, query: object) -> LabelFilter:
-        values = check_names(query, allowed=FILTERS)
-        texts = {
-            name: check_text(name, values[name], 200)
-            for name in FILTERS
-            if _given(values, name) and name != "imagined"
-        }
-        imagined = (
-            check_flag("imagined", values["imagined"]) if _given(values, "imagined") else None
-        )
-        return LabelFilter(**texts, imagined=imagined)
-
-    def _run(self, name: object, job: str | None = None) -> RunRow:
-        run = self._cabinet.runs.get(check_text("run", name, 128))
+    def _run(self, name: str, job: str | None = None) -> RunRow:
+        run = self._cabinet.runs.get(name)
         if job not in (None, run.job):
             raise ValueError(f"run {run.id} is of {run.job}, not of {job}")
         return run
@@ -235,8 +242,9 @@ def _shown(label_set: LabelSet) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "directory"}
 
 
-def _given(values: Mapping[str, Any], name: str) -> bool:
-    return values.get(name) not in (None, "")
+def _filter(question: Labels) -> LabelFilter:
+    values = question.to_dict()
+    return LabelFilter(**{name: None if value == "" else value for name, value in values.items()})
 
 
 def _said(name: str, row: Mapping[str, Any]) -> dict[str, Any]:

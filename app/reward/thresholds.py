@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.reward.cases import Cases, Weights, cases_of
-from app.reward.rejudging import rejudge
-from app.web.checks import check_names, check_number, check_text
+from app.reward.rejudging import LOWEST, JudgeAnew, rejudge
+from engine.config import Config, knob
 from engine.reward.threshold_curves import (
     Judged,
     Shares,
@@ -31,6 +32,31 @@ SHARES = ("precision", "recall", "f1")
 WIDTH = 0.2  # of the interval that labels are counted for, unless another one is asked for
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lab(Config):
+    """The verdicts of a reward model."""
+
+    reward_model: str | None = knob(None, "its hash; without one the first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details(Config):
+    """A threshold looked at closely."""
+
+    threshold: float = knob(help="of success", low=LOWEST, high=1.0)
+    reward_model: str | None = knob(None, "its hash")
+    width: float = knob(WIDTH, "of the intervals that labels are counted for", low=0.01, high=0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveThreshold(Config):
+    """A threshold that counts from now on."""
+
+    reward_model: str = knob(help="its hash")
+    threshold: float = knob(help="of success", low=LOWEST, high=1.0)
+    note: str = knob("", "why", high=500)
+
+
 class ThresholdLab:
     """Every method may be called from any thread; what a user gets wrong is a `ValueError`.
 
@@ -44,20 +70,19 @@ class ThresholdLab:
         self._weights = weights
         self._known: tuple[tuple[Any, ...], Cases] | None = None
 
-    def lab(self, query: object) -> dict[str, Any]:
-        """{reward_model?} -> all that a browser needs to drag a threshold without asking again.
+    def lab(self, question: Lab) -> dict[str, Any]:
+        """All that a browser needs to drag a threshold without asking again.
 
         {models, reward_model, threshold, versions, iterations, filling, kinds, cases}: `kinds`
         holds counts, curves over `GRID`, calibration and histogram of imagined and real episodes
         apart, `cases` every episode of known truth, `filling` the progress (done, total) of an
         older index that is being filled.
         """
-        values = check_names(query, allowed=("reward_model",))
         filling = self._cabinet.windows.fill()
         models = self._models()
         if not models:
             return {"models": [], "filling": filling}
-        chosen = self._chosen(values, models)
+        chosen = self._chosen(question.reward_model, models)
         cases = self._cases(chosen["reward_model"])
         return {
             "models": models,
@@ -73,18 +98,15 @@ class ThresholdLab:
             "cases": _listed(cases.where(cases.known)),
         }
 
-    def details(self, query: object) -> dict[str, Any]:
-        """{reward_model?, threshold, width?} -> {needed, slices, trend} at that threshold.
+    def details(self, question: Details) -> dict[str, Any]:
+        """{needed, slices, trend} at a threshold.
 
         `needed` says by kind and share how many labels make its interval at most `width` wide;
         `trend` is precision on imagined clips by run and iteration.
         """
-        values = check_names(
-            query, allowed=("reward_model", "threshold", "width"), required=("threshold",)
-        )
-        threshold = check_threshold(values["threshold"])
-        width = check_number("width", values.get("width", WIDTH), 0.01, 0.9)
-        cases = self._cases(self._chosen(values, self._models())["reward_model"])
+        threshold, width = question.threshold, question.width
+        chosen = self._chosen(question.reward_model, self._models())
+        cases = self._cases(chosen["reward_model"])
         parts = {name: cases.where(cases.imagined == imagined) for name, imagined in KINDS.items()}
         return {
             "threshold": threshold,
@@ -94,16 +116,10 @@ class ThresholdLab:
             "trend": _trend(parts["imagined"], threshold),
         }
 
-    def save(self, query: object) -> dict[str, Any]:
-        """{reward_model, threshold, note?} -> {versions}: the threshold counts from now on, in
-        Imagine and in new runs."""
-        values = check_names(
-            query,
-            allowed=("reward_model", "threshold", "note"),
-            required=("reward_model", "threshold"),
-        )
-        threshold = check_threshold(values["threshold"])
-        chosen = self._chosen(values, self._models())["reward_model"]
+    def save(self, question: SaveThreshold) -> dict[str, Any]:
+        """{versions}: the threshold counts from now on, in Imagine and in new runs."""
+        threshold = question.threshold
+        chosen = self._chosen(question.reward_model, self._models())["reward_model"]
         if not chosen:
             raise ValueError("these episodes do not say which reward model judged them")
         cases = self._cases(chosen)
@@ -112,14 +128,14 @@ class ThresholdLab:
             name: _measured(known.where(known.imagined == imagined), threshold)
             for name, imagined in KINDS.items()
         }
-        note = check_text("note", values.get("note", ""), 500).strip()
-        self._cabinet.thresholds.save(chosen, threshold, note=note, measures=measures)
+        self._cabinet.thresholds.save(
+            chosen, threshold, note=question.note.strip(), measures=measures
+        )
         return {"versions": self._versions(chosen)}
 
-    def rejudge(self, query: object) -> dict[str, Any]:
-        """{run, iteration, threshold, reward_model?} -> its groups as they were and as they would
-        be (`app.reward.rejudging`); an empty run means the shipped episodes."""
-        return rejudge(self._cabinet, query)
+    def rejudge(self, question: JudgeAnew) -> dict[str, Any]:
+        """The groups of an iteration as they were and as they would be (`app.reward.rejudging`)."""
+        return rejudge(self._cabinet, question)
 
     def _models(self) -> list[dict[str, Any]]:
         """Reward models that judged something, those that are here first."""
@@ -140,10 +156,9 @@ class ThresholdLab:
             )
         return sorted(found, key=lambda one: (one["own"] is None, not one["reward_model"]))
 
-    def _chosen(self, values: Mapping[str, Any], models: list[dict[str, Any]]) -> dict[str, Any]:
+    def _chosen(self, digest: str | None, models: list[dict[str, Any]]) -> dict[str, Any]:
         if not models:
             raise ValueError("no stored episode was judged by a reward model yet")
-        digest = values.get("reward_model")
         if digest is None:
             return models[0]
         for model in models:
@@ -168,11 +183,6 @@ class ThresholdLab:
         return [
             {**row, "run": row["run"] or ""} for row in self._cabinet.windows.iterations(digest)
         ]
-
-
-def check_threshold(value: object) -> float:
-    """A success threshold: above 0 and at most 1."""
-    return check_number("threshold", value, 0.001, 1.0)
 
 
 def _kind(cases: Cases) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from app.web.checks import check_names
+from engine.config import Config, knob
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,20 @@ class _Errand:
         self.done, self.total = done, total
         if self.stop.is_set():
             raise StoppedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follow(Config):
+    """Which errands."""
+
+    ids: tuple[str, ...] | None = knob(None, "their ids; without them all", high=MOST_FOLLOWED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel(Config):
+    """An errand that is to stop."""
+
+    id: str = knob(help="its id")
 
 
 class Errands:
@@ -93,14 +107,11 @@ class Errands:
         """Every errand, the newest first."""
         return [_record(errand) for errand in reversed(list(self._errands.values()))]
 
-    def follow(self, query: object) -> dict[str, list[dict[str, Any]]]:
-        """{ids?} -> {errands}: those of these ids that are known; without ids all of them."""
-        ids = check_names(query, allowed=("ids",)).get("ids")
-        if ids is None:
+    def follow(self, question: Follow) -> dict[str, list[dict[str, Any]]]:
+        """{errands}: those of the ids that are known."""
+        if question.ids is None:
             return {"errands": [] if self._guest else self.all()}
-        if not isinstance(ids, list) or len(ids) > MOST_FOLLOWED:
-            raise ValueError(f"ids must be a list of at most {MOST_FOLLOWED} names")
-        return {"errands": [errand for errand in self.all() if errand["id"] in ids]}
+        return {"errands": [errand for errand in self.all() if errand["id"] in question.ids]}
 
     def get(self, name: str) -> dict[str, Any]:
         """One errand: {id, kind, title, unit, state, done, total, result, error, at}.
@@ -110,13 +121,13 @@ class Errands:
         """
         return _record(self._find(name))
 
-    def cancel(self, name: str) -> dict[str, Any]:
+    def cancel(self, question: Cancel) -> dict[str, Any]:
         """Ask an errand to stop at its next step; its record.
 
         Raises:
             LookupError: there is none of this id.
         """
-        errand = self._find(name)
+        errand = self._find(question.id)
         errand.stop.set()
         return _record(errand)
 

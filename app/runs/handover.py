@@ -4,14 +4,24 @@ import base64
 import secrets
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.web.checks import check_integer, check_names, check_text
+from engine.config import Config, knob
 
 PART = 4 * 2**20  # bytes
 SPARE = 2**30  # that must stay free on the disk
 UPLOAD = ".partial-upload-"  # cleaned up like everything that was begun and never finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Config):
+    """A part of a file that is taken in; the first has no `upload` and offset 0."""
+
+    data: str = knob(help="its bytes, base64", high=PART * 4 // 3 + 8)
+    upload: str | None = knob(None, "the file that it belongs to")
+    offset: int = knob(0, "where it begins", low=0, high=2**50)
 
 
 class Handover:
@@ -32,12 +42,12 @@ class Handover:
                 path.unlink(missing_ok=True)
         return self._room / f"{secrets.token_hex(4)}-{name}"
 
-    def part(self, path: Path, offset: object) -> dict[str, Any]:
+    def part(self, path: Path, offset: int) -> dict[str, Any]:
         """{data: base64, next, total} of a file from a byte on; `next` is null at the end."""
         if not path.is_file():
             raise LookupError("that file was cleaned up: make it again")
         total = path.stat().st_size
-        start = check_integer("offset", offset, 0, total)
+        start = min(offset, total)
         with path.open("rb") as stream:
             stream.seek(start)
             content = stream.read(PART)
@@ -45,42 +55,36 @@ class Handover:
         data = base64.b64encode(content).decode()
         return {"data": data, "next": end if end < total else None, "total": total}
 
-    def take(self, query: object) -> dict[str, Any]:
-        """{upload?, offset, data: base64} -> {upload, offset}: the next part of a file.
-
-        The first part has no `upload` and offset 0; a part that came already is not added again.
-        """
-        values = check_names(query, allowed=("upload", "offset", "data"), required=("data",))
-        text = check_text("data", values["data"], PART * 4 // 3 + 8)
+    def take(self, question: Part) -> dict[str, Any]:
+        """{upload, offset}: how much of a file came; a part that came already changes nothing."""
         try:
-            content = base64.b64decode(text, validate=True)
+            content = base64.b64decode(question.data, validate=True)
         except ValueError as error:
             raise ValueError("a part of the file did not arrive whole: try again") from error
         if shutil.disk_usage(self._room).free < SPARE + len(content):
             raise ValueError("the disk of the studio is nearly full: clean up first")
-        upload = values.get("upload")
+        upload = question.upload
         if upload is None:
             upload = secrets.token_hex(16)
             self._sizes[upload] = 0
             self._path(upload).touch()
         path = self.uploaded(upload)
-        offset = check_integer("offset", values.get("offset", 0), 0, 2**50)
         size = self._sizes[upload]
-        if offset == size:
+        if question.offset == size:
             with path.open("ab") as stream:
                 stream.write(content)
             self._sizes[upload] = size + len(content)
-        elif offset + len(content) != size:
+        elif question.offset + len(content) != size:
             raise ValueError("the parts of the file came in another order: try again")
         return {"upload": upload, "offset": self._sizes[upload]}
 
-    def uploaded(self, upload: object) -> Path:
+    def uploaded(self, upload: str) -> Path:
         """The file of an upload.
 
         Raises:
             LookupError: there is none.
         """
-        if not isinstance(upload, str) or upload not in self._sizes:
+        if upload not in self._sizes:
             raise LookupError("that file is not here any more: choose it again")
         return self._path(upload)
 

@@ -4,12 +4,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.access import Access
 from app.runs.supervisor import Supervisor
 from app.web.checks import check_choice, check_integer
+from engine.config import Config, knob
 from engine.runs.registry import job_config, job_names
 from engine.runs.run_directory import CONTROLS
 from storage.cabinet import Cabinet
@@ -17,6 +19,21 @@ from storage.checkpoints.catalogue import ROLES
 from storage.runs.runs import RunRow
 
 MIN_FREE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneRun(Config):
+    """A run by its id."""
+
+    run: str = knob(help="its id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control(Config):
+    """What a run is told."""
+
+    run: str = knob(help="its id")
+    control: str = knob(help="pause, run (resume), stop (save and end) or cancel", choices=CONTROLS)
 
 
 class Launcher:
@@ -81,15 +98,15 @@ class Launcher:
         config = self._nameable(run.config) if self._access.guest else dict(run.config)
         return _shown(run) | {"config": config, "result": run.result}
 
-    def control(self, run_id: str, control: object) -> dict[str, Any]:
-        """pause, run (resume), stop (save and end) or cancel a run; its status then.
+    def control(self, question: Control) -> dict[str, Any]:
+        """Tell a run what to do; its status then.
 
         Raises:
             LookupError: no such run.
-            ValueError: another word, or a run that has ended.
+            ValueError: the run has ended.
         """
-        self._supervisor.control(run_id, check_choice("control", control, CONTROLS))
-        return self.status(run_id)
+        self._supervisor.control(question.run, question.control)
+        return self.status(question.run)
 
     def iterations(self, run_id: str) -> list[int]:
         """Iterations that left episodes.

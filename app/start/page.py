@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.imagine.starts import Shipped
 from app.start.room import StartRoom
 from app.web.calls import on_visit
 from app.web.panel import text_panel
@@ -25,7 +26,7 @@ def build(room: StartRoom, *, device: str) -> None:
 
     def overview() -> str:
         return overview_html(
-            starts=room.starts.shipped(),
+            starts=room.starts.shipped(Shipped())["starts"],
             checkpoints=room.slots.checkpoints(),
             episodes=room.gallery.records(limit=6),
             runs=room.runs.all()[:4],

@@ -12,6 +12,10 @@ export class Checkpoints {
   /** @type {() => string[]} */
   runs = () => [];
 
+  /**
+   * @param {any} root
+   * @param {{ask: import("../web/types.d.ts").Ask, [name: string]: any}} settings
+   */
   constructor(root, { ask, server, open }) {
     this.root = root;
     this.ask = ask;

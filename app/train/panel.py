@@ -10,7 +10,7 @@ from app.train.alarms import Thresholds
 from app.train.methods import offered
 from app.train.plots import OTHER, skeleton, skeletons
 from app.train.room import TrainRoom
-from app.web.calls import Answer, Question, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
 
 MARKS = {True: ("ok", "✓"), False: ("bad", "✕"), None: ("mute", "–")}
@@ -39,9 +39,6 @@ def run_panel(room: TrainRoom) -> gr.HTML:
     """State and buttons of a run, its checkpoints, all runs, events; value {run} attaches to it."""
     training, episodes = room.training, room.episodes
 
-    def strip(question: Question) -> Answer:
-        return {"groups": training.strip(str(question["run"]), question["iteration"])}
-
     return live_panel(
         "mountRunPanel",
         public=room.access.guest,
@@ -50,18 +47,18 @@ def run_panel(room: TrainRoom) -> gr.HTML:
             "train",
             **episodes.judging.answers,
             follow=training.follow,
-            strip=strip,
+            strip=training.strip,
             films=training.films,
             flip=training.flip,
-            probes=lambda q: {"probes": training.probes(str(q["run"]))},
+            probes=training.probes,
             differences=training.differences,
-            checkpoints=lambda q: {"checkpoints": training.checkpoints(str(q["run"]))},
+            checkpoints=training.checkpoints,
             publication=room.sources.publication,
             publish=room.sources.publish,
             errands=room.errands.follow,
-            call_off=lambda q: room.errands.cancel(str(q["id"])),
+            call_off=room.errands.cancel,
             table=training.table,
-            control=lambda q: room.runs.control(str(q["run"]), str(q["control"])),
+            control=room.runs.control,
             twin_matrix=episodes.twins.matrix,
             clip=episodes.clips.clip,
             export_episode=episodes.exports.export,

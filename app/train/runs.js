@@ -11,6 +11,8 @@ import { Checkpoints } from "./checkpoints.js";
 import { showMatrix } from "./matrix.js";
 import { renew, Wall } from "./wall.js";
 
+/** @typedef {import("../web/types.d.ts").Ask} Ask */
+
 const MOST_RUNS = 10;
 
 const layout = html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
@@ -50,7 +52,7 @@ class Runs {
       onAxis: () => this.again(),
     });
     this.wall = new Wall(this.find(".wall"), {
-      ask: (name, question, quiet) => ask(this.server, name, question, quiet),
+      ask: /** @type {Ask} */ ((name, question, quiet) => ask(this.server, name, question, quiet)),
       server: () => this.server,
       onIteration: (iteration) => this.charts.mark(iteration),
       onLabel: () => this.wake(),
@@ -66,7 +68,7 @@ class Runs {
     document.addEventListener("wmpo-runs", () => this.wake());
     this.wall.judging.outbox.flush();
     this.kept = new Checkpoints(element.querySelector(".kept-by"), {
-      ask: (name, question) => ask(this.server, name, question),
+      ask: /** @type {Ask} */ ((name, question) => ask(this.server, name, question)),
       server: () => this.server,
       open: !props.public,
     });
@@ -257,7 +259,7 @@ class Runs {
 
   async differences() {
     const place = this.find(".versus");
-    const runs = [this.run, ...this.others.keys()];
+    const runs = [this.run ?? "", ...this.others.keys()];
     if (runs.length < 2) {
       renew(place, html``);
       return;
@@ -320,7 +322,7 @@ class Runs {
     const button = event.target.closest("[data-control]");
     if (!button) return;
     button.disabled = true;
-    await ask(this.server, "control", { run: this.run, control: button.dataset.control });
+    await ask(this.server, "control", { run: this.run ?? "", control: button.dataset.control });
     this.panel.querySelector(".now").shown = null;
     document.dispatchEvent(new CustomEvent("wmpo-runs"));
   }

@@ -2,14 +2,16 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from app.models.catalogue import unaligned
-from app.runs.launcher import Launcher
+from app.runs.launcher import Launcher, OneRun
 from app.train.alarms import Thresholds, alarms
 from app.train.preflight import Preflight
 from app.train.siblings import Siblings
-from app.web.checks import check_choice, check_integer, check_names
+from app.web.checks import check_integer, check_names
+from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.runs.curves import AXES, MOST_POINTS, Points
 
@@ -19,6 +21,32 @@ EVENTS = 50
 TABLES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 # Only the studio's own: they name the directories of this machine.
 UNTOLD = ("starts", "task")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowRun(Config):
+    """What is new about runs since cursors."""
+
+    run: str | None = knob(None, "its id; without one only the list of runs")
+    axis: str = knob("iteration", "of the curves", choices=tuple(AXES))
+    after: int = knob(0, "cursor of the run", low=0, high=2**62)
+    others: Mapping[str, Any] | None = knob(None, "cursors of the runs compared with it, by id")
+    thresholds: Thresholds = knob(help="of the alarms", factory=Thresholds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs(Config):
+    """Some runs."""
+
+    runs: tuple[str, ...] = knob(help="their ids", low=1, high=MOST_RUNS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Config):
+    """Every point of some runs as a file."""
+
+    runs: tuple[str, ...] = knob(help="their ids", low=1, high=MOST_RUNS)
+    format: str = knob(help="of the file", choices=tuple(TABLES))
 
 
 class Training:
@@ -60,26 +88,22 @@ class Training:
         """World models that have never seen a policy's rollouts, by their cards, newest first."""
         return unaligned(self._cabinet.checkpoints.all("world_model"))
 
-    def follow(self, question: object) -> dict[str, Any]:
-        """{run, axis?, after?, others?, thresholds?} -> what is new about runs since cursors.
+    def follow(self, question: FollowRun) -> dict[str, Any]:
+        """What is new about runs since cursors.
 
-        `after` is the cursor of the run, `others` those of the runs compared with it, by id.
         {runs, status, next, series, iterations, events, audits, alarms, others}; alarms are None
         where nothing changed. Without a run, or with one that is unknown, only the list.
         """
-        names = ("run", "axis", "after", "others", "thresholds")
-        values = check_names(question, allowed=names)
         runs = self._launcher.all()
         known = {record["id"] for record in runs}
-        run = str(values.get("run") or "")
+        run, axis = question.run or "", question.axis
         if run not in known:
             return {"runs": runs, "status": None}
-        axis = check_choice("axis", values.get("axis", "iteration"), AXES)
-        others = _compared(values.get("others") or {}, known - {run})
+        others = _compared(question.others or {}, known - {run})
         most = max(FEW_POINTS, MOST_POINTS // (1 + len(others)))
-        points = self._points(run, axis, values.get("after", 0), most)
+        points = self._points(run, axis, question.after, most)
         status = self._launcher.status(run)
-        fresh = bool(points.series) or not values.get("after") or status["state"] == "failed"
+        fresh = bool(points.series) or not question.after or status["state"] == "failed"
         return {
             "runs": runs,
             "status": status,
@@ -88,7 +112,7 @@ class Training:
             "iterations": self._launcher.iterations(run),
             "events": self._launcher.events(run, EVENTS),
             "audits": self._cabinet.curves.audits(run, guest=self._guest),
-            "alarms": self._alarms(run, status, values.get("thresholds")) if fresh else None,
+            "alarms": self._alarms(run, status, question.thresholds) if fresh else None,
             "others": {
                 other: {"next": found.next, "series": found.series}
                 for other, after in others.items()
@@ -105,9 +129,9 @@ class Training:
         self._cabinet.runs.get(run_id)
         return self._points(run_id, axis, after)
 
-    def differences(self, question: object) -> dict[str, Any]:
-        """{runs} -> {runs, rows: [{name, values}]}: options in which runs differ."""
-        runs = [self._cabinet.runs.get(run) for run in _runs(question)]
+    def differences(self, question: Runs) -> dict[str, Any]:
+        """{runs, rows: [{name, values}]}: options in which runs differ."""
+        runs = [self._cabinet.runs.get(run) for run in question.runs]
         configs = [_flat(run.config) | {"job": run.job} for run in runs]
         names = sorted({name for config in configs for name in config} - set(UNTOLD))
         rows = [
@@ -117,30 +141,30 @@ class Training:
         ]
         return {"runs": [run.id for run in runs], "rows": rows}
 
-    def checkpoints(self, run_id: str) -> list[dict[str, Any]]:
-        """The checkpoints that a run keeps, newest first: {id, role, step, short, metrics}.
+    def checkpoints(self, question: OneRun) -> dict[str, list[dict[str, Any]]]:
+        """{checkpoints} that a run keeps, newest first: {id, role, step, short, metrics}.
 
         Raises:
             LookupError: no such run.
         """
-        self._cabinet.runs.get(run_id)
-        found = [c for c in self._cabinet.checkpoints.all() if c.id.startswith(f"run/{run_id}/")]
-        return [
-            {
-                "id": checkpoint.id,
-                "role": checkpoint.role,
-                "step": int(checkpoint.id.rpartition("-")[2]),
-                "short": checkpoint.hash[:8],
-                "metrics": _numbers(checkpoint.card.get("metrics")),
-            }
-            for checkpoint in reversed(found)
-        ]
+        begins = f"run/{self._cabinet.runs.get(question.run).id}/"
+        found = [c for c in self._cabinet.checkpoints.all() if c.id.startswith(begins)]
+        return {
+            "checkpoints": [
+                {
+                    "id": checkpoint.id,
+                    "role": checkpoint.role,
+                    "step": int(checkpoint.id.rpartition("-")[2]),
+                    "short": checkpoint.hash[:8],
+                    "metrics": _numbers(checkpoint.card.get("metrics")),
+                }
+                for checkpoint in reversed(found)
+            ]
+        }
 
-    def table(self, question: object) -> dict[str, Any]:
-        """{runs, format} -> {name, media_type, data: a data URI} of every point of some runs."""
-        values = check_names(question, allowed=("runs", "format"), required=("runs", "format"))
-        kind = check_choice("format", values["format"], TABLES)
-        runs = _runs({"runs": values["runs"]})
+    def table(self, question: Table) -> dict[str, Any]:
+        """{name, media_type, data: a data URI} of every point of some runs."""
+        kind, runs = question.format, list(question.runs)
         for run in runs:
             self._cabinet.runs.get(run)
         from storage.exports.metrics import to_csv, to_parquet
@@ -159,12 +183,11 @@ class Training:
         return self._cabinet.curves.of(run_id, axis=axis, after=start, most=most)
 
     def _alarms(
-        self, run_id: str, status: Mapping[str, Any], thresholds: object
+        self, run_id: str, status: Mapping[str, Any], thresholds: Thresholds
     ) -> list[dict[str, Any]]:
-        chosen = Thresholds.from_dict(check_names(thresholds or {}, allowed=Thresholds().to_dict()))
         series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
         audits = self._cabinet.curves.audits(run_id, guest=self._guest)
-        return alarms(series, audits, status["error"], chosen)
+        return alarms(series, audits, status["error"], thresholds)
 
 
 def _compared(asked: object, known: set[str]) -> Mapping[str, Any]:
@@ -173,13 +196,6 @@ def _compared(asked: object, known: set[str]) -> Mapping[str, Any]:
     if len(cursors) >= MOST_RUNS:
         raise ValueError(f"at most {MOST_RUNS} runs can be compared at once")
     return cursors
-
-
-def _runs(question: object) -> list[str]:
-    runs = check_names(question, allowed=("runs",), required=("runs",))["runs"]
-    if not isinstance(runs, list) or not 1 <= len(runs) <= MOST_RUNS:
-        raise ValueError(f"runs must be a list of 1 to {MOST_RUNS} run ids")
-    return [str(run) for run in runs]
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -44,7 +44,12 @@ export class Wall {
   following = true;
   settled = false;
 
-  /** `ask(name, question, quiet)`, `server()` for the drawer and for labels. */
+  /**
+   * `ask(name, question, quiet)`, `server()` for the drawer and for labels.
+   *
+   * @param {any} element
+   * @param {{ask: import("../web/types.d.ts").Ask, [name: string]: any}} settings
+   */
   constructor(element, { ask, server, onIteration, onLabel }) {
     fill(element, layout);
     this.element = element;
@@ -131,7 +136,7 @@ export class Wall {
     const { run } = this;
     this.asked += 1;
     const { asked } = this;
-    const answer = await this.ask("strip", { run: this.run, iteration });
+    const answer = await this.ask("strip", { run: this.run ?? "", iteration });
     if (!answer || iteration !== this.iteration || run !== this.run) return;
     if (asked < this.answered) return; // overtaken: it would take back a label that is shown
     this.answered = asked;
@@ -182,7 +187,7 @@ export class Wall {
 
   async lookAtProbes() {
     const { run } = this;
-    const answer = await this.ask("probes", { run: this.run }, true);
+    const answer = await this.ask("probes", { run: this.run ?? "" }, true);
     if (!answer || run !== this.run) return;
     this.probes = answer.probes.filter((probe) => probe.start_id === answer.probes[0].start_id);
     this.find(".probe").hidden = !this.probes.length;

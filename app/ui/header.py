@@ -56,8 +56,8 @@ def header(
         server_functions=serve(
             access,
             "header",
-            jobs=lambda _: {"runs": runs.all()[:8], "troubles": troubles()},
-            control=lambda q: runs.control(str(q["run"]), str(q["control"])),
+            jobs=lambda: {"runs": runs.all()[:8], "troubles": troubles()},
+            control=runs.control,
         ),
         head=head("mountHeader"),
         elem_id="header",

@@ -1,7 +1,18 @@
 // Questions of a page to Python.
 import { toast } from "./toast.js";
 
-/** Ask the server; a refusal is shown as its sentence and gives null. */
+/** @typedef {import("./wire.d.ts").Wire} Wire */
+
+/**
+ * Ask the server; a refusal is shown as its sentence and gives null.
+ *
+ * @template {keyof Wire} Name
+ * @param {import("./types.d.ts").Server} server
+ * @param {Name} name
+ * @param {Wire[Name]["question"]} [question]
+ * @param {boolean} [quiet]
+ * @returns {Promise<Wire[Name]["answer"] | null>}
+ */
 export const ask = async (server, name, question = {}, quiet = false) => {
   let answer;
   try {
@@ -20,7 +31,16 @@ export const ask = async (server, name, question = {}, quiet = false) => {
   return answer;
 };
 
-/** Ask until the server answers, as long as `element` is on the page; a refusal gives null. */
+/**
+ * Ask until the server answers, as long as `element` is on the page; a refusal gives null.
+ *
+ * @template {keyof Wire} Name
+ * @param {Element} element
+ * @param {import("./types.d.ts").Server} server
+ * @param {Name} name
+ * @param {Wire[Name]["question"]} question
+ * @returns {Promise<Wire[Name]["answer"] | null>}
+ */
 export const insist = async (element, server, name, question) => {
   for (let pause = 500; element.isConnected; pause = Math.min(4000, 2 * pause)) {
     try {

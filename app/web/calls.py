@@ -7,22 +7,22 @@ and stays an exception.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 import orjson
 
 from app.access import Access
+from app.web.questions import answer_of, parse, question_of
 from engine.records.texts import as_unicode, check_unicode
 from storage.damage import fault_of_disk
 
 _AS_GRADIO = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _PLAIN = (str, list, dict)
 
-Question = dict[str, Any]
-Answer = dict[str, Any]
-Answering = Callable[[Question], Answer]
+Answer = Mapping[str, Any]
+Served = Callable[[object], Answer]
 
 
 def sentence(error: ValueError | LookupError) -> str:
@@ -41,25 +41,24 @@ def presentable(answer: Any) -> Any:
     return answer
 
 
-def serve(access: Access, panel: str, **answers: Answering) -> list[Answering]:
+def serve(access: Access, panel: str, **answers: Callable[..., Answer]) -> list[Served]:
     """The functions that a panel's script calls, by their names.
 
-    Each is refused to whom `app.access` does not allow `PANEL.NAME`; a question is one dict, and
-    users' errors come back as an answer.
+    Each is refused to whom `app.access` does not allow `PANEL.NAME`. What comes is read as the
+    kind of question that the function answers, and users' errors come back as an answer.
     """
-    return [_server_function(access, panel, name, fn) for name, fn in answers.items()]
+    return [_served(access, panel, name, fn) for name, fn in answers.items()]
 
 
-def _server_function(access: Access, panel: str, name: str, fn: Answering) -> Answering:
-    answer = guarded(access, f"{panel}.{name}", fn)
+def _served(access: Access, panel: str, name: str, fn: Callable[..., Answer]) -> Served:
+    kind = question_of(fn)
 
-    def call(question: Question) -> Answer:
-        if not isinstance(question, dict):
-            return {"refused": "a request must be an object"}
+    def call(question: object = None) -> Answer:
         try:
+            access.check(f"{panel}.{name}")
             check_unicode(question, "the request")
-            found: Answer = presentable(answer(question))
-            return found
+            answer: Answer = presentable(fn() if kind is None else fn(parse(kind, question)))
+            return answer
         except (ValueError, LookupError) as error:
             return {"refused": sentence(error)}
         except Exception as error:
@@ -68,6 +67,7 @@ def _server_function(access: Access, panel: str, name: str, fn: Answering) -> An
             raise
 
     call.__name__, call.__qualname__ = name, f"{panel}.{name}"
+    call.__annotations__ = {"question": kind, "return": answer_of(fn)}
     return call
 
 

@@ -1,7 +1,15 @@
-// Shapes that several modules share; answers of the studio are described where Python makes them.
+// Shapes that several modules share; those that cross to Python are written by it, in wire.d.ts.
+import type { Wire } from "./wire.d.ts";
 
-/** What a page may ask: one object in, one answer out. */
-export type Server = Record<string, (question: object) => Promise<any>>;
+/** What a page may ask; each page's own has a part of it. An answer may be {refused: sentence}. */
+export type Server = { [Name in keyof Wire]: (question: Wire[Name]["question"]) => Promise<any> };
+
+/** `ask` of a server that is known already. */
+export type Ask = <Name extends keyof Wire>(
+  name: Name,
+  question: Wire[Name]["question"],
+  quiet?: boolean,
+) => Promise<Wire[Name]["answer"] | null>;
 
 /** What a mounted panel gets from Gradio. */
 export interface Panel {

@@ -48,6 +48,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
+def three(policy: str, world_model: str, reward_model: str) -> dict[str, str]:
+    """Three checkpoints by their roles."""
+    return {"policy": policy, "world_model": world_model, "reward_model": reward_model}
+
+
 def make_checkpoint(directory: Path, config: dict[str, Any]) -> Path:
     """A checkpoint directory of a config; the directory's name stands for the weights."""
     directory.mkdir(parents=True)

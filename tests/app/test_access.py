@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from app.access import LIMITS, RULES, Access, Limits, Role
 from app.live.models import Models
 from app.studio import Studio
 from app.ui import site
+from app.ui.wire import served_by
 from storage.workspace import open_workspace
 from tests.app.conftest import load_fake, make_demo
 
@@ -37,9 +37,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Role, Funct
 
 def served(studio: Studio) -> Functions:
     blocks = site.build(studio, device="CPU", instruction="push the mug", horizon=48)
-    panels = [block for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
-    found = [fn for panel in panels for fn in panel.server_fns]
-    return {fn.__qualname__: fn for fn in found}
+    return {fn.__qualname__: fn for fn in served_by(blocks)}
 
 
 @pytest.mark.parametrize("action", RULES)

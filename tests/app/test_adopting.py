@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from storage.downloads.official import PARTS
 from tests.app.conftest import CONFIGS, make_checkpoint
 from tests.storage.source_server import Repository, SourceServer
@@ -54,7 +55,9 @@ def test_a_folder_in_our_format_goes_through_the_gate_into_the_catalogue(
 ) -> None:
     seen: list[Path] = []
     studio = make_studio(check=seen.append)
-    [begun] = studio.models.adopting.adopt({"folder": f" {mine} ", "name": "judge"})
+    [begun] = ask(studio.models.adopting.adopt, {"folder": f" {mine} ", "name": "judge"})[
+        "adoptions"
+    ]
     assert begun["run"] is False
     found = ended(studio)
     assert (found["id"], found["state"], found["error"]) == (begun["id"], "done", None)
@@ -65,7 +68,7 @@ def test_a_folder_in_our_format_goes_through_the_gate_into_the_catalogue(
 
 def test_without_a_name_it_has_the_folder_s(make_studio: Callable[..., Studio], mine: Path) -> None:
     studio = make_studio(check=pass_all)
-    studio.models.adopting.adopt({"folder": str(mine)})
+    ask(studio.models.adopting.adopt, {"folder": str(mine)})["adoptions"]
     assert ended(studio)["checkpoint"] == "local/mine"
 
 
@@ -73,7 +76,7 @@ def test_what_the_gate_refuses_stays_outside_with_its_sentence(
     make_studio: Callable[..., Studio], mine: Path
 ) -> None:
     studio = make_studio(check=refuse)
-    studio.models.adopting.adopt({"folder": str(mine)})
+    ask(studio.models.adopting.adopt, {"folder": str(mine)})["adoptions"]
     found = ended(studio)
     assert (found["state"], found["error"], found["checkpoint"]) == (
         "failed",
@@ -85,7 +88,9 @@ def test_what_the_gate_refuses_stays_outside_with_its_sentence(
 
 @pytest.mark.slow  # it brings all of torch
 def test_the_gate_of_a_studio_is_the_real_one(studio: Studio, mine: Path) -> None:
-    studio.models.adopting.adopt({"folder": str(mine)})  # its weights are the text "mine"
+    ask(studio.models.adopting.adopt, {"folder": str(mine)})[
+        "adoptions"
+    ]  # its weights are the text "mine"
     found = ended(studio)
     assert found["state"] == "failed"
     assert "model.safetensors" in found["error"]
@@ -105,12 +110,12 @@ def test_a_download_in_our_format_keeps_where_it_came_from(
     make_studio: Callable[..., Studio], server: SourceServer
 ) -> None:
     studio = make_studio(rules=server.rules, check=pass_all)
-    key = studio.models.sources.plan({"source": f"{server.url}/model/"})["key"]
-    studio.models.sources.start(key)
+    key = ask(studio.models.sources.plan, {"source": f"{server.url}/model/"})["key"]
+    ask(studio.models.sources.start, {"key": key})
     studio.cabinet.downloads.wait(key)
-    studio.models.adopting.adopt({"download": key})
+    ask(studio.models.adopting.adopt, {"download": key})["adoptions"]
     assert ended(studio)["checkpoint"] == "hub/model"
-    studio.models.adopting.adopt({"download": key, "name": "theirs"})
+    ask(studio.models.adopting.adopt, {"download": key, "name": "theirs"})["adoptions"]
     assert ended(studio)["checkpoint"] == "hub/theirs"
     [record] = [r for r in studio.models.slots.checkpoints() if r["id"] == "hub/theirs"]
     assert record["source"] == f"{server.url}/model/"
@@ -121,7 +126,7 @@ def test_a_download_in_our_format_keeps_where_it_came_from(
 
 def queued(studio: Studio, query: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What an adoption begins: the config of each run by its role."""
-    begun = studio.models.adopting.adopt(query)
+    begun = ask(studio.models.adopting.adopt, query)["adoptions"]
     assert [record["run"] for record in begun] == [True] * len(begun)
     return {r["role"]: studio.runs.status(r["id"])["config"] for r in begun}
 
@@ -151,8 +156,8 @@ def test_the_parts_of_a_download_are_adopted(
     )
     studio = make_studio(rules=server.rules)
     parts = ["policy", "reward_model"]
-    plan = studio.models.sources.plan({"source": "a/wmpo", "task": "coffee", "parts": parts})
-    studio.models.sources.start(plan["key"])
+    plan = ask(studio.models.sources.plan, {"source": "a/wmpo", "task": "coffee", "parts": parts})
+    ask(studio.models.sources.start, {"key": plan["key"]})
     assert studio.cabinet.downloads.wait(plan["key"]).state == "complete"
     begun = queued(studio, {"download": plan["key"], "task": "coffee"})
     assert begun.keys() == {"policy", "reward_model"}
@@ -174,7 +179,7 @@ def test_a_single_official_checkpoint_needs_its_role(studio: Studio, tmp_path: P
     path.write_bytes(b"weights")
     query = {"folder": str(path), "task": "aloha"}
     with pytest.raises(ValueError, match=r"judge\.pth holds none of the released folders of aloha"):
-        studio.models.adopting.adopt(query)
+        ask(studio.models.adopting.adopt, query)["adoptions"]
     begun = queued(studio, query | {"role": "reward_model", "success_threshold": 0.7})
     assert begun["reward_model"]["source"] == str(path)
     assert begun["reward_model"]["success_threshold"] == 0.7
@@ -210,5 +215,5 @@ def test_a_registered_folder_is_adopted_by_its_name(studio: Studio, tmp_path: Pa
 )
 def test_a_bad_query_is_a_sentence(studio: Studio, query: Any, sentence: str) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.models.adopting.adopt(query)
+        ask(studio.models.adopting.adopt, query)["adoptions"]
     assert studio.models.adopting.all() == []

@@ -11,6 +11,7 @@ import pytest
 from app.access import Role
 from app.runs.handover import PART, Handover
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
 from storage.exports.formats import read_episodes
 from storage.workspace import open_workspace
@@ -45,7 +46,7 @@ def done(studio: Studio, errand: dict[str, Any], state: str = "done") -> dict[st
     """The errand when it has ended."""
     pause = threading.Event()
     while True:
-        [found] = studio.errands.follow({"ids": [errand["id"]]})["errands"]
+        [found] = ask(studio.errands.follow, {"ids": [errand["id"]]})["errands"]
         if found["state"] not in ("queued", "running"):
             assert found["state"] == state, found["error"]
             return found
@@ -56,7 +57,7 @@ def content(studio: Studio, what: dict[str, Any]) -> bytes:
     """The file of an errand or a backup, part by part."""
     whole, offset = b"", 0
     while offset is not None:
-        part = studio.data.part({**what, "offset": offset})
+        part = ask(studio.data.part, {**what, "offset": offset})
         whole, offset = whole + base64.b64decode(part["data"]), part["next"]
     assert len(whole) == part["total"]
     return whole
@@ -64,9 +65,9 @@ def content(studio: Studio, what: dict[str, Any]) -> bytes:
 
 def sent(studio: Studio, data: bytes) -> str:
     first, second = base64.b64encode(data[:100]).decode(), base64.b64encode(data[100:]).decode()
-    upload = studio.data.handover.take({"data": first})["upload"]
+    upload = ask(studio.data.handover.take, {"data": first})["upload"]
     for _ in range(2):  # the second time is a client that did not hear the answer
-        answer = studio.data.handover.take({"upload": upload, "offset": 100, "data": second})
+        answer = ask(studio.data.handover.take, {"upload": upload, "offset": 100, "data": second})
     assert answer == {"upload": upload, "offset": len(data)}
     return upload
 
@@ -79,44 +80,45 @@ def test_episodes_travel_to_another_studio(
     stocked: Studio, make_studio: Any, demo: Path, tmp_path: Path, kind: str
 ) -> None:
     query = {"what": "episodes", "format": kind, "filter": {"kind": "imagined"}}
-    planned = stocked.data.exchange.plan(query)
+    planned = ask(stocked.data.exchange.plan, query)
     assert planned["items"] == 2
     assert planned["text"].startswith("2 episodes, about ")
-    errand = done(stocked, stocked.data.exchange.export(query))
+    errand = done(stocked, ask(stocked.data.exchange.export, query))
     data = content(stocked, {"errand": errand["id"]})
     assert (errand["done"], errand["total"], len(data)) == (2, 2, errand["result"]["bytes"])
     assert planned["bytes"] == pytest.approx(len(data), rel=0.01)
     other = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
     try:
         take = {"upload": sent(other, data), "name": errand["result"]["name"]}
-        report = done(other, other.data.exchange.examine(take))["result"]
+        report = done(other, ask(other.data.exchange.examine, take))["result"]
         assert (report["text"], report["dry_run"]) == ("2 episodes and 1 label", True)
         assert other.cabinet.trajectories.count() == 0
-        report = done(other, other.data.exchange.examine(take | {"dry_run": False}))["result"]
+        report = done(other, ask(other.data.exchange.examine, take | {"dry_run": False}))["result"]
         assert (report["added"], report["labels"], report["problems"]) == (2, 1, [])
         assert other.cabinet.trajectories.ids() == ["episode-1", "episode-2"]
-        assert other.episodes.clips.clip({"episode": "episode-2"}) == stocked.episodes.clips.clip(
-            {"episode": "episode-2"}
+        assert ask(other.episodes.clips.clip, {"episode": "episode-2"}) == ask(
+            stocked.episodes.clips.clip, {"episode": "episode-2"}
         )
         with pytest.raises(LookupError, match="not here any more"):
-            other.data.exchange.examine(take)
+            ask(other.data.exchange.examine, take)
     finally:
         other.close()
 
 
 def test_labels_go_out_and_come_in(stocked: Studio) -> None:
     query = {"what": "labels", "format": "csv"}
-    assert stocked.data.exchange.plan(query)["text"].startswith("2 label events, about ")
-    errand = done(stocked, stocked.data.exchange.export(query))
+    assert ask(stocked.data.exchange.plan, query)["text"].startswith("2 label events, about ")
+    errand = done(stocked, ask(stocked.data.exchange.export, query))
     assert errand["result"]["name"].endswith(".csv")
     data = content(stocked, {"errand": errand["id"]})
     report = done(
-        stocked, stocked.data.exchange.examine({"upload": sent(stocked, data), "name": "l.csv"})
+        stocked,
+        ask(stocked.data.exchange.examine, {"upload": sent(stocked, data), "name": "l.csv"}),
     )["result"]
     assert report["text"] == "nothing new; 2 here already"
     bad = sent(stocked, data.replace(b"success", b"maybe", 1))
     query = {"upload": bad, "name": "l.csv", "dry_run": False}
-    report = done(stocked, stocked.data.exchange.examine(query))["result"]
+    report = done(stocked, ask(stocked.data.exchange.examine, query))["result"]
     assert report["text"] == "1 problem: nothing is imported"
     assert report["problems"][0].startswith("line 3: outcome must be one of")
 
@@ -124,18 +126,18 @@ def test_labels_go_out_and_come_in(stocked: Studio) -> None:
 def test_preferences_go_out_and_come_in(stocked: Studio) -> None:
     compare(stocked, "event-pair", "left")
     query = {"what": "preferences", "format": "parquet"}
-    assert stocked.data.exchange.plan(query)["text"].startswith("1 preference event, about ")
-    errand = done(stocked, stocked.data.exchange.export(query))
+    assert ask(stocked.data.exchange.plan, query)["text"].startswith("1 preference event, about ")
+    errand = done(stocked, ask(stocked.data.exchange.export, query))
     name, data = errand["result"]["name"], content(stocked, {"errand": errand["id"]})
     assert name.endswith(".preferences.parquet")
     take = {"upload": sent(stocked, data), "name": name}
-    report = done(stocked, stocked.data.exchange.examine(take))["result"]
+    report = done(stocked, ask(stocked.data.exchange.examine, take))["result"]
     assert (report["text"], report["problems"]) == ("nothing new; 1 here already", [])
 
 
 def test_what_is_wrong_with_a_file_comes_with_its_places(stocked: Studio) -> None:
     query = {"upload": sent(stocked, b"nothing of the kind" * 20), "name": "x.zip"}
-    report = done(stocked, stocked.data.exchange.examine(query))["result"]
+    report = done(stocked, ask(stocked.data.exchange.examine, query))["result"]
     assert report["problems"][0].startswith("that is no file of episodes")
 
 
@@ -159,24 +161,25 @@ def test_a_bad_choice_is_one_sentence(
     stocked: Studio, query: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        stocked.data.exchange.plan(query)
+        ask(stocked.data.exchange.plan, query)
 
 
 def test_a_saved_view_names_what_is_exported(stocked: Studio) -> None:
-    stocked.episodes.gallery.save_view(
-        {"name": "real ones", "filter": {"kind": "real", "mode": "groups"}}
+    ask(
+        stocked.episodes.gallery.save_view,
+        {"name": "real ones", "filter": {"kind": "real", "mode": "groups"}},
     )
     query = {"what": "episodes", "format": "robomimic", "view": "real ones"}
-    assert stocked.data.exchange.plan(query)["items"] == 1
+    assert ask(stocked.data.exchange.plan, query)["items"] == 1
 
 
 def test_the_log_is_paged_and_undone_by_actor(stocked: Studio) -> None:
     audit = stocked.data.audit
-    found = audit.log({"limit": 1})
+    found = ask(audit.log, {"limit": 1})
     assert (found["total"], found["events"][0]["event_id"]) == (2, "event-two")
     assert found["actors"][0] == {"name": "ada", "events": 1, "open": 1}
-    assert audit.undo({"actor": "ada", "open": 1}) == {"undone": 1}
-    newest = audit.log({"actor": "local"})["events"][0]
+    assert ask(audit.undo, {"actor": "ada", "open": 1}) == {"undone": 1}
+    newest = ask(audit.log, {"actor": "local"})["events"][0]
     assert (newest["withdrawal"], newest["supersedes"], newest["mode"]) == (
         True,
         "event-two",
@@ -186,7 +189,7 @@ def test_the_log_is_paged_and_undone_by_actor(stocked: Studio) -> None:
 
 def test_the_judge_is_held_against_people(stocked: Studio) -> None:
     judge(stocked, "event-three", "episode-2", "success")
-    found = stocked.data.audit.rm_audit({"ids": ["episode-1", "episode-2", "real-1"]})
+    found = ask(stocked.data.audit.rm_audit, {"ids": ["episode-1", "episode-2", "real-1"]})
     assert [(e["model"], e["human"], e["agrees"]) for e in found["episodes"]] == [
         ("success", "fail", False),
         ("success", "success", True),
@@ -204,30 +207,30 @@ def test_the_judge_is_held_against_people(stocked: Studio) -> None:
     }
     broke = {"event_id": "event-four", "episode_id": "episode-2", "dream_broke": True}
     stocked.episodes.judging.labels.add(broke | {"outcome": "success", "supersedes": "event-three"})
-    summary = stocked.data.audit.rm_audit({"filter": {"kind": "imagined"}})["summary"]
+    summary = ask(stocked.data.audit.rm_audit, {"filter": {"kind": "imagined"}})["summary"]
     assert (summary["judged"], summary["dream_broke"], summary["precision"]) == (1, 1, 0.0)
-    assert len(stocked.data.audit.rm_audit({})["episodes"]) == 3
+    assert len(ask(stocked.data.audit.rm_audit, {})["episodes"]) == 3
     with pytest.raises(ValueError, match="by ids or by a filter"):
-        stocked.data.audit.rm_audit({"ids": ["episode-1"], "filter": {"kind": "real"}})
+        ask(stocked.data.audit.rm_audit, {"ids": ["episode-1"], "filter": {"kind": "real"}})
 
 
 @pytest.mark.slow
 def test_a_backup_is_made_checked_carried_and_restored(stocked: Studio, tmp_path: Path) -> None:
     keeping = stocked.data.keeping
-    made = done(stocked, keeping.back_up({"checkpoints": False}))["result"]
+    made = done(stocked, ask(keeping.back_up, {"checkpoints": False}))["result"]
     [backup] = keeping.backups()
     assert backup["name"] == made["name"]
-    checked = done(stocked, keeping.check_backup({"backup": made["name"]}))["result"]["text"]
+    checked = done(stocked, ask(keeping.check_backup, {"backup": made["name"]}))["result"]["text"]
     assert checked.startswith("whole and unchanged: 2 label events, 3 episodes")
     upload = sent(stocked, content(stocked, {"backup": made["name"]}))
-    taken = done(stocked, keeping.take_backup({"upload": upload}))["result"]["name"]
+    taken = done(stocked, ask(keeping.take_backup, {"upload": upload}))["result"]["name"]
     folder = tmp_path / "restored"
     query = {"backup": taken, "folder": str(folder)}
-    text = done(stocked, keeping.restore(query))["result"]["text"]
+    text = done(stocked, ask(keeping.restore, query))["result"]["text"]
     assert f"Start the studio with WMPO_DATA_DIR={folder}" in text
     assert (folder / "labels.jsonl").is_file()
-    assert "is not empty" in done(stocked, keeping.restore(query), "failed")["error"]
-    assert [one["name"] for one in keeping.remove_backup({"backup": taken})["backups"]] == [
+    assert "is not empty" in done(stocked, ask(keeping.restore, query), "failed")["error"]
+    assert [one["name"] for one in ask(keeping.remove_backup, {"backup": taken})["backups"]] == [
         made["name"]
     ]
 
@@ -239,7 +242,7 @@ def test_no_place_inside_the_studio_is_restored_into(studio: Studio, folder: str
     (backups / "x.wmpo-backup.tar").touch()
     place = folder.format(data=studio.data_directory)
     with pytest.raises(ValueError, match=r"absolute path|lies inside"):
-        studio.data.keeping.restore({"backup": "x.wmpo-backup.tar", "folder": place})
+        ask(studio.data.keeping.restore, {"backup": "x.wmpo-backup.tar", "folder": place})
 
 
 def test_files_and_database_are_shown_to_agree(stocked: Studio) -> None:
@@ -262,27 +265,29 @@ def test_labels_and_preferences_are_synced_and_taken_in_again(
         "at": None,
         "logs": {"labels": {"synced": 0, "events": 2}, "preferences": none},
     }
-    assert done(stocked, keeping.sync(target))["result"]["text"] == "there: 2 labels, in 1 part"
+    assert (
+        done(stocked, ask(keeping.sync, target))["result"]["text"] == "there: 2 labels, in 1 part"
+    )
     compare(stocked, "event-pair", "left")
-    text = done(stocked, keeping.sync(target))["result"]["text"]
+    text = done(stocked, ask(keeping.sync, target))["result"]["text"]
     assert text == "there: 2 labels and 1 preference, in 2 parts"
     judge(stocked, "event-three", "episode-2", "fail")
     assert keeping.sync_status()["logs"] == {
         "labels": {"synced": 2, "events": 3},
         "preferences": {"synced": 1, "events": 1},
     }
-    assert stocked.data.audit.log({})["logs"] == {"labels": 3, "preferences": 1}
-    found = done(stocked, keeping.restore_parts(target))["result"]
+    assert ask(stocked.data.audit.log, {})["logs"] == {"labels": 3, "preferences": 1}
+    found = done(stocked, ask(keeping.restore_parts, target))["result"]
     assert (found["text"], found["added"]) == ("nothing new; 3 here already", 0)
     with pytest.raises(ValueError, match="say where"):
-        keeping.sync({"target": " "})
+        ask(keeping.sync, {"target": " "})
 
     other = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
     try:
         for dry_run in (True, False):  # a look, and then the import
             assert other.cabinet.preferences.events() == []
             query = target | {"dry_run": dry_run}
-            found = done(other, other.data.keeping.restore_parts(query))["result"]
+            found = done(other, ask(other.data.keeping.restore_parts, query))["result"]
             assert found["text"] == "2 labels and 1 preference"
             assert (found["added"], found["problems"], found["dry_run"]) == (3, [], dry_run)
         assert other.cabinet.preferences.events() == stocked.cabinet.preferences.events()
@@ -296,8 +301,8 @@ def test_space_is_shown_and_only_leftovers_go(stocked: Studio) -> None:
     assert {"episodes", "label log", "database"} <= {one["kind"] for one in found["kinds"]}
     assert found["leftovers"] == []
     assert found["place"] == str(stocked.data_directory)
-    assert stocked.data.keeping.clean_up({"kinds": ["episodes"]})["freed"] == 0
-    assert stocked.episodes.clips.clip({"episode": "episode-1"})["id"] == "episode-1"
+    assert ask(stocked.data.keeping.clean_up, {"kinds": ["episodes"]})["freed"] == 0
+    assert ask(stocked.episodes.clips.clip, {"episode": "episode-1"})["id"] == "episode-1"
 
 
 def test_a_public_studio_shows_no_path_and_changes_nothing(
@@ -311,16 +316,16 @@ def test_a_public_studio_shows_no_path_and_changes_nothing(
     judge(public, "event-guest", "episode-1", "success", actor="eve")
     data = public.data
     assert str(workspace.root) not in str(data.keeping.space())
-    assert [event["actor"] for event in data.audit.log({})["events"]] == ["guest:eve"]
-    [audited] = data.audit.rm_audit({})["episodes"]
+    assert [event["actor"] for event in ask(data.audit.log, {})["events"]] == ["guest:eve"]
+    [audited] = ask(data.audit.rm_audit, {})["episodes"]
     assert audited["human"] == "success"
-    assert data.keeping.backups() == data.errands.follow({})["errands"] == []
+    assert data.keeping.backups() == ask(data.errands.follow, {})["errands"] == []
     with pytest.raises(ValueError, match="more than 8 episodes"):
-        data.exchange.plan({"what": "episodes", "format": "wmpo"})
+        ask(data.exchange.plan, {"what": "episodes", "format": "wmpo"})
     with pytest.raises(ValueError, match="keeps its data to itself"):
-        data.part({"backup": "x.wmpo-backup.tar", "offset": 0})
+        ask(data.part, {"backup": "x.wmpo-backup.tar", "offset": 0})
     query = {"what": "episodes", "format": "wmpo", "ids": ["episode-1"]}
-    errand = done(public, data.exchange.export(query))
+    errand = done(public, ask(data.exchange.export, query))
     path = public.cabinet.workspace.root / "handed.tar"
     path.write_bytes(content(public, {"errand": errand["id"]}))
     [item] = read_episodes(path).episodes
@@ -329,11 +334,11 @@ def test_a_public_studio_shows_no_path_and_changes_nothing(
 
 def test_parts_of_a_file_come_in_order_or_not_at_all(tmp_path: Path) -> None:
     handover = Handover(tmp_path)
-    upload = handover.take({"data": base64.b64encode(b"abc").decode()})["upload"]
+    upload = ask(handover.take, {"data": base64.b64encode(b"abc").decode()})["upload"]
     with pytest.raises(ValueError, match="another order"):
-        handover.take({"upload": upload, "offset": 7, "data": ""})
+        ask(handover.take, {"upload": upload, "offset": 7, "data": ""})
     with pytest.raises(ValueError, match="did not arrive whole"):
-        handover.take({"upload": upload, "offset": 3, "data": "?"})
+        ask(handover.take, {"upload": upload, "offset": 3, "data": "?"})
     for stranger in ("../labels.jsonl", None, 3):
         with pytest.raises(LookupError, match="not here any more"):
             handover.uploaded(stranger)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.runs.errands import MOST_WAITING, Errands, Progress
+from app.web.questions import ask
 
 PATIENCE = 20
 
@@ -69,8 +70,8 @@ def test_an_errand_that_is_called_off_stops_at_its_next_step(errands: Errands) -
     one = errands.start("export", "one", gate.work)["id"]
     two = errands.start("export", "two", waiting.work)["id"]
     assert gate.begun.wait(PATIENCE)
-    errands.cancel(one)
-    errands.cancel(two)
+    ask(errands.cancel, {"id": one})
+    ask(errands.cancel, {"id": two})
     gate.go.set()
     assert ended(errands, one)["state"] == ended(errands, two)["state"] == "cancelled"
     assert not waiting.begun.is_set()

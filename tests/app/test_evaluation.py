@@ -11,6 +11,7 @@ import pytest
 
 from app.live.simulator import Simulator
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.ledger import append_ledger, ledger_entry
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
@@ -68,22 +69,22 @@ def seen(make_studio: Callable[..., Studio]) -> Studio:
 
 
 def test_a_plan_counts_what_is_new_and_greedy_play_needs_no_seeds(studio: Studio) -> None:
-    plan = studio.evaluate.evaluation.plan(QUERY)
+    plan = ask(studio.evaluate.evaluation.plan, QUERY)
     assert (plan["new"], plan["known"], plan["episodes"], plan["measured"]) == (1, 0, 8, False)
     assert plan["notes"] == ["Greedy play is the same for every seed: each policy plays once."]
-    sampled = studio.evaluate.evaluation.plan(
-        QUERY | {"temperature": 1.0, "pools": ["test", "free"]}
+    sampled = ask(
+        studio.evaluate.evaluation.plan, QUERY | {"temperature": 1.0, "pools": ["test", "free"]}
     )
     assert (sampled["new"], sampled["notes"]) == (6, [])
 
 
 def test_a_started_evaluation_is_queued_once_and_stands_in_its_cells(studio: Studio) -> None:
-    [run] = studio.evaluate.evaluation.start(QUERY)["runs"]
+    [run] = ask(studio.evaluate.evaluation.start, QUERY)["runs"]
     assert studio.runs.status(run)["config"]["arm"] == "demo/base"
     with pytest.raises(ValueError, match="all of this has been run already"):
-        studio.evaluate.evaluation.start(QUERY)
+        ask(studio.evaluate.evaluation.start, QUERY)
     [suite] = studio.evaluate.evaluation.suites()
-    [task] = studio.evaluate.evaluation.results({"suite": suite["id"]})["tasks"]
+    [task] = ask(studio.evaluate.evaluation.results, {"suite": suite["id"]})["tasks"]
     [[cell]] = task["cells"].values()
     assert (cell["run"], cell["state"], cell["total"]) == (run, "queued", 8)
     assert task["means"] == {}
@@ -97,11 +98,11 @@ def test_a_policy_is_not_tested_on_what_it_has_learnt_from(
     write_manifest(leaky)
     evaluation = make_studio(simulator=Simulator(CountingEnv)).evaluate.evaluation
     with pytest.raises(ValueError, match=r"leaky learnt from 2 of the 8 starts .* \(pool test\)"):
-        evaluation.plan(QUERY | {"policies": [{"id": "demo/leaky"}]})
+        ask(evaluation.plan, QUERY | {"policies": [{"id": "demo/leaky"}]})
     with pytest.raises(ValueError, match="acts in 7 dimensions, but coffee-push takes 4"):
-        evaluation.plan(QUERY | {"policies": [{"id": "demo/seven"}]})
+        ask(evaluation.plan, QUERY | {"policies": [{"id": "demo/seven"}]})
     with pytest.raises(ValueError, match="choose at least one of the tasks"):
-        evaluation.plan(QUERY | {"tasks": []})
+        ask(evaluation.plan, QUERY | {"tasks": []})
 
 
 def test_trainings_of_an_arm_are_its_seeds_and_one_policy_stands_in_every_column(
@@ -112,7 +113,7 @@ def test_trainings_of_an_arm_are_its_seeds_and_one_policy_stands_in_every_column
         finish(workspace, f"better-{training}", SECOND, arm="better")
     evaluation = seen(make_studio).evaluate.evaluation
     [suite] = evaluation.suites()
-    found = evaluation.results({"suite": suite["id"]})
+    found = ask(evaluation.results, {"suite": suite["id"]})
     assert (found["reference"], found["columns"]) == ("base", 2)
     assert "A seed is one training of an arm" in found["about"]
     [task] = found["tasks"]
@@ -136,13 +137,13 @@ def test_what_was_not_run_is_absent_and_tasks_are_adjusted_together(
         finish(workspace, f"base-{task}", FIRST, task=task, arm="base", policy="/base")
     finish(workspace, "other-push", SECOND, task="push", arm="other", policy="/other")
     evaluation = seen(make_studio).evaluate.evaluation
-    found = evaluation.results({"suite": "test-0-8-0"})
+    found = ask(evaluation.results, {"suite": "test-0-8-0"})
     cells = {task["task"]: task["cells"]["other"] for task in found["tasks"]}
     assert cells["hammer"] == [None]
     assert found["overall"] == []  # the arm is not there in every task
     finish(workspace, "other-hammer", SECOND, task="hammer", arm="other", policy="/other")
     evaluation = seen(make_studio).evaluate.evaluation
-    found = evaluation.results({"suite": "test-0-8-0"})
+    found = ask(evaluation.results, {"suite": "test-0-8-0"})
     first, second = found["differences"]
     assert first["adjusted"] == min(1.0, 2 * first["p"]) == second["adjusted"]
     assert [(d["arm"], d["mean"], d["strong"]) for d in found["overall"]] == [
@@ -167,7 +168,7 @@ def test_an_arm_is_followed_to_its_videos(
         )
     )
     run.close()
-    found = seen(make_studio).evaluate.evaluation.videos({"run": "base"})["starts"]
+    found = ask(seen(make_studio).evaluate.evaluation.videos, {"run": "base"})["starts"]
     assert found[:2] == [
         [1_000_000, True, "base.coffee-push-evaluate-1000000-0"],
         [1_000_001, True, None],
@@ -194,11 +195,11 @@ def test_the_report_is_a_file_of_its_own(
 
 def test_the_power_calculator_answers_in_starts(studio: Studio) -> None:
     query = {"difference": 0.1, "discordant": 0.3, "rate": 0.3, "episodes": 400}
-    found = studio.evaluate.evaluation.power(query)
+    found = ask(studio.evaluate.evaluation.power, query)
     assert (found["paired"], found["unpaired"]) == (234, 356)  # field.md: 233, 356
     assert found["detectable"] == pytest.approx(0.0764, abs=1e-3)
     with pytest.raises(ValueError, match="cannot differ by"):
-        studio.evaluate.evaluation.power(query | {"discordant": 0.05})
+        ask(studio.evaluate.evaluation.power, query | {"discordant": 0.05})
 
 
 def test_the_ledger_counts_runs_twins_and_stages_and_shows_double_use(
@@ -235,23 +236,25 @@ def test_a_study_shows_its_report_while_it_runs(
         ("S", False)
     ]
     with pytest.raises(ValueError, match="study has written no report yet"):
-        studio.evaluate.evaluation.study_report({"run": "study"})
+        ask(studio.evaluate.evaluation.study_report, {"run": "study"})
     (directory / "report.html").write_text("<p>not run</p>")
-    assert studio.evaluate.evaluation.study_report({"run": "study"})["text"] == "<p>not run</p>"
+    assert (
+        ask(studio.evaluate.evaluation.study_report, {"run": "study"})["text"] == "<p>not run</p>"
+    )
 
 
 def test_the_shipped_study_is_shown_and_is_the_one_of_the_docs(studio: Studio, demo: Path) -> None:
     assert studio.evaluate.evaluation.studies() == []
     with pytest.raises(LookupError):
-        studio.evaluate.evaluation.study_report({"run": "sample"})
+        ask(studio.evaluate.evaluation.study_report, {"run": "sample"})
     shipped = CHECKOUT / "storage" / "demo" / "study"
     shutil.copytree(shipped, demo / "study")
     [study] = studio.evaluate.evaluation.studies()
     text = (CHECKOUT / "docs" / "study.md").read_text()
     assert text.startswith(f"# {study['title']}\n")
-    found = studio.evaluate.evaluation.study_report({"run": study["id"], "format": "markdown"})
+    found = ask(studio.evaluate.evaluation.study_report, {"run": study["id"], "format": "markdown"})
     assert (found["name"], found["text"]) == ("shipped-study.md", text)
-    page = studio.evaluate.evaluation.study_report({"run": study["id"]})
+    page = ask(studio.evaluate.evaluation.study_report, {"run": study["id"]})
     assert (page["name"], page["text"]) == (
         "shipped-study.html",
         (shipped / "report.html").read_text(),

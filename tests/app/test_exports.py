@@ -9,6 +9,7 @@ import pytest
 
 from app.access import Role
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Label, Trajectory
 from storage.exports.bundle import pack
 from storage.exports.formats import FOREIGN
@@ -43,7 +44,7 @@ def test_an_episode_can_be_taken_away(
     begins: bytes,
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
-    answer = studio.episodes.exports.export({"episode": "episode-1", "format": kind})
+    answer = ask(studio.episodes.exports.export, {"episode": "episode-1", "format": kind})
     assert answer["name"] == name
     assert data_of(answer).startswith(begins)
 
@@ -51,20 +52,20 @@ def test_an_episode_can_be_taken_away(
 def test_an_exported_dream_is_taken_in_elsewhere_and_replays(
     studio: Studio, settings: dict[str, Any], demo: Any, tmp_path: Any
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    episode = studio.imagine.dreams.save({"dream": dream})
-    exported = studio.episodes.exports.export({"episode": episode, "format": "zip"})
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    episode = ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+    exported = ask(studio.episodes.exports.export, {"episode": episode, "format": "zip"})
     other = Studio(open_workspace(tmp_path / "other"), demo=demo, supervise=False)
     for added in (1, 0):
-        report = other.episodes.exports.take_in({"data": exported["data"]})
+        report = ask(other.episodes.exports.take_in, {"data": exported["data"]})
         assert (report["episodes"], report["added"]) == ([episode], added)
     assert (
-        other.episodes.clips.clip({"episode": episode})["frames"]
-        == studio.episodes.clips.clip({"episode": episode})["frames"]
+        ask(other.episodes.clips.clip, {"episode": episode})["frames"]
+        == ask(studio.episodes.clips.clip, {"episode": episode})["frames"]
     )
-    assert other.imagine.dreams.permalink({"episode": episode}) == studio.imagine.dreams.permalink(
-        {"episode": episode}
+    assert ask(other.imagine.dreams.permalink, {"episode": episode}) == ask(
+        studio.imagine.dreams.permalink, {"episode": episode}
     )
     other.close()
 
@@ -74,7 +75,7 @@ def test_another_episode_of_the_same_name_is_refused(
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
     other = make_trajectory(actions=np.ones((16, 4), np.float32))
-    report = studio.episodes.exports.take_in({"data": address_of(pack(other))})
+    report = ask(studio.episodes.exports.take_in, {"data": address_of(pack(other))})
     assert report["problems"] == ["there is already another episode episode-1"]
     assert report["episodes"] == []
 
@@ -86,7 +87,7 @@ def test_another_episode_of_the_same_name_is_refused(
         ({"scale": 0}, "scale must be from 1 to 16"),
         ({"episode": "lost"}, "there is no episode lost"),
         ({"format": "lerobot", "episodes": ["lost"]}, "there is no episode lost"),
-        ({"format": "lerobot", "episodes": "lost"}, "episodes must be a list of episode ids"),
+        ({"format": "lerobot", "episodes": "lost"}, "episodes must be a list"),
         ({"format": "lerobot", "episodes": ["a"] * 101}, "at most 100 episodes fit into one"),
     ],
 )
@@ -98,13 +99,13 @@ def test_a_bad_export_is_one_sentence(
 ) -> None:
     studio.cabinet.trajectories.add(make_trajectory())
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.episodes.exports.export({"episode": "episode-1", "format": "gif"} | change)
+        ask(studio.episodes.exports.export, {"episode": "episode-1", "format": "gif"} | change)
 
 
 def test_a_public_studio_takes_no_episodes(make_studio: Callable[..., Studio]) -> None:
     public = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="at most 8 episodes"):
-        public.episodes.exports.export({"episodes": ["a"] * 9, "format": "lerobot"})
+        ask(public.episodes.exports.export, {"episodes": ["a"] * 9, "format": "lerobot"})
 
 
 @pytest.fixture
@@ -131,38 +132,40 @@ def test_a_lerobot_dataset_is_taken_in_elsewhere_with_its_labels(
     judged: Studio, other: Studio
 ) -> None:
     names = ["episode-1", "episode-2"]
-    answer = judged.episodes.exports.export({"episodes": names, "format": "lerobot"})
+    answer = ask(judged.episodes.exports.export, {"episodes": names, "format": "lerobot"})
     assert answer["name"] == "episodes.lerobot.zip"
-    planned = other.episodes.exports.take_in({"data": answer["data"], "dry_run": True})
+    planned = ask(other.episodes.exports.take_in, {"data": answer["data"], "dry_run": True})
     assert planned == {"episodes": names, "added": 2, "labels": 2, "problems": []}
     assert other.cabinet.trajectories.count() == 0
-    assert other.episodes.exports.take_in({"data": answer["data"]}) == planned
+    assert ask(other.episodes.exports.take_in, {"data": answer["data"]}) == planned
     assert (
-        other.episodes.clips.clip({"episode": "episode-1"})["frames"]
-        == judged.episodes.clips.clip({"episode": "episode-1"})["frames"]
+        ask(other.episodes.clips.clip, {"episode": "episode-1"})["frames"]
+        == ask(judged.episodes.clips.clip, {"episode": "episode-1"})["frames"]
     )
     assert other.cabinet.labels.events() == judged.cabinet.labels.events()
     assert other.cabinet.labels.current("episode-1").event_id == "event-two"
-    again = other.episodes.exports.take_in({"data": answer["data"]})
+    again = ask(other.episodes.exports.take_in, {"data": answer["data"]})
     assert (again["added"], again["labels"]) == (0, 0)
 
 
 def test_an_exact_copy_is_taken_in_the_same_way(judged: Studio, other: Studio) -> None:
-    answer = judged.episodes.exports.export({"episode": "episode-1", "format": "zip"})
-    assert other.episodes.exports.take_in({"data": answer["data"]})["episodes"] == ["episode-1"]
+    answer = ask(judged.episodes.exports.export, {"episode": "episode-1", "format": "zip"})
+    assert ask(other.episodes.exports.take_in, {"data": answer["data"]})["episodes"] == [
+        "episode-1"
+    ]
 
 
 def test_one_bad_episode_or_label_keeps_all_out(
     judged: Studio, other: Studio, make_trajectory: Callable[..., Trajectory]
 ) -> None:
     names = ["episode-1", "episode-2"]
-    answer = judged.episodes.exports.export({"episodes": names, "format": "lerobot"})
+    answer = ask(judged.episodes.exports.export, {"episodes": names, "format": "lerobot"})
     changed = make_trajectory("episode-2", actions=np.ones((16, 4), np.float32))
     other.cabinet.trajectories.add(changed)
     other.cabinet.labels.append(
         Label(event_id="event-two", episode_id="episode-2", outcome="unsure")
     )
-    assert other.episodes.exports.take_in({"data": answer["data"]}) == {
+    assert ask(other.episodes.exports.take_in, {"data": answer["data"]}) == {
         "episodes": [],
         "added": 0,
         "labels": 0,
@@ -182,12 +185,12 @@ def test_one_bad_episode_or_label_keeps_all_out(
     ],
 )
 def test_a_foreign_file_is_said_in_the_report(other: Studio, data: str, problem: str) -> None:
-    assert other.episodes.exports.take_in({"data": data})["problems"] == [problem]
+    assert ask(other.episodes.exports.take_in, {"data": data})["problems"] == [problem]
 
 
 def test_a_file_that_did_not_arrive_is_one_sentence(other: Studio) -> None:
     with pytest.raises(ValueError, match="the file did not arrive whole"):
-        other.episodes.exports.take_in({"data": "data:;base64,UE!"})
+        ask(other.episodes.exports.take_in, {"data": "data:;base64,UE!"})
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "label-studio"])
@@ -202,13 +205,13 @@ def test_labels_travel_as_files(judged: Studio, other: Studio, kind: str) -> Non
 
 def test_an_import_that_fails_in_the_middle_leaves_nothing(judged: Studio, other: Studio) -> None:
     query = {"episodes": ["episode-1", "episode-2"], "format": "wmpo"}
-    data = judged.episodes.exports.export(query)["data"]
+    data = ask(judged.episodes.exports.export, query)["data"]
     space = other.cabinet.workspace
     space.label_twin.mkdir()  # labels cannot be written, and they come last
     with pytest.raises(OSError, match=r"labels\.jsonl"):
-        other.episodes.exports.take_in({"data": data})
+        ask(other.episodes.exports.take_in, {"data": data})
     assert other.cabinet.trajectories.ids() == []
     assert list(space.episodes.iterdir()) == []
     assert other.cabinet.labels.all() == []
     space.label_twin.rmdir()
-    assert other.episodes.exports.take_in({"data": data})["added"] == 2
+    assert ask(other.episodes.exports.take_in, {"data": data})["added"] == 2

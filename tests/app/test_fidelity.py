@@ -10,6 +10,7 @@ import pytest
 
 from app.live.simulator import Simulator
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
 from engine.runs.run_directory import RunDirectory
@@ -71,49 +72,53 @@ def ids(found: dict[str, Any]) -> list[str]:
 
 
 def test_a_point_opens_its_pairs_the_worst_first_at_its_frame(compared: Studio) -> None:
-    found = compared.fidelity.fidelity.pairs({"run": "fid", "depth": 9})
+    found = ask(compared.fidelity.fidelity.pairs, {"run": "fid", "depth": 9})
     assert ids(found) == ["fid.pair-1", "fid.pair-0", "fid.pair-2"]
     first, second, _ = found["pairs"]
     assert (first["frame"], first["real"], second["real"]) == (9, None, "fid.real-0")
     assert second["text"] == "really succeeded, judged a success, 20.0 dB at frame 9"
-    assert ids(compared.fidelity.fidelity.pairs({"run": "fid", "outcome": "success"})) == [
+    assert ids(ask(compared.fidelity.fidelity.pairs, {"run": "fid", "outcome": "success"})) == [
         "fid.pair-0"
     ]
-    assert ids(compared.fidelity.fidelity.pairs({"run": "fid", "depth": 17})) == []
+    assert ids(ask(compared.fidelity.fidelity.pairs, {"run": "fid", "depth": 17})) == []
 
 
 def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Studio) -> None:
     def cell(name: str, depth: int) -> list[str]:
-        return ids(compared.fidelity.fidelity.pairs({"run": "fid", "cell": name, "depth": depth}))
+        return ids(
+            ask(compared.fidelity.fidelity.pairs, {"run": "fid", "cell": name, "depth": depth})
+        )
 
     assert cell("false_failure", 8) == ["fid.pair-0"]
     assert cell("true_success", 16) == ["fid.pair-0"]
     assert cell("false_success", 8) == ["fid.pair-1"]
-    assert compared.fidelity.fidelity.pairs({"run": "fid", "model": "baseline"}) == {"pairs": []}
+    assert ask(compared.fidelity.fidelity.pairs, {"run": "fid", "model": "baseline"}) == {
+        "pairs": []
+    }
 
 
 def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) -> None:
-    found = compared.fidelity.fidelity.results({"run": "fid"})
+    found = ask(compared.fidelity.fidelity.results, {"run": "fid"})
     assert (found["curves"], found["videos"], found["notes"]) == ({"chunk_size": 8}, True, ["n"])
     assert found["metrics"] == {"fidelity/mean_imagined_psnr": 20.0}
-    run = compared.fidelity.fidelity.start(QUERY)["run"]
+    run = ask(compared.fidelity.fidelity.start, QUERY)["run"]
     with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
-        compared.fidelity.fidelity.results({"run": run})
+        ask(compared.fidelity.fidelity.results, {"run": run})
     assert [one["id"] for one in compared.fidelity.fidelity.runs()] == [run, "fid"]
 
 
 def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
     studio: Studio, demo: Path
 ) -> None:
-    assert studio.fidelity.fidelity.plan(QUERY)["seconds"] > 10
+    assert ask(studio.fidelity.fidelity.plan, QUERY)["seconds"] > 10
     assert studio.fidelity.fidelity.choices()["unaligned"] == []
     world = demo / "checkpoints" / "world"
     (world / "card.json").write_text(json.dumps({"starts": [[400_009, 400_020]]}))
     write_manifest(world)
     with pytest.raises(ValueError, match="the world model learnt from 1 of the 10 starts"):
-        studio.fidelity.fidelity.plan(QUERY)
+        ask(studio.fidelity.fidelity.plan, QUERY)
     with pytest.raises(ValueError, match="demo/base is no world model"):
-        studio.fidelity.fidelity.plan(QUERY | {"baseline_world_model": "demo/base"})
+        ask(studio.fidelity.fidelity.plan, QUERY | {"baseline_world_model": "demo/base"})
 
 
 def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(
@@ -132,5 +137,5 @@ def test_the_shipped_sample_stands_where_nothing_was_measured(
     (demo / "fidelity.json").write_text(json.dumps(sample))
     fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
     assert [run["state"] for run in fidelity.runs()] == ["sample"]
-    assert fidelity.results({"run": "sample"}) == {"run": "sample", "videos": False, **sample}
-    assert np.isclose(fidelity.plan(QUERY)["seconds"], 15.0 + 10 * 3.85)
+    assert ask(fidelity.results, {"run": "sample"}) == {"run": "sample", "videos": False, **sample}
+    assert np.isclose(ask(fidelity.plan, QUERY)["seconds"], 15.0 + 10 * 3.85)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.episodes.gallery import check_day
+from app.episodes.gallery import begin_of
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
 
 Make = Callable[..., Trajectory]
@@ -27,38 +28,43 @@ def gallery_of(studio: Studio, make_trajectory: Make) -> Studio:
 
 
 def test_a_page_says_how_much_there_is(gallery_of: Studio) -> None:
-    page = gallery_of.episodes.gallery.find({"verdict": "success", "limit": 1, "offset": 1})
+    page = ask(gallery_of.episodes.gallery.find, {"verdict": "success", "limit": 1, "offset": 1})
     assert [record["id"] for record in page["episodes"]] == ["ep-1"]
     assert (page["total"], page["groups"]) == (2, 1)
 
 
 def test_groups_come_whole_and_with_the_reason(gallery_of: Studio) -> None:
-    found = gallery_of.episodes.gallery.find_groups({"verdict": "fail"})
+    found = ask(gallery_of.episodes.gallery.find_groups, {"verdict": "fail"})
     [group] = found["groups"]
     assert group["reason"] == "kept, 2 of 3 succeed"
     assert [record["id"] for record in group["members"]] == ["ep-0", "ep-1", "ep-2"]
-    assert gallery_of.episodes.gallery.siblings({"episode": "ep-1"})["members"] == group["members"]
+    assert (
+        ask(gallery_of.episodes.gallery.siblings, {"episode": "ep-1"})["members"]
+        == group["members"]
+    )
 
 
 def test_a_film_is_made_once_and_kept(gallery_of: Studio) -> None:
-    films = gallery_of.episodes.gallery.films({"ids": ["ep-1", "nobody"]})
+    films = ask(gallery_of.episodes.gallery.films, {"ids": ["ep-1", "nobody"]})
     assert list(films) == ["ep-1"]
     path = gallery_of.data_directory / "thumbnails" / "ep-1.webp"
     with Image.open(path) as picture:
         assert picture.size == (8 * 8, 8)  # the window of its success, eight frames of 8 x 8
     path.write_bytes(b"kept")
-    assert gallery_of.episodes.gallery.films({"ids": ["ep-1"]})["ep-1"].endswith("a2VwdA==")
+    assert ask(gallery_of.episodes.gallery.films, {"ids": ["ep-1"]})["ep-1"].endswith("a2VwdA==")
 
 
 def test_views_live_in_the_database(gallery_of: Studio) -> None:
     gallery = gallery_of.episodes.gallery
-    saved = gallery.save_view({"name": "wins", "filter": {"verdict": "success", "mode": "groups"}})
+    saved = ask(
+        gallery.save_view, {"name": "wins", "filter": {"verdict": "success", "mode": "groups"}}
+    )
     assert saved == gallery.views() == {"wins": {"verdict": "success", "mode": "groups"}}
-    assert gallery.save_view({"name": "wins"}) == {}
+    assert ask(gallery.save_view, {"name": "wins"}) == {}
 
 
 def test_what_is_queued_comes_first_in_the_label_queue(gallery_of: Studio) -> None:
-    assert gallery_of.episodes.gallery.queue({"ids": ["ep-0"]}) == {"added": 1}
+    assert ask(gallery_of.episodes.gallery.queue, {"ids": ["ep-0"]}) == {"added": 1}
     order = "queue first"
     assert gallery_of.episodes.gallery.records(order=order)[0]["id"] == "ep-0"
 
@@ -79,15 +85,15 @@ def test_a_wrong_filter_is_refused_in_a_sentence(
     studio: Studio, query: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.episodes.gallery.find(query)
+        ask(studio.episodes.gallery.find, query)
 
 
 def test_ids_are_checked(studio: Studio) -> None:
     with pytest.raises(ValueError, match="ids must be a list"):
-        studio.episodes.gallery.films({"ids": "ep-1"})
+        ask(studio.episodes.gallery.films, {"ids": "ep-1"})
     with pytest.raises(ValueError, match="at most 48 episodes at once, not 49"):
-        studio.episodes.gallery.films({"ids": ["x"] * 49})
+        ask(studio.episodes.gallery.films, {"ids": ["x"] * 49})
 
 
 def test_a_day_begins_at_midnight() -> None:
-    assert check_day("until", "2026-03-02") - check_day("until", "2026-03-01") == 86_400
+    assert begin_of("until", "2026-03-02") - begin_of("until", "2026-03-01") == 86_400

@@ -9,6 +9,7 @@ import pytest
 
 from app.live.models import Models
 from app.studio import Studio
+from app.web.questions import ask
 from engine.device import Placement
 from tests.app.conftest import CHUNK, load_fake
 from tests.fakes import AddingWorldModel, ConstantPolicy
@@ -33,15 +34,15 @@ def noisy(make_studio: Callable[..., Studio]) -> Studio:
 
 
 def act(studio: Studio, dream: str, action: str = "chunk", after: int = 0) -> dict[str, Any]:
-    return studio.imagine.dreams.act({"dream": dream, "action": action, "after": after})
+    return ask(studio.imagine.dreams.act, {"dream": dream, "action": action, "after": after})
 
 
 def tree(studio: Studio, dream: str) -> dict[int, dict[str, Any]]:
-    return {node["id"]: node for node in studio.imagine.dreams.tree({"dream": dream})["nodes"]}
+    return {node["id"]: node for node in ask(studio.imagine.dreams.tree, {"dream": dream})["nodes"]}
 
 
 def test_an_action_brings_its_whole_chunk(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     seen = act(studio, dream, after=1)
     assert (seen["first"], seen["next"], len(seen["frames"])) == (1, 9, 8)
     assert (seen["state"], seen["node"], seen["drivers"]) == ("paused", 1, ["policy"])
@@ -53,7 +54,7 @@ def test_an_action_brings_its_whole_chunk(studio: Studio, settings: dict[str, An
 
 
 def test_a_run_brings_a_chunk_and_goes_on(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     seen = act(studio, dream, "run", after=1)
     assert (len(seen["frames"]), seen["state"]) == (8, "running")
     assert act(studio, dream, "pause", after=9)["state"] == "paused"
@@ -62,14 +63,16 @@ def test_a_run_brings_a_chunk_and_goes_on(studio: Studio, settings: dict[str, An
 def test_the_next_chunk_is_foreseen_but_hidden_until_it_is_asked_for(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
-    noisy.imagine.dreams.propose({"dream": dream})  # waits for its turn on the imagination thread
+    ask(
+        noisy.imagine.dreams.propose, {"dream": dream}
+    )  # waits for its turn on the imagination thread
     assert list(tree(noisy, dream)) == [0, 1]
     seen = act(noisy, dream)
     assert (seen["nodes"], list(tree(noisy, dream))) == ([1, 2], [0, 1, 2])
-    noisy.imagine.dreams.change({"dream": dream, "seed": 99})
-    noisy.imagine.dreams.propose({"dream": dream})
+    ask(noisy.imagine.dreams.change, {"dream": dream, "seed": 99})
+    ask(noisy.imagine.dreams.propose, {"dream": dream})
     assert act(noisy, dream)["nodes"][:2] == [1, 2]
     assert len(tree(noisy, dream)) == 4
 
@@ -86,36 +89,40 @@ def test_nothing_is_foreseen_where_a_person_drives(
         return model
 
     studio = make_studio(models=Models(load))
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     act(studio, dream)
-    studio.imagine.dreams.propose({"dream": dream})  # waits for its turn on the imagination thread
+    ask(
+        studio.imagine.dreams.propose, {"dream": dream}
+    )  # waits for its turn on the imagination thread
     assert worlds[0].decoded_frames == 2 * CHUNK
-    studio.imagine.dreams.steer(
-        {"dream": dream, "mode": "human", "actions": {"x": 0.1}, "step": True}
+    ask(
+        studio.imagine.dreams.steer,
+        {"dream": dream, "mode": "human", "actions": {"x": 0.1}, "step": True},
     )
-    studio.imagine.dreams.propose({"dream": dream})
+    ask(studio.imagine.dreams.propose, {"dream": dream})
     assert worlds[0].decoded_frames == 3 * CHUNK
 
 
 def test_at_the_end_an_action_says_so(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     act(studio, dream)
     assert act(studio, dream)["outcome"] == {"success": True, "end_step": 14}
     for action in ("chunk", "frame", "run"):
         with pytest.raises(ValueError, match=r"^this dream ends here: rewind, branch"):
             act(studio, dream, action)
     with pytest.raises(ValueError, match=r"^this dream ends here: rewind, branch"):
-        studio.imagine.dreams.propose({"dream": dream})
+        ask(studio.imagine.dreams.propose, {"dream": dream})
 
 
 def test_undo_takes_the_last_chunk_back_and_it_comes_again_the_same(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
     before = act(noisy, dream)
-    seen = noisy.imagine.dreams.act(
-        {"dream": dream, "action": "undo", "after": 17, "epoch": before["epoch"]}
+    seen = ask(
+        noisy.imagine.dreams.act,
+        {"dream": dream, "action": "undo", "after": 17, "epoch": before["epoch"]},
     )
     assert (seen["first"], seen["next"], seen["state"]) == (0, 9, "paused")
     assert seen["frames"] == before["frames"][:9]
@@ -130,25 +137,26 @@ def test_undo_takes_the_last_chunk_back_and_it_comes_again_the_same(
 def test_changed_settings_count_from_the_next_chunk(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
-    answer = noisy.imagine.dreams.change({"dream": dream, "seed": 8, "temperature": 0.5})
+    answer = ask(noisy.imagine.dreams.change, {"dream": dream, "seed": 8, "temperature": 0.5})
     assert answer["settings"]["temperature"] == 0.5
     changed = act(noisy, dream)
-    plain = noisy.imagine.dreams.open(settings)
+    plain = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, plain)
     kept = act(noisy, plain)
     assert changed["frames"][:9] == kept["frames"][:9]
     assert changed["actions"][8:] != kept["actions"][8:]
-    replay = noisy.episodes.clips.clip({"episode": noisy.imagine.dreams.save({"dream": dream})})[
-        "replay"
-    ]
+    replay = ask(
+        noisy.episodes.clips.clip,
+        {"episode": ask(noisy.imagine.dreams.save, {"dream": dream})["episode"]},
+    )["replay"]
     assert replay["draws"] == [{}, {"seed": 8, "temperature": 0.5}]
 
 
 def test_the_proposal_is_what_the_policy_then_does(noisy: Studio, settings: dict[str, Any]) -> None:
-    dream = noisy.imagine.dreams.open(settings)
-    proposal = noisy.imagine.dreams.propose({"dream": dream})
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
+    proposal = ask(noisy.imagine.dreams.propose, {"dream": dream})
     assert (proposal["node"], proposal["dims"], proposal["entropy"]) == (0, DIMS, 2.0)
     assert np.shape(proposal["entropies"]) == np.shape(proposal["normalized"]) == (CHUNK, 4)
     assert (proposal["low"], proposal["high"]) == ([-1.0] * 4, [1.0] * 4)
@@ -158,9 +166,10 @@ def test_the_proposal_is_what_the_policy_then_does(noisy: Studio, settings: dict
 def test_a_person_takes_over_a_dimension_and_hands_it_back(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
-    seen = studio.imagine.dreams.steer(
-        {"dream": dream, "mode": "human", "actions": {"x": -0.5}, "step": True, "after": 1}
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    seen = ask(
+        studio.imagine.dreams.steer,
+        {"dream": dream, "mode": "human", "actions": {"x": -0.5}, "step": True, "after": 1},
     )
     # The policy moves 0.25 in every dimension; x is the person's for this chunk only.
     assert seen["actions"][0] == [-0.5, 0.25, 0.25, 0.25]
@@ -168,10 +177,10 @@ def test_a_person_takes_over_a_dimension_and_hands_it_back(
     assert (seen["drivers"], seen["steering"]["mode"]) == (["shared"], "human")
     assert act(studio, dream)["actions"][8] == [0.25] * 4
     held = {"dream": dream, "mode": "human", "actions": {"y": 0.0}, "hold": True, "gripper": "open"}
-    assert studio.imagine.dreams.steer(held)["steering"]["held"] == {"y": 0.0, "gripper": -1.0}
+    assert ask(studio.imagine.dreams.steer, held)["steering"]["held"] == {"y": 0.0, "gripper": -1.0}
     assert act(studio, dream)["actions"][16] == [0.25, 0.0, 0.25, -1.0]
     assert act(studio, dream)["actions"][24] == [0.25, 0.0, 0.25, -1.0]
-    studio.imagine.dreams.steer({"dream": dream, "mode": "policy"})
+    ask(studio.imagine.dreams.steer, {"dream": dream, "mode": "policy"})
     seen = act(studio, dream)
     assert seen["actions"][32] == [0.25] * 4
     assert seen["drivers"] == ["shared", "policy", "shared", "shared", "policy"]
@@ -180,21 +189,26 @@ def test_a_person_takes_over_a_dimension_and_hands_it_back(
 def test_a_whole_chunk_by_hand_is_marked_in_the_stored_episode(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     table = [[0.125 * step, None, None, -1.0] for step in range(CHUNK)]
-    studio.imagine.dreams.steer({"dream": dream, "mode": "human", "actions": table})
-    assert studio.imagine.dreams.propose({"dream": dream})["executed"][2] == [
+    ask(studio.imagine.dreams.steer, {"dream": dream, "mode": "human", "actions": table})
+    assert ask(studio.imagine.dreams.propose, {"dream": dream})["executed"][2] == [
         0.25,
         0.25,
         0.25,
         -1.0,
     ]
     act(studio, dream)
-    episode = studio.cabinet.trajectories.get(studio.imagine.dreams.save(dream))
+    episode = studio.cabinet.trajectories.get(
+        ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+    )
     assert episode.arrays["overridden"].tolist() == [[True, False, False, True]] * 8
     np.testing.assert_allclose(episode.actions[:, 0], np.arange(8) * 0.125, atol=1e-6)
-    studio.imagine.dreams.act({"dream": dream, "action": "undo"})
-    studio.imagine.dreams.steer({"dream": dream, "mode": "human", "actions": [[0.0] * 4] * CHUNK})
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "undo"})
+    ask(
+        studio.imagine.dreams.steer,
+        {"dream": dream, "mode": "human", "actions": [[0.0] * 4] * CHUNK},
+    )
     assert act(studio, dream)["drivers"] == ["human"]
 
 
@@ -215,42 +229,45 @@ def test_a_whole_chunk_by_hand_is_marked_in_the_stored_episode(
 def test_bad_steering_is_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.imagine.dreams.steer({"dream": dream} | change)
+        ask(studio.imagine.dreams.steer, {"dream": dream} | change)
 
 
 @pytest.mark.parametrize("vary", ["policy", "world"])
 def test_four_futures_share_the_past_and_differ_in_one_noise(
     noisy: Studio, settings: dict[str, Any], vary: str
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
     act(noisy, dream)
-    found = noisy.imagine.dreams.branch({"dream": dream, "node": 1, "vary": vary, "count": 4})
+    found = ask(noisy.imagine.dreams.branch, {"dream": dream, "node": 1, "vary": vary, "count": 4})
     nodes = tree(noisy, dream)
     assert [nodes[node]["vary"] for node in found["branches"]] == [vary] * 4
     assert [nodes[node]["parent"] for node in found["branches"]] == [1] * 4
     assert all(nodes[leaf]["verdict"] and nodes[leaf]["leaf"] for leaf in found["leaves"])
-    seen = noisy.imagine.dreams.pull({"dream": dream})
+    seen = ask(noisy.imagine.dreams.pull, {"dream": dream})
     futures = [
-        noisy.imagine.dreams.pull({"dream": dream, "node": leaf}) for leaf in found["leaves"]
+        ask(noisy.imagine.dreams.pull, {"dream": dream, "node": leaf}) for leaf in found["leaves"]
     ]
     assert all(future["frames"][:9] == seen["frames"][:9] for future in futures)
     assert len({tuple(future["frames"][9:17]) for future in futures}) == 4
     first_actions = {str(future["actions"][8:16]) for future in futures}
     assert len(first_actions) == (4 if vary == "policy" else 1)
-    assert noisy.imagine.dreams.pull({"dream": dream})["node"] == 2
+    assert ask(noisy.imagine.dreams.pull, {"dream": dream})["node"] == 2
 
 
 def test_a_nudge_moves_one_dimension_of_the_policy_s_own_action(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
-    found = studio.imagine.dreams.branch(
-        {"dream": dream, "node": 0, "vary": "nudge", "dimension": "z", "amount": 0.5, "count": 3}
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    found = ask(
+        studio.imagine.dreams.branch,
+        {"dream": dream, "node": 0, "vary": "nudge", "dimension": "z", "amount": 0.5, "count": 3},
     )
-    paths = [studio.imagine.dreams.pull({"dream": dream, "node": leaf}) for leaf in found["leaves"]]
+    paths = [
+        ask(studio.imagine.dreams.pull, {"dream": dream, "node": leaf}) for leaf in found["leaves"]
+    ]
     # The policy moves 0.25, nudged by -0.5, 0 and 0.5 in the first chunk only.
     assert [path["actions"][0][2] for path in paths] == [-0.25, 0.25, 0.75]
     assert {path["actions"][0][1] for path in paths} == {0.25}
@@ -259,12 +276,14 @@ def test_a_nudge_moves_one_dimension_of_the_policy_s_own_action(
 
 
 def test_going_to_another_node_goes_on_from_there(noisy: Studio, settings: dict[str, Any]) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
-    [leaf] = noisy.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"})["leaves"]
-    there = noisy.imagine.dreams.select({"dream": dream, "node": leaf})
+    [leaf] = ask(noisy.imagine.dreams.branch, {"dream": dream, "node": 0, "vary": "policy"})[
+        "leaves"
+    ]
+    there = ask(noisy.imagine.dreams.select, {"dream": dream, "node": leaf})
     assert (there["node"], there["state"], there["first"]) == (leaf, "done", 0)
-    back = noisy.imagine.dreams.select({"dream": dream, "node": 0})
+    back = ask(noisy.imagine.dreams.select, {"dream": dream, "node": 0})
     assert (back["node"], back["next"], back["state"]) == (0, 1, "paused")
     known = list(tree(noisy, dream))
     assert act(noisy, dream)["node"] == 1
@@ -274,13 +293,18 @@ def test_going_to_another_node_goes_on_from_there(noisy: Studio, settings: dict[
 def test_a_path_that_is_not_the_current_one_can_be_kept(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream)
-    [leaf] = noisy.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "world"})["leaves"]
-    clip = noisy.episodes.clips.clip(
-        {"episode": noisy.imagine.dreams.save({"dream": dream, "node": leaf})}
+    [leaf] = ask(noisy.imagine.dreams.branch, {"dream": dream, "node": 0, "vary": "world"})[
+        "leaves"
+    ]
+    clip = ask(
+        noisy.episodes.clips.clip,
+        {"episode": ask(noisy.imagine.dreams.save, {"dream": dream, "node": leaf})["episode"]},
     )
-    assert clip["frames"] == noisy.imagine.dreams.pull({"dream": dream, "node": leaf})["frames"]
+    assert (
+        clip["frames"] == ask(noisy.imagine.dreams.pull, {"dream": dream, "node": leaf})["frames"]
+    )
     assert clip["replay"]["draws"][0] == {"world_noise": 1}
 
 
@@ -298,54 +322,60 @@ def test_a_path_that_is_not_the_current_one_can_be_kept(
 def test_a_bad_branch_is_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     act(studio, dream)
     act(studio, dream)
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"} | change)
+        ask(studio.imagine.dreams.branch, {"dream": dream, "node": 0, "vary": "policy"} | change)
 
 
 def test_without_chance_the_policy_cannot_vary(studio: Studio, settings: dict[str, Any]) -> None:
-    dream = studio.imagine.dreams.open(settings | {"temperature": 0.0})
+    dream = ask(studio.imagine.dreams.open, settings | {"temperature": 0.0})["dream"]
     with pytest.raises(ValueError, match="at temperature 0 the policy does not draw"):
-        studio.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy"})
+        ask(studio.imagine.dreams.branch, {"dream": dream, "node": 0, "vary": "policy"})
 
 
 def test_any_frame_of_a_stored_episode_can_be_dreamt_from(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     act(studio, dream)
-    episode = studio.imagine.dreams.save(dream)
+    episode = ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
     few = {name: settings[name] for name in ("policy", "world_model", "reward_model")}
-    later = studio.imagine.dreams.open(few | {"from": {"episode": episode, "frame": 5}})
+    later = ask(studio.imagine.dreams.open, few | {"from": {"episode": episode, "frame": 5}})[
+        "dream"
+    ]
     seen = act(studio, later)
-    assert seen["frames"][0] == studio.episodes.clips.clip({"episode": episode})["frames"][5]
-    replay = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(later)})["replay"]
+    assert seen["frames"][0] == ask(studio.episodes.clips.clip, {"episode": episode})["frames"][5]
+    replay = ask(
+        studio.episodes.clips.clip,
+        {"episode": ask(studio.imagine.dreams.save, {"dream": later})["episode"]},
+    )["replay"]
     assert replay["origin"] == {"episode": episode, "frame": 5}
     with pytest.raises(ValueError, match="frame must be from 0 to 8, not 9"):
-        studio.imagine.dreams.open(few | {"from": {"episode": episode, "frame": 9}})
+        ask(studio.imagine.dreams.open, few | {"from": {"episode": episode, "frame": 9}})["dream"]
     with pytest.raises((ValueError, LookupError), match="there is no episode lost"):
-        studio.imagine.dreams.open(few | {"from": {"episode": "lost"}})
+        ask(studio.imagine.dreams.open, few | {"from": {"episode": "lost"}})["dream"]
     with pytest.raises(ValueError, match="start_id is missing"):
-        studio.imagine.dreams.open(few)
+        ask(studio.imagine.dreams.open, few)["dream"]
 
 
 def test_fifty_reloads_between_steps_lose_and_double_nothing(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    alone = noisy.imagine.dreams.open(settings)
+    alone = ask(noisy.imagine.dreams.open, settings)["dream"]
     while act(noisy, alone, "chunk")["state"] != "done":
         pass
-    expected = noisy.imagine.dreams.pull({"dream": alone})
-    dream = noisy.imagine.dreams.open(settings | {"seed": settings["seed"]})
+    expected = ask(noisy.imagine.dreams.pull, {"dream": alone})
+    dream = ask(noisy.imagine.dreams.open, settings | {"seed": settings["seed"]})["dream"]
     act(noisy, dream, "run")
     frames: list[str] = []
     for _ in range(50):
-        reloaded = noisy.imagine.dreams.pull({"dream": dream, "after": 0})
+        reloaded = ask(noisy.imagine.dreams.pull, {"dream": dream, "after": 0})
         assert reloaded["frames"][: len(frames)] == frames
-        step = noisy.imagine.dreams.pull(
-            {"dream": dream, "after": len(frames), "epoch": reloaded["epoch"]}
+        step = ask(
+            noisy.imagine.dreams.pull,
+            {"dream": dream, "after": len(frames), "epoch": reloaded["epoch"]},
         )
         frames += step["frames"]
         assert (len(frames), len(step["actions"])) == (step["next"], step["next"] - 1)
@@ -359,22 +389,23 @@ def test_fifty_reloads_between_steps_lose_and_double_nothing(
 def test_viewers_of_one_dream_see_the_same_and_follow_a_jump(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     first = act(noisy, dream)
-    second = noisy.imagine.dreams.pull({"dream": dream})
+    second = ask(noisy.imagine.dreams.pull, {"dream": dream})
     assert second["frames"] == first["frames"]
-    noisy.imagine.dreams.select({"dream": dream, "node": 0})
-    jumped = noisy.imagine.dreams.pull({"dream": dream, "after": 9, "epoch": first["epoch"]})
+    ask(noisy.imagine.dreams.select, {"dream": dream, "node": 0})
+    jumped = ask(noisy.imagine.dreams.pull, {"dream": dream, "after": 9, "epoch": first["epoch"]})
     assert (jumped["first"], jumped["next"], len(jumped["frames"])) == (0, 1, 1)
 
 
 def test_what_was_imagined_ahead_is_thrown_away_when_a_person_steers(
     noisy: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = noisy.imagine.dreams.open(settings)
+    dream = ask(noisy.imagine.dreams.open, settings)["dream"]
     act(noisy, dream, "run")
-    steered = noisy.imagine.dreams.steer(
-        {"dream": dream, "mode": "human", "actions": {"x": 0.5}, "hold": True, "step": True}
+    steered = ask(
+        noisy.imagine.dreams.steer,
+        {"dream": dream, "mode": "human", "actions": {"x": 0.5}, "hold": True, "step": True},
     )
     assert steered["actions"][8][0] == pytest.approx(0.5)
     assert list(tree(noisy, dream)) == [0, *steered["nodes"]]
@@ -383,7 +414,7 @@ def test_what_was_imagined_ahead_is_thrown_away_when_a_person_steers(
 def test_the_hundred_and_first_session_is_told_to_come_back(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    opened = [studio.imagine.dreams.open(settings) for _ in range(100)]
+    opened = [ask(studio.imagine.dreams.open, settings)["dream"] for _ in range(100)]
     with pytest.raises(ValueError, match=r"^100 dreams are being watched here already"):
-        studio.imagine.dreams.open(settings)
+        ask(studio.imagine.dreams.open, settings)["dream"]
     assert act(studio, opened[0])["next"] == 9

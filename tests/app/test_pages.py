@@ -47,20 +47,19 @@ def test_the_banner_claims_a_gpu_only_where_there_is_one() -> None:
 
 
 def test_models_that_fit_are_confirmed(studio: Studio) -> None:
-    line = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
+    line, _ = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
     assert "✓ compatible · 64 px · 4-D actions · K 8" in line
 
 
 def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> None:
-    line = together_html(studio.models.slots, "demo/seven", "demo/world", "demo/reward")
+    line, _ = together_html(studio.models.slots, "demo/seven", "demo/world", "demo/reward")
     assert 'role="alert"' in line
     assert "7 numbers" in line
 
 
 def test_a_missing_model_is_asked_for(studio: Studio) -> None:
-    assert "choose all three" in together_html(
-        studio.models.slots, None, "demo/world", "demo/reward"
-    )
+    line, found = together_html(studio.models.slots, None, "demo/world", "demo/reward")
+    assert ("choose all three" in line, found) == (True, None)
 
 
 def test_a_card_with_a_headline_shows_that_and_no_training_numbers() -> None:

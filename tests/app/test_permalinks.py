@@ -18,6 +18,7 @@ from app.access import Role
 from app.imagine.permalinks import read_token, token
 from app.live.models import Models
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Trajectory
 from storage.workspace import open_workspace
 from tests.app.real_demo import START as REAL_START
@@ -32,18 +33,21 @@ def open_noisy(make_studio: Callable[..., Studio]) -> Callable[[], Studio]:
 
 def adventure(studio: Studio, settings: dict[str, Any]) -> str:
     """A dream with everything in it: changed settings, a branch, a person's hand; its id."""
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     step = {"dream": dream, "action": "chunk"}
-    studio.imagine.dreams.act(step)
-    found = studio.imagine.dreams.branch({"dream": dream, "node": 1, "vary": "world", "count": 2})
-    studio.imagine.dreams.select({"dream": dream, "node": found["branches"][1]})
-    studio.imagine.dreams.change(
-        {"dream": dream, "seed": 11, "temperature": 0.7, "instruction": "stop"}
+    ask(studio.imagine.dreams.act, step)
+    found = ask(
+        studio.imagine.dreams.branch, {"dream": dream, "node": 1, "vary": "world", "count": 2}
     )
-    studio.imagine.dreams.steer({"dream": dream, "mode": "human", "actions": {"y": -0.3}})
-    studio.imagine.dreams.act(step)
-    studio.imagine.dreams.steer({"dream": dream, "mode": "policy"})
-    studio.imagine.dreams.act(step)
+    ask(studio.imagine.dreams.select, {"dream": dream, "node": found["branches"][1]})
+    ask(
+        studio.imagine.dreams.change,
+        {"dream": dream, "seed": 11, "temperature": 0.7, "instruction": "stop"},
+    )
+    ask(studio.imagine.dreams.steer, {"dream": dream, "mode": "human", "actions": {"y": -0.3}})
+    ask(studio.imagine.dreams.act, step)
+    ask(studio.imagine.dreams.steer, {"dream": dream, "mode": "policy"})
+    ask(studio.imagine.dreams.act, step)
     return dream
 
 
@@ -57,11 +61,11 @@ def test_a_dream_with_everything_in_it_comes_back_bit_for_bit(
 ) -> None:
     studio = open_noisy()
     dream = adventure(studio, settings)
-    link = studio.imagine.dreams.permalink({"dream": dream})["token"]
-    seen = studio.imagine.dreams.pull({"dream": dream})
+    link = ask(studio.imagine.dreams.permalink, {"dream": dream})["token"]
+    seen = ask(studio.imagine.dreams.pull, {"dream": dream})
     assert len(link) < 1_000
     fresh = open_noisy()
-    found = fresh.imagine.dreams.replay({"token": link})
+    found = ask(fresh.imagine.dreams.replay, {"token": link})
     assert found["exact"]
     again = fresh.pull_dream({"dream": found["dream"]})
     for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
@@ -75,10 +79,11 @@ def test_a_stored_episode_and_its_dream_share_one_link(
 ) -> None:
     studio = open_noisy()
     dream = adventure(studio, settings)
-    link = studio.imagine.dreams.permalink(
-        {"episode": studio.imagine.dreams.save({"dream": dream})}
+    link = ask(
+        studio.imagine.dreams.permalink,
+        {"episode": ask(studio.imagine.dreams.save, {"dream": dream})["episode"]},
     )
-    assert link == studio.imagine.dreams.permalink({"dream": dream})
+    assert link == ask(studio.imagine.dreams.permalink, {"dream": dream})
 
 
 def test_a_dream_from_an_upload_or_a_frame_comes_back_too(
@@ -87,27 +92,27 @@ def test_a_dream_from_an_upload_or_a_frame_comes_back_too(
     studio = open_noisy()
     picture = np.random.default_rng(0).integers(0, 160, (90, 120, 3), dtype=np.uint8)
     first = adventure(studio, settings | {"start_id": studio.imagine.starts.add_upload(picture)})
-    episode = studio.imagine.dreams.save(first)
+    episode = ask(studio.imagine.dreams.save, {"dream": first})["episode"]
     del settings["start_id"]
     second = adventure(studio, settings | {"from": {"episode": episode, "frame": 3}})
     links = [
-        studio.imagine.dreams.permalink({"dream": dream})["token"] for dream in (first, second)
+        ask(studio.imagine.dreams.permalink, {"dream": dream})["token"] for dream in (first, second)
     ]
     fresh = open_noisy()
-    assert all(fresh.imagine.dreams.replay({"token": link})["exact"] for link in links)
+    assert all(ask(fresh.imagine.dreams.replay, {"token": link})["exact"] for link in links)
 
 
 def test_a_missing_checkpoint_is_named(
     open_noisy: Callable[[], Studio], settings: dict[str, Any], demo: Path
 ) -> None:
     studio = open_noisy()
-    link = studio.imagine.dreams.permalink({"dream": adventure(studio, settings)})["token"]
+    link = ask(studio.imagine.dreams.permalink, {"dream": adventure(studio, settings)})["token"]
     short = studio.models.slots.checkpoints("world_model")[0]["short"]
     shutil.rmtree(demo / "checkpoints" / "world")
     with pytest.raises(
         ValueError, match=f"the world model of this dream, checkpoint {short}, is not in this"
     ):
-        open_noisy().imagine.dreams.replay({"token": link})
+        ask(open_noisy().imagine.dreams.replay, {"token": link})
 
 
 def test_a_start_that_is_gone_is_told_so(
@@ -115,12 +120,13 @@ def test_a_start_that_is_gone_is_told_so(
 ) -> None:
     studio = open_noisy()
     start_id = studio.imagine.starts.add_upload(np.full((64, 64, 3), 7, np.uint8))
-    link = studio.imagine.dreams.permalink(
-        {"dream": adventure(studio, settings | {"start_id": start_id})}
+    link = ask(
+        studio.imagine.dreams.permalink,
+        {"dream": adventure(studio, settings | {"start_id": start_id})},
     )
     shutil.rmtree(workspace.starts)
     with pytest.raises(ValueError, match="the uploaded image is gone: upload it again"):
-        studio.imagine.dreams.replay(link)
+        ask(studio.imagine.dreams.replay, link)
 
 
 def test_episodes_that_cannot_be_imagined_again_say_why(
@@ -163,33 +169,35 @@ def test_a_link_that_was_tampered_with_is_refused_in_a_sentence(
     sentence: str,
 ) -> None:
     studio = open_noisy()
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    record = read_token(studio.imagine.dreams.permalink({"dream": dream})["token"])
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    record = read_token(ask(studio.imagine.dreams.permalink, {"dream": dream})["token"])
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.imagine.dreams.replay({"token": packed(record | change)})
+        ask(studio.imagine.dreams.replay, {"token": packed(record | change)})
 
 
 def test_a_public_studio_replays_within_its_caps(
     make_studio: Callable[..., Studio], settings: dict[str, Any]
 ) -> None:
     studio = make_studio(models=Models(load_noisy), role=Role.VISITOR)
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    record = read_token(studio.imagine.dreams.permalink({"dream": dream})["token"])
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    record = read_token(ask(studio.imagine.dreams.permalink, {"dream": dream})["token"])
     greedy = record | {"draws": [{"denoising_steps": 50}]}
     with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 50"):
-        studio.imagine.dreams.replay({"token": packed(greedy)})
+        ask(studio.imagine.dreams.replay, {"token": packed(greedy)})
 
 
 def test_another_result_is_admitted(
     open_noisy: Callable[[], Studio], settings: dict[str, Any]
 ) -> None:
     studio = open_noisy()
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    record = read_token(studio.imagine.dreams.permalink({"dream": dream})["token"])
-    found = studio.imagine.dreams.replay({"token": packed(record | {"seed": record["seed"] + 1})})
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    record = read_token(ask(studio.imagine.dreams.permalink, {"dream": dream})["token"])
+    found = ask(
+        studio.imagine.dreams.replay, {"token": packed(record | {"seed": record["seed"] + 1})}
+    )
     assert not found["exact"]
 
 
@@ -198,7 +206,9 @@ def test_a_link_survives_an_episode_that_was_renamed(
 ) -> None:
     studio = open_noisy()
     dream = adventure(studio, settings)
-    episode = studio.cabinet.trajectories.get(studio.imagine.dreams.save({"dream": dream}))
+    episode = studio.cabinet.trajectories.get(
+        ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+    )
     assert token(dataclasses.replace(episode, id="other")) == token(episode)
 
 
@@ -208,8 +218,9 @@ from pathlib import Path
 from app.studio import Studio
 from storage.workspace import open_workspace
 studio = Studio(open_workspace(Path(sys.argv[1])), demo=Path(sys.argv[2]), supervise=False)
-found = studio.imagine.dreams.replay({"token": sys.argv[3]})
-print(json.dumps(studio.imagine.dreams.pull({"dream": found["dream"]}) | {"exact": found["exact"]}))
+found = ask(studio.imagine.dreams.replay, {"token": sys.argv[3]})
+seen = ask(studio.imagine.dreams.pull, {"dream": found["dream"]})
+print(json.dumps(seen | {"exact": found["exact"]}))
 studio.close()
 """
 
@@ -230,8 +241,8 @@ def test_real_models_replay_bit_for_bit_in_a_fresh_process(tmp_path: Path) -> No
             "horizon": 32,
         },
     )
-    link = studio.imagine.dreams.permalink({"dream": dream})["token"]
-    seen = studio.imagine.dreams.pull({"dream": dream})
+    link = ask(studio.imagine.dreams.permalink, {"dream": dream})["token"]
+    seen = ask(studio.imagine.dreams.pull, {"dream": dream})
     studio.close()
     command = [sys.executable, "-c", REPLAY, str(tmp_path / "there"), str(demo), link]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -7,6 +7,7 @@ import pytest
 
 from app.access import Role
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Trajectory
 from engine.statistics.intervals import wilson_interval
 
@@ -28,7 +29,7 @@ def stroke(**changes: Any) -> dict[str, Any]:
 
 
 def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
-    [pair] = paired.episodes.judging.pairs.next({"actor": "ann", "count": 5})["items"]
+    [pair] = ask(paired.episodes.judging.pairs.next, {"actor": "ann", "count": 5})["items"]
     assert {pair["left"]["id"], pair["right"]["id"]} == {"one", "two"}
     batch = [stroke(), {"event_id": "event-0002", "undo": "event-0001"}]
     batch = [each | {"pair": True, "actor": "ann"} for each in batch]
@@ -36,14 +37,17 @@ def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
     [saved] = judge({"strokes": batch[:1]})["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
     none = {"items": [], "nothing": "You have compared every pair here."}
-    assert paired.episodes.judging.pairs.next({"actor": "ann"}) == none
+    assert ask(paired.episodes.judging.pairs.next, {"actor": "ann"}) == none
     [entry] = paired.episodes.judging.pairs.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
     again = judge({"strokes": batch})["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.episodes.judging.pairs.history(actor="ann") == []
-    assert paired.episodes.judging.pairs.next({"actor": "ann"}) == {"items": [pair], "nothing": ""}
+    assert ask(paired.episodes.judging.pairs.next, {"actor": "ann"}) == {
+        "items": [pair],
+        "nothing": "",
+    }
     assert paired.episodes.judging.labels.counts()["labelled"] == 0
 
 

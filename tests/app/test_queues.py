@@ -11,6 +11,7 @@ import torch
 from app.access import Role
 from app.studio import Studio
 from app.ui import site
+from app.web.questions import ask
 from engine.learning.grpo import group_advantages, success_returns
 from engine.records.types import Outcome, Trajectory
 from storage.judging.queue_orders import advantages
@@ -47,14 +48,16 @@ class People:
 
 def next_ids(studio: Studio, queue: str, actor: str, count: int = 9, **more: Any) -> list[str]:
     query = {"queue": queue, "actor": actor, "count": count, **more}
-    return [item["id"] for item in studio.label.queues.next(query)]
+    return [item["id"] for item in ask(studio.label.queues.next, query)["items"]]
 
 
 def test_a_queue_holds_what_its_filter_finds(stocked: Studio) -> None:
-    name = stocked.label.queues.make({"filter": {"kind": "imagined", "verdict": "fail"}})
+    name = ask(stocked.label.queues.make, {"filter": {"kind": "imagined", "verdict": "fail"}})[
+        "name"
+    ]
     assert name == "random"
     assert sorted(next_ids(stocked, name, "ann")) == ["dream-3", "dream-4", "dream-5"]
-    assert stocked.label.queues.make({}) == "random 2"
+    assert ask(stocked.label.queues.make, {})["name"] == "random 2"
     assert [(queue["name"], queue["total"]) for queue in stocked.label.queues.all()] == [
         ("random", 3),
         ("random 2", 8),
@@ -62,33 +65,39 @@ def test_a_queue_holds_what_its_filter_finds(stocked: Studio) -> None:
 
 
 def test_an_item_tells_nothing_of_what_others_said(stocked: Studio) -> None:
-    stocked.label.queues.make({"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})
+    ask(stocked.label.queues.make, {"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})[
+        "name"
+    ]
     first = next_ids(stocked, "q", "ann", 1)[0]
     People(stocked).say("ann", first, "fail")
-    [item] = stocked.label.queues.next({"queue": "q", "actor": "ben", "count": 1})
+    [item] = ask(stocked.label.queues.next, {"queue": "q", "actor": "ben", "count": 1})["items"]
     assert (item["id"], item["label"], item["verdicts"]) == (first, None, [])
 
 
 def test_calibration_clips_are_mixed_in_and_the_annotator_is_told(stocked: Studio) -> None:
-    stocked.label.queues.make({"filter": {"kind": "imagined"}, "name": "q", "gold": 3})
+    ask(stocked.label.queues.make, {"filter": {"kind": "imagined"}, "name": "q", "gold": 3})["name"]
     order = next_ids(stocked, "q", "ann")
     assert [clip.startswith("real") for clip in order] == [False, False, True] * 2 + [False] * 2
     people = People(stocked)
     people.say("ann", "real-won", "success")
     people.say("ann", "real-lost", "success")
-    [ann] = stocked.label.queues.statistics({"queue": "q"})["people"]
+    [ann] = stocked.label.queues.statistics("q")["people"]
     assert (ann["gold"]["value"], ann["gold"]["total"]) == (0.5, 2)
     assert stocked.label.queues.gold_answers("q") == {"real-won": "success", "real-lost": "fail"}
     assert stocked.label.queues.all()[0]["total"] == 6
 
 
 def test_conflicts_come_with_what_was_said_and_end_with_a_decision(stocked: Studio) -> None:
-    stocked.label.queues.make({"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})
+    ask(stocked.label.queues.make, {"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})[
+        "name"
+    ]
     people = People(stocked)
     people.say("ann", "dream-0", "success")
     people.say("ben", "dream-0", "fail", note="slipped at the end")
-    assert stocked.label.queues.statistics({"queue": "q"})["conflicts"] == 1
-    [item] = stocked.label.queues.next({"queue": "q", "actor": "cat", "adjudicate": True})
+    assert stocked.label.queues.statistics("q")["conflicts"] == 1
+    [item] = ask(stocked.label.queues.next, {"queue": "q", "actor": "cat", "adjudicate": True})[
+        "items"
+    ]
     said = [(one["actor"], one["outcome"], one["note"]) for one in item["verdicts"]]
     assert said == [("ann", "success", ""), ("ben", "fail", "slipped at the end")]
     newest = item["label"]["event_id"]
@@ -98,17 +107,19 @@ def test_conflicts_come_with_what_was_said_and_end_with_a_decision(stocked: Stud
 
 
 def test_agreement_is_of_independent_judgements(stocked: Studio) -> None:
-    stocked.label.queues.make({"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})
+    ask(stocked.label.queues.make, {"filter": {"kind": "imagined"}, "name": "q", "overlap": 2})[
+        "name"
+    ]
     people = People(stocked)
     for clip, truth in enumerate(TRUTHS):
         people.say("ann", f"dream-{clip}", "success" if truth else "fail")
         people.say("ben", f"dream-{clip}", "fail" if clip == 5 or not truth else "success")
     people.say("cat", "dream-0", "fail", "review")
     people.say("dan", "dream-1", "fail", dream_broke=True)
-    found = stocked.label.queues.statistics({"queue": "q"})
+    found = stocked.label.queues.statistics("q")
     assert (found["human_human"]["kappa"], found["human_human"]["total"]) == (1.0, 6)
     assert (found["human_model"]["agreed"], found["human_model"]["total"]) == (12, 12)
-    everything = stocked.label.queues.statistics({})
+    everything = stocked.label.queues.statistics(None)
     assert everything["human_model"] == found["human_model"]
     assert everything["estimates"] is None
 
@@ -121,12 +132,12 @@ def test_a_sample_speaks_of_its_whole_population(studio: Studio, make_trajectory
         studio.cabinet.trajectories.add(
             make_trajectory(f"dream-{number:02d}", outcome=Outcome(won, 12), arrays=arrays)
         )
-    studio.label.queues.make({"order": "stratified", "clips": 8, "name": "q"})
+    ask(studio.label.queues.make, {"order": "stratified", "clips": 8, "name": "q"})["name"]
     people = People(studio)
     # The model is right of its 4 failures drawn, and wrong of 1 in 4 of its successes.
     for clip in next_ids(studio, "q", "ann"):
         people.say("ann", clip, "success" if int(clip[-2:]) in (0, 1, 2) else "fail")
-    found = studio.label.queues.statistics({"queue": "q"})["estimates"]
+    found = studio.label.queues.statistics("q")["estimates"]
     assert found["precision"]["value"] == pytest.approx(0.75)
     assert found["success_rate"]["value"] == pytest.approx(3 / 20)
     assert found["recall"]["value"] == pytest.approx(1.0)
@@ -157,7 +168,7 @@ def test_bad_queues_are_refused_in_a_sentence(
     stocked: Studio, query: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        stocked.label.queues.make(query)
+        ask(stocked.label.queues.make, query)["name"]
     assert stocked.label.queues.all() == []
 
 
@@ -174,15 +185,15 @@ def test_bad_queues_are_refused_in_a_sentence(
 def test_bad_questions_are_refused_in_a_sentence(
     stocked: Studio, query: dict[str, Any], sentence: str
 ) -> None:
-    stocked.label.queues.make({"name": "q"})
+    ask(stocked.label.queues.make, {"name": "q"})["name"]
     with pytest.raises((ValueError, LookupError), match=sentence):
-        stocked.label.queues.next(query)
+        ask(stocked.label.queues.next, query)["items"]
 
 
 def test_a_removed_queue_is_gone_and_its_judgements_stay(stocked: Studio) -> None:
-    stocked.label.queues.make({"name": "q"})
+    ask(stocked.label.queues.make, {"name": "q"})["name"]
     People(stocked).say("ann", "dream-0", "fail")
-    assert stocked.label.queues.remove({"name": "q"}) == []
+    assert ask(stocked.label.queues.remove, {"name": "q"})["queues"] == []
     assert stocked.episodes.judging.labels.counts()["labelled"] == 1
 
 
@@ -191,7 +202,7 @@ def test_visitors_take_clips_but_make_no_queues(
 ) -> None:
     home = make_studio()
     add(home, make_trajectory, "dream-0", True, imagined=True)
-    home.label.queues.make({"name": "q"})
+    ask(home.label.queues.make, {"name": "q"})["name"]
     public = make_studio(role=Role.VISITOR)
     assert next_ids(public, "q", "ann") == ["dream-0"]
     assert next_ids(public, "q", "ben") == []
@@ -200,14 +211,14 @@ def test_visitors_take_clips_but_make_no_queues(
 def test_the_taxonomy_can_be_changed_and_stays(make_studio: Callable[..., Studio]) -> None:
     studio = make_studio()
     assert studio.label.queues.failure_modes()[0] == "missed"
-    studio.label.queues.save_failure_modes({"modes": ["tipped over", " fell "]})
+    ask(studio.label.queues.save_failure_modes, {"modes": ["tipped over", " fell "]})["modes"]
     assert make_studio().label.queues.failure_modes() == ["tipped over", "fell"]
 
 
 @pytest.mark.parametrize("modes", [[], ["a", "A"], ["a", " "], "slipped", ["x"] * 30, [1]])
 def test_a_bad_taxonomy_is_refused(studio: Studio, modes: Any) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        studio.label.queues.save_failure_modes({"modes": modes})
+        ask(studio.label.queues.save_failure_modes, {"modes": modes})["modes"]
 
 
 def test_a_person_sees_the_last_judgements_of_their_own(stocked: Studio) -> None:
@@ -236,18 +247,18 @@ def test_many_undos_do_not_hide_what_was_judged_before(stocked: Studio) -> None:
 
 
 def test_scripts_share_the_leases_of_the_label_page(stocked: Studio) -> None:
-    stocked.label.queues.make({"clips": 2, "name": "shared"})
+    ask(stocked.label.queues.make, {"clips": 2, "name": "shared"})["name"]
     blocks = site.build(stocked, device="CPU", instruction="push", horizon=48)
-    ask = next(fn.fn for fn in blocks.fns.values() if fn.api_name == "next_item")
+    next_item = next(fn.fn for fn in blocks.fns.values() if fn.api_name == "next_item")
     [held] = next_ids(stocked, "shared", "ann", count=1)
-    item = ask("shared", "robot")["item"]
+    item = next_item("shared", "robot")["item"]
     assert item["id"] != held
-    assert ask("shared", "robot")["item"]["id"] == item["id"]
-    assert ask("shared", "third") == {"item": None}
+    assert next_item("shared", "robot")["item"]["id"] == item["id"]
+    assert next_item("shared", "third") == {"item": None}
     stocked.episodes.judging.labels.add(
         {"event_id": "event-0001", "episode_id": item["id"], "outcome": "fail"}, actor="robot"
     )
-    assert ask("shared", "robot") == {"item": None}
-    assert ask(None, "robot")["item"]["label"] is None
+    assert next_item("shared", "robot") == {"item": None}
+    assert next_item(None, "robot")["item"]["label"] is None
     with pytest.raises(gr.Error, match="there is no queue 'lost'; there is shared"):
-        ask("lost", "robot")
+        next_item("lost", "robot")

@@ -19,6 +19,7 @@ import torch
 from app.live.models import Models
 from app.runs.processes import CHECKOUT
 from app.studio import Studio
+from app.web.questions import ask
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id
 from engine.records.manifest import verify_manifest
@@ -56,7 +57,7 @@ def adopted(studio: Studio, folder: Path, task: str) -> dict[str, str]:
     query = {"folder": str(folder), "task": task, "trial_megabytes": 0, "success_threshold": 0.5}
     if RELEASED[task].success_threshold is not None:
         del query["success_threshold"]
-    for record in studio.models.adopting.adopt(query):
+    for record in ask(studio.models.adopting.adopt, query)["adoptions"]:
         status, _ = execute(studio.cabinet.runs.directory(record["id"]))
         assert status == 0, (
             studio.cabinet.runs.directory(record["id"]) / "events.jsonl"
@@ -89,20 +90,23 @@ def test_a_release_is_adopted_and_rolled_out_to_a_verdict(
     write_release(tmp_path / "checkpoint_files", task)
     studio = open_studio()
     three = adopted(studio, tmp_path, task)
-    found = studio.models.slots.together(**three)
+    found = ask(studio.models.slots.together, three)
     record = get_task(task)
     assert (found["task"], found["horizon"]) == (task, record.horizon)
     assert found["instruction"] == record.instruction
-    plan = studio.models.slots.memory_plan(*(three[role] for role in ROLES), batch=1)
+    plan = ask(studio.models.slots.memory_plan, three | {"rows": 1})
     assert [check["name"] for check in plan["checks"] if check["ok"] is False] == []
-    assert studio.imagine.starts.shipped(task) == []
+    assert ask(studio.imagine.starts.shipped, {"task": task})["starts"] == []
     start = three | {"start_id": uploaded(studio), "denoising_steps": 1, "seed": 3}
-    dream = studio.imagine.dreams.open(start | {"horizon": JUDGED})
+    dream = ask(studio.imagine.dreams.open, start | {"horizon": JUDGED})["dream"]
     studio.dreams.complete(dream, seconds=240.0)
-    seen = studio.imagine.dreams.pull({"dream": dream})
+    seen = ask(studio.imagine.dreams.pull, {"dream": dream})
     assert (seen["state"], seen["error"]) == ("done", None)
     assert seen["ends"][0] == 108
-    clip = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})
+    clip = ask(
+        studio.episodes.clips.clip,
+        {"episode": ask(studio.imagine.dreams.save, {"dream": dream})["episode"]},
+    )
     assert (clip["task"], clip["instruction"]) == (task, record.instruction)
     assert len(clip["frames"]) == len(clip["actions"]) + 1 > 100
     assert clip["success"] in (True, False)
@@ -178,7 +182,7 @@ def test_a_killed_adoption_leaves_nothing_and_the_next_attempt_succeeds(
     finished = 0
     for _ in range(kills):
         studio = open_studio()
-        [begun] = studio.models.adopting.adopt(query | {"trial_megabytes": 0})
+        [begun] = ask(studio.models.adopting.adopt, query | {"trial_megabytes": 0})["adoptions"]
         directory = studio.cabinet.runs.directory(begun["id"])
         killed_somewhere(directory, chance)
         studio = open_studio()

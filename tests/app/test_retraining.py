@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.events import encode_line
 from engine.records.types import Label, Trajectory
 from tests.app.conftest import make_checkpoint
@@ -48,12 +49,13 @@ def finish(studio: Studio, run: str, documents: dict[str, Any], result: dict[str
 
 
 def test_a_retraining_is_told_directories_that_nobody_typed(labelled: Studio, demo: Path) -> None:
-    frozen = labelled.reward.retraining.freeze({})
-    assert labelled.reward.retraining.standing({})["episodes"] == frozen["episodes"] == 2
+    frozen = ask(labelled.reward.retraining.freeze, {})
+    assert ask(labelled.reward.retraining.standing, {})["episodes"] == frozen["episodes"] == 2
     assert labelled.reward.retraining.label_sets() == [frozen]
-    run = labelled.reward.retraining.start(
-        {"label_set": frozen["version"][:12], "reward_model": "demo/reward", "steps": 7}
-    )
+    run = ask(
+        labelled.reward.retraining.start,
+        {"label_set": frozen["version"][:12], "reward_model": "demo/reward", "steps": 7},
+    )["run"]
     config = spec(labelled, run)
     assert config["label_set"] == str(
         labelled.cabinet.workspace.label_sets / str(frozen["version"])
@@ -82,14 +84,14 @@ def test_what_cannot_be_is_said_in_a_sentence(
     labelled: Studio, method: str, query: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        getattr(labelled.reward.retraining, method)(query)
+        ask(getattr(labelled.reward.retraining, method), query)
     assert labelled.runs.all() == []
 
 
 def test_old_and_new_model_come_side_by_side_the_largest_change_first(labelled: Studio) -> None:
-    frozen = labelled.reward.retraining.freeze({})
-    run = labelled.reward.retraining.start({"label_set": frozen["version"]})
-    assert labelled.reward.retraining.compare({"run": run})["rows"] == []
+    frozen = ask(labelled.reward.retraining.freeze, {})
+    run = ask(labelled.reward.retraining.start, {"label_set": frozen["version"]})["run"]
+    assert ask(labelled.reward.retraining.compare, {"run": run})["rows"] == []
 
     def row(name: str, old: float, new: float) -> dict[str, Any]:
         return {
@@ -104,7 +106,7 @@ def test_old_and_new_model_come_side_by_side_the_largest_change_first(labelled: 
     rows = [row("a", 0.75, 0.5), row("b", 0.75, 0.25)]
     metrics = {"gold/verdict": "better: …", "gold/better": True, "gold/real_clips": 1}
     finish(labelled, run, {"disagreements": {"clips": 2, "rows": rows}}, metrics)
-    found = labelled.reward.retraining.compare({"run": run})
+    found = ask(labelled.reward.retraining.compare, {"run": run})
     assert [r["episode_id"] for r in found["rows"]] == ["b", "a"]
     first = found["rows"][0]
     assert (first["old"], first["old_success"], first["new"], first["human"]) == (
@@ -131,7 +133,9 @@ def optimised(studio: Studio) -> str:
 
 
 def test_a_run_is_judged_anew_with_the_bounds_it_had(studio: Studio, optimised: str) -> None:
-    run = studio.reward.retraining.rejudge({"run": optimised, "threshold": 0.75, "iteration": 2})
+    run = ask(
+        studio.reward.retraining.rejudge, {"run": optimised, "threshold": 0.75, "iteration": 2}
+    )["run"]
     config = spec(studio, run)
     assert config["episodes_from"] == [str(studio.data_directory / "runs" / optimised)]
     assert (config["threshold"], config["iteration"], config["keep_low"]) == (0.75, 2, 0.25)
@@ -145,25 +149,27 @@ def test_a_run_is_judged_anew_with_the_bounds_it_had(studio: Studio, optimised: 
         group(3, changed=True, flipped=True),
     ]
     finish(studio, run, {"groups": {"groups": groups}}, {"rejudge/groups_flipped": 1.0})
-    found = studio.reward.retraining.flips({"run": run})
+    found = ask(studio.reward.retraining.flips, {"run": run})
     assert [g["group"] for g in found["groups"]] == [3, 2]
     assert (found["source"], found["counts"]["groups_flipped"]) == (optimised, 1.0)
-    assert len(studio.reward.retraining.flips({"run": run, "all": True})["groups"]) == 3
+    assert len(ask(studio.reward.retraining.flips, {"run": run, "all": True})["groups"]) == 3
 
 
 def test_a_restart_goes_on_from_a_kept_checkpoint_with_another_judge(
     studio: Studio, optimised: str, demo: Path
 ) -> None:
     make_checkpoint(demo / "checkpoints" / "better", {"role": "reward_model"})
-    run = studio.reward.retraining.restart(
-        {"run": optimised, "reward_model": "demo/better", "iteration": 2}
-    )
+    run = ask(
+        studio.reward.retraining.restart,
+        {"run": optimised, "reward_model": "demo/better", "iteration": 2},
+    )["run"]
     config = spec(studio, run)
     kept = studio.data_directory / "runs" / optimised / "checkpoints"
     assert config["restart_from"] == str(kept / "step-000002")
     assert config["reward_model"] == str(demo / "checkpoints" / "better")
     assert (config["iterations"], config["keep_low"]) == (5, 0.25)
     with pytest.raises(ValueError, match="kept the checkpoints of iterations 2, 3, not of 1"):
-        studio.reward.retraining.restart(
-            {"run": optimised, "reward_model": "demo/better", "iteration": 1}
-        )
+        ask(
+            studio.reward.retraining.restart,
+            {"run": optimised, "reward_model": "demo/better", "iteration": 1},
+        )["run"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
 from storage.judging.queue_orders import Place
 
@@ -72,7 +73,7 @@ def at(curves: dict[str, Any], threshold: float) -> dict[str, Any]:
 
 
 def test_truth_is_a_person_s_word_or_the_simulator_s(lab: Studio) -> None:
-    found = lab.reward.thresholds.lab({})
+    found = ask(lab.reward.thresholds.lab, {})
     imagined, real = found["kinds"]["imagined"], found["kinds"]["real"]
     # Of the imagined clips three have a label that says something: unsure and broken are left out.
     assert [imagined[name] for name in ("episodes", "known", "unsure", "broke")] == [6, 3, 1, 1]
@@ -95,17 +96,17 @@ def test_truth_is_a_person_s_word_or_the_simulator_s(lab: Studio) -> None:
 
 
 def test_a_correction_changes_the_numbers_at_once(lab: Studio) -> None:
-    lab.reward.thresholds.lab({})
+    ask(lab.reward.thresholds.lab, {})
     corrected = {"outcome": "success", "supersedes": "event-i-1"}
     lab.episodes.judging.labels.add({"event_id": "event-new-1", "episode_id": "i-1", **corrected})
-    imagined = lab.reward.thresholds.lab({})["kinds"]["imagined"]
+    imagined = ask(lab.reward.thresholds.lab, {})["kinds"]["imagined"]
     assert at(imagined["curves"], 0.5)["precision"] == 1.0
     assert imagined["failures"] == 0
     assert imagined["area"] is None
 
 
 def test_details_slice_and_say_what_is_lacking(lab: Studio) -> None:
-    found = lab.reward.thresholds.details({"threshold": 0.5, "width": 0.5})
+    found = ask(lab.reward.thresholds.details, {"threshold": 0.5, "width": 0.5})
     by_iteration = found["slices"]["iteration"]
     assert [(row["kind"], row["name"], row["known"]) for row in by_iteration] == [
         ("imagined", "3", 3)
@@ -118,19 +119,21 @@ def test_details_slice_and_say_what_is_lacking(lab: Studio) -> None:
     # Wilson's interval of one half is at most 0.5 wide from 12 labels on; two of three are there.
     assert (precision["count"], precision["need"], precision["more"]) == (2, 12, 10)
     assert precision["random"] == 15
-    nothing = lab.reward.thresholds.details({"threshold": 0.95})["needed"]["imagined"]["precision"]
+    nothing = ask(lab.reward.thresholds.details, {"threshold": 0.95})["needed"]["imagined"][
+        "precision"
+    ]
     assert nothing["more"] is None
 
 
 def test_labels_of_an_uneven_queue_count_by_their_weights(lab: Studio) -> None:
-    lab.reward.thresholds.lab({})  # what it remembers is forgotten with the queue
+    ask(lab.reward.thresholds.lab, {})  # what it remembers is forgotten with the queue
     places = [
         Place(episode_id="i-0", stratum="sure"),
         *(Place(episode_id=name, stratum="doubtful", weight=3.0) for name in ("i-1", "i-3")),
     ]
     # Of the six doubtful ones two were drawn, and one of these was answered: it stands for six.
     lab.cabinet.queues.add("sample", places, query={"order": "stratified"}, overlap=1)
-    imagined = lab.reward.thresholds.lab({})["kinds"]["imagined"]
+    imagined = ask(lab.reward.thresholds.lab, {})["kinds"]["imagined"]
     assert imagined["weighted"] == 1
     assert at(imagined["curves"], 0.5) == {
         "hits": 1,
@@ -143,18 +146,19 @@ def test_labels_of_an_uneven_queue_count_by_their_weights(lab: Studio) -> None:
 def test_a_saved_threshold_is_a_version_with_what_it_was_worth(
     lab: Studio, judge: str, make_studio: Callable[..., Studio]
 ) -> None:
-    saved = lab.reward.thresholds.save(
-        {"reward_model": judge, "threshold": 0.75, "note": " fewer false ✓ "}
+    saved = ask(
+        lab.reward.thresholds.save,
+        {"reward_model": judge, "threshold": 0.75, "note": " fewer false ✓ "},
     )
     [version] = saved["versions"]
     assert (version["threshold"], version["note"]) == (0.75, "fewer false ✓")
     assert version["measures"]["imagined"]["precision"] == 1.0
     assert version["measures"]["real"]["f1"] == 1.0
-    assert make_studio().reward.thresholds.lab({})["threshold"] == 0.75
+    assert ask(make_studio().reward.thresholds.lab, {})["threshold"] == 0.75
 
 
 def test_an_iteration_is_judged_anew(lab: Studio) -> None:
-    found = lab.reward.thresholds.rejudge({"run": "", "iteration": 3, "threshold": 0.65})
+    found = ask(lab.reward.thresholds.rejudge, {"run": "", "iteration": 3, "threshold": 0.65})
     first, second = found["groups"]
     # 0.9, 0.7 and 0.4: two of three succeed as before. 0.3, 0.8 and 0.6: one in place of two.
     assert (first["before"], first["after"]) == ({"kept": True, "successes": 2},) * 2
@@ -168,28 +172,28 @@ def test_an_iteration_is_judged_anew(lab: Studio) -> None:
     assert second["members"][2]["cut"]  # it has 16 of 48 actions: the judge ended it
     assert second["members"][1]["after"]["end_step"] == 11
     assert (found["flipped_groups"], found["flipped_episodes"], found["unjudged"]) == (0, 1, 0)
-    strict = lab.reward.thresholds.rejudge({"run": "", "iteration": 3, "threshold": 0.95})
+    strict = ask(lab.reward.thresholds.rejudge, {"run": "", "iteration": 3, "threshold": 0.95})
     assert [group["after"]["kept"] for group in strict["groups"]] == [False, False]
     assert strict["flipped_groups"] == 2
 
 
 def test_an_empty_studio_says_so(studio: Studio, make_trajectory: Make) -> None:
-    assert studio.reward.thresholds.lab({}) == {"models": [], "filling": None}
+    assert ask(studio.reward.thresholds.lab, {}) == {"models": [], "filling": None}
     studio.cabinet.trajectories.add(make_trajectory())  # its judge is not recorded
-    found = studio.reward.thresholds.lab({})
+    found = ask(studio.reward.thresholds.lab, {})
     assert [(one["name"], one["episodes"]) for one in found["models"]] == [("not recorded", 1)]
     assert found["kinds"]["imagined"]["known"] == found["kinds"]["real"]["episodes"] == 0
-    assert studio.reward.thresholds.details({"threshold": 0.5})["slices"] == {}
+    assert ask(studio.reward.thresholds.details, {"threshold": 0.5})["slices"] == {}
     with pytest.raises(ValueError, match="do not say which reward model"):
-        studio.reward.thresholds.save({"reward_model": "", "threshold": 0.5})
+        ask(studio.reward.thresholds.save, {"reward_model": "", "threshold": 0.5})
 
 
 def test_an_older_index_is_filled_in_the_background(lab: Studio) -> None:
     lab.cabinet.database.write(lambda cursor: cursor.rows("delete from window_scores"))
-    assert lab.reward.thresholds.lab({})["filling"] == (0, 9)
+    assert ask(lab.reward.thresholds.lab, {})["filling"] == (0, 9)
     assert lab.cabinet.windows._filler is not None
     lab.cabinet.windows._filler.join()
-    found = lab.reward.thresholds.lab({})
+    found = ask(lab.reward.thresholds.lab, {})
     assert found["filling"] is None
     assert found["kinds"]["imagined"]["episodes"] == 6
 
@@ -218,30 +222,32 @@ MALFORMED: list[tuple[str, object, str]] = [
 def test_malformed_queries_are_refused_in_a_sentence(lab: Studio) -> None:
     for method, query, sentence in MALFORMED:
         with pytest.raises((ValueError, LookupError), match=sentence):
-            getattr(lab.reward.thresholds, method)(query)
+            ask(getattr(lab.reward.thresholds, method), query)
 
 
 def test_a_dream_is_judged_with_the_threshold_in_use_and_replayed_with_its_own(
     studio: Studio, judge: str, settings: dict[str, Any]
 ) -> None:
     def judged(dream: str) -> tuple[float, int]:
-        pulled = studio.imagine.dreams.pull({"dream": dream})
-        episode = studio.cabinet.trajectories.get(studio.imagine.dreams.save(dream))
+        pulled = ask(studio.imagine.dreams.pull, {"dream": dream})
+        episode = studio.cabinet.trajectories.get(
+            ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+        )
         assert episode.replay["threshold"] == pulled["threshold"]
         return pulled["threshold"], episode.outcome.end_step
 
     def dreamt() -> str:
-        dream = studio.imagine.dreams.open(settings)
+        dream = ask(studio.imagine.dreams.open, settings)["dream"]
         for _ in range(2):
-            studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+            ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
         return dream
 
     assert judged(dreamt()) == (0.6, 14)  # brighter by a sixteenth a step
     studio.cabinet.thresholds.save(judge, 0.3, measures={})
     second = dreamt()
     assert judged(second) == (0.3, 9)
-    link = studio.imagine.dreams.permalink({"dream": second})["token"]
+    link = ask(studio.imagine.dreams.permalink, {"dream": second})["token"]
     studio.cabinet.thresholds.save(judge, 0.9, measures={})
-    again = studio.imagine.dreams.replay({"token": link})
+    again = ask(studio.imagine.dreams.replay, {"token": link})
     assert again["exact"]
     assert judged(again["dream"]) == (0.3, 9)

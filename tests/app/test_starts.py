@@ -8,6 +8,7 @@ import pytest
 
 from app.imagine.starts import Starts
 from app.live.simulator import Simulator
+from app.web.questions import ask
 from engine.data.starts import Starts as ShippedStarts
 from engine.data.starts import save_starts
 from engine.records.tasks import POOLS, get_task
@@ -37,14 +38,14 @@ def starts(demo: Path, tmp_path: Path, simulator: Simulator) -> Starts:
 
 
 def test_shipped_starts_are_listed_with_their_picture(starts: Starts) -> None:
-    first, second = starts.shipped()
+    first, second = ask(starts.shipped)["starts"]
     assert (first["start_id"], first["label"]) == (START, "start 300,000")
     assert second["image"].startswith("data:image/png;base64,")
 
 
 def test_without_a_file_there_are_none(tmp_path: Path, simulator: Simulator) -> None:
     starts = Starts(tmp_path / "starts.npz", tmp_path / "kept", simulator)
-    assert starts.shipped() == []
+    assert ask(starts.shipped)["starts"] == []
     assert starts.task.name == "coffee-push"
 
 
@@ -80,7 +81,7 @@ def test_models_see_an_upload_at_their_own_size(starts: Starts) -> None:
 
 def test_a_task_without_a_simulator_has_no_starts_but_uploads(starts: Starts) -> None:
     coffee = get_task("coffee")
-    assert starts.shipped("coffee") == []
+    assert ask(starts.shipped, {"task": "coffee"})["starts"] == []
     page = starts.pool("test", offset=0, limit=4, task=coffee)
     assert (page["total"], page["starts"]) == (0, [])
     assert page["missing"] == "there is no simulator of coffee here: upload an image to start from"

@@ -14,14 +14,17 @@ import pytest
 from app.access import Role
 from app.models.catalogue import summary
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.manifest import write_manifest
-from tests.app.conftest import CHUNK, make_checkpoint
+from tests.app.conftest import CHUNK, make_checkpoint, three
 
 
 def finished(studio: Studio, dream: str) -> dict[str, Any]:
     """Watch a dream to its end, as a page does."""
     deadline = time.monotonic() + 40.0
-    while (seen := studio.imagine.dreams.pull({"dream": dream, "after": 0}))["state"] == "running":
+    while (seen := ask(studio.imagine.dreams.pull, {"dream": dream, "after": 0}))[
+        "state"
+    ] == "running":
         assert time.monotonic() < deadline
         threading.Event().wait(0.02)
     return seen
@@ -35,7 +38,7 @@ def test_checkpoints_are_listed_with_what_a_page_shows(studio: Studio) -> None:
 
 
 def test_three_that_fit_are_described(studio: Studio) -> None:
-    assert studio.models.slots.together("demo/base", "demo/world", "demo/reward") == {
+    assert ask(studio.models.slots.together, three("demo/base", "demo/world", "demo/reward")) == {
         "text": "compatible · 64 px · 4-D actions · K 8",
         "task": "coffee-push",
         "instruction": "push the mug under the coffee machine",
@@ -63,19 +66,19 @@ def test_three_that_do_not_fit_are_refused_with_the_reason(
     make_checkpoint(demo / "checkpoints" / "large", base | {"dino": {"image_size": 224}})
     make_checkpoint(demo / "checkpoints" / "mute", {"role": "policy"})
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.models.slots.together(policy, world_model, "demo/reward")
+        ask(studio.models.slots.together, three(policy, world_model, "demo/reward"))
 
 
 def test_a_dream_is_watched_to_its_verdict_saved_and_found_again(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    dream = studio.imagine.dreams.open(settings)
-    assert studio.imagine.dreams.act({"dream": dream, "action": "run"})["state"] == "running"
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    assert ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})["state"] == "running"
     seen = finished(studio, dream)
     assert seen["outcome"] == {"success": True, "end_step": 14}
     assert (seen["next"], len(seen["frames"]), seen["horizon"]) == (17, 17, 48)
-    episode = studio.imagine.dreams.save(dream)
-    clip = studio.episodes.clips.clip({"episode": episode})
+    episode = ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+    clip = ask(studio.episodes.clips.clip, {"episode": episode})
     assert clip["frames"] == seen["frames"]
     assert clip["probabilities"] == seen["probabilities"]
     assert (clip["success"], clip["end_step"], clip["decisive"]) == (True, 14, [7, 14])
@@ -87,30 +90,37 @@ def test_saved_episodes_outlive_the_studio(
     make_studio: Callable[..., Studio], settings: dict[str, Any]
 ) -> None:
     studio = make_studio()
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "run"})
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
     finished(studio, dream)
-    episode = studio.imagine.dreams.save(dream)
-    assert make_studio().episodes.clips.clip({"episode": episode})["success"]
+    episode = ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
+    assert ask(make_studio().episodes.clips.clip, {"episode": episode})["success"]
 
 
 def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    record = studio.episodes.gallery.record(studio.imagine.dreams.imagine(settings | {"seed": 7}))
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "run"})
+    record = studio.episodes.gallery.record(
+        ask(studio.imagine.dreams.imagine, settings | {"seed": 7})
+    )
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
     finished(studio, dream)
-    assert studio.imagine.dreams.save(dream) == record["id"]
+    assert ask(studio.imagine.dreams.save, {"dream": dream})["episode"] == record["id"]
 
 
 def test_an_upload_can_be_dreamt_from(studio: Studio, settings: dict[str, Any]) -> None:
     start_id = studio.imagine.starts.add_upload(np.full((80, 80, 3), 60, np.uint8))
-    dream = studio.imagine.dreams.open(settings | {"start_id": start_id, "horizon": CHUNK})
-    studio.imagine.dreams.act({"dream": dream, "action": "run"})
+    dream = ask(studio.imagine.dreams.open, settings | {"start_id": start_id, "horizon": CHUNK})[
+        "dream"
+    ]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
     assert finished(studio, dream)["state"] == "done"
     assert (
-        studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})["start_id"]
+        ask(
+            studio.episodes.clips.clip,
+            {"episode": ask(studio.imagine.dreams.save, {"dream": dream})["episode"]},
+        )["start_id"]
         == start_id
     )
 
@@ -119,17 +129,17 @@ def test_empty_instruction_and_missing_knobs_take_the_task_s(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     few = {name: settings[name] for name in ("policy", "world_model", "reward_model", "start_id")}
-    dream = studio.imagine.dreams.open(few | {"instruction": ""})
-    assert studio.imagine.dreams.pull({"dream": dream})["horizon"] == 48
+    dream = ask(studio.imagine.dreams.open, few | {"instruction": ""})["dream"]
+    assert ask(studio.imagine.dreams.pull, {"dream": dream})["horizon"] == 48
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"policy": "demo/none"}, "there is no checkpoint demo/none"),
-        ({"policy": None}, "there is no checkpoint None"),
+        ({"policy": None}, "policy must be text, not None"),
         ({"policy": "demo/seven"}, "actions have 7 numbers"),
-        ({"start_id": None}, "start_id must be a whole number, not None"),
+        ({"start_id": None}, "start_id is missing: choose a start"),
         ({"start_id": -5}, "the uploaded image is gone: upload it again"),
         ({"seed": -1}, "seed must be from 0"),
         ({"seed": "seven"}, "seed must be a whole number"),
@@ -147,21 +157,21 @@ def test_bad_settings_are_one_sentence(
     studio: Studio, settings: dict[str, Any], change: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.imagine.dreams.open(settings | change)
+        ask(studio.imagine.dreams.open, settings | change)["dream"]
 
 
 @pytest.mark.parametrize("question", [None, "dream", {}, {"dream": "x"}, {"dream": "x", "y": 1}])
 def test_a_bad_pull_is_one_sentence(studio: Studio, question: Any) -> None:
     with pytest.raises((ValueError, LookupError), match=r"^[^\n]+$"):
-        studio.imagine.dreams.pull(question)
+        ask(studio.imagine.dreams.pull, question)
 
 
 def test_an_unknown_dream_or_action_is_refused(studio: Studio, settings: dict[str, Any]) -> None:
     with pytest.raises(LookupError, match="this dream is over"):
-        studio.imagine.dreams.act({"dream": "nothing", "action": "run"})
-    dream = studio.imagine.dreams.open(settings)
+        ask(studio.imagine.dreams.act, {"dream": "nothing", "action": "run"})
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     with pytest.raises(ValueError, match="action must be one of"):
-        studio.imagine.dreams.act({"dream": dream, "action": "fly"})
+        ask(studio.imagine.dreams.act, {"dream": dream, "action": "fly"})
 
 
 def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
@@ -169,7 +179,7 @@ def test_on_a_public_studio_denoising_is_capped_and_paths_are_refused(
 ) -> None:
     studio = make_studio(role=Role.VISITOR)
     with pytest.raises(ValueError, match="denoising_steps must be from 1 to 8, not 9"):
-        studio.imagine.dreams.open(settings | {"denoising_steps": 9})
+        ask(studio.imagine.dreams.open, settings | {"denoising_steps": 9})["dream"]
 
 
 @pytest.mark.parametrize(("named", "task"), [("hammer", "hammer"), ("tea", "coffee-push")])
@@ -179,13 +189,14 @@ def test_the_models_task_is_that_of_their_dreams(
     card = demo / "checkpoints" / "base" / "card.json"
     card.write_text(json.dumps({"task": named}))
     write_manifest(card.parent)
-    found = studio.models.slots.together("demo/base", "demo/world", "demo/reward")
+    found = ask(studio.models.slots.together, three("demo/base", "demo/world", "demo/reward"))
     assert found["task"] == task
-    dream = studio.imagine.dreams.open(
+    dream = ask(
+        studio.imagine.dreams.open,
         {name: settings[name] for name in ("policy", "world_model", "reward_model")}
-        | {"start_id": studio.imagine.starts.add_upload(np.zeros((80, 80, 3), np.uint8))}
-    )
-    seen = studio.imagine.dreams.pull({"dream": dream})
+        | {"start_id": studio.imagine.starts.add_upload(np.zeros((80, 80, 3), np.uint8))},
+    )["dream"]
+    seen = ask(studio.imagine.dreams.pull, {"dream": dream})
     assert seen["horizon"] == found["horizon"]
     assert studio.imagine.starts.warning(-5, "coffee") == ""
 
@@ -195,7 +206,10 @@ def test_without_a_demo_folder_the_studio_opens_empty(
 ) -> None:
     demo.rename(demo.with_name("elsewhere"))
     studio = make_studio()
-    assert (studio.models.slots.checkpoints(), studio.imagine.starts.shipped()) == ([], [])
+    assert (studio.models.slots.checkpoints(), ask(studio.imagine.starts.shipped)["starts"]) == (
+        [],
+        [],
+    )
     assert (studio.episodes.gallery.records(), studio.runs.all()) == ([], [])
     assert studio.health() == {"ok": True, "episodes": 0, "troubles": []}
 
@@ -208,7 +222,7 @@ def test_a_bad_limit_is_refused(studio: Studio, limit: Any) -> None:
 
 def test_an_unknown_episode_is_refused(studio: Studio) -> None:
     with pytest.raises((ValueError, LookupError), match="there is no episode nothing"):
-        studio.episodes.clips.clip({"episode": "nothing"})
+        ask(studio.episodes.clips.clip, {"episode": "nothing"})
 
 
 @pytest.mark.parametrize(

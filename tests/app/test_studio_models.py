@@ -16,12 +16,14 @@ from app.models.lineage import details, parents
 from app.models.loader import Loader
 from app.models.panel import model_panel
 from app.studio import Studio
+from app.web.questions import ask
 from engine.device import DeviceMemory, Placement
 from engine.records.tasks import get_task
 from storage.checkpoints.catalogue import Checkpoint
-from tests.app.conftest import load_fake, make_checkpoint
+from tests.app.conftest import load_fake, make_checkpoint, three
 
 THREE = ("demo/base", "demo/world", "demo/reward")
+CHOSEN = three(*THREE)
 GIB = 1 << 30
 
 
@@ -33,7 +35,7 @@ def until(reached: Callable[[], bool]) -> None:
 
 
 def loaded(studio: Studio) -> dict[str, Any]:
-    studio.models.slots.load(*THREE, batch=2)
+    ask(studio.models.slots.load, CHOSEN | {"rows": 2})
     until(lambda: studio.models.slots.status()["state"] != "loading")
     return studio.models.slots.status()
 
@@ -45,7 +47,7 @@ def test_every_slot_offers_the_catalogue_of_its_role(studio: Studio) -> None:
 
 
 def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: Studio) -> None:
-    plan = studio.models.slots.memory_plan(*THREE, batch=8)
+    plan = ask(studio.models.slots.memory_plan, CHOSEN | {"rows": 8})
     assert [part["name"] for part in plan["components"]] == [
         *("policy", "world model", "autoencoder", "reward model")
     ]
@@ -61,16 +63,16 @@ def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: S
 
 
 def test_a_disagreement_is_named_with_both_sides(studio: Studio) -> None:
-    checks = studio.models.slots.memory_plan("demo/seven", *THREE[1:], batch=1)["checks"]
+    checks = ask(studio.models.slots.memory_plan, CHOSEN | {"policy": "demo/seven"})["checks"]
     assert {"name": "actions", "ok": False, "text": "7-D against 4-D"} in checks
 
 
 @pytest.mark.parametrize(
-    ("batch", "sentence"), [(0, "batch must be from 1 to 512, not 0"), ("two", "a whole number")]
+    ("batch", "sentence"), [(0, "rows must be from 1 to 512, not 0"), ("two", "a whole number")]
 )
 def test_a_batch_out_of_range_is_refused(studio: Studio, batch: Any, sentence: str) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.models.slots.memory_plan(*THREE, batch=batch)
+        ask(studio.models.slots.memory_plan, CHOSEN | {"rows": batch})
 
 
 def test_loading_goes_part_by_part_and_times_the_first_use(studio: Studio) -> None:
@@ -89,14 +91,14 @@ def test_loading_goes_part_by_part_and_times_the_first_use(studio: Studio) -> No
 
 def test_models_that_do_not_fit_each_other_are_not_loaded(studio: Studio) -> None:
     with pytest.raises(ValueError, match="actions have 7 numbers, but the world model takes 4"):
-        studio.models.slots.load("demo/seven", *THREE[1:])
+        ask(studio.models.slots.load, CHOSEN | {"policy": "demo/seven"})
     assert studio.models.slots.status()["state"] == "idle"
 
 
 def test_a_failed_part_says_why_and_the_next_attempt_works(studio: Studio, demo: Path) -> None:
     config = json.loads((demo / "checkpoints" / "base" / "config.json").read_text())
     make_checkpoint(demo / "checkpoints" / "broken", config)
-    studio.models.slots.load("demo/broken", *THREE[1:])
+    ask(studio.models.slots.load, CHOSEN | {"policy": "demo/broken"})
     until(lambda: studio.models.slots.status()["state"] == "failed")
     status = studio.models.slots.status()
     assert status["error"] == "RuntimeError: the weights are on strike"
@@ -108,23 +110,23 @@ def test_unloading_frees_models_and_stops_their_dreams(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     loaded(studio)
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    until(lambda: studio.imagine.dreams.pull({"dream": dream})["next"] > 1)
-    assert studio.models.slots.unload(list(THREE))["loaded"] == []
-    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] == "failed")
-    assert "were unloaded" in studio.imagine.dreams.pull({"dream": dream})["error"]
-    studio.imagine.dreams.act({"dream": dream, "action": "reset"})
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
-    until(lambda: studio.imagine.dreams.pull({"dream": dream})["next"] > 1)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    until(lambda: ask(studio.imagine.dreams.pull, {"dream": dream})["next"] > 1)
+    assert ask(studio.models.slots.unload, CHOSEN)["loaded"] == []
+    until(lambda: ask(studio.imagine.dreams.pull, {"dream": dream})["state"] == "failed")
+    assert "were unloaded" in ask(studio.imagine.dreams.pull, {"dream": dream})["error"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "reset"})
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
+    until(lambda: ask(studio.imagine.dreams.pull, {"dream": dream})["next"] > 1)
     assert {model["id"] for model in studio.models.slots.status()["loaded"]} == set(THREE)
 
 
 def test_an_unknown_checkpoint_is_refused_in_a_sentence(studio: Studio) -> None:
     with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/nobody"):
-        studio.models.slots.unload(["demo/nobody"])
+        ask(studio.models.slots.unload, CHOSEN | {"policy": "demo/nobody"})
     with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/nobody"):
-        studio.models.slots.details("demo/nobody")
+        ask(studio.models.slots.details, {"id": "demo/nobody"})
 
 
 # A public studio.
@@ -134,15 +136,15 @@ def test_a_public_studio_unloads_nothing_and_takes_no_folders(
     make_studio: Callable[..., Studio],
 ) -> None:
     studio = make_studio(role=Role.VISITOR)
-    with pytest.raises(ValueError, match="batch must be from 1 to 64, not 65"):
-        studio.models.slots.memory_plan(*THREE, batch=65)
+    with pytest.raises(ValueError, match="rows must be from 1 to 64, not 65"):
+        ask(studio.models.slots.memory_plan, CHOSEN | {"rows": 65})
 
 
 def test_a_public_studio_rations_loads(make_studio: Callable[..., Studio]) -> None:
     studio = make_studio(role=Role.VISITOR)
     loaded(studio)
     with pytest.raises(ValueError, match="loaded a moment ago: wait 10 seconds"):
-        studio.models.slots.load(*THREE)
+        ask(studio.models.slots.load, CHOSEN)
 
 
 def test_the_panel_of_an_own_studio_offers_folders_and_downloads(studio: Studio) -> None:

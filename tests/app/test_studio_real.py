@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from engine.device import slot_names
 from engine.records.events import read_events
 from engine.records.manifest import verify_manifest
 from engine.runs.run_directory import is_held
 from engine.runs.slot import Slot
 from storage.workspace import open_workspace
+from tests.app.conftest import three
 from tests.app.real_demo import START, build_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(540)]
@@ -58,7 +60,7 @@ def open_studio(demo: Path, tmp_path: Path) -> Iterator[Callable[[], Studio]]:
     studio = opened[-1] if opened else open_again()
     for run in studio.runs.all():
         if run["state"] not in ("done", "failed", "cancelled"):
-            studio.runs.control(run["id"], "cancel")
+            ask(studio.runs.control, {"run": run["id"], "control": "cancel"})
     until(lambda: not studio.cabinet.runs.unfinished())
     studio.close()
 
@@ -77,17 +79,20 @@ def test_a_dream_of_the_real_models_runs_and_is_the_same_again(
     studio = open_studio()
     studio.warm_up()
     settings: dict[str, Any] = MODELS | {"start_id": START, "seed": 3, "horizon": 16}
-    dream = studio.imagine.dreams.open(settings)
-    studio.imagine.dreams.act({"dream": dream, "action": "run"})
-    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] != "running")
-    seen = studio.imagine.dreams.pull({"dream": dream})
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
+    until(lambda: ask(studio.imagine.dreams.pull, {"dream": dream})["state"] != "running")
+    seen = ask(studio.imagine.dreams.pull, {"dream": dream})
     assert seen["error"] is None
     assert len(seen["ends"]) == len(seen["probabilities"]) > 0
-    first = studio.episodes.clips.clip({"episode": studio.imagine.dreams.save(dream)})
-    studio.imagine.dreams.act({"dream": dream, "action": "reset"})
-    studio.imagine.dreams.act({"dream": dream, "action": "run"})
-    until(lambda: studio.imagine.dreams.pull({"dream": dream})["state"] != "running")
-    again = studio.imagine.dreams.pull({"dream": dream})
+    first = ask(
+        studio.episodes.clips.clip,
+        {"episode": ask(studio.imagine.dreams.save, {"dream": dream})["episode"]},
+    )
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "reset"})
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
+    until(lambda: ask(studio.imagine.dreams.pull, {"dream": dream})["state"] != "running")
+    again = ask(studio.imagine.dreams.pull, {"dream": dream})
     assert (again["frames"], again["actions"]) == (first["frames"], first["actions"])
     assert again["probabilities"] == first["probabilities"]
 
@@ -116,24 +121,31 @@ def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     until(lambda: studio.runs.status(run)["state"] == "done")
     reward = studio.train.training.curves(run).series["rollout/reward"]
     assert [step for step, *_ in reward] == [1, 2]
-    assert studio.train.training.follow({"run": run})["iterations"] == [1, 2]
-    [group] = studio.train.training.strip(run, 1)
+    assert ask(studio.train.training.follow, {"run": run})["iterations"] == [1, 2]
+    [group] = ask(studio.train.training.strip, {"run": run, "iteration": 1})["groups"]
     assert len(group["members"]) == 2
     for iteration in (1, 2):  # the policy of each, bit for bit
         episodes = [
-            m["id"] for g in studio.train.training.strip(run, iteration) for m in g["members"]
+            m["id"]
+            for g in ask(studio.train.training.strip, {"run": run, "iteration": iteration})[
+                "groups"
+            ]
+            for m in g["members"]
         ]
         episodes += [
-            p["id"] for p in studio.train.training.probes(run) if p["iteration"] == iteration
+            p["id"]
+            for p in ask(studio.train.training.probes, {"run": run})["probes"]
+            if p["iteration"] == iteration
         ]
         for episode in episodes:
-            assert studio.imagine.dreams.replay(
-                studio.imagine.dreams.permalink({"episode": episode})
+            assert ask(
+                studio.imagine.dreams.replay,
+                ask(studio.imagine.dreams.permalink, {"episode": episode}),
             )["exact"]
     trained = f"run/{run}/step-000002"
     assert trained in [record["id"] for record in studio.models.slots.checkpoints("policy")]
     verify_manifest(directory / "checkpoints" / "step-000002")
-    assert studio.models.slots.together(trained, "demo/world", "demo/reward")["text"]
+    assert ask(studio.models.slots.together, three(trained, "demo/world", "demo/reward"))["text"]
 
 
 def test_a_run_that_cannot_work_fails_in_a_sentence(

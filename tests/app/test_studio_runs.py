@@ -10,6 +10,7 @@ import pytest
 from app.access import Role
 from app.runs.launcher import event_text
 from app.studio import Studio
+from app.web.questions import ask
 from engine.jobs.optimise.job import JobConfig
 from engine.records.types import Trajectory
 from tests.app.conftest import OPTIMISE
@@ -85,21 +86,21 @@ def test_bad_runs_are_one_sentence_and_leave_nothing(
 
 
 def test_stop_ends_a_queued_run(studio: Studio, run: str) -> None:
-    assert studio.runs.control(run, "stop")["state"] == "cancelled"
+    assert ask(studio.runs.control, {"run": run, "control": "stop"})["state"] == "cancelled"
     with pytest.raises(ValueError, match="is cancelled already"):
-        studio.runs.control(run, "pause")
+        ask(studio.runs.control, {"run": run, "control": "pause"})
 
 
 @pytest.mark.parametrize("control", ["explode", None, 3])
 def test_another_control_is_refused(studio: Studio, run: str, control: Any) -> None:
     with pytest.raises(ValueError, match="control must be one of"):
-        studio.runs.control(run, control)
+        ask(studio.runs.control, {"run": run, "control": control})
 
 
 def test_an_unknown_run_is_refused_everywhere(studio: Studio) -> None:
     calls: list[Callable[[], object]] = [
         lambda: studio.runs.status("nothing"),
-        lambda: studio.runs.control("nothing", "stop"),
+        lambda: ask(studio.runs.control, {"run": "nothing", "control": "stop"}),
     ]
     sentences = []
     for call in calls:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from engine.records.manifest import verify_manifest
 from storage.upkeep.publishing import pull
-from tests.app.conftest import CONFIGS, make_checkpoint
+from tests.app.conftest import CONFIGS, make_checkpoint, three
 from tests.storage.source_server import Fault, SourceServer
 
 
@@ -32,8 +33,8 @@ def studio(make_studio: Callable[..., Studio], server: SourceServer) -> Studio:
 
 def fetched(studio: Studio, source: str) -> dict[str, Any]:
     """The one download of a studio, once it has ended."""
-    key = studio.models.sources.plan({"source": source})["key"]
-    studio.models.sources.start(key)
+    key = ask(studio.models.sources.plan, {"source": source})["key"]
+    ask(studio.models.sources.start, {"key": key})
     studio.cabinet.downloads.wait(key)
     [download] = studio.models.sources.all()
     return download
@@ -42,7 +43,7 @@ def fetched(studio: Studio, source: str) -> dict[str, Any]:
 def test_a_plan_shows_every_file_before_anything_is_fetched(
     studio: Studio, server: SourceServer
 ) -> None:
-    plan = studio.models.sources.plan({"source": f" {server.url}/model/ "})
+    plan = ask(studio.models.sources.plan, {"source": f" {server.url}/model/ "})
     sizes = {file["path"]: file["bytes"] for file in plan["files"]}
     assert sizes.keys() == {"model.safetensors", "config.json", "card.json", "manifest.json"}
     assert plan["bytes"] == plan["needed"] == sum(sizes.values())
@@ -69,9 +70,9 @@ def test_a_download_that_fails_says_why(studio: Studio, server: SourceServer) ->
 
 def test_a_running_download_can_be_cancelled(studio: Studio, server: SourceServer) -> None:
     server.faults["/model/model.safetensors"] = Fault(pause_seconds=0.05, block=1)
-    key = studio.models.sources.plan({"source": f"{server.url}/model/"})["key"]
-    assert studio.models.sources.start(key)["state"] in ("queued", "running")
-    studio.models.sources.cancel(key)
+    key = ask(studio.models.sources.plan, {"source": f"{server.url}/model/"})["key"]
+    assert ask(studio.models.sources.start, {"key": key})["state"] in ("queued", "running")
+    ask(studio.models.sources.cancel, {"key": key})
     assert studio.cabinet.downloads.wait(key).state == "cancelled"
 
 
@@ -86,28 +87,28 @@ def test_a_checkpoint_that_was_pulled_can_be_chosen(studio: Studio, server: Sour
     )
     [record] = [r for r in studio.models.slots.checkpoints("policy") if r["id"] == "hub/mine"]
     assert record["source"] == f"{server.url}/model/"
-    assert studio.models.slots.together("hub/mine", "demo/world", "demo/reward")["text"]
+    assert ask(studio.models.slots.together, three("hub/mine", "demo/world", "demo/reward"))["text"]
 
 
 def test_a_registered_folder_is_a_source(studio: Studio, tmp_path: Path) -> None:
     source = studio.cabinet.downloads.register_folder("mine", tmp_path / "published")
-    plan = studio.models.sources.plan({"source": source})
+    plan = ask(studio.models.sources.plan, {"source": source})
     assert (plan["source"], plan["needed"]) == ("folder:mine", 0)
 
 
 def published(studio: Studio, target: str) -> dict[str, Any]:
     """The errand that published a checkpoint, after its end."""
-    errand = studio.models.sources.publish({"checkpoint": "demo/base", "target": target})
+    errand = ask(studio.models.sources.publish, {"checkpoint": "demo/base", "target": target})
     while errand["state"] in ("queued", "running"):
         threading.Event().wait(0.01)
-        [errand] = studio.errands.follow({"ids": [errand["id"]]})["errands"]
+        [errand] = ask(studio.errands.follow, {"ids": [errand["id"]]})["errands"]
     return errand
 
 
 def test_a_checkpoint_is_published_to_a_folder_as_it_was_previewed(
     studio: Studio, tmp_path: Path
 ) -> None:
-    told = studio.models.sources.publication({"checkpoint": "demo/base"})
+    told = ask(studio.models.sources.publication, {"checkpoint": "demo/base"})
     errand = published(studio, str(tmp_path / "shelf"))
     place = tmp_path / "shelf"
     assert errand["result"] == {"place": str(place), "text": f"Published: {place}"}
@@ -126,7 +127,7 @@ def test_a_target_that_says_nothing_is_refused_at_once(
     studio: Studio, target: Any, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        studio.models.sources.publish({"checkpoint": "demo/base", "target": target})
+        ask(studio.models.sources.publish, {"checkpoint": "demo/base", "target": target})
 
 
 @pytest.mark.parametrize(
@@ -145,15 +146,16 @@ def test_a_target_that_says_nothing_is_refused_at_once(
 )
 def test_a_bad_query_is_a_sentence(studio: Studio, query: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        studio.models.sources.plan(query)
+        ask(studio.models.sources.plan, query)
 
 
 def test_unknown_names_are_sentences(studio: Studio, tmp_path: Path) -> None:
     with pytest.raises((ValueError, LookupError), match="there is no download 'a-0'"):
-        studio.models.sources.start("a-0")
+        ask(studio.models.sources.start, {"key": "a-0"})
     with pytest.raises((ValueError, LookupError), match=r"there is no download '\.\./a'"):
-        studio.models.sources.cancel("../a")
+        ask(studio.models.sources.cancel, {"key": "../a"})
     with pytest.raises((ValueError, LookupError), match="there is no checkpoint demo/none"):
-        studio.models.sources.publish(
-            {"checkpoint": "demo/none", "target": str(tmp_path / "shelf")}
+        ask(
+            studio.models.sources.publish,
+            {"checkpoint": "demo/none", "target": str(tmp_path / "shelf")},
         )

@@ -13,6 +13,7 @@ import pytest
 
 from app.studio import Studio
 from app.train.methods import get_method, methods, offered, values_of
+from app.web.questions import ask
 from engine.records.episodes import write_episode
 from engine.records.events import encode_line
 from engine.records.manifest import write_manifest
@@ -86,18 +87,18 @@ def groups(log: Log, make_trajectory: Maker) -> Log:
 def test_what_is_new_comes_by_cursor(studio: Studio, run: str, log: Log) -> None:
     log.emit("metric", step=1, metrics={"rollout/reward": 0.25, "rollout/frames": 64})
     log.emit("metric", step=2, metrics={"rollout/reward": 0.5})
-    first = studio.train.training.follow({"run": run})
+    first = ask(studio.train.training.follow, {"run": run})
     assert first["next"] == 2
     assert first["series"]["rollout/reward"] == [[1, 0.25, 1], [2, 0.5, 2]]
     assert first["status"]["id"] == run == first["runs"][0]["id"]
-    later = studio.train.training.follow({"run": run, "after": 2})
+    later = ask(studio.train.training.follow, {"run": run, "after": 2})
     assert (later["series"], later["alarms"]) == ({}, None)
-    frames = studio.train.training.follow({"run": run, "axis": "frames"})
+    frames = ask(studio.train.training.follow, {"run": run, "axis": "frames"})
     assert frames["series"]["rollout/reward"] == [[64.0, 0.25, 1]]
 
 
 def test_an_unknown_run_gives_only_the_list(studio: Studio, run: str) -> None:
-    answer = studio.train.training.follow({"run": "long gone"})
+    answer = ask(studio.train.training.follow, {"run": "long gone"})
     assert answer["status"] is None
     assert [record["id"] for record in answer["runs"]] == [run]
 
@@ -109,54 +110,55 @@ def test_an_unknown_run_gives_only_the_list(studio: Studio, run: str) -> None:
         ({"after": -1}, "after must be from 0"),
         ({"others": {"nobody": 0}}, "nobody is not known"),
         ({"thresholds": {"luck": 1}}, "luck is not known"),
-        ({"thresholds": {"gap": 2.0}}, "gap must be at most 1"),
+        ({"thresholds": {"gap": 2.0}}, "gap must be from 0 to 1, not 2"),
     ],
 )
 def test_bad_questions_are_refused(
     studio: Studio, run: str, question: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.train.training.follow({"run": run, **question})
+        ask(studio.train.training.follow, {"run": run, **question})
 
 
 def test_groups_come_kept_ones_first_with_what_the_update_did(
     studio: Studio, run: str, groups: Log
 ) -> None:
-    assert studio.train.training.follow({"run": run})["iterations"] == [1]
-    kept, dropped = studio.train.training.strip(run, 1)
+    assert ask(studio.train.training.follow, {"run": run})["iterations"] == [1]
+    kept, dropped = ask(studio.train.training.strip, {"run": run, "iteration": 1})["groups"]
     assert (kept["start_id"], kept["kept"], kept["reason"]) == (START, True, "kept, 1 of 4 succeed")
     assert (dropped["kept"], dropped["reason"]) == (False, "dropped, all fail")
     first = kept["members"][0]
     assert (first["success"], first["reward"], first["advantage"]) == (True, 5.0, 1.5)
-    found = studio.train.training.films({"episodes": [first["id"]]})[first["id"]]
+    found = ask(studio.train.training.films, {"episodes": [first["id"]]})[first["id"]]
     assert found["film"].startswith("data:image/webp;base64,")
     assert (found["stride"], found["end_step"]) == (1, 12)
     assert found["log_ratio"] == [0.5, -0.25]
     assert found["clipped"] == [0.0, 0.125]
-    assert studio.train.training.strip(run, 5) == []
+    assert ask(studio.train.training.strip, {"run": run, "iteration": 5})["groups"] == []
 
 
 def test_a_flip_changes_rewards_advantages_and_fate_and_stores_nothing(
     studio: Studio, run: str, groups: Log
 ) -> None:
-    kept, dropped = studio.train.training.strip(run, 1)
+    kept, dropped = ask(studio.train.training.strip, {"run": run, "iteration": 1})["groups"]
     question = {"run": run, "iteration": 1, "group": kept["group"]}
     stored = {member["id"]: member["advantage"] for member in kept["members"]}
-    same = studio.train.training.flip({**question, "flipped": []})
+    same = ask(studio.train.training.flip, {**question, "flipped": []})
     assert {i: m["advantage"] for i, m in same["members"].items()} == pytest.approx(
         stored, abs=1e-5
     )
     first, second, *_ = [member["id"] for member in kept["members"]]
-    two = studio.train.training.flip({**question, "flipped": [second]})
+    two = ask(studio.train.training.flip, {**question, "flipped": [second]})
     assert (two["kept"], two["reason"]) == (True, "kept, 2 of 4 succeed")
     # Two of four: mean 2.5, deviation sqrt(25 / 3) with G - 1.
     assert two["members"][second]["reward"] == 5.0
     assert two["members"][second]["advantage"] == pytest.approx(0.8660, abs=1e-4)
-    none = studio.train.training.flip({**question, "flipped": [first]})
+    none = ask(studio.train.training.flip, {**question, "flipped": [first]})
     assert (none["kept"], none["reason"]) == (False, "dropped, all fail")
     assert {member["advantage"] for member in none["members"].values()} == {0.0}
-    saved = studio.train.training.flip(
-        {**question, "group": dropped["group"], "flipped": [dropped["members"][0]["id"]]}
+    saved = ask(
+        studio.train.training.flip,
+        {**question, "group": dropped["group"], "flipped": [dropped["members"][0]["id"]]},
     )
     assert saved["reason"] == "kept, 1 of 2 succeed"
     assert studio.episodes.judging.labels.counts()["labelled"] == 0
@@ -175,44 +177,44 @@ def test_a_flip_of_somebody_else_is_refused(
 ) -> None:
     question = {"run": run, "iteration": 1, "group": str(START), "flipped": []}
     with pytest.raises((ValueError, LookupError), match=sentence):
-        studio.train.training.flip(question | change)
+        ask(studio.train.training.flip, question | change)
 
 
 def test_where_rewards_were_dealt_out_verdicts_change_nothing(studio: Studio) -> None:
     run = studio.train.training.start("optimise", OPTIMISE | {"shuffle_rewards": True})
     with pytest.raises(ValueError, match="rewards were dealt out at random"):
-        studio.train.training.flip({"run": run, "iteration": 1, "group": "1", "flipped": []})
+        ask(studio.train.training.flip, {"run": run, "iteration": 1, "group": "1", "flipped": []})
 
 
 def test_runs_are_compared_by_what_differs(studio: Studio, run: str) -> None:
     other = studio.train.training.start(
         "optimise", OPTIMISE | {"iterations": 3, "policy": "demo/base"}
     )
-    found = studio.train.training.differences({"runs": [run, other]})
+    found = ask(studio.train.training.differences, {"runs": [run, other]})
     assert found == {
         "runs": [run, other],
         "rows": [{"name": "iterations", "values": ["2", "3"]}],
     }
     Log(studio, other).emit("metric", step=1, metrics={"rollout/reward": 0.5})
-    beside = studio.train.training.follow({"run": run, "others": {other: 0}})["others"]
+    beside = ask(studio.train.training.follow, {"run": run, "others": {other: 0}})["others"]
     assert beside[other] == {"next": 1, "series": {"rollout/reward": [[1, 0.5, 1]]}}
     many = "insert into metrics select ?, s, 'loss', sin(s), 1, s, s from range(2, 5000) t(s)"
     studio.cabinet.database.write(lambda cursor: cursor.rows(many, [other]))
-    alone = studio.train.training.follow({"run": other})["series"]["loss"]
-    beside = studio.train.training.follow({"run": run, "others": {other: 0}})["others"]
+    alone = ask(studio.train.training.follow, {"run": other})["series"]["loss"]
+    beside = ask(studio.train.training.follow, {"run": run, "others": {other: 0}})["others"]
     assert len(beside[other]["series"]["loss"]) < len(alone) <= 1_500
-    with pytest.raises(ValueError, match="list of 1 to 10 run ids"):
-        studio.train.training.differences({"runs": []})
+    with pytest.raises(ValueError, match="runs must be a list of 1 to 10"):
+        ask(studio.train.training.differences, {"runs": []})
 
 
 def test_a_table_holds_the_points_of_the_runs(studio: Studio, run: str, log: Log) -> None:
     log.emit("metric", step=1, metrics={"rollout/reward": 0.25})
-    made = studio.train.training.table({"runs": [run], "format": "csv"})
+    made = ask(studio.train.training.table, {"runs": [run], "format": "csv"})
     assert (made["name"], made["media_type"]) == (f"{run}.csv", "text/csv")
     text = base64.b64decode(made["data"].partition(",")[2]).decode()
     [row] = csv.DictReader(io.StringIO(text))
     assert (row["run"], row["name"], row["value"]) == (run, "rollout/reward", "0.25")
-    assert studio.train.training.table({"runs": [run], "format": "parquet"})["name"].endswith(
+    assert ask(studio.train.training.table, {"runs": [run], "format": "parquet"})["name"].endswith(
         ".parquet"
     )
 
@@ -220,16 +222,16 @@ def test_a_table_holds_the_points_of_the_runs(studio: Studio, run: str, log: Log
 def test_thresholds_decide_what_is_an_alarm(studio: Studio, run: str, log: Log) -> None:
     for step in range(1, 7):
         log.emit("metric", step=step, metrics={"grpo/kept_groups": 0, "rollout/entropy": 3 / step})
-    alarms = studio.train.training.follow({"run": run})["alarms"]
+    alarms = ask(studio.train.training.follow, {"run": run})["alarms"]
     assert [alarm["name"] for alarm in alarms] == ["entropy collapse", "all groups dropped"]
     calm = {"dropped": 9, "entropy": 0.1}
-    assert studio.train.training.follow({"run": run, "thresholds": calm})["alarms"] == []
+    assert ask(studio.train.training.follow, {"run": run, "thresholds": calm})["alarms"] == []
 
 
 def test_checkpoints_of_a_run_are_those_it_keeps(studio: Studio, run: str) -> None:
-    assert studio.train.training.checkpoints(run) == []
+    assert ask(studio.train.training.checkpoints, {"run": run})["checkpoints"] == []
     with pytest.raises(LookupError, match="there is no run nothing"):
-        studio.train.training.checkpoints("nothing")
+        ask(studio.train.training.checkpoints, {"run": "nothing"})["checkpoints"]
 
 
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)

@@ -10,6 +10,7 @@ import pytest
 
 from app.live.simulator import Simulator
 from app.studio import Studio
+from app.web.questions import ask
 from engine.envs.gl import MISSING, rendering_backend
 from engine.records.ledger import read_ledger
 from engine.records.tasks import Task
@@ -43,13 +44,13 @@ def studio(make_studio: Callable[..., Studio]) -> Studio:
 
 
 def twin_dream(studio: Studio, query: dict[str, Any]) -> dict[str, Any]:
-    return studio.episodes.twins.of(studio.imagine.dreams.trajectory(query))
+    return studio.episodes.twins.of(ask(studio.imagine.dreams.trajectory, query))
 
 
 def dreamt(studio: Studio, settings: dict[str, Any], chunks: int = 2) -> str:
-    dream = studio.imagine.dreams.open(settings)
+    dream = ask(studio.imagine.dreams.open, settings)["dream"]
     for _ in range(chunks):
-        studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+        ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
     return dream
 
 
@@ -67,9 +68,9 @@ def test_a_dream_is_laid_beside_reality_frame_by_frame(
         {"success": False, "end_step": 16},
     )
     assert found["judged_real"]["success"]
-    clip = studio.episodes.clips.clip({"episode": found["twin"]})
+    clip = ask(studio.episodes.clips.clip, {"episode": found["twin"]})
     assert (len(clip["frames"]), clip["imagined"], clip["success"]) == (17, False, False)
-    assert clip["actions"] == studio.imagine.dreams.pull({"dream": dream})["actions"]
+    assert clip["actions"] == ask(studio.imagine.dreams.pull, {"dream": dream})["actions"]
     [entry] = read_ledger(workspace.twins)
     assert (entry["use"], entry["start_id"], entry["episode"]) == ("twin", START, found["twin"])
 
@@ -77,8 +78,10 @@ def test_a_dream_is_laid_beside_reality_frame_by_frame(
 def test_a_twin_is_played_and_counted_once(
     studio: Studio, settings: dict[str, Any], workspace: Workspace
 ) -> None:
-    episode = studio.imagine.dreams.save(dreamt(studio, settings))
-    first, second = (studio.episodes.twins.of_episode({"episode_id": episode}) for _ in range(2))
+    episode = ask(studio.imagine.dreams.save, {"dream": dreamt(studio, settings)})["episode"]
+    first, second = (
+        ask(studio.episodes.twins.of_episode, {"episode_id": episode}) for _ in range(2)
+    )
     assert first == second
     assert len(read_ledger(workspace.twins)) == 1
 
@@ -116,10 +119,10 @@ def test_what_has_no_twin_says_why(
     with pytest.raises(ValueError, match="starts from a picture, not from a state"):
         twin_dream(studio, {"dream": dreamt(studio, settings | {"start_id": upload}, chunks=1)})
     with pytest.raises(ValueError, match="nothing was imagined yet"):
-        twin_dream(studio, {"dream": studio.imagine.dreams.open(settings)})
+        twin_dream(studio, {"dream": ask(studio.imagine.dreams.open, settings)["dream"]})
     studio.cabinet.trajectories.add(make_trajectory("real-2", imagined=False))
     with pytest.raises(ValueError, match="real-2 is a real episode itself"):
-        studio.episodes.twins.of_episode({"episode_id": "real-2"})
+        ask(studio.episodes.twins.of_episode, {"episode_id": "real-2"})
     blind = make_studio(simulator=Nowhere())
     with pytest.raises(ValueError, match="rendering is impossible here"):
         twin_dream(blind, {"dream": dreamt(blind, settings, chunks=1)})
@@ -150,7 +153,7 @@ def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
                 },
             )
         )
-    found = studio.episodes.twins.matrix({"run": "fidelity-1"})
+    found = ask(studio.episodes.twins.matrix, {"run": "fidelity-1"})
     sizes = {name: len(cell) for name, cell in found["cells"].items()}
     assert sizes == {
         "true_success": 2,
@@ -170,10 +173,10 @@ def test_pairs_of_a_fidelity_run_make_a_matrix_and_a_calibration_curve(
     assert last["mean_probability"] == pytest.approx(0.93)
     assert found["calibration"][4]["real_successes"] == 1
     cell = {"run": "fidelity-1", "kind": "imagined", "verdict": "fail", "truth": "success"}
-    assert [one["id"] for one in studio.episodes.gallery.find(cell)["episodes"]] == ["pair-2"]
-    assert studio.episodes.gallery.find({"truth": "fail"})["total"] == 1
+    assert [one["id"] for one in ask(studio.episodes.gallery.find, cell)["episodes"]] == ["pair-2"]
+    assert ask(studio.episodes.gallery.find, {"truth": "fail"})["total"] == 1
     with pytest.raises(ValueError, match="other has no pairs of real and imagined"):
-        studio.episodes.twins.matrix({"run": "other"})
+        ask(studio.episodes.twins.matrix, {"run": "other"})
 
 
 @pytest.mark.slow
@@ -190,9 +193,9 @@ def test_a_real_episode_s_actions_lead_to_its_own_frames_again(tmp_path: Path) -
     np.testing.assert_array_equal(frames, real.frames)
     assert (end_step is not None) == real.outcome.success
     imagined = studio.episodes.gallery.records(imagined=True, limit=1)[0]
-    found = studio.episodes.twins.of_episode({"episode_id": imagined["id"]})
+    found = ask(studio.episodes.twins.of_episode, {"episode_id": imagined["id"]})
     assert found["same_start"] and len(found["psnr"]) == imagined["num_actions"] + 1
     assert min(found["psnr"][1:]) > 10.0
-    page = studio.imagine.starts.find({"pool": "test", "offset": 0, "limit": 2})
+    page = ask(studio.imagine.starts.find, {"pool": "test", "offset": 0, "limit": 2})
     assert [start["start_id"] for start in page["starts"]] == [1_000_000, 1_000_001]
     studio.close()

@@ -10,6 +10,7 @@ from app.live.models import Models
 from app.studio import Studio
 from app.train.methods import methods, offered
 from app.ui import site as ui
+from app.ui.wire import WIRE, declarations, served_by
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
 
@@ -58,6 +59,10 @@ def test_every_public_endpoint_says_what_it_does(blocks: gr.Blocks) -> None:
     described = blocks.get_api_info()["named_endpoints"]
     assert {f"/{name}" for name in PUBLIC} == set(described)
     assert all(endpoint["description"] for endpoint in described.values())
+
+
+def test_what_the_scripts_are_checked_against_is_current(blocks: gr.Blocks) -> None:
+    assert WIRE.read_text() == declarations(served_by(blocks)), "run python -m app.ui.wire"
 
 
 def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:

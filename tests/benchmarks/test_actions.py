@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from app.studio import Studio
+from app.web.questions import ask
 from storage.workspace import open_workspace
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
@@ -43,9 +44,9 @@ def _chunks(
         began = perf_counter()
         if steered:
             person = {"mode": "human", "actions": {"x": 0.5}, "step": True}
-            seen = studio.imagine.dreams.steer(query | person)
+            seen = ask(studio.imagine.dreams.steer, query | person)
         else:
-            seen = studio.imagine.dreams.act(query | {"action": "chunk"})
+            seen = ask(studio.imagine.dreams.act, query | {"action": "chunk"})
         yield 1e3 * (perf_counter() - began)
         assert len(seen["frames"]) == seen["chunk_size"]
 
@@ -59,11 +60,11 @@ def _report(name: str, times: list[float]) -> None:
 
 def test_an_action_to_its_chunk(studio: Studio) -> None:
     def dream(start: int) -> str:
-        return studio.imagine.dreams.open(SETTINGS | {"start_id": 300_000 + start})
+        return ask(studio.imagine.dreams.open, SETTINGS | {"start_id": 300_000 + start})["dream"]
 
     began = perf_counter()
     first = dream(0)
-    studio.imagine.dreams.act({"dream": first, "action": "chunk"})
+    ask(studio.imagine.dreams.act, {"dream": first, "action": "chunk"})
     print(f"\nfirst chunk of all, models loaded on the way: {perf_counter() - began:.1f} s")
     for name, options in {
         "a step of the policy, half a second after the last": {},
@@ -73,14 +74,16 @@ def test_an_action_to_its_chunk(studio: Studio) -> None:
         times = [t for n in range(1, 6) for t in _chunks(studio, dream(n), **options)]
         _report(name, times)
     for start in (11, 12):
-        studio.imagine.dreams.act({"dream": dream(start), "action": "run"})
+        ask(studio.imagine.dreams.act, {"dream": dream(start), "action": "run"})
     _report("a step of the policy beside two dreams that run", list(_chunks(studio, dream(13))))
 
 
 def test_eight_futures(studio: Studio) -> None:
-    dream = studio.imagine.dreams.open(SETTINGS | {"start_id": 300_000})
-    studio.imagine.dreams.act({"dream": dream, "action": "chunk"})
+    dream = ask(studio.imagine.dreams.open, SETTINGS | {"start_id": 300_000})["dream"]
+    ask(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})
     began = perf_counter()
-    found = studio.imagine.dreams.branch({"dream": dream, "node": 0, "vary": "policy", "count": 8})
+    found = ask(
+        studio.imagine.dreams.branch, {"dream": dream, "node": 0, "vary": "policy", "count": 8}
+    )
     print(f"\neight futures to their ends: {perf_counter() - began:.1f} s")
     assert len(found["leaves"]) == 8
