@@ -54,10 +54,7 @@ export const mountHeader = (element, server) => {
       if (!answer) return;
       if (answer.troubles.join() !== told) {
         told = answer.troubles.join();
-        fill(
-          troubles,
-          html`${answer.troubles.map((sentence) => html`<p>${sentence}</p>`)}`,
-        );
+        fill(troubles, html`${answer.troubles.map((sentence) => html`<p>${sentence}</p>`)}`);
         troubles.hidden = !told;
       }
       const content = html`${answer.runs
