@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
 # The worker turns whatever happens into a state of the run, and what somebody else's tracker raises
 # becomes an alarm of it; no other code may catch everything.
-CATCHES_EVERYTHING = {"engine/worker.py", "engine/runs/tracker.py"}
+CATCHES_EVERYTHING = {"engine/worker.py", "engine/runs/tracker.py", "app/runs/guard.py"}
 SQL = re.compile(
     r"^\s*(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s"
     r"|(create|drop|alter)\s+(table|view|index|sequence)\s)",
