@@ -59,13 +59,13 @@ if [ -z "$(PYTHON)" ]; then \
 	echo "Python 3.11 or 3.12 is needed and none was found: make PYTHON=/path/to/python names one." >&2; \
 	exit 1; \
 fi; \
-echo "Preparing .venv from $(1): the first time takes some minutes."; \
+echo "Preparing .venv from $(1): the first time takes some minutes, most of them for torch."; \
 if [ -e .venv/.unfinished ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1 </dev/null; then \
 	"$(PYTHON)" -m venv --clear .venv || exit 1; \
 fi; \
 touch .venv/.unfinished; \
 for attempt in 1 2 3; do \
-	$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -r $(1) </dev/null; \
+	$(BIN)/python -m pip install --no-input --disable-pip-version-check -r $(1) </dev/null; \
 	status=$$?; \
 	[ $$status -ne 0 ] || break; \
 done; \

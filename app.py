@@ -16,6 +16,14 @@ import tempfile
 import threading
 from pathlib import Path
 
+from app.environment import prepare, server_port, tell
+
+try:
+    SAID = prepare(os.environ)
+except ValueError as told:
+    sys.exit(f"The studio cannot start: {told}")
+
+# These read the environment while they are imported.
 import torch
 
 from app.access import Role
@@ -48,6 +56,7 @@ def main() -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    tell(SAID)
     limit_threads()
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -60,7 +69,7 @@ def main() -> None:
             role=Role.VISITOR if "SPACE_ID" in os.environ else Role.ADMIN,
             rules=rules_from(os.environ),
         )
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"The studio cannot start: {error}")
     with tempfile.TemporaryDirectory(prefix="wmpo-uploads-") as uploads:
         os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
@@ -83,6 +92,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         blocks,
         data_directory=studio.data_directory,
         health=studio.health,
+        port=server_port(os.environ),
         doors=door_rules(os.environ),
     )
     studio.warm_up()

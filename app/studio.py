@@ -7,8 +7,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from app.access import Access, Role
 from app.data.data import Data
 from app.episodes.exports import Exports
@@ -152,12 +150,10 @@ class Studio:
         """{ok, episodes, troubles}: whether the database answers and the disk takes what is said.
 
         Asked of the database and of the disk themselves, each time."""
-        try:
-            episodes: int | None = self.cabinet.trajectories.count()
-        except (duckdb.Error, OSError) as error:
-            return {"ok": False, "episodes": None, "troubles": [f"the database: {error}"]}
+        episodes, silent = self.cabinet.ask()
         disk = disk_trouble(self.data_directory)
-        return {"ok": not disk, "episodes": episodes, "troubles": [disk] if disk else []}
+        troubles = [sentence for sentence in (silent, disk) if sentence]
+        return {"ok": not troubles, "episodes": episodes, "troubles": troubles}
 
     def troubles(self) -> list[str]:
         """What whoever opens a page should know of this studio; visitors only of the disk."""

@@ -82,6 +82,13 @@ class Cabinet:
                 )
         return found
 
+    def ask(self) -> tuple[int | None, str]:
+        """(how many episodes there are, why the database does not say so)."""
+        try:
+            return self.trajectories.count(), ""
+        except (duckdb.Error, ValueError) as error:
+            return None, f"The database does not answer: {first_line(error)}"
+
     def close(self) -> None:
         """Interrupt what works in the background and close the database."""
         self.downloads.close()

@@ -152,6 +152,11 @@ def open_workspace(root: Path) -> Workspace:
             f"the data directory {root} lies inside the program's own directory; "
             f"set {VARIABLE} to a place outside it"
         )
+    if "?" in str(root):  # DuckDB takes what follows for options
+        raise ValueError(
+            f"the data directory {root} has a '?' in its name, which a database cannot lie under; "
+            f"set {VARIABLE} to another place"
+        )
     workspace = Workspace(root)
     try:
         rooms = [workspace.episodes, workspace.runs, workspace.exports, workspace.quarantine]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.envs.factory import make_env
-from engine.envs.gl import MISSING, rendering_backend
+from engine.envs.gl import missing_rendering
 from engine.protocols import Env
 from engine.records.tasks import Task
 
@@ -30,7 +30,7 @@ class Simulator:
     @property
     def missing(self) -> str:
         """Empty when the simulator can render, else one sentence naming what to install."""
-        return "" if self._make is not None or rendering_backend() else MISSING
+        return "" if self._make is not None else missing_rendering()
 
     def close(self) -> None:
         """Free the environment and end the thread."""

@@ -9,6 +9,7 @@ _PROBE = (
     "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); "
     "r = mujoco.Renderer(m, 8, 8); r.update_scene(mujoco.MjData(m)); r.render(); r.close()"
 )
+CHOSEN = "MUJOCO_GL={} does not render here: leave it out, or set it to egl or osmesa"
 MISSING = (
     "rendering is impossible here: neither EGL nor OSMesa works; "
     "install the system package libosmesa6 (apt-get install libosmesa6)"
@@ -29,6 +30,14 @@ def rendering_backend() -> str | None:
     return None
 
 
+def missing_rendering() -> str:
+    """Why nothing can be rendered here, in a sentence; empty where it can."""
+    if rendering_backend() is not None:
+        return ""
+    chosen = os.environ.get("MUJOCO_GL")
+    return CHOSEN.format(chosen) if chosen else MISSING
+
+
 def use_rendering() -> None:
     """Choose the GL backend for this process; must run before mujoco is imported.
 
@@ -37,5 +46,5 @@ def use_rendering() -> None:
     """
     backend = rendering_backend()
     if backend is None:
-        raise ValueError(MISSING)
+        raise ValueError(missing_rendering())
     os.environ["MUJOCO_GL"] = backend

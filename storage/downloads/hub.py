@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub import CommitOperationAdd, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
 from storage.downloads.listings import Listing, RemoteFile, listing, path_below
@@ -136,22 +136,31 @@ def _is_entry(entry: object) -> bool:
     return isinstance(entry, dict) and {"type", "path"} <= entry.keys()
 
 
+_OF_ANY_REPOSITORY = {".gitattributes", "README.md"}
+
+
 def publish(files: Mapping[str, Path | bytes], repository: str, *, rules: Rules, token: str) -> str:
-    """Make a model repository hold exactly these files, in one commit; its id.
+    """Add these files to a model repository that is new or holds an earlier checkpoint of ours,
+    in one commit; its id. Nothing is ever deleted there.
 
     Raises:
-        ValueError: the repository cannot be written with this login, or the Hub did not answer.
+        ValueError: the repository holds something else, it cannot be written with this login, or
+            the Hub did not answer.
     """
     api = HfApi(endpoint=rules.hub, token=token)
     with hub_in_a_sentence(repository):
         api.create_repo(repository, private=True, exist_ok=True)
-        superfluous = set(api.list_repo_files(repository)) - {*files, ".gitattributes"}
+        there = set(api.list_repo_files(repository)) - _OF_ANY_REPOSITORY
+        is_ours = not there or "manifest.json" in there
+        foreign = sorted(there - files.keys() if is_ours else there)
+        if foreign:
+            raise ValueError(
+                f"{repository} holds files that no studio wrote ({', '.join(foreign[:3])}"
+                f"{' and more' if len(foreign) > 3 else ''}): publish to a repository of its own"
+            )
         commit = api.create_commit(
             repository,
-            [
-                *(CommitOperationAdd(name, content) for name, content in files.items()),
-                *(CommitOperationDelete(name) for name in sorted(superfluous)),
-            ],
+            [CommitOperationAdd(name, content) for name, content in files.items()],
             commit_message="Publish a WMPO Studio checkpoint",
         )
     return commit.oid

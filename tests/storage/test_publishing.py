@@ -85,11 +85,25 @@ def test_a_checkpoint_pushed_to_the_hub_comes_back_bit_for_bit(
 
 def test_a_second_push_replaces_the_files_of_the_first(server: SourceServer, made: Path) -> None:
     server.repositories["me/model"] = Repository()
-    server.repositories["me/model"].commit({"old.bin": b"old", ".gitattributes": b"*"})
+    first = {name: b"old" for name in NAMES} | {".gitattributes": b"*"}
+    server.repositories["me/model"].commit(first)
     finished = push_to(server, made, "hf://me/model")
     repository = server.repositories["me/model"]
     published = repository.commits[repository.branches["main"]]
     assert published.keys() == NAMES | {".gitattributes"}, finished.stderr
+    assert b"old" not in (published["model.safetensors"], published["README.md"])
+
+
+@pytest.mark.parametrize("there", ["old.bin", "model.safetensors"])
+def test_what_no_studio_wrote_is_neither_deleted_nor_replaced(
+    server: SourceServer, made: Path, there: str
+) -> None:
+    server.repositories["me/model"] = repository = Repository()
+    repository.commit({there: b"somebody's", ".gitattributes": b"*"})
+    finished = push_to(server, made, "hf://me/model")
+    assert f"holds files that no studio wrote ({there})" in finished.stderr
+    assert repository.commits[repository.branches["main"]][there] == b"somebody's"
+    assert len(repository.commits) == 1
 
 
 def test_a_refused_push_is_a_sentence_without_the_token(server: SourceServer, made: Path) -> None:
