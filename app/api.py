@@ -50,7 +50,7 @@ def publish(
         Args:
             filter: any of imagined, run, task, iteration, labelled, limit, offset.
         """
-        return episodes.gallery.records(**_known(filter or {}))
+        return [dict(record) for record in episodes.gallery.records(**_known(filter or {}))]
 
     def get_episode(id: str) -> Record:
         """One episode with its frames as data URIs, actions, window probabilities and verdict.
@@ -58,7 +58,7 @@ def publish(
         Args:
             id: as given by list_episodes.
         """
-        return episodes.clips.clip(OneEpisode(episode=id))
+        return dict(episodes.clips.clip(OneEpisode(episode=id)))
 
     def imagine(
         policy: str,
@@ -89,7 +89,7 @@ def publish(
             "seed": seed,
             "denoising_steps": denoising_steps,
         }
-        return episodes.gallery.record(ask(dreams.imagine, settings))
+        return dict(episodes.gallery.record(ask(dreams.imagine, settings)))
 
     def next_item(queue: str | None = None, actor: str = "api") -> Record:
         """The next episode to judge, {item}; item is null when nothing is left.
@@ -170,7 +170,7 @@ def publish(
         Args:
             run_id: as given by start_run.
         """
-        return runs.status(run_id)
+        return dict(runs.status(run_id))
 
     def stop_run(run_id: str) -> Record:
         """Ask a run to save its state and end.
@@ -178,7 +178,7 @@ def publish(
         Args:
             run_id: as given by start_run.
         """
-        return runs.control(Control(run=run_id, control="stop"))
+        return dict(runs.control(Control(run=run_id, control="stop")))
 
     for fn in (
         list_checkpoints,
@@ -206,7 +206,7 @@ def _next_item(
     if queue is not None:
         return next(iter(queues.next(NextClips(queue=queue, actor=actor))["items"]), None)
     everything = episodes.gallery.records(order="unlabelled first", limit=1)
-    return next((item for item in everything if item["label"] is None), None)
+    return next((dict(item) for item in everything if item["label"] is None), None)
 
 
 FILTERS = ("imagined", "run", "task", "iteration", "labelled", "limit", "offset")

@@ -207,7 +207,7 @@ class Episodes {
       clip: (name) => this.clip(name),
       move: (by) => this.neighbour(by),
       judging: this.judging,
-      siblings: (clip) => this.siblings(clip),
+      siblings: async (clip) => (await this.siblings(clip)) ?? [],
       onClose: () => {
         this.drawer = null;
         this.element.querySelector(`[data-open="${CSS.escape(this.last ?? "")}"]`)?.focus();

@@ -3,10 +3,11 @@
 import time
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from app.episodes.groups import KEEP_HIGH, KEEP_LOW, group_words
-from app.player.clips import Clips, OneEpisode, episode_record
+from app.player.clips import Clips, OneEpisode
+from app.player.records import EpisodeRecord, Members, episode_record
 from app.web.checks import check_integer
 from engine.config import Config, knob
 from storage.cabinet import Cabinet
@@ -93,6 +94,14 @@ class SaveView(Config):
     filter: View | None = knob(None, "what it shows")
 
 
+class Found(TypedDict):
+    """One page of the wall: its episodes, and how many episodes and groups fit."""
+
+    episodes: list[EpisodeRecord]
+    total: int
+    groups: int
+
+
 class Gallery:
     """Episodes by filter. Every method may be called from any thread.
 
@@ -104,8 +113,8 @@ class Gallery:
         self._clips = clips
         self._guest = guest
 
-    def find(self, question: Find) -> dict[str, Any]:
-        """One page of the wall: {episodes, total, groups}."""
+    def find(self, question: Find) -> Found:
+        """One page of the wall."""
         wanted = self.wanted(question)
         rows = self._cabinet.trajectories.episodes(
             wanted, order=question.order, limit=question.limit, offset=question.offset
@@ -115,7 +124,7 @@ class Gallery:
 
     def records(
         self, *, order: str = "newest first", limit: object = 200, offset: object = 0, **wanted: Any
-    ) -> list[dict[str, Any]]:
+    ) -> list[EpisodeRecord]:
         """Records of episodes; `wanted` are fields of `EpisodeFilter`."""
         rows = self._cabinet.trajectories.episodes(
             EpisodeFilter(**wanted, guest=self._guest),
@@ -125,7 +134,7 @@ class Gallery:
         )
         return [episode_record(row) for row in rows]
 
-    def record(self, episode_id: str) -> dict[str, Any]:
+    def record(self, episode_id: str) -> EpisodeRecord:
         """The record of one episode.
 
         Raises:
@@ -154,8 +163,8 @@ class Gallery:
             "num_groups": groups,
         }
 
-    def siblings(self, question: OneEpisode) -> dict[str, Any]:
-        """{members}: the records of an episode's group, itself included, or none.
+    def siblings(self, question: OneEpisode) -> Members:
+        """The records of an episode's group, itself included, or none.
 
         Raises:
             LookupError: no such episode.

@@ -155,6 +155,7 @@ class Starts {
   }
 
   frame(number) {
+    if (!this.clip) return;
     const { id, frames } = this.clip;
     const source = frames[Math.min(number, frames.length - 1)];
     fill(

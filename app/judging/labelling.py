@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Mapping
 from typing import Any
 
-from app.player.clips import label_record
+from app.player.records import label_record
 from app.web.checks import (
     check_actor,
     check_choice,

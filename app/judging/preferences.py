@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.judging.labelling import check_event_id
-from app.player.clips import episode_record
+from app.player.records import episode_record
 from app.web.checks import (
     check_actor,
     check_choice,

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.episodes.gallery import FILTERS, Gallery, View, given
 from app.label.judgements import estimates, human_human, human_model, people
-from app.player.clips import episode_record
+from app.player.records import episode_record
 from app.web.checks import check_actor, check_text
 from engine.config import Config, knob
 from storage.cabinet import Cabinet

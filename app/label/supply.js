@@ -81,8 +81,7 @@ export class Supply {
   fetch(item) {
     if (!this.clips.has(item.id)) {
       const promise = insist(this.element, this.server, "clip", { episode: item.id }).then((clip) => {
-        if (clip) clip.images = images(clip.frames);
-        return clip;
+        return clip && { ...clip, images: images(clip.frames) };
       });
       this.clips.set(item.id, promise);
       if (this.clips.size > KEPT) this.clips.delete(this.clips.keys().next().value);

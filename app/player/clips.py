@@ -8,47 +8,15 @@ from typing import Any
 import numpy as np
 
 from app.player.media import EncodedOnce, KeptOnDisk, encode_clip, film
+from app.player.records import Clip, episode_record
 from app.player.series import chunk_size, human_steps, lines
 from engine.config import Config, knob
-from engine.records.types import Label, Trajectory
+from engine.records.types import Trajectory
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
 
 WIDEST = 16_383  # pixels that a WebP picture can have in a row
-SAID = (
-    *("outcome", "dream_broke", "end_step", "span_first", "span_last", "failure_mode", "note"),
-)  # of a clip, by a label
 WINDOW = 8  # frames around the verdict where no judge's window is known
-
-
-def episode_record(row: EpisodeRow) -> dict[str, Any]:
-    """An episode as lists show it; plain JSON values."""
-    return {
-        "id": row.id,
-        "task": row.task,
-        "start_id": row.start_id,
-        "imagined": row.imagined,
-        "success": row.success,
-        "end_step": row.end_step,
-        "num_actions": row.num_actions,
-        "probability": row.probability,
-        "threshold": row.threshold,
-        "label": None if row.label is None else label_record(row.label),
-        "reward_model": row.reward_model,
-        "drift": row.drift,
-        "run": row.run,
-        "iteration": row.iteration,
-        "group": row.group_name,
-        "member": row.member,
-        "advantage": row.advantage,
-        "reward": row.reward,
-        "created": row.created,
-    }
-
-
-def label_record(label: Label) -> dict[str, Any]:
-    """What a label says of its episode, and its name: all that a correction keeps."""
-    return {name: getattr(label, name) for name in ("event_id", *SAID)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +40,7 @@ class Clips:
         self._wholes = KeptOnDisk(self._encode_whole, cabinet.workspace.thumbnails)
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
-    def clip(self, question: OneEpisode) -> dict[str, Any]:
+    def clip(self, question: OneEpisode) -> Clip:
         """Everything about an episode that a player needs.
 
         Raises:

@@ -73,7 +73,7 @@ class Pair {
     if (!left) return;
     // The shorter of the two stands still at its end.
     const frames = [...left.frames];
-    while (frames.length < this.second.length) frames.push(frames.at(-1));
+    while (frames.length < this.second.length) frames.push(frames[frames.length - 1]);
     this.player.load(frames, { chunk: left.chunk, at: item.frame ?? 0, peak: peakOf(left) });
     this.strips.show(stripsOf(left));
     [left, right].forEach((one, side) => this.caption(one, side));

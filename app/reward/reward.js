@@ -340,7 +340,7 @@ class Reward {
       move: (by) => this.neighbour(by),
       judging: this.judging,
       siblings: async ({ id: episode, group }) =>
-        group === null ? [] : (await ask(this.server, "siblings", { episode }, true))?.members,
+        group === null ? [] : ((await ask(this.server, "siblings", { episode }, true))?.members ?? []),
       onClose: () => (this.drawer = null),
     });
     await this.drawer.open(id);

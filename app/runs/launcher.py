@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from app.access import Access
 from app.runs.supervisor import Supervisor
@@ -34,6 +34,29 @@ class Control(Config):
 
     run: str = knob(help="its id")
     control: str = knob(help="pause, run (resume), stop (save and end) or cancel", choices=CONTROLS)
+
+
+class RunRecord(TypedDict):
+    """A run as lists show it."""
+
+    id: str
+    job: str
+    state: str
+    busy: bool
+    done: int
+    total: int
+    started: float | None
+    created: float
+    seconds_left: float | None
+    attempt: int
+    error: str | None
+
+
+class RunStatus(RunRecord):
+    """A run with its options and its result."""
+
+    config: Mapping[str, Any]
+    result: Mapping[str, Any] | None
 
 
 class Launcher:
@@ -84,11 +107,11 @@ class Launcher:
             config["success_threshold"] = self._threshold(config.get("reward_model"))
         return chosen, config
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[RunRecord]:
         """Every run, newest first."""
         return [_shown(run) for run in self._cabinet.runs.all()]
 
-    def status(self, run_id: str) -> dict[str, Any]:
+    def status(self, run_id: str) -> RunStatus:
         """One run, with its config and result.
 
         Raises:
@@ -96,9 +119,9 @@ class Launcher:
         """
         run = self._cabinet.runs.get(run_id)
         config = self._nameable(run.config) if self._access.guest else dict(run.config)
-        return _shown(run) | {"config": config, "result": run.result}
+        return {**_shown(run), "config": config, "result": run.result}
 
-    def control(self, question: Control) -> dict[str, Any]:
+    def control(self, question: Control) -> RunStatus:
         """Tell a run what to do; its status then.
 
         Raises:
@@ -214,7 +237,7 @@ def event_text(event: Mapping[str, Any]) -> str:
             return str(kind)
 
 
-def _shown(run: RunRow) -> dict[str, Any]:
+def _shown(run: RunRow) -> RunRecord:
     return {
         "id": run.id,
         "job": run.job,

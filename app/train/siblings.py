@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.episodes.groups import bounds, by_group, fate_words, group_words
-from app.player.clips import Clips, episode_record
+from app.player.clips import Clips
+from app.player.records import episode_record
 from app.runs.launcher import OneRun
 from engine.config import Config, knob
 from engine.learning.grpo import regrouped

@@ -228,7 +228,7 @@ export class Wall {
       server: this.server(),
       clip: (id) => this.ask("clip", { episode: id }),
       judging: this.judging,
-      siblings: async (clip) => (await this.ask("siblings", { episode: clip.id }, true))?.members,
+      siblings: async (clip) => (await this.ask("siblings", { episode: clip.id }, true))?.members ?? [],
       onClose: () => (this.drawer = null),
     });
     this.drawer.open(episode);

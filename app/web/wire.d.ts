@@ -132,6 +132,40 @@ export interface CleanUp {
   kinds: string[];
 }
 
+/** Everything about an episode that a player needs. */
+export interface Clip {
+  id: string;
+  task: string;
+  start_id: number;
+  imagined: boolean;
+  success: boolean;
+  end_step: number;
+  num_actions: number;
+  probability: number | null;
+  threshold: number | null;
+  label: LabelRecord | null;
+  reward_model: string | null;
+  drift: number | null;
+  run: string | null;
+  iteration: number | null;
+  group: string | null;
+  member: number | null;
+  advantage: number | null;
+  reward: number | null;
+  created: number;
+  frames: string[];
+  actions: number[][];
+  chunk: number;
+  human: boolean[] | null;
+  lines: any;
+  ends: number[];
+  probabilities: number[];
+  instruction: string;
+  lineage: any;
+  replay: any;
+  decisive: number[];
+}
+
 /** A retraining whose models are compared. */
 export interface Compare {
   /** its id */
@@ -194,6 +228,29 @@ export interface DownloadKey {
 export interface Enqueue {
   /** their ids */
   ids: string[];
+}
+
+/** An episode as lists show it. */
+export interface EpisodeRecord {
+  id: string;
+  task: string;
+  start_id: number;
+  imagined: boolean;
+  success: boolean;
+  end_step: number;
+  num_actions: number;
+  probability: number | null;
+  threshold: number | null;
+  label: LabelRecord | null;
+  reward_model: string | null;
+  drift: number | null;
+  run: string | null;
+  iteration: number | null;
+  group: string | null;
+  member: number | null;
+  advantage: number | null;
+  reward: number | null;
+  created: number;
 }
 
 /** Policies on common starts in the simulator. */
@@ -436,6 +493,13 @@ export interface FollowRun {
   thresholds?: Thresholds | null;
 }
 
+/** One page of the wall: its episodes, and how many episodes and groups fit. */
+export interface Found {
+  episodes: EpisodeRecord[];
+  total: number;
+  groups: number;
+}
+
 /** A frame of a stored episode. */
 export interface FrameOf {
   /** its id */
@@ -470,6 +534,18 @@ export interface JudgeAnew {
 export interface Lab {
   /** its hash; without one the first */
   reward_model?: string | null;
+}
+
+/** What a label says of its episode, and its name: all that a correction keeps. */
+export interface LabelRecord {
+  event_id: string;
+  outcome: string | null;
+  dream_broke: boolean | null;
+  end_step: number | null;
+  span_first: number | null;
+  span_last: number | null;
+  failure_mode: string | null;
+  note: string;
 }
 
 /** Which labels. */
@@ -544,6 +620,11 @@ export interface MakeQueue {
 export interface MatrixOf {
   /** its id */
   run: string;
+}
+
+/** The episodes of a group. */
+export interface Members {
+  members: EpisodeRecord[];
 }
 
 /** The next clips of a queue for somebody. */
@@ -828,6 +909,23 @@ export interface Retrain {
   seed?: number | null;
 }
 
+/** A run with its options and its result. */
+export interface RunStatus {
+  id: string;
+  job: string;
+  state: string;
+  busy: boolean;
+  done: number;
+  total: number;
+  started: number | null;
+  created: number;
+  seconds_left: number | null;
+  attempt: number;
+  error: string | null;
+  config: any;
+  result: any | null;
+}
+
 /** Some runs. */
 export interface Runs {
   /** their ids */
@@ -1066,7 +1164,7 @@ export interface Wire {
   };
   clip: {
     question: OneEpisode;
-    answer: any;
+    answer: Clip;
   };
   compare: {
     question: Compare;
@@ -1074,11 +1172,11 @@ export interface Wire {
   };
   control: {
     question: Control;
-    answer: any;
+    answer: RunStatus;
   };
   control_adoption: {
     question: Control;
-    answer: any;
+    answer: RunStatus;
   };
   details: {
     question: OneCheckpoint | Details;
@@ -1122,7 +1220,7 @@ export interface Wire {
   };
   find: {
     question: Find;
-    answer: any;
+    answer: Found;
   };
   find_groups: {
     question: FindGroups;
@@ -1326,7 +1424,7 @@ export interface Wire {
   };
   siblings: {
     question: OneEpisode;
-    answer: any;
+    answer: Members;
   };
   slots: {
     question: object;

@@ -182,14 +182,14 @@ def test_the_report_is_a_file_of_its_own(
     finish(workspace, "base", FIRST)
     finish(workspace, "other", SECOND)
     report = seen(make_studio).evaluate.evaluation.report
-    file = report({"suite": "test-0-8-0", "format": "markdown"})
+    file = ask(report, {"suite": "test-0-8-0", "format": "markdown"})
     text = base64.b64decode(file["data"].partition(",")[2]).decode()
     assert file["name"] == "evaluation-test-0-8-0.md"
     assert "| base | 37.5 [13.7, 69.4] | 37.5 [" in text
     assert "| other | 1 | +62.5 [" in text
     assert (
         "<!doctype html>"
-        in base64.b64decode(report({"suite": "test-0-8-0"})["data"].partition(",")[2]).decode()
+        in base64.b64decode(ask(report, {"suite": "test-0-8-0"})["data"].partition(",")[2]).decode()
     )
 
 

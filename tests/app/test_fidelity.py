@@ -104,7 +104,7 @@ def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) 
     run = ask(compared.fidelity.fidelity.start, QUERY)["run"]
     with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
         ask(compared.fidelity.fidelity.results, {"run": run})
-    assert [one["id"] for one in compared.fidelity.fidelity.runs()] == [run, "fid"]
+    assert [one["id"] for one in compared.fidelity.fidelity.runs()["runs"]] == [run, "fid"]
 
 
 def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
@@ -136,6 +136,6 @@ def test_the_shipped_sample_stands_where_nothing_was_measured(
     sample = {"models": {"world_model": "demo/world"}, "metrics": {}, "curves": None, "notes": []}
     (demo / "fidelity.json").write_text(json.dumps(sample))
     fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
-    assert [run["state"] for run in fidelity.runs()] == ["sample"]
+    assert [run["state"] for run in fidelity.runs()["runs"]] == ["sample"]
     assert ask(fidelity.results, {"run": "sample"}) == {"run": "sample", "videos": False, **sample}
     assert np.isclose(ask(fidelity.plan, QUERY)["seconds"], 15.0 + 10 * 3.85)

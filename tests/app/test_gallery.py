@@ -91,7 +91,7 @@ def test_a_wrong_filter_is_refused_in_a_sentence(
 def test_ids_are_checked(studio: Studio) -> None:
     with pytest.raises(ValueError, match="ids must be a list"):
         ask(studio.episodes.gallery.films, {"ids": "ep-1"})
-    with pytest.raises(ValueError, match="at most 48 episodes at once, not 49"):
+    with pytest.raises(ValueError, match="ids must be a list of 0 to 48, not of 49"):
         ask(studio.episodes.gallery.films, {"ids": ["x"] * 49})
 
 

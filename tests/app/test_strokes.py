@@ -8,6 +8,7 @@ import pytest
 from app.access import Role
 from app.studio import Studio
 from app.web.calls import serve
+from app.web.questions import ask as put
 from engine.records.types import Trajectory
 from tests.app.conftest import START
 
@@ -72,8 +73,8 @@ def test_one_bad_stroke_does_not_stop_the_others(stocked: Studio) -> None:
 
 def dreamt(studio: Studio, settings: dict[str, Any]) -> dict[str, Any]:
     """A chunk of a dream that nobody saved, and the words of a label of it."""
-    dream = studio.imagine.dreams.open(settings)
-    node = studio.imagine.dreams.act({"dream": dream, "action": "chunk"})["node"]
+    dream = put(studio.imagine.dreams.open, settings)["dream"]
+    node = put(studio.imagine.dreams.act, {"dream": dream, "action": "chunk"})["node"]
     return {"event_id": "event-0001", "outcome": "fail", "dream": {"dream": dream, "node": node}}
 
 
@@ -82,7 +83,7 @@ def test_a_label_of_a_dream_keeps_the_dream_as_an_episode(
 ) -> None:
     said = dreamt(studio, settings)
     [ack] = judge(studio, said)
-    assert ack["episode"] == studio.imagine.dreams.save(said["dream"])
+    assert ack["episode"] == put(studio.imagine.dreams.save, said["dream"])["episode"]
     assert studio.episodes.gallery.record(ack["episode"])["label"]["outcome"] == "fail"
 
 
@@ -152,9 +153,12 @@ def test_a_visitor_sees_corrects_and_hears_of_labels_of_visitors_alone(
     home.cabinet.trajectories.add(make_trajectory("episode-1", start_id=START))
     judge(home, stroke(1, outcome="fail"))
     public = make_studio(role=Role.VISITOR)
-    assert public.episodes.clips.clip({"episode": "episode-1"})["label"] is None
+    assert put(public.episodes.clips.clip, {"episode": "episode-1"})["label"] is None
     assert ask(public, "said", {"episode": "episode-1"}) == {"labels": []}
     correction = stroke(2, outcome="success", supersedes="event-0001")
     [ack] = judge(public, correction)
     assert ack["refused"] == "that label belongs to another pool: it cannot be corrected here"
-    assert make_studio().episodes.clips.clip({"episode": "episode-1"})["label"]["outcome"] == "fail"
+    assert (
+        put(make_studio().episodes.clips.clip, {"episode": "episode-1"})["label"]["outcome"]
+        == "fail"
+    )
