@@ -1,31 +1,16 @@
 """Judging: the queue of clips, and labels as events of the screen."""
 
-import re
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from typing import Any
 
+from app.judging.questions import LabelStroke, check_event_id
 from app.player.records import label_record
-from app.web.checks import (
-    check_actor,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_names,
-    check_number,
-    check_text,
-)
+from app.web.checks import check_actor, check_integer, check_text
+from app.web.questions import parse
 from engine.records.types import Label
 from storage.cabinet import Cabinet
 from storage.episodes.trajectories import EpisodeRow
 from storage.events.labels import LabelEvent, is_guest
-
-FIELDS = (
-    *("event_id", "episode_id", "outcome", "dream_broke", "end_step", "span_first", "span_last"),
-    *("failure_mode", "note"),
-    *("mode", "model_probability", "threshold", "checkpoint", "latency_ms", "supersedes"),
-)
-FRAMES = ("end_step", "span_first", "span_last")
-_EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 class Labelling:
@@ -41,8 +26,7 @@ class Labelling:
         Raises:
             ValueError: an unknown or missing field, a bad value, or an unknown episode.
         """
-        values = check_names(event, allowed=FIELDS, required=("event_id", "episode_id"))
-        label = parse_label(values, actor=self._pool(actor))
+        label = Label(**parse(LabelStroke, event).to_dict(), actor=self._pool(actor))
         if label.supersedes is not None:
             self._check_pool(label.supersedes, "corrected")
         row = self._cabinet.trajectories.find(label.episode_id)
@@ -132,41 +116,6 @@ class Labelling:
 
     def _pool(self, actor: str) -> str:
         return check_actor(actor, guest=self._guest)
-
-
-def parse_label(values: Mapping[str, Any], *, actor: str) -> Label:
-    """A label from a browser's values, every field checked.
-
-    Raises:
-        ValueError: the first field that is wrong.
-    """
-
-    def given(name: str, check: Any, *bounds: Any) -> Any:
-        value = values.get(name)
-        return None if value is None else check(name, value, *bounds)
-
-    return Label(
-        event_id=check_event_id("event_id", values["event_id"]),
-        episode_id=check_text("episode_id", values["episode_id"], 128),
-        outcome=given("outcome", check_choice, Label.OUTCOMES),
-        dream_broke=given("dream_broke", check_flag),
-        **{name: given(name, check_integer, 0, 100_000) for name in FRAMES},
-        failure_mode=given("failure_mode", check_text, 64),
-        note=given("note", check_text, 2_000) or "",
-        mode=given("mode", check_text, 32) or "review",
-        model_probability=given("model_probability", check_number, 0.0, 1.0),
-        threshold=given("threshold", check_number, 0.0, 1.0),
-        checkpoint=given("checkpoint", check_text, 128),
-        actor=actor,
-        latency_ms=given("latency_ms", check_integer, 0, 2**40),
-        supersedes=given("supersedes", check_event_id),
-    )
-
-
-def check_event_id(name: str, value: object) -> str:
-    if not isinstance(value, str) or not _EVENT_ID.fullmatch(value):
-        raise ValueError(f"{name} must be an id of 8 to 64 letters, digits and dashes")
-    return value
 
 
 def _acknowledged(event: LabelEvent) -> dict[str, Any]:

@@ -5,24 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.judging.labelling import check_event_id
+from app.judging.questions import PairStroke, check_event_id
 from app.player.records import episode_record
-from app.web.checks import (
-    check_actor,
-    check_choice,
-    check_integer,
-    check_names,
-    check_number,
-    check_text,
-)
+from app.web.checks import check_actor, check_integer
+from app.web.questions import parse
 from engine.config import Config, knob
 from engine.statistics.intervals import wilson_interval
 from storage.cabinet import Cabinet
 from storage.events.labels import is_guest
-from storage.events.preferences import CHOICES, PAIRINGS, Preference, Tally
+from storage.events.preferences import PAIRINGS, Preference, Tally
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Preference) if field.name != "actor")
-MODES = ("blind", "review")
 MOST_AT_ONCE, MOST_SHOWN = 50, 500
 NOTHING = {
     "one policy": "No start {where} has two futures of one policy to compare.",
@@ -87,9 +79,7 @@ class Preferences:
             ValueError: an unknown or missing field, a bad value, or clips of different starts.
             LookupError: an unknown episode.
         """
-        needed = ("event_id", "left", "right", "choice")
-        values = check_names(event, allowed=FIELDS, required=needed)
-        preference = parse_preference(values, actor=self._pool(actor))
+        preference = Preference(**parse(PairStroke, event).to_dict(), actor=self._pool(actor))
         find = self._cabinet.trajectories.find
         left, right = find(preference.left), find(preference.right)
         if (left.task, left.start_id) != (right.task, right.start_id):
@@ -141,35 +131,6 @@ def _share(tally: Tally) -> dict[str, Any]:
     low, high = wilson_interval(tally.agreed, tally.total) if tally.total else (None, None)
     value = tally.agreed / tally.total if tally.total else None
     return {"value": value, "low": low, "high": high} | dataclasses.asdict(tally)
-
-
-def parse_preference(values: Mapping[str, Any], *, actor: str) -> Preference:
-    """A preference from a browser's values, every field checked.
-
-    Raises:
-        ValueError: the first field that is wrong.
-    """
-
-    def given(name: str, check: Any, *bounds: Any) -> Any:
-        value = values.get(name)
-        return None if value is None else check(name, value, *bounds)
-
-    numbers = [
-        f"{side}_{what}" for side in ("left", "right") for what in ("probability", "threshold")
-    ]
-    return Preference(
-        event_id=check_event_id("event_id", values["event_id"]),
-        left=check_text("left", values["left"], 128),
-        right=check_text("right", values["right"], 128),
-        choice=check_choice("choice", values["choice"], CHOICES),
-        mode=given("mode", check_choice, MODES) or "blind",
-        **{name: given(name, check_number, 0.0, 1.0) for name in numbers},
-        left_checkpoint=given("left_checkpoint", check_text, 128),
-        right_checkpoint=given("right_checkpoint", check_text, 128),
-        actor=actor,
-        latency_ms=given("latency_ms", check_integer, 0, 2**40),
-        supersedes=given("supersedes", check_event_id),
-    )
 
 
 def _acknowledged(event: Mapping[str, Any]) -> dict[str, Any]:
