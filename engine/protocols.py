@@ -17,9 +17,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task
-from engine.records.types import JudgeRules, Normalization, Trajectory
+from engine.records.types import DreamContext, JudgeRules, Normalization, Trajectory
 
 
 @dataclass(frozen=True)

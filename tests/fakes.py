@@ -12,9 +12,8 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import whole_directory
 from engine.protocols import ActionChunk
-from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task, get_task
-from engine.records.types import JudgeRules, Normalization, Trajectory
+from engine.records.types import DreamContext, JudgeRules, Normalization, Trajectory
 from engine.reward.judge import window_ends
 from engine.seeding import rand, randn
 

@@ -13,9 +13,8 @@ import numpy as np
 from app.web.checks import check_flag, check_integer, check_names, check_number, check_text
 from engine.dream.draw import Draw, Overrides
 from engine.dream.replay import FIELDS, Origin
-from engine.records.dream_context import DreamContext
 from engine.records.episodes import check_episode_id
-from engine.records.types import Trajectory
+from engine.records.types import DreamContext, Trajectory
 
 ROLES = ("policy", "world_model", "reward_model")
 LONGEST_TOKEN, LONGEST_RECORD = 32_768, 262_144  # characters, bytes

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from engine.dream.draw import Draw
 from engine.dream.replay import USUAL, Origin, replay_record
-from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task
+from engine.records.types import DreamContext
 from storage.checkpoints.catalogue import Checkpoint
 
 

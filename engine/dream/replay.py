@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from engine.dream.draw import Draw
 from engine.dream.rollout import Rollout, Row
-from engine.records.dream_context import DreamContext
 from engine.records.tasks import Task
+from engine.records.types import DreamContext
 
 FIELDS = ("instruction", "seed", "temperature", "denoising_steps")
 USUAL = DreamContext()

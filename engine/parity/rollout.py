@@ -16,8 +16,7 @@ from engine.dream.imagine import group_starts, imagine
 from engine.parity.items import Item, compare, load_vectors
 from engine.parity.transformer import released_transformer
 from engine.protocols import ActionChunk
-from engine.records.dream_context import DreamContext
-from engine.records.types import JudgeRules, Normalization
+from engine.records.types import DreamContext, JudgeRules, Normalization
 from engine.world_model.model import predict_latents
 from engine.world_model.transformer import STDiT
 

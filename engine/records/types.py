@@ -1,7 +1,7 @@
 """The nouns shared by every layer: numpy and the standard library only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -181,3 +181,21 @@ class Label:
                 f"a span runs from a frame to the same or a later one, not from "
                 f"{self.span_first} to {self.span_last}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DreamContext:
+    """What a dream shows the world model of its past: the context of WMPO, or a variant of it.
+
+    Attributes:
+        anchored: the oldest context latent is the start's, as in a model trained with an anchor.
+        noise: diffusion time in [0, 1000] that context latents are noised to; 0 leaves them clean.
+    """
+
+    anchored: bool = False
+    noise: float = 0.0
+
+    def changes(self) -> dict[str, Any]:
+        """The values that are not the usual ones, plain; none for the usual context."""
+        usual = asdict(DreamContext())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.config import Config, knob
-from engine.records.dream_context import DreamContext
+from engine.records.types import DreamContext
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import Denoise, add_noise, sample

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.protocols import WorldModel
-from engine.records.dream_context import DreamContext
+from engine.records.types import DreamContext
 from engine.seeding import generator, randn, row_generators
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.flow import add_noise

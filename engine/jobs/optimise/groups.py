@@ -17,10 +17,9 @@ from engine.dream.rollout import Rollout, to_trajectory
 from engine.envs.actors import PolicyActor
 from engine.envs.episode import play, record_episode
 from engine.protocols import Env, Policy, RewardModel, WorldModel
-from engine.records.dream_context import DreamContext
 from engine.records.episodes import latent_drift
 from engine.records.tasks import Task
-from engine.records.types import Outcome, Trajectory
+from engine.records.types import DreamContext, Outcome, Trajectory
 from engine.seeding import member_seed, numpy_generator
 
 GiveWay = Callable[[], None]

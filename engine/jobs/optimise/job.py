@@ -34,9 +34,9 @@ from engine.loading.models import load_judge, load_policy, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
-from engine.records.dream_context import DreamContext
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task, pool_starts
+from engine.records.types import DreamContext
 from engine.seeding import numpy_generator
 
 __all__ = ["JOB", "JobConfig", "optimise", "run"]

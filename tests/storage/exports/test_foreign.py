@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage.exports.labels import import_labels
 
 from storage.database import Database
 from storage.events.labels import LabelStore
+from storage.exports.events.labels import import_labels
 from storage.exports.wmpo_tar import read_wmpo_tar
 
 FOREIGN = Path(__file__).parents[2] / "golden" / "foreign"
