@@ -134,10 +134,14 @@ export class Filters {
         ${field("low", "probability from", "number", 'min="0" max="1" step="0.05"')}
         ${field("high", "to", "number", 'min="0" max="1" step="0.05"')}
         ${Object.entries(FLAGS).map(flag)}
-        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${this.more ? "fewer" : "more"} filters</button>
+        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${
+          this.more ? "fewer" : "more"
+        } filters</button>
         <span class="grow"></span>
-        <label>order<select data-name="order">${this.orders.map((order) => html`<option>${order}</option>`)}</select></label>
-        <label>show<select data-name="mode"><option value="">episodes</option><option value="groups">groups</option></select></label>
+        <label>order<select data-name="order">
+          ${this.orders.map((order) => html`<option>${order}</option>`)}</select></label>
+        <label>show<select data-name="mode"><option value="">episodes</option><option
+          value="groups">groups</option></select></label>
         </div>
       <div class="fields" ${raw(this.more ? "" : "hidden")}>
         ${["truth", ...FACETS.slice(1)].map((name) => select(name, pairs(name)))}
@@ -145,10 +149,16 @@ export class Filters {
         ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
       <div class="row views">${Object.keys(this.views).map(view)}
         <button class="quiet" data-act="save">Save view</button>
-        <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
+        <a class="button quiet"
+          href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
         <a class="button quiet" href="${compareLink(this.values.run)}"
           title="Two episodes of one start side by side${this.values.run ? ", of this run" : ""}">Compare A/B</a>
-        ${NAMES.some((name) => name in this.values) ? html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
+        ${
+          NAMES.some((name) => name in this.values)
+            ? html`<button class="quiet" data-act="clear">Clear
+          filters</button>`
+            : ""
+        }</div>`,
     );
     for (const menu of this.element.querySelectorAll("select")) {
       const value = String(this.values[menu.dataset.name] ?? "");

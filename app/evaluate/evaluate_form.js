@@ -25,7 +25,8 @@ const fields = (found) => html`
   <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
     <p class="mute small">Policies of one arm are its trainings: give them one name.</p></fieldset>
   <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task"))}</div></details>
-  <fieldset><legend>Pools of starts</legend><div class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
+  <fieldset><legend>Pools of starts</legend><div
+    class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
   <div class="fields two">${NUMBERS.map((number) => numberField(...number))}</div>`;
 
 const words = (plan) => {
@@ -98,7 +99,8 @@ export class PowerCalculator {
     fill(
       place,
       html`To see ${values.difference} points you need <b>${integer(found.paired)} common starts</b>${apart}.
-        ${integer(values.episodes)} common starts ${shown}. <span class="mute">80 % power, p &lt; 0.05, one comparison.</span>`,
+        ${integer(values.episodes)} common starts ${shown}. <span class="mute">80 % power, p &lt; 0.05, one
+          comparison.</span>`,
     );
   }
 }

@@ -230,7 +230,9 @@ class Runs {
       return html`<li class="row">
           <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
           <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
-          <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
+          <span class="mute">${run.job} · ${
+            run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state
+          }</span>
           </button>${
             beside
               ? html`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"

@@ -207,7 +207,9 @@ export class Wall {
       this.find(".marks"),
       html`${this.probes.map(
         (probe) => html`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
-        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${probe.success ? "success" : "fail"}"></button>`,
+        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${
+          probe.success ? "success" : "fail"
+        }"></button>`,
       )}`,
     );
     const verdict = `${shown.success ? "success" : "fail"}, p ${fixed(shown.probability)}`;

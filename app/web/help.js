@@ -34,7 +34,8 @@ const show = (sentence = "Keys rest while you type in a field. Press a key here 
   waiting = null;
   fill(
     overlay,
-    html`<div><div class="between"><b>Keys</b><span class="row"><button class="quiet" data-do="restore">Restore all</button>
+    html`<div><div class="between"><b>Keys</b><span class="row"><button class="quiet" data-do="restore">Restore
+      all</button>
       <button class="quiet" data-do="close" aria-label="Close">✕</button></span></div>
       <div class="cols">${keys.active().map(part)}</div><p class="mute" role="status">${sentence}</p></div>`,
   );

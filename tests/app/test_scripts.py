@@ -67,6 +67,13 @@ def test_what_a_module_imports_is_exported_there(path: str) -> None:
             assert MODULES.homes[name] == home, name
 
 
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_a_script_fits_on_a_screen(path: str) -> None:
+    lines = MODULES.files[path].decode().split("\n")
+    assert len(lines) <= 401
+    assert max(map(len, lines)) <= 120
+
+
 def test_a_name_is_exported_once() -> None:
     exported = re.findall(r"^export (?:const|class) (\w+)", ALL, re.MULTILINE)
     assert len(exported) == len(set(exported)) == len(MODULES.homes)

@@ -108,7 +108,8 @@ export class Errands {
       place.dataset.errand = errand.id;
       fill(
         place,
-        html`<div class="errand"><div class="bar" role="progressbar" aria-label="Progress of ${errand.title}"><i></i></div>
+        html`<div class="errand"><div class="bar" role="progressbar"
+          aria-label="Progress of ${errand.title}"><i></i></div>
           <span class="between"><span class="mono mute amount" role="status"></span>
           <button class="quiet" type="button">Stop</button></span></div>`,
       );
