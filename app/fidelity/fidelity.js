@@ -7,6 +7,7 @@ import { duration, fixed, integer, measure } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
+import { draw, view } from "../web/view.js";
 import { Curves } from "./curves.js";
 import { fidelityForm } from "./fidelity_form.js";
 
@@ -108,16 +109,16 @@ class Fidelity {
   }
 
   head(run) {
-    const option = (one) => html`<option value="${one.id}" ${raw(one.id === this.run ? "selected" : "")}>
+    const option = (one) => view`<option value="${one.id}" .selected=${one.id === this.run}>
       ${one.title}${["done", "sample"].includes(one.state) ? "" : ` · ${one.state}`}</option>`;
-    const content = html`<div class="between"><label class="row mute">run <select data-name="run"
-      aria-label="Fidelity run">
-      ${this.runs.map(option)}</select></label><span class="mute small">${
-        run?.state === "sample" ? "numbers of the shipped checkpoints; its videos are not shipped" : ""
-      }</span></div>`;
     this.find(".chosen").hidden = !run;
-    if (content.html !== this.headed) fill(this.find(".chosen"), content);
-    this.headed = content.html;
+    draw(
+      this.find(".chosen"),
+      view`<div class="between"><label class="row mute">run <select data-name="run" aria-label="Fidelity run">
+        ${this.runs.map(option)}</select></label><span class="mute small">${
+          run?.state === "sample" ? "numbers of the shipped checkpoints; its videos are not shipped" : ""
+        }</span></div>`,
+    );
   }
 
   clear() {

@@ -6,6 +6,7 @@ import { ago, duration, fixed, integer, measure, signed } from "../web/formats.j
 import { fill, html } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
+import { draw, view } from "../web/view.js";
 
 const OVER = ["done", "failed", "cancelled", "lost"];
 const PARTS = ["real", "imagined"];
@@ -41,14 +42,13 @@ const template = html`<div class="wm retrain">
       <button class="primary" data-do="rejudge">Re-judge</button></form>
     <div class="judging-run"></div><div class="flips"></div></div></div>`;
 
-const option = ([value, text]) => html`<option value="${value}">${text}</option>`;
 /** Fill a chooser anew and keep what was chosen, where it is still there. */
 const offer = (select, pairs) => {
-  const was = select.dataset.html === undefined ? null : select.value;
-  const content = html`${pairs.map(option)}`;
-  if (select.dataset.html === content.html) return;
-  select.dataset.html = content.html;
-  fill(select, content);
+  const was = select.value;
+  draw(
+    select,
+    pairs.map(([value, text]) => view`<option value="${value}">${text}</option>`),
+  );
   if (pairs.some(([value]) => value === was)) select.value = was;
 };
 const share = (value) => (value === undefined ? "–" : fixed(value, 3));
@@ -244,7 +244,7 @@ class Retrain {
         ${
           kept?.iterations.length
             ? html`<form class="row restarting" aria-label="Restart"><label>Go on from iteration
-              <select name="iteration">${kept.iterations.map((step) => option([step, step]))}</select></label>
+              <select name="iteration">${kept.iterations.map((step) => html`<option>${step}</option>`)}</select></label>
               <button data-do="restart" data-run="${found.source}">Restart ${found.source} with this
                 judge</button></form>`
             : ""
