@@ -5,6 +5,7 @@ import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { toast } from "../web/toast.js";
 
+/** @type {[string, string, number, number, number, number][]} */
 const NUMBERS = [
   ["episodes", "Episodes each", 100, 1, 1000, 1],
   ["first_start", "First start", 0, 0, 100000, 1],

@@ -2,7 +2,6 @@
 import { showPairs } from "../player/pair.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { estimated, named, numberField, PlannedForm } from "../web/errands/planned.js";
 import { duration, fixed, integer, measure } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";

@@ -1,7 +1,7 @@
 // A new comparison with reality: which models, on how many held-out episodes.
 import { address } from "../web/address.js";
+import { estimated, named, numberField, PlannedForm } from "../web/errands/planned.js";
 import { html, raw } from "../web/html.js";
-import { estimated, named, numberField, PlannedForm } from "../web/planned.js";
 
 const fields = (found) => {
   // Without alignment or with it: the comparison is there as soon as there is a model without.
