@@ -31,6 +31,7 @@ check: $(TEST_READY) $(SCRIPTS_READY)
 	$(BIN)/python -m app.ui.wire --check
 	$(NODE_BIN)/biome ci --error-on-warnings
 	$(NODE_BIN)/tsc -p .
+	$(NODE_BIN)/tsc -p tsconfig.core.json
 	node --test tests/web/*.test.js
 
 soak: $(TEST_READY)

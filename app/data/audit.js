@@ -21,7 +21,9 @@ const said = (event) => {
   const broke =
     event.dream_broke === null || event.dream_broke === undefined
       ? ""
-      : html`<span class="tag ${event.dream_broke ? "warn" : ""}">${event.dream_broke ? "dream broke" : "dream ok"}</span>`;
+      : html`<span class="tag ${event.dream_broke ? "warn" : ""}">${
+          event.dream_broke ? "dream broke" : "dream ok"
+        }</span>`;
   return html`${outcome} ${broke}`;
 };
 const episode = (id) => html`<a class="mono" href="episodes?ep=${encodeURIComponent(id)}">${id}</a>`;
@@ -49,7 +51,8 @@ export class Audit {
       html`<div class="between"><h3>Who said what</h3><span class="row"><select
         aria-label="Log" name="log">${Object.entries(LOGS).map(
           ([value, text]) => html`<option value="${value}">${text}</option>`,
-        )}</select><label class="row">who <select aria-label="Actor" name="actor"></select></label><span class="undo"></span></span></div>
+        )}</select><label class="row">who <select aria-label="Actor" name="actor"></select></label><span
+          class="undo"></span></span></div>
         <div class="confirm"></div><div class="scroll"></div>
         <div class="between"><span class="mono mute total" role="status"></span><span class="row">
         <button type="button" data-by="-1">Newer</button><button type="button" data-by="1">Older</button></span></div>`,
@@ -115,7 +118,8 @@ export class Audit {
       total
         ? html`<table><thead><tr>${heads.map((text) => html`<th>${text}</th>`)}</tr></thead>
             <tbody>${events.map(row)}</tbody></table>`
-        : html`<p class="empty"><b>Nothing was judged yet</b><a href="label">Judge a clip</a> and it is written here.</p>`,
+        : html`<p class="empty"><b>Nothing was judged yet</b><a href="label">Judge a clip</a> and it is written
+          here.</p>`,
     );
     const first = total ? this.offset + 1 : 0;
     this.find(".total").textContent = total

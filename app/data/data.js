@@ -23,7 +23,8 @@ const scripts = (element, texts) => {
   fill(
     element,
     html`<h3>From a script</h3><p class="mute">The same checks and the same sentences as on the pages. <span
-      class="mono">next_item</span>, <span class="mono">label</span> and <span class="mono">rm_audit</span> do label work;
+      class="mono">next_item</span>, <span class="mono">label</span> and <span class="mono">rm_audit</span> do label
+        work;
       the rest of the API is at <a href="./?view=api">view=api</a>.</p>
       <div class="blocks">${Object.entries(texts).map(block)}</div>`,
   );

@@ -18,6 +18,12 @@ const select = (name, text, options) =>
   html`<label>${text}<select name="${name}">${options}</select></label>`;
 const any = option("", "any");
 
+const whats = [
+  option("episodes", "episodes"),
+  option("labels", "labels"),
+  option("preferences", "A/B preferences"),
+];
+
 export class Export {
   constructor(element, { server, errands, props }) {
     this.element = element;
@@ -27,7 +33,7 @@ export class Export {
     fill(
       element,
       html`<h3>Export</h3><form class="fields">
-        ${select("what", "what", [option("episodes", "episodes"), option("labels", "labels"), option("preferences", "A/B preferences")])}
+        ${select("what", "what", whats)}
         ${select("format", "format", [])}
         <span class="which fields">${select("view", "saved view", [option("", "none")])}
         ${select("kind", "kind", [any, option("imagined", "imagined"), option("real", "real")])}
@@ -122,7 +128,8 @@ export class Import {
     fill(
       element,
       html`<h3>Import</h3><p class="mute">Episodes (exact copy, LeRobot, WMPO tar, robomimic) or labels and
-        preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see what is in the file; nothing is ever half imported.</p>
+        preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see what is in the file; nothing is
+          ever half imported.</p>
         <div class="fields"><label>of which task, if no studio wrote it<select name="task">
         <option value="">the file says it</option>${props.tasks.map((task) => option(task, task))}</select></label>
         <button type="button" class="choose">Choose a file…</button></div>

@@ -30,10 +30,12 @@ export class Keeping {
     );
     fill(
       backup,
-      html`<h3>Backup</h3><div class="between"><label class="row"><input type="checkbox" checked> with checkpoints</label>
+      html`<h3>Backup</h3><div class="between"><label class="row"><input type="checkbox" checked> with
+        checkpoints</label>
         <span class="row"><button type="button" data-act="bring">Take one in…</button>
         <button type="button" class="primary" data-act="back_up">Back up now</button></span></div>
-        <input type="file" hidden aria-label="Backup file" accept=".tar"><div class="answer"></div><ul class="backups"></ul>`,
+        <input type="file" hidden aria-label="Backup file" accept=".tar"><div class="answer"></div><ul
+          class="backups"></ul>`,
     );
     const [file] = backup.querySelectorAll("input[type=file]");
     file.addEventListener("change", async () => {
@@ -42,7 +44,8 @@ export class Keeping {
     });
     fill(
       sync,
-      html`<h3>Labels elsewhere</h3><p class="mute">Every label and A/B preference as part of a file that is never changed again, in a
+      html`<h3>Labels elsewhere</h3><p class="mute">Every label and A/B preference as part of a file that is never
+        changed again, in a
         folder, a bucket or a Hub dataset. The database stays here.</p>
         <form class="between"><input type="text" name="target" aria-label="Where" spellcheck="false" autocomplete="off"
         placeholder="a folder, s3://, gs:// or OWNER/DATASET"><span class="row">
@@ -82,11 +85,18 @@ export class Keeping {
     const most = Math.max(1, ...kinds.map(({ bytes }) => bytes));
     const row = ({ kind, files, bytes: size }) => html`<li><span>${kind}</span>
       <span class="bar"><i style="width:${Math.max(1, (100 * size) / most)}%"></i></span>
-      <span class="mono">${bytes(size)}</span><span class="mono mute">${integer(files)} file${files === 1 ? "" : "s"}</span></li>`;
+      <span class="mono">${bytes(size)}</span><span class="mono mute">${integer(files)} file${
+        files === 1 ? "" : "s"
+      }</span></li>`;
     fill(
       this.places.space.querySelector(".kinds"),
       html`<ul class="kinds">${[...kinds].sort((a, b) => b.bytes - a.bytes).map(row)}</ul>
-        <p class="mute small">${bytes(total)} here, ${bytes(free)} free${place ? html` · <span class="mono">${place}</span>` : ""}</p>`,
+        <p class="mute small">${bytes(total)} here, ${bytes(free)} free${
+          place
+            ? html` · <span
+          class="mono">${place}</span>`
+            : ""
+        }</p>`,
     );
     const piece = ({
       kind,
@@ -175,7 +185,8 @@ export class Keeping {
       ask: () =>
         fill(
           more,
-          html`<div class="row">Delete this backup? <button type="button" class="bad" data-act="remove">Delete it</button>
+          html`<div class="row">Delete this backup? <button type="button" class="bad" data-act="remove">Delete
+            it</button>
             <button type="button" data-act="keep">Keep it</button></div>`,
         ),
       keep: () => fill(more, html``),
@@ -190,7 +201,8 @@ export class Keeping {
       place,
       html`<div class="between"><input type="text" aria-label="New folder" spellcheck="false" autocomplete="off"
         placeholder="an empty or new folder"><button type="button" data-act="restore">Restore there</button></div>
-        <p class="mute small">The backup is checked and unpacked beside this studio, which goes on with its own data until it is
+        <p class="mute small">The backup is checked and unpacked beside this studio, which goes on with its own data
+          until it is
         started with the new folder.</p>`,
     );
     place.querySelector("input").focus();

@@ -18,7 +18,8 @@ const template = html`<div class="wm episodes">
     <b class="count"></b>
     <button data-all="success" class="ok">✓ Success</button><button data-all="fail" class="bad">✕ Fail</button>
     <button data-all="broke" class="warn">Dream broke</button><button data-all="queue">Add to queue</button>
-    <button data-all="export">Export list</button><button data-all="lerobot">Export LeRobot</button><button class="quiet" data-all="none">Choose none</button></span><span class="import"></span></div>
+    <button data-all="export">Export list</button><button data-all="lerobot">Export LeRobot</button><button
+      class="quiet" data-all="none">Choose none</button></span><span class="import"></span></div>
   <div class="import-answer"></div>
   <div class="episode-wall"></div>
   <p class="empty" hidden><b>No episode fits</b> Widen the filter, <a href="imagine">imagine an episode</a> or
@@ -145,7 +146,8 @@ class Episodes {
     const cell = (item) => html`<div class="member">${this.tile(item)}</div>`;
     return html`<section class="card family ${kept ? "" : "dropped"}"><div class="between"><span
       class="mono">start ${integer(start)} · ${run ?? "demo"} · iteration ${iteration ?? "–"}</span>
-      <span class="tag ${kept ? "ok" : ""}">${reason}</span></div><div class="members">${members.map(cell)}</div></section>`;
+      <span class="tag ${kept ? "ok" : ""}">${reason}</span></div><div
+        class="members">${members.map(cell)}</div></section>`;
   }
 
   items() {

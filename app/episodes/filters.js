@@ -2,7 +2,7 @@
 import { compareLink } from "../player/comparisons.js";
 import { address } from "../web/address.js";
 import { integer } from "../web/formats.js";
-import { fill, html, raw } from "../web/html.js";
+import { draw, none, view } from "../web/view.js";
 
 const CHOICES = {
   kind: ["imagined", "real"],
@@ -27,9 +27,13 @@ const WORDS = {
 const NUMBERS = ["iteration", "low", "high"];
 const NAMES = [...Object.keys(WORDS), ...NUMBERS, "since", "until", ...Object.keys(FLAGS)];
 
-const select = (name, options) => html`<label>${WORDS[name]}<select data-name="${name}">
-  <option value="">any</option>${options.map(([value, text]) => html`<option value="${value}">${text}</option>`)}
-  </select></label>`;
+const select = (name, options, chosen = "") => {
+  const known = chosen === "" || options.some(([value]) => value === chosen);
+  const all = [["", "any"], ...options, ...(known ? [] : [[chosen, chosen]])];
+  return view`<label>${WORDS[name]}<select data-name="${name}">${all.map(
+    ([value, text]) => view`<option value="${value}" .selected=${value === chosen}>${text}</option>`,
+  )}</select></label>`;
+};
 const short = (value) => (/^[0-9a-f]{40,}$/.test(value) ? value.slice(0, 8) : value);
 
 export class Filters {
@@ -46,9 +50,9 @@ export class Filters {
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
-      const { flag, view, drop, act } = button.dataset;
+      const { flag, view: wanted, drop, act } = button.dataset;
       if (flag) this.put({ [flag]: this.values[flag] ? null : true });
-      if (view) this.use(this.views[view]);
+      if (wanted) this.use(this.views[wanted]);
       if (drop) this.saveView({ name: drop }).then((views) => views && this.show(this.facets, views));
       if (act === "clear") this.use({});
       if (act === "more") this.more = !this.more;
@@ -118,44 +122,52 @@ export class Filters {
       CHOICES[name]
         ? CHOICES[name].map((value) => [value, value])
         : (this.facets[name] ?? []).map(([value, count]) => [value, `${short(value)} · ${integer(count)}`]);
-    const field = (name, text, type, extra) => html`<label>${text}<input type="${type}" data-name="${name}"
-      value="${this.values[name] ?? ""}" ${raw(extra)}></label>`;
-    const flag = ([name, text]) => html`<button data-flag="${name}"
+    const menu = (name) => select(name, pairs(name), this.values[name]);
+    const field = (name, text, step = "1", most = "") => view`<label>${text}<input type="number" min="0"
+      step="${step}" max="${most}" data-name="${name}" .value="${this.values[name] ?? ""}"></label>`;
+    const date = (name) => view`<label>${name}<input type="date" data-name="${name}"
+      .value="${this.values[name] ?? ""}"></label>`;
+    const flag = ([name, text]) => view`<button data-flag="${name}"
       aria-pressed="${String(Boolean(this.values[name]))}">${text}</button>`;
-    const view = (
+    const saved = (
       name,
-    ) => html`<span class="chip view"><button class="quiet" data-view="${name}">${name}</button>
+    ) => view`<span class="chip view"><button class="quiet" data-view="${name}">${name}</button>
       <button class="quiet" data-drop="${name}" aria-label="Forget the view ${name}">✕</button></span>`;
-    const focused = document.activeElement?.getAttribute("data-name");
-    fill(
+    draw(
       this.element,
-      html`<div class="fields">
-        ${["kind", "verdict", "label", "run"].map((name) => select(name, pairs(name)))}
-        ${field("low", "probability from", "number", 'min="0" max="1" step="0.05"')}
-        ${field("high", "to", "number", 'min="0" max="1" step="0.05"')}
+      view`<div class="fields">
+        ${["kind", "verdict", "label", "run"].map(menu)}
+        ${field("low", "probability from", "0.05", "1")}
+        ${field("high", "to", "0.05", "1")}
         ${Object.entries(FLAGS).map(flag)}
-        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${this.more ? "fewer" : "more"} filters</button>
+        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${
+          this.more ? "fewer" : "more"
+        } filters</button>
         <span class="grow"></span>
-        <label>order<select data-name="order">${this.orders.map((order) => html`<option>${order}</option>`)}</select></label>
-        <label>show<select data-name="mode"><option value="">episodes</option><option value="groups">groups</option></select></label>
+        <label>order<select data-name="order">
+          ${this.orders.map(
+            (order) =>
+              view`<option .selected=${order === (this.values.order ?? this.orders[0])}>${order}</option>`,
+          )}</select></label>
+        <label>show<select data-name="mode"><option value="">episodes</option><option
+          value="groups" .selected=${this.grouped}>groups</option></select></label>
         </div>
-      <div class="fields" ${raw(this.more ? "" : "hidden")}>
-        ${["truth", ...FACETS.slice(1)].map((name) => select(name, pairs(name)))}
-        ${field("iteration", "iteration", "number", 'min="0" step="1"')}
-        ${field("since", "since", "date", "")}${field("until", "until", "date", "")}</div>
-      <div class="row views">${Object.keys(this.views).map(view)}
+      <div class="fields" ?hidden=${!this.more}>
+        ${["truth", ...FACETS.slice(1)].map(menu)}
+        ${field("iteration", "iteration")}
+        ${date("since")}${date("until")}</div>
+      <div class="row views">${Object.keys(this.views).map(saved)}
         <button class="quiet" data-act="save">Save view</button>
-        <a class="button quiet" href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
+        <a class="button quiet"
+          href="label?${new URLSearchParams({ ...this.values, make: "" })}">Queue for judging…</a>
         <a class="button quiet" href="${compareLink(this.values.run)}"
           title="Two episodes of one start side by side${this.values.run ? ", of this run" : ""}">Compare A/B</a>
-        ${NAMES.some((name) => name in this.values) ? html`<button class="quiet" data-act="clear">Clear filters</button>` : ""}</div>`,
+        ${
+          NAMES.some((name) => name in this.values)
+            ? view`<button class="quiet" data-act="clear">Clear
+          filters</button>`
+            : none
+        }</div>`,
     );
-    for (const menu of this.element.querySelectorAll("select")) {
-      const value = String(this.values[menu.dataset.name] ?? "");
-      if (value && ![...menu.options].some((option) => option.value === value))
-        menu.add(new Option(value, value));
-      if (value || menu.dataset.name !== "order") menu.value = value;
-    }
-    if (focused) this.element.querySelector(`[data-name="${focused}"]`)?.focus();
   }
 }

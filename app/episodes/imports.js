@@ -17,7 +17,8 @@ const many = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"
 export const importer = (place, answerPlace, { take, onTaken }) => {
   fill(
     place,
-    html`<button title="Episodes that a studio exported: an exact copy, LeRobot, WMPO tar or robomimic HDF5">Import…</button>
+    html`<button
+        title="Episodes that a studio exported: an exact copy, LeRobot, WMPO tar or robomimic HDF5">Import…</button>
       <input type="file" accept=".zip,.tar,.hdf5" hidden aria-label="Exported episodes (.zip, .tar, .hdf5)">`,
   );
   const [button, input] = place.children;

@@ -136,18 +136,32 @@ class Evaluate {
     const row = ({ name, title }) => {
       const difference = differences.get(name);
       const mean = means[name];
-      return html`<tr><th scope="row">${title}${name === reference ? html` <span class="tag">reference</span>` : ""}</th>
+      return html`<tr><th scope="row">${title}${
+        name === reference ? html` <span class="tag">reference</span>` : ""
+      }</th>
         ${seeds.map((seed) => cell(cells[name][seed], `${title}, ${columns > 1 ? `seed ${seed}` : task}`))}
-        ${columns > 1 ? html`<td class="mono">${mean ? percent(mean[0]) : html`<span class="mute">not run</span>`}</td>` : ""}
+        ${
+          columns > 1
+            ? html`<td class="mono">${
+                mean
+                  ? percent(mean[0])
+                  : html`<span class="mute">not
+          run</span>`
+              }</td>`
+            : ""
+        }
         <td class="scale">${mean ? interval(mean) : ""}</td>
         <td class="mono">${difference ? strong(points(difference.mean), difference.strong) : ""}
-          <span class="mute small">${difference ? `${points(difference.low)} to ${points(difference.high)}` : ""}</span></td>
+          <span class="mute small">${
+            difference ? `${points(difference.low)} to ${points(difference.high)}` : ""
+          }</span></td>
         <td class="mono">${difference ? strong(p(difference.adjusted), difference.strong) : ""}</td></tr>`;
     };
     return html`<div class="card"><h3>${task} · success in %</h3><div class="wide"><table class="figures">
       <thead><tr><th></th>${seeds.map((seed) => html`<th>${columns > 1 ? `seed ${seed}` : "success"}</th>`)}
         ${columns > 1 ? html`<th>mean</th>` : ""}
-        <th class="scale"><span class="ends"><span>0</span><span>100</span></span></th><th>difference</th><th>p (Holm)</th></tr></thead>
+        <th class="scale"><span class="ends"><span>0</span><span>100</span></span></th><th>difference</th><th>p
+          (Holm)</th></tr></thead>
       <tbody>${arms.map(row)}</tbody></table></div>
       <p class="mute small">${power}</p></div>`;
   }
@@ -159,7 +173,8 @@ class Evaluate {
     return html`<div class="card"><h3>all tasks together</h3><table class="figures"><tbody>
       ${overall.map(
         (d) => html`<tr><th scope="row">${title(d.arm)}</th>
-        <td class="mono">${strong(points(d.mean), d.strong)} <span class="mute small">${points(d.low)} to ${points(d.high)}</span></td>
+        <td class="mono">${strong(points(d.mean), d.strong)} <span class="mute small">${points(d.low)} to
+          ${points(d.high)}</span></td>
         <td class="mono">p (Holm) ${strong(p(d.adjusted), d.strong)}</td></tr>`,
       )}</tbody></table></div>`;
   }
@@ -180,12 +195,15 @@ class Evaluate {
         <td class="mono">${p(test.p)}</td><td class="mono">${strong(p(test.adjusted), test.strong)}</td></tr>`,
     );
     const table = html`<div class="wide"><table class="figures"><thead><tr><th></th>
-      ${columns > 1 ? html`<th>seed</th>` : ""}<th>only it</th><th>only ${title(reference)}</th><th>p</th><th>p (Holm)</th>
+      ${columns > 1 ? html`<th>seed</th>` : ""}<th>only it</th><th>only ${title(reference)}</th><th>p</th><th>p
+        (Holm)</th>
       </tr></thead><tbody>${rows}</tbody></table></div>`;
     return html`<div class="card"><h3>Paired by start</h3>
       ${rows.length ? table : html`<p class="mute">A second arm on the same starts makes a comparison.</p>`}
-      <p class="mute small">Exact McNemar tests within each seed; differences are pooled by a hierarchical bootstrap over seeds
-        and starts; p is Holm-adjusted, and bold only below 0.05; a pooled difference also only with more than one seed. ${about}</p></div>`;
+      <p class="mute small">Exact McNemar tests within each seed; differences are pooled by a hierarchical bootstrap
+        over seeds
+        and starts; p is Holm-adjusted, and bold only below 0.05; a pooled difference also only with more than one
+          seed. ${about}</p></div>`;
   }
 
   change({ dataset, value }) {
@@ -241,9 +259,13 @@ class Evaluate {
     this.names = [title(run) ?? run, beside ? title(beside) : "reference"];
     const filmed = this.list.filter(({ episode }) => episode).length;
     const square = ({ id, success, episode, base }, index) => {
-      const words = `start ${integer(id)}: ${success ? "success" : "fail"}${base ? `, ${this.names[1]} ${base.success ? "success" : "fail"}` : ""}`;
+      const words = `start ${integer(id)}: ${success ? "success" : "fail"}${
+        base ? `, ${this.names[1]} ${base.success ? "success" : "fail"}` : ""
+      }`;
       return html`<button class="start ${success ? "ok" : "bad"} ${base && base.success !== success ? "apart" : ""}"
-        data-start="${index}" aria-label="${words}" title="${words}" ${raw(episode || base?.episode ? "" : "disabled")}>${success ? "✓" : "✕"}</button>`;
+        data-start="${index}" aria-label="${words}" title="${words}" ${raw(
+          episode || base?.episode ? "" : "disabled",
+        )}>${success ? "✓" : "✕"}</button>`;
     };
     fill(
       this.find(".starts"),
@@ -251,9 +273,11 @@ class Evaluate {
         only ? ` on which only ${this.names[only === "arm" ? 0 : 1]} succeeded` : ""
       }</h3><a href="episodes?run=${encodeURIComponent(run)}">its episodes</a></div>
       <div class="squares">${this.list.map(square)}</div>
-      <p class="mute small">${filmed ? `${integer(filmed)} have a video: press one` : "This run kept no videos: evaluate with “videos of the first” above 0 to see them"}${
-        beside ? `; framed where ${this.names[1]} ended otherwise` : ""
-      }.</p></div>`,
+      <p class="mute small">${
+        filmed
+          ? `${integer(filmed)} have a video: press one`
+          : "This run kept no videos: evaluate with “videos of the first” above 0 to see them"
+      }${beside ? `; framed where ${this.names[1]} ended otherwise` : ""}.</p></div>`,
     );
     this.find(".starts").scrollIntoView({ block: "nearest", behavior: "smooth" });
   }

@@ -5,6 +5,7 @@ import { integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { toast } from "../web/toast.js";
 
+/** @type {[string, string, number, number, number, number][]} */
 const NUMBERS = [
   ["episodes", "Episodes each", 100, 1, 1000, 1],
   ["first_start", "First start", 0, 0, 100000, 1],
@@ -25,7 +26,8 @@ const fields = (found) => html`
   <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
     <p class="mute small">Policies of one arm are its trainings: give them one name.</p></fieldset>
   <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task"))}</div></details>
-  <fieldset><legend>Pools of starts</legend><div class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
+  <fieldset><legend>Pools of starts</legend><div
+    class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
   <div class="fields two">${NUMBERS.map((number) => numberField(...number))}</div>`;
 
 const words = (plan) => {
@@ -98,7 +100,8 @@ export class PowerCalculator {
     fill(
       place,
       html`To see ${values.difference} points you need <b>${integer(found.paired)} common starts</b>${apart}.
-        ${integer(values.episodes)} common starts ${shown}. <span class="mute">80 % power, p &lt; 0.05, one comparison.</span>`,
+        ${integer(values.episodes)} common starts ${shown}. <span class="mute">80 % power, p &lt; 0.05, one
+          comparison.</span>`,
     );
   }
 }

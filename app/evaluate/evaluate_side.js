@@ -38,8 +38,10 @@ export class Studies {
       html`<h3>Studies</h3>${
         studies.length
           ? html`<ul class="list">${studies.map(row)}</ul>`
-          : html`<p class="mute small">None here. A study trains and tests several arms with several seeds from one file:
-            <code class="mono">python -m engine study --config docs/study.json --out DATA/runs/study</code>; its report shows up here
+          : html`<p class="mute small">None here. A study trains and tests several arms with several seeds from one
+            file:
+            <code class="mono">python -m engine study --config docs/study.json --out DATA/runs/study</code>; its
+              report shows up here
             while it runs.</p>`
       }`,
     );
@@ -89,7 +91,8 @@ export const showLedger = (place, { uses, overlaps, num_overlaps }) => {
   const warning = num_overlaps
     ? html`<p class="small warn">${integer(num_overlaps)} starts were used for more than one thing, such as
         ${twice(overlaps[0])}.</p>`
-    : html`<p class="small mute">No start was used for two things. A policy is never tested on starts it has learnt from:
+    : html`<p class="small mute">No start was used for two things. A policy is never tested on starts it has learnt
+      from:
         such an evaluation refuses to run.</p>`;
   fill(
     place,
@@ -97,7 +100,8 @@ export const showLedger = (place, { uses, overlaps, num_overlaps }) => {
       uses.length
         ? html`<table class="figures uses"><thead><tr><th>use</th><th>episodes</th><th>success</th></tr></thead>
             <tbody>${uses.map(row)}</tbody></table>${warning}`
-        : html`<p class="mute small">None were played yet. Every episode of the simulator is written down here with its use:
+        : html`<p class="mute small">None were played yet. Every episode of the simulator is written down here with
+          its use:
             demonstrations, world model, reward, calibration, test.</p>`
     }`,
   );

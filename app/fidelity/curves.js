@@ -117,12 +117,15 @@ export class Curves {
       if (!point) return "";
       const spread =
         point[1] === null || point[1] === undefined ? "" : ` ±${measure((point[2] - point[1]) / 2)}`;
-      return html`<span><i class="tone-${tone}"></i>${name} ${measure(point[0])}<span class="mute">${spread}</span></span>`;
+      return html`<span><i class="tone-${tone}"></i>${name} ${measure(point[0])}<span
+        class="mute">${spread}</span></span>`;
     });
     const n = this.series.map(({ points }) => points[index]?.[3]).find((count) => count);
     fill(
       this.caption,
-      html`<span class="mute">${this.across} ${near}${n ? ` · n ${n}` : ""}${this.unit ? ` · ${this.unit}` : ""}</span>${said}`,
+      html`<span class="mute">${this.across} ${near}${n ? ` · n ${n}` : ""}${
+        this.unit ? ` · ${this.unit}` : ""
+      }</span>${said}`,
     );
   }
 }

@@ -2,12 +2,13 @@
 import { showPairs } from "../player/pair.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { estimated, named, numberField, PlannedForm } from "../web/errands/planned.js";
 import { duration, fixed, integer, measure } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
+import { draw, view } from "../web/view.js";
 import { Curves } from "./curves.js";
+import { fidelityForm } from "./fidelity_form.js";
 
 const KINDS = {
   imagined: ["imagined", "accent"],
@@ -107,13 +108,16 @@ class Fidelity {
   }
 
   head(run) {
-    const option = (one) => html`<option value="${one.id}" ${raw(one.id === this.run ? "selected" : "")}>
+    const option = (one) => view`<option value="${one.id}" .selected=${one.id === this.run}>
       ${one.title}${["done", "sample"].includes(one.state) ? "" : ` · ${one.state}`}</option>`;
-    const content = html`<div class="between"><label class="row mute">run <select data-name="run" aria-label="Fidelity run">
-      ${this.runs.map(option)}</select></label><span class="mute small">${run?.state === "sample" ? "numbers of the shipped checkpoints; its videos are not shipped" : ""}</span></div>`;
     this.find(".chosen").hidden = !run;
-    if (content.html !== this.headed) fill(this.find(".chosen"), content);
-    this.headed = content.html;
+    draw(
+      this.find(".chosen"),
+      view`<div class="between"><label class="row mute">run <select data-name="run" aria-label="Fidelity run">
+        ${this.runs.map(option)}</select></label><span class="mute small">${
+          run?.state === "sample" ? "numbers of the shipped checkpoints; its videos are not shipped" : ""
+        }</span></div>`,
+    );
   }
 
   clear() {
@@ -126,8 +130,9 @@ class Fidelity {
     this.clear();
     fill(
       this.find(".notes"),
-      html`<p class="empty card"><b>Nothing was compared with reality yet</b> Press “Compare with reality”: the policy plays
-        held-out starts in the simulator, the world model dreams them under the same actions, and both are laid side by side.</p>`,
+      html`<p class="empty card"><b>Nothing was compared with reality yet</b> Press “Compare with reality”: the
+          policy plays held-out starts in the simulator, the world model dreams them under the same actions, and
+          both are laid side by side.</p>`,
     );
   }
 
@@ -137,7 +142,8 @@ class Fidelity {
     fill(
       this.find(".notes"),
       html`<div class="card"><h3>${state}</h3><p>${done} of ${total || "?"} episodes${left}</p>
-        ${error ? html`<p class="bad">${error}</p>` : ""}<p class="mute small">Its numbers come when it is done.</p></div>`,
+        ${error ? html`<p class="bad">${error}</p>` : ""}<p class="mute small">Its numbers come when it is
+          done.</p></div>`,
     );
   }
 
@@ -151,7 +157,8 @@ class Fidelity {
     if (!curves) {
       fill(
         this.find(".plots"),
-        html`<p class="empty card"><b>An older run</b> It measured means only (${measure(metrics["fidelity/mean_imagined_psnr"])} dB):
+        html`<p class="empty card"><b>An older run</b> It measured means only
+          (${measure(metrics["fidelity/mean_imagined_psnr"])} dB):
           run it again for curves with intervals. <a href="train?run=${found.run}">Its matrix is on Train.</a></p>`,
       );
       return;
@@ -170,17 +177,52 @@ class Fidelity {
     const accuracy = metrics["fidelity/balanced_accuracy"];
     const tile = (label, value, text) => html`<div class="card tile"><span class="cap">${label}</span>
       <b class="mono">${value}</b><span class="mute small">${text}</span></div>`;
+    const psnr = (kind) => `${measure(metrics[`fidelity/mean_${kind}_psnr`])} dB`;
+    const against = `start repeated ${psnr("repeat")} · autoencoder ${psnr("round_trip")}`;
+    const failing = () => {
+      const { false_success_rate: rate, false_success: count, true_failure: rest } = reward;
+      const words = `${count} of ${count + rest} · 95 % ${range(reward.false_success_interval)}`;
+      return tile("failing starts called success", share(rate), words);
+    };
     const bounds = ["low", "high"].map((end) => metrics[`fidelity/balanced_accuracy_${end}`]);
     fill(
       this.find(".facts-row"),
-      html`${tile("imagined against real", `${measure(metrics["fidelity/mean_imagined_psnr"])} dB`, `start repeated ${measure(metrics["fidelity/mean_repeat_psnr"])} dB · autoencoder ${measure(metrics["fidelity/mean_round_trip_psnr"])} dB`)}
-      ${accuracy === undefined ? "" : tile("verdicts agree (balanced)", share(accuracy), `95 % ${range(bounds)} · 85 % is wanted before training in it`)}
-      ${reward && successes ? tile("reward model, real videos", `F1 ${fixed(reward.f1)}`, `95 % ${reward.f1_interval.map((v) => fixed(v)).join("–")} · ${successes} really succeeded, from starts it has not learnt from`) : ""}
-      ${reward ? tile("failing starts called success", share(reward.false_success_rate), `${reward.false_success} of ${reward.false_success + reward.true_failure} · 95 % ${range(reward.false_success_interval)}`) : ""}
-      <p class="mute small models">world model <b>${name(models.world_model)}</b>${models.baseline_world_model ? html` · compared with <b>${name(models.baseline_world_model)}</b>` : ""}
-        · reward model <b>${name(models.reward_model)}</b>${models.policy ? html` · played by <b>${name(models.policy)}</b>` : ""}${
+      html`${tile("imagined against real", psnr("imagined"), against)}
+      ${
+        accuracy === undefined
+          ? ""
+          : tile(
+              "verdicts agree (balanced)",
+              share(accuracy),
+              `95 % ${range(bounds)} · 85 % is wanted before training in it`,
+            )
+      }
+      ${
+        reward && successes
+          ? tile(
+              "reward model, real videos",
+              `F1 ${fixed(reward.f1)}`,
+              `95 % ${reward.f1_interval.map((v) => fixed(v)).join("–")} · ${successes} really succeeded,
+                from starts it has not learnt from`,
+            )
+          : ""
+      }
+      ${reward ? failing() : ""}
+      <p class="mute small models">world model <b>${name(models.world_model)}</b>${
+        models.baseline_world_model
+          ? html`
+        · compared with <b>${name(models.baseline_world_model)}</b>`
+          : ""
+      }
+        · reward model <b>${name(models.reward_model)}</b>${
+          models.policy
+            ? html` · played by
+          <b>${name(models.policy)}</b>`
+            : ""
+        }${
           settings.pool
-            ? ` · ${settings.task}, pool ${settings.pool} from ${settings.first_start}, temperature ${settings.temperature}`
+            ? ` · ${settings.task}, pool ${settings.pool} from ${settings.first_start},
+              temperature ${settings.temperature}`
             : ""
         }${settings.denoising_steps ? ` · ${settings.denoising_steps} denoising steps` : ""}</p>`,
     );
@@ -205,7 +247,8 @@ class Fidelity {
         <label class="row mute">measure <select data-name="metric" aria-label="Measure">${metrics.map(
           (metric) => button("metric", metric, metric.toUpperCase()),
         )}</select></label></span>
-        <label class="row mute grow">frame <input class="depth" type="range" min="1" max="${this.depths.length}" step="1"
+        <label class="row mute grow">frame <input class="depth" type="range" min="1" max="${this.depths.length}"
+          step="1"
           value="${this.depth}" aria-label="Frame depth"><output class="mono"></output></label>
         <button data-videos="1" ${raw(this.found.videos ? "" : "disabled")}>Videos, the worst first</button></div>`,
     );
@@ -281,7 +324,8 @@ class Fidelity {
       xs: frechet.imagined.by_chunk.map((_, index) => (index + 1) * chunk_size),
       across: "frame",
       zero: true,
-      note: `Not FVD: features of our own judge, of windows as long as a chunk. All chunks (${this.outcome}): ${chosen}; two halves of the real videos: ${measure(frechet.floor)}.`,
+      note: `Not FVD: features of our own judge, of windows as long as a chunk.
+        All chunks (${this.outcome}): ${chosen}; two halves of the real videos: ${measure(frechet.floor)}.`,
     };
   }
 
@@ -317,7 +361,9 @@ class Fidelity {
         cell,
         agrees,
       ]) => html`<td class="${agrees ? "agrees" : "differs"}"><button data-cell="${cell}" data-model="${model}"
-        aria-label="${KINDS[model][0]}: ${WORDS[cell]}: ${cells[cell]} of ${total}" ${raw(this.found.videos && cells[cell] ? "" : "disabled")}>
+        aria-label="${KINDS[model][0]}: ${WORDS[cell]}: ${cells[cell]} of ${total}" ${raw(
+          this.found.videos && cells[cell] ? "" : "disabled",
+        )}>
         <b class="mono">${cells[cell]}</b><span class="mute">${share(cells[cell] / total)}</span></button></td>`;
       return html`<div><table><caption class="mute">${KINDS[model][0]}</caption>
         <tr><td></td><th scope="col">imagined ✓</th><th scope="col">imagined ✕</th></tr>
@@ -327,7 +373,8 @@ class Fidelity {
       this.find(".agreement"),
       html`<h3>Real against imagined success by frame ${depth}</h3>
         <div class="matrix">${Object.keys(matrix).map(one)}</div>
-        <p class="mute small">What had happened by then; a number opens its pairs. Move the frame above to see it grow.</p>`,
+        <p class="mute small">What had happened by then; a number opens its pairs. Move the frame above to see it
+          grow.</p>`,
     );
   }
 
@@ -346,48 +393,3 @@ class Fidelity {
   }
 }
 export const mountFidelity = ({ element, server }) => new Fidelity(element, server);
-
-const fields = (found) => {
-  // Without alignment or with it: the comparison is there as soon as there is a model without.
-  const never = found.world_model.filter(([, id]) => found.unaligned.includes(id));
-  const others = found.world_model.filter((option) => !never.includes(option));
-  const asked = (role) =>
-    address.get(role) ?? (role === "baseline_world_model" ? found.unaligned[0] : undefined);
-  const menu = (
-    role,
-    words,
-    options,
-    none = false,
-  ) => html`<label class="field">${words}<select data-name="${role}">
-    ${none ? html`<option value="">none</option>` : ""}${options.map(
-      ([text, value]) =>
-        html`<option value="${value}" ${raw(value === asked(role) ? "selected" : "")}>${text}</option>`,
-    )}</select></label>`;
-  const same = (values) => values.map((value) => [value, value]);
-  const number = numberField;
-  return html`${menu("world_model", "World model", found.world_model)}
-    ${menu(
-      "baseline_world_model",
-      "Beside it: a world model without the policy's own rollouts",
-      [...never, ...others.map(([text, id]) => [`${text} · may have seen some`, id])],
-      true,
-    )}
-    ${menu("reward_model", "Reward model", found.reward_model)}
-    ${menu("policy", "Policy that plays", found.policy)}
-    ${number("episodes", "Episodes", 40, 2, 1000)}
-    <details><summary>More options</summary><div class="fields two">${menu("task", "Task", same(found.tasks))}
-      ${menu("pool", "Pool", same(Object.keys(found.pools)))}${number("first_start", "First start", 1000, 0, 90000)}
-      ${number("temperature", "Temperature", 1, 0, 10, 0.1)}${number("denoising_steps", "Denoising steps", 4, 1, 100)}</div></details>`;
-};
-
-/** One click compares the chosen models with reality; the rest is folded. */
-const fidelityForm = (element, server, onStarted) =>
-  new PlannedForm(element, server, {
-    title: "Compare with reality",
-    button: "Compare with reality",
-    note: "The episodes are held out: models that learnt from such starts are refused.",
-    fields,
-    query: () => named(element),
-    words: (plan) => `About ${estimated(plan)}.`,
-    started: ({ run }) => onStarted(run),
-  });

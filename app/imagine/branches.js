@@ -30,9 +30,11 @@ export class Branches {
         <div class="row grow-form"><select aria-label="What varies" class="vary">${Object.entries(KINDS).map(
           ([value, text]) => html`<option value="${value}">${text}</option>`,
         )}</select>
-        <select aria-label="Number of futures" class="count">${[1, 2, 4, 8].map((n) => html`<option>${n}</option>`)}</select>
+        <select aria-label="Number of futures"
+          class="count">${[1, 2, 4, 8].map((n) => html`<option>${n}</option>`)}</select>
         <span class="row nudge" hidden><select aria-label="Nudged dimension" class="dimension"></select>
-          <input type="number" aria-label="Size of the nudge" class="amount" value="0.5" step="0.1" min="-2" max="2"></span>
+          <input type="number" aria-label="Size of the nudge" class="amount" value="0.5" step="0.1" min="-2"
+            max="2"></span>
         <button data-do="branch">Branch here <kbd>b</kbd></button></div>`,
     );
     this.find = (selector) => element.querySelector(selector);
@@ -116,13 +118,16 @@ export class Branches {
     this.futures.hidden = false;
     fill(
       this.futures,
-      html`<h3>${known.length} future${known.length === 1 ? "" : "s"} from frame ${this.from} · ${kind}</h3><div class="future-wall">
+      html`<h3>${known.length} future${known.length === 1 ? "" : "s"} from frame ${this.from} · ${kind}</h3><div
+        class="future-wall">
         ${known.map(({ leaf, outcome, probabilities }) => {
           const best = probabilities.length ? Math.max(...probabilities) : null;
           const words = outcome?.success ? "success" : "fail";
           return html`<button class="future ${outcome?.success ? "ok" : "bad"}" data-leaf="${leaf}"
             aria-label="Future ${leaf}, ${words}, probability ${fixed(best)}"><span class="place"></span>
-            <span class="between"><span class="mono">${fixed(best)}</span><b>${outcome?.success ? "✓" : "✕"}</b></span></button>`;
+            <span class="between"><span class="mono">${fixed(best)}</span><b>${
+              outcome?.success ? "✓" : "✕"
+            }</b></span></button>`;
         })}</div>`,
     );
     this.stages = [...this.futures.querySelectorAll(".place")].map((place, index) => ({
@@ -175,7 +180,8 @@ export class Branches {
     const edges = nodes.slice(1).map((node) => {
       const [[x1, y1], [x2, y2]] = [at.get(node.parent), at.get(node.id)];
       const middle = (x1 + x2) / 2;
-      return html`<path d="M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}" class="${this.fate(node, children)}
+      return html`<path d="M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}"
+        class="${this.fate(node, children)}
         ${path.has(node.id) ? "path" : ""} ${driver(node) ? "human" : ""}"/>`;
     });
     const dots = nodes.map((node) => {
@@ -189,9 +195,9 @@ export class Branches {
       const text = html`<text x="${x + 9}" y="${y + 4}" class="${tone(node)}">${mark} ${value} ${driver(node)}</text>`;
       return html`<g data-node="${node.id}" role="button" tabindex="0" aria-label="${words}" class="${
         node.id === (this.dream.nodes.at(-1) ?? 0) ? "current" : ""
-      }"><circle cx="${x}" cy="${y}" r="${node.leaf || (children.get(node.id)?.length ?? 0) > 1 || !node.chunk ? 4.5 : 3}"/>${
-        node.leaf && node.chunk ? text : ""
-      }</g>`;
+      }"><circle cx="${x}" cy="${y}" r="${
+        node.leaf || (children.get(node.id)?.length ?? 0) > 1 || !node.chunk ? 4.5 : 3
+      }"/>${node.leaf && node.chunk ? text : ""}</g>`;
     });
     fill(place, html`<svg width="252" height="${Math.max(1, row) * ROW + 8}">${edges}${dots}</svg>`);
   }

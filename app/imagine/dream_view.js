@@ -26,15 +26,19 @@ const template = html`<div class="wm dream">
       <button data-do="undo">Undo <kbd>⌫</kbd></button><button data-do="reset">Reset <kbd>r</kbd></button>
       <button data-do="takeOver" aria-pressed="false">Take over <kbd>m</kbd></button>
       <button data-do="branch">Branch <kbd>b</kbd></button>
-      <button data-do="view" title="Compare with reality" aria-label="Compare with reality">Reality <kbd>v</kbd></button><span class="grow"></span>
-      <button data-do="save">Save</button><button data-do="link" aria-label="Copy link">Link</button>${exportMenu}</div></div>
+      <button data-do="view" title="Compare with reality" aria-label="Compare with reality">Reality
+        <kbd>v</kbd></button><span class="grow"></span>
+      <button data-do="save">Save</button><button data-do="link"
+        aria-label="Copy link">Link</button>${exportMenu}</div></div>
     <div class="banner replayed" role="status" hidden></div>
     <div class="card"><div class="between"><h3>Success probability by window · actions</h3>
-      <span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative <i class="ghost"></i>the policy's next
+      <span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative <i class="ghost"></i>the
+        policy's next
         <i class="you"></i>you</span></div><div class="strip"></div></div>
     <div class="card futures" hidden></div></div>
   <div class="dream-side">
-    <div class="card meter"><h3>Success probability</h3><b class="mono value">–</b><span class="mute threshold"></span></div>
+    <div class="card meter"><h3>Success probability</h3><b class="mono value">–</b><span
+      class="mute threshold"></span></div>
     <div class="card branches"></div><div class="card pad"></div>
     <div class="card judge"><h3>Judge</h3><div class="choices">
       <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>

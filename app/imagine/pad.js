@@ -32,10 +32,13 @@ const template = () => html`<div class="between"><h3>Take over</h3><span class="
     ([action, word]) =>
       html`<button data-grip="${action}" aria-pressed="false">${word} <kbd>${key(action)}</kbd></button>`,
   )}</div>
-  <div class="row options"><label class="row">size <input type="range" class="size" min="0.1" max="1" step="0.1" value="1"
+  <div class="row options"><label class="row">size <input type="range" class="size" min="0.1" max="1" step="0.1"
+    value="1"
       aria-label="Size of a move"></label>
-    <button data-option="hold" aria-pressed="false" title="Go on while the key is held, or one chunk for each press">once</button>
-    <button data-option="others" aria-pressed="false" title="What dimensions do that you do not press">others still</button></div>
+    <button data-option="hold" aria-pressed="false"
+      title="Go on while the key is held, or one chunk for each press">once</button>
+    <button data-option="others" aria-pressed="false" title="What dimensions do that you do not press">others
+      still</button></div>
   <p class="mute small ghost-words"></p>`;
 
 export class Pad {

@@ -27,7 +27,8 @@ const template = html`<div class="wm starts-panel">
   <div class="starts" role="radiogroup" aria-label="Start frame"></div>
   <div class="stored" hidden><div class="stored-stage"></div>
     <input type="range" min="0" value="0" step="1" aria-label="Frame of the stored episode"></div>
-  <div class="mono mute chosen"></div><p class="warn small warning" role="status"></p><p class="mute small missing"></p></div>`;
+  <div class="mono mute chosen"></div><p class="warn small warning" role="status"></p><p
+    class="mute small missing"></p></div>`;
 
 class Starts {
   constructor(element, props, server) {

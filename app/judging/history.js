@@ -34,12 +34,14 @@ export const labelLine = (label) => {
   const when = label.at === undefined ? "" : ago(label.at);
   const more = [when, details(label), label.fate].filter(Boolean).join(" · ");
   return html`<li class="${label.fate ? "superseded" : ""}"><b>${label.actor}</b>
-    <span class="tag ${label.fate ? "" : tone}">${mark} ${label.outcome ?? ""}</span> <span class="mute">${more}</span></li>`;
+    <span class="tag ${label.fate ? "" : tone}">${mark} ${label.outcome ?? ""}</span> <span
+      class="mute">${more}</span></li>`;
 };
 
 /** All that was said of a clip, newest first.
  * @param {Element} place @param {Told[]} labels */
 export const showSaid = (place, labels) => {
-  const list = html`<span class="cap">Said before</span><ul class="said-before" aria-label="Said before">${labels.map(labelLine)}</ul>`;
+  const list = html`<span class="cap">Said before</span><ul class="said-before"
+    aria-label="Said before">${labels.map(labelLine)}</ul>`;
   fill(place, labels.length ? list : html``);
 };

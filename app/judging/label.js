@@ -3,8 +3,8 @@
  * @typedef {{event_id?: string, outcome?: string | null, dream_broke?: boolean | null, end_step?: number | null,
  *   span_first?: number | null, span_last?: number | null, failure_mode?: string | null, note?: string}} Said */
 /** A clip as the studio gives it, with the label that stands; one that was only dreamt has no `id` yet.
- * @typedef {{id: string | null, label?: Said | null, dream?: {dream: string, node: number}, probability?: number | null,
- *   threshold?: number | null, reward_model?: string | null}} Clip */
+ * @typedef {{id: string | null, label?: Said | null, dream?: {dream: string, node: number},
+ *   probability?: number | null, threshold?: number | null, reward_model?: string | null}} Clip */
 
 /** @satisfies {Said} */
 const NOTHING = {

@@ -4,7 +4,8 @@ import { ago, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { labelLine, MARKS } from "./history.js";
 
-/** The last judgements, each a way back; `pictures` by episode. */
+/** The last judgements, each a way back; `pictures` by episode.
+ * @type {(place: Element, entries: any[], pictures: Map<string, string>) => void} */
 export const showHistory = (place, entries, pictures) => {
   const rows = entries.map((entry) => {
     const [tone, mark] = MARKS[entry.outcome] ?? ["warn", "–"];
@@ -35,7 +36,10 @@ export const showHistory = (place, entries, pictures) => {
   fill(place, rows.length ? html`${rows}` : html`<li class="mute">Nothing judged yet.</li>`);
 };
 
+/** How much was judged.
+ * @type {(place: Element, counts: Record<string, any>) => void} */
 export const showCounts = (place, counts) => {
+  /** @type {Record<string, string>} */
   const words = { labelled: "clips judged", episodes: "clips in all", dream_broke: "dream broke" };
   const numbers = Object.entries(counts).filter(([, value]) => typeof value === "number");
   fill(
@@ -47,10 +51,13 @@ export const showCounts = (place, counts) => {
   );
 };
 
+/** Names and values.
+ * @type {(place: Element, rows: any[][]) => void} */
 export const showFacts = (place, rows) =>
   fill(place, html`${rows.map(([name, value]) => html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
 
-/** Thumbnails of the next clips; `items` is null when every clip is judged. */
+/** Thumbnails of the next clips; `items` is null when every clip is judged.
+ * @type {(place: Element, items: any[] | null, fetch: (item: any) => Promise<any>) => void} */
 export const showUpcoming = (place, items, fetch) => {
   if (items === null) {
     fill(
@@ -70,6 +77,8 @@ export const showUpcoming = (place, items, fetch) => {
   });
 };
 
+/** What the reward model or the simulator says.
+ * @type {(place: Element, clip: any, blind: boolean) => void} */
 export const showModel = (place, clip, blind) => {
   const best = clip?.probabilities?.length ? Math.max(...clip.probabilities) : null;
   const threshold = clip?.threshold ? ` · τ ${clip.threshold.toFixed(2)}` : "";
@@ -86,19 +95,22 @@ export const showModel = (place, clip, blind) => {
   );
 };
 
-/** What others said of a clip on which they disagree. */
+/** What others said of a clip on which they disagree.
+ * @type {(place: Element, verdicts: import("./history.js").Told[]) => void} */
 export const showVerdicts = (place, verdicts) => {
   const list = html`<h3>They disagree</h3><ul>${verdicts.map(labelLine)}</ul>`;
   fill(place, verdicts.length ? list : html``);
 };
 
-const bounds = ({ low, high }) => `[${fixed(low)}, ${fixed(high)}]`;
-const kappa = (agreement) =>
+/** @typedef {{low: number, high: number}} Range */
+const bounds = (/** @type {Range} */ { low, high }) => `[${fixed(low)}, ${fixed(high)}]`;
+const kappa = (/** @type {any} */ agreement) =>
   agreement?.kappa === null || agreement?.kappa === undefined
     ? "–"
     : `${fixed(agreement.kappa)} ${bounds(agreement)}`;
 
-/** Progress, pace and agreement in one line. */
+/** Progress, pace and agreement in one line.
+ * @type {(recent: number, queue: {done: number, total: number} | null, agreement: any) => string} */
 export const pace = (recent, queue, agreement) =>
   [
     queue ? `${queue.done} / ${queue.total}` : "",
@@ -108,12 +120,13 @@ export const pace = (recent, queue, agreement) =>
     .filter(Boolean)
     .join(" · ");
 
-/** Agreement of people with each other and with the model, calibration, estimates of a sample. */
+/** Agreement of people with each other and with the model, calibration, estimates of a sample.
+ * @type {(place: Element, statistics: any, actor: string) => void} */
 export const showAgreement = (place, statistics, actor) => {
   if (!statistics) return;
   const { human_human: humans, human_model: model, people, estimates } = statistics;
-  const known = people.find((one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
-  const share = (one) => `${fixed(one.value)} ${bounds(one)}`;
+  const known = people.find((/** @type {any} */ one) => one.actor.replace(/^guest:/, "") === actor)?.gold;
+  const share = (/** @type {any} */ one) => `${fixed(one.value)} ${bounds(one)}`;
   const rows = [
     ["κ people", `${kappa(humans)} · n ${humans.total}`],
     ["κ people–model", `${kappa(model)} · n ${model.total}`],
@@ -122,5 +135,6 @@ export const showAgreement = (place, statistics, actor) => {
   for (const name of estimates ? ["success_rate", "precision", "recall"] : [])
     if (estimates[name].total) rows.push([`${name.replace("_", " ")}, all`, share(estimates[name])]);
   fill(place, html`<h3>Agreement</h3><dl class="facts"></dl>`);
-  showFacts(place.querySelector("dl"), rows);
+  const list = place.querySelector("dl");
+  if (list) showFacts(list, rows);
 };

@@ -24,7 +24,8 @@ const template = html`<div class="wm judge-page compare"><div class="card">
       ([value, text]) => html`<option value="${value}">${text}</option>`,
     )}</select><select aria-label="Run" class="run" hidden><option value="">every run</option></select>
     <button class="quiet who" data-do="who" title="Who judges"></button></div></div>
-  <div class="between"><div class="question"><b>Which one does it better?</b> <span class="mute instruction"></span></div>
+  <div class="between"><div class="question"><b>Which one does it better?</b> <span
+    class="mute instruction"></span></div>
     <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
       class="mono mute pace"></span></div></div>
   <div class="twins"><div class="screen"></div><div class="screen second"></div>
@@ -37,7 +38,8 @@ const template = html`<div class="wm judge-page compare"><div class="card">
     <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
       <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
       <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
-      <button class="quiet" data-do="decisive" aria-pressed="false">Decisive frames <kbd>shift space</kbd></button></span></div>
+      <button class="quiet" data-do="decisive" aria-pressed="false">Decisive frames <kbd>shift
+        space</kbd></button></span></div>
   </div><div class="card rail"><h3>Last comparisons</h3><ul class="history"></ul>
     <h3>Agreement with the reward model</h3><dl class="facts agreement"></dl>
     <p class="mute hint">The share of pairs, judged blind, in which the clip you prefer is also the one to
@@ -293,7 +295,8 @@ export class Compare {
     if (this.blindfold) return html`${name}${end}`;
     const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
     return html`${name}${end}<span class="grow"></span>${verdict(clip)}
-      <span class="mono">p ${fixed(best)}</span><a class="mono" href="episodes?ep=${encodeURIComponent(clip.id)}">${clip.id}</a>`;
+      <span class="mono">p ${fixed(best)}</span><a class="mono"
+        href="episodes?ep=${encodeURIComponent(clip.id)}">${clip.id}</a>`;
   }
 
   rail() {

@@ -23,7 +23,11 @@ const row = (part) => {
     .map(([name, bytes]) => `${name} ${size(bytes)}`)
     .join(" · ");
   return html`<tr><th scope="row">${part.name}</th>
-    <td>${part.parameters >= 1e9 ? `${(part.parameters / 1e9).toFixed(2)} B` : `${(part.parameters / 1e6).toFixed(1)} M`}</td>
+    <td>${
+      part.parameters >= 1e9
+        ? `${(part.parameters / 1e9).toFixed(2)} B`
+        : `${(part.parameters / 1e6).toFixed(1)} M`
+    }</td>
     <td>${part.dtype}</td><td>${size(part.weights)}</td><td>${size(part.activations)}</td>
     <td class="ways mute">${ways}${part.host ? ` · ${size(part.host)} in main memory` : ""}</td></tr>`;
 };
@@ -49,7 +53,12 @@ export const memoryPlan = (plan) => {
       aria-label="${size(plan.total)} of ${size(plan.device.free)} free">${bar}
       ${tiny || plan.fits ? "" : html`<b class="limit" style="left:${(100 * plan.device.free) / whole}%"></b>`}</div>
     <div class="legend">${legend}</div>
-    ${tiny ? html`<p class="mute small">The bar shows the plan alone: it takes ${measure(share)} % of what is free.</p>` : ""}
+    ${
+      tiny
+        ? html`<p class="mute small">The bar shows the plan alone: it takes ${measure(share)} % of what is
+      free.</p>`
+        : ""
+    }
     <details><summary>Part by part</summary><div class="scroll"><table><thead><tr><th>part</th><th>parameters</th>
       <th>precision</th><th>weights</th><th>activations</th><th>of them, or otherwise</th></tr></thead>
       <tbody>${plan.components.map(row)}</tbody></table></div></details>`;

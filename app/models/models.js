@@ -33,7 +33,8 @@ const layout = html`<div class="wm models">
       <button data-do="unload">Unload <kbd>u</kbd></button><span class="grow"></span>
       <button data-do="useInTrain">Train with them <kbd>t</kbd></button>
       <button class="primary" data-do="useInImagine">Use together <kbd>i</kbd></button></div>
-  </section><section class="card added" aria-label="Added lately"></section></div><div class="sources"></div></div></div>`;
+  </section><section class="card added" aria-label="Added lately"></section></div><div
+    class="sources"></div></div></div>`;
 
 class Models {
   constructor(element, props, server) {

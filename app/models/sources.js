@@ -125,7 +125,8 @@ class Sources {
       html`<p class="${plan.fits ? "" : "bad"}" role="status">${plan.text}</p>
         <p class="mute small mono">${plan.source}</p>
         <details><summary>Files</summary><ul class="files">${plan.files.map(file)}</ul></details>
-        <div class="row"><button type="button" class="primary" data-act="start" data-key="${plan.key}">Download</button></div>`,
+        <div class="row"><button type="button" class="primary" data-act="start"
+          data-key="${plan.key}">Download</button></div>`,
     );
     place.querySelector("button").disabled = !plan.fits;
     place.hidden = false;

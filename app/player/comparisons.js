@@ -31,14 +31,13 @@ export const showComparisons = (place, entries) => {
     const { tone, mark, text } = SAID[entry.choice];
     const [one, other] = entry.choice === "right" ? [entry.right, entry.left] : [entry.left, entry.right];
     const model = { true: "model agrees", false: "model disagrees" }[entry.agrees] ?? "";
-    return html`<li><button class="quiet entry" data-event="${entry.event_id}" aria-label="Compare ${one} and ${other} again">
+    return html`<li><button class="quiet entry" data-event="${entry.event_id}"
+      aria-label="Compare ${one} and ${other} again">
       <span class="grow"><span class="mono name">${one}</span>
-      <span class="name"><span class="mute">${text}</span> <span class="mono">${other}</span></span><span class="mute">${[
-        entry.pending ? "saving…" : ago(entry.at),
-        model,
-      ]
-        .filter(Boolean)
-        .join(" · ")}</span></span><span class="tag ${tone}">${mark}</span></button></li>`;
+      <span class="name"><span class="mute">${text}</span> <span class="mono">${other}</span></span><span
+        class="mute">${[entry.pending ? "saving…" : ago(entry.at), model]
+          .filter(Boolean)
+          .join(" · ")}</span></span><span class="tag ${tone}">${mark}</span></button></li>`;
   };
   fill(place, entries.length ? html`${entries.map(row)}` : html`<li class="mute">Nothing compared yet.</li>`);
 };

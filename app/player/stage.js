@@ -11,7 +11,7 @@ const stages = new Set();
 /** How frames are enlarged, for every stage of this browser: true interpolates, false shows pixels. */
 export const smooth = {
   get: () => memory.get("smooth", false),
-  set: (value) => {
+  set: (/** @type {boolean} */ value) => {
     memory.set("smooth", value);
     stages.forEach((stage) => stage.soften());
   },
@@ -43,13 +43,15 @@ export class Stage {
     if (onTap || onSwipe) this.listen(onTap, onSwipe);
   }
 
+  /** @param {(() => void) | undefined} onTap
+   * @param {((way: Way) => void) | undefined} onSwipe */
   listen(onTap, onSwipe) {
     /** @type {number[] | null} */
     let begin = null;
-    this.canvas.addEventListener("pointerdown", (event) => {
+    this.canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       begin = event.isPrimary ? [event.clientX, event.clientY] : null;
     });
-    this.canvas.addEventListener("pointerup", (event) => {
+    this.canvas.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
       if (!begin) return;
       const [dx, dy] = [event.clientX - begin[0], event.clientY - begin[1]];
       begin = null;
@@ -73,9 +75,11 @@ export class Stage {
     delete this.canvas.dataset.frame;
   }
 
-  /** Show an image, now or when it has arrived; `number` is the frame it stands for. */
+  /** Show an image, now or when it has arrived; `number` is the frame it stands for.
+   * @param {HTMLImageElement | undefined} image
+   * @param {number} number */
   paint(image, number) {
-    this.image = image;
+    this.image = image ?? null;
     if (!image) return;
     if (!image.complete || !image.naturalWidth) {
       image.addEventListener("load", () => this.image === image && this.paint(image, number), {
@@ -92,7 +96,8 @@ export class Stage {
   }
 }
 
-/** Frames as images: data URIs are decoded once, before they are shown. */
+/** Frames as images: data URIs are decoded once, before they are shown.
+ * @type {(frames: (string | HTMLImageElement)[]) => HTMLImageElement[]} */
 export const images = (frames) =>
   frames.map((source) => {
     if (source instanceof HTMLImageElement) return source;

@@ -159,7 +159,8 @@ export class Strips {
       const left = this.x(frame) + 0.4;
       const width = Math.max(1, this.x(frame + 1) - left - 0.4);
       return html`<rect x="${left.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="9" rx="1.5"
-        class="${value < 0 ? "minus" : "plus"} ${kind}" style="--size:${Math.min(1, Math.abs(value / scale)).toFixed(2)}"/>`;
+        class="${value < 0 ? "minus" : "plus"} ${kind}"
+          style="--size:${Math.min(1, Math.abs(value / scale)).toFixed(2)}"/>`;
     };
     const rows = dimensionNames(dimensions).map((name, row) => {
       const y = top + row * ROW;

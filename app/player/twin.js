@@ -28,7 +28,8 @@ export class Twin {
     this.wipe = 0.5;
     fill(
       element,
-      html`<div class="real-stage"></div><div class="between caption"><span><b class="real">Real</b> · same actions</span>
+      html`<div class="real-stage"></div><div class="between caption"><span><b class="real">Real</b> · same
+        actions</span>
         <span class="words"></span></div>`,
     );
     this.stage = new Stage(element.querySelector(".real-stage"), { label: "Real frame" });

@@ -11,10 +11,17 @@ const member = ({
   flips,
   cut,
 }) => html`<button class="quiet judged ${flips ? "flips" : ""}"
-  data-open="${episode}" aria-label="${`${episode}, ${before.success ? "success" : "fail"}, now ${after.success ? "success" : "fail"}`}">
+  data-open="${episode}" aria-label="${`${episode}, ${before.success ? "success" : "fail"}, now ${
+    after.success ? "success" : "fail"
+  }`}">
   <span>${mark(before.success)}${flips ? html`→${mark(after.success)}` : ""}</span>
   <span class="mono">${advantage(before.advantage)}</span><span class="mono">${advantage(after.advantage)}</span>
-  ${cut ? html`<span class="mute" title="The judge of that time ended this dream: nobody knows how it would have gone on">cut</span>` : ""}</button>`;
+  ${
+    cut
+      ? html`<span class="mute"
+    title="The judge of that time ended this dream: nobody knows how it would have gone on">cut</span>`
+      : ""
+  }</button>`;
 const state = ({ kept, successes }, size) => `${kept ? "kept" : "dropped"}, ${successes} of ${size}`;
 const group = ({
   start_id,
@@ -23,7 +30,9 @@ const group = ({
   flips,
   members,
 }) => html`<section class="${flips ? "flipped" : ""}">
-  <p class="row"><span class="mono">start ${integer(start_id)}</span><span class="tag ${before.kept ? "ok" : ""}">${state(before, members.length)}</span>
+  <p class="row"><span class="mono">start ${integer(start_id)}</span><span class="tag ${
+    before.kept ? "ok" : ""
+  }">${state(before, members.length)}</span>
     → <span class="tag ${after.kept ? "ok" : ""}">${state(after, members.length)}</span>
     ${flips ? html`<b class="warn">flips</b>` : ""}</p>
   <div class="row">${members.map(member)}</div></section>`;
@@ -31,7 +40,8 @@ const group = ({
 const summary = (answer) => {
   const { groups, episodes, flipped_groups, flipped_episodes, cut, unjudged, before, threshold } = answer;
   const parts = [
-    `τ ${fixed(before, 3)} → ${fixed(threshold, 3)}: ${flipped_groups} of ${groups.length} stored groups flip, ${flipped_episodes} of ${integer(episodes)} episodes`,
+    `τ ${fixed(before, 3)} → ${fixed(threshold, 3)}: ${flipped_groups} of ${groups.length} stored groups flip, ` +
+      `${flipped_episodes} of ${integer(episodes)} episodes`,
   ];
   if (cut) parts.push(`${cut} dreams were cut short at a success of that time and count as failures now`);
   if (unjudged) parts.push(`${unjudged} episodes without probabilities keep their outcome`);
@@ -45,7 +55,8 @@ export class Rejudging {
       element,
       html`<div class="between"><h3>Re-judge an iteration</h3><label class="row mute">iteration
         <select aria-label="Iteration to judge again"><option value="">choose…</option></select></label></div>
-        <p class="mute said" role="status">The stored probabilities are judged with the threshold above: outcomes, rewards,
+        <p class="mute said" role="status">The stored probabilities are judged with the threshold above: outcomes,
+          rewards,
         advantages and which groups would have been kept. No model is needed.</p><div class="judged-groups"></div>`,
     );
     this.element = element;

@@ -6,6 +6,7 @@ import { ago, duration, fixed, integer, measure, signed } from "../web/formats.j
 import { fill, html } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
+import { draw, view } from "../web/view.js";
 
 const OVER = ["done", "failed", "cancelled", "lost"];
 const PARTS = ["real", "imagined"];
@@ -35,19 +36,19 @@ const template = html`<div class="wm retrain">
     <form class="row judging" aria-label="What">
       <label>Run <select name="run"></select></label>
       <label>with <select name="reward_model"></select></label>
-      <label>threshold <input name="threshold" type="number" min="0" max="1" step="0.01" placeholder="its own" size="6"></label>
+      <label>threshold <input name="threshold" type="number" min="0" max="1" step="0.01" placeholder="its own"
+        size="6"></label>
       <label>iteration <input name="iteration" type="number" min="1" placeholder="all" size="4"></label>
       <button class="primary" data-do="rejudge">Re-judge</button></form>
     <div class="judging-run"></div><div class="flips"></div></div></div>`;
 
-const option = ([value, text]) => html`<option value="${value}">${text}</option>`;
 /** Fill a chooser anew and keep what was chosen, where it is still there. */
 const offer = (select, pairs) => {
-  const was = select.dataset.html === undefined ? null : select.value;
-  const content = html`${pairs.map(option)}`;
-  if (select.dataset.html === content.html) return;
-  select.dataset.html = content.html;
-  fill(select, content);
+  const was = select.value;
+  draw(
+    select,
+    pairs.map(([value, text]) => view`<option value="${value}">${text}</option>`),
+  );
   if (pairs.some(([value]) => value === was)) select.value = was;
 };
 const share = (value) => (value === undefined ? "–" : fixed(value, 3));
@@ -55,8 +56,10 @@ const verdictOf = (success) => html`<b class="${success ? "ok" : "bad"}">${succe
 
 const progress = (run) => {
   const done = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
-  return html`<div class="between"><b class="mono">${run.id}</b><span class="tag"><i class="dot ${run.state}"></i> ${run.state}</span></div>
-    <div class="bar" role="progressbar" aria-label="Done" aria-valuenow="${Math.round(done)}"><i style="width:${done}%"></i></div>
+  return html`<div class="between"><b class="mono">${run.id}</b><span class="tag"><i class="dot ${run.state}"></i>
+    ${run.state}</span></div>
+    <div class="bar" role="progressbar" aria-label="Done" aria-valuenow="${Math.round(done)}"><i
+      style="width:${done}%"></i></div>
     <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
       <span>${!OVER.includes(run.state) && run.seconds_left ? `${duration(run.seconds_left)} left` : ""}</span></div>
     ${run.error ? html`<p class="bad">${run.error}</p>` : ""}`;
@@ -65,7 +68,8 @@ const progress = (run) => {
 const figure = (figures, part, when, name) => {
   const key = `gold/${part}_${when}_${name}`;
   if (figures[key] === undefined) return "–";
-  return html`${share(figures[key])} <span class="mute">${share(figures[`${key}_low`])}–${share(figures[`${key}_high`])}</span>`;
+  return html`${share(figures[key])} <span
+    class="mute">${share(figures[`${key}_low`])}–${share(figures[`${key}_high`])}</span>`;
 };
 const goldTable = (figures) => html`<table class="gold"><caption class="mute">Gold clips, never learnt
     from; 95 % Wilson intervals</caption>
@@ -75,7 +79,10 @@ const goldTable = (figures) => html`<table class="gold"><caption class="mute">Go
     (
       part,
     ) => html`<tr><th scope="row">${part} <span class="mute">n = ${figures[`gold/${part}_clips`]}</span></th>
-      ${MEASURES.map((name) => html`<td class="mono">${figure(figures, part, "before", name)}</td><td class="mono">${figure(figures, part, "after", name)}</td>`)}</tr>`,
+      ${MEASURES.map(
+        (name) => html`<td class="mono">${figure(figures, part, "before", name)}</td><td
+        class="mono">${figure(figures, part, "after", name)}</td>`,
+      )}</tr>`,
   )}</table>`;
 
 const row = (
@@ -91,7 +98,9 @@ const member = (
   one,
 ) => html`<button class="quiet" data-episode="${one.episode}" aria-label="Open ${one.episode}">
   ${verdictOf(one.was_success)}${one.success === one.was_success ? "" : html`→${verdictOf(one.success)}`}
-  <span class="mono mute">${one.was_advantage === null ? "" : `${signed(one.was_advantage)} → `}${signed(one.advantage)}</span></button>`;
+  <span class="mono mute">${
+    one.was_advantage === null ? "" : `${signed(one.was_advantage)} → `
+  }${signed(one.advantage)}</span></button>`;
 const fate = (name) =>
   name === "kept" ? "kept" : name === null ? "–" : `dropped, ${name.replaceAll("_", " ")}`;
 const group = (one) => html`<section class="${one.flipped ? "flipped" : ""}">
@@ -134,7 +143,8 @@ class Retrain {
     const found = await ask(this.server, "standing", this.filters(), true);
     if (found)
       this.find(".standing").textContent =
-        `${found.episodes} labels stand: ${found.success} success, ${found.fail} fail; ${found.real} real, ${found.imagined} imagined`;
+        `${found.episodes} labels stand: ${found.success} success, ${found.fail} fail; ` +
+        `${found.real} real, ${found.imagined} imagined`;
   }
 
   async pull() {
@@ -163,11 +173,11 @@ class Retrain {
       this.find(".sets"),
       sets.length
         ? html`${sets.map(
-            (
-              set,
-            ) => html`<button class="quiet set" role="radio" data-set="${set.version}" aria-checked="${String(set.version === this.chosen)}">
+            (set) => html`<button class="quiet set" role="radio" data-set="${set.version}"
+              aria-checked="${String(set.version === this.chosen)}">
               <b class="mono">${set.version.slice(0, 8)}</b> ${set.episodes} labels
-              <span class="mute">${set.counts.success} success · ${set.counts.fail} fail · ${set.counts.imagined} imagined ·
+              <span class="mute">${set.counts.success} success · ${set.counts.fail} fail · ${set.counts.imagined}
+                imagined ·
                 ${
                   Object.entries(set.filters)
                     .map(([name, value]) => `${name} ${value}`)
@@ -210,7 +220,12 @@ class Retrain {
         <h4>Where old model, new model and person differ: ${found.total} of ${found.clips} clips</h4>
         <table class="differences"><tr><th>clip</th><th>kind</th><th>person</th><th>old p</th><th>new p</th></tr>
           ${found.rows.map(row)}</table>
-        ${found.reward_model ? html`<p class="row"><button data-do="use" data-model="${found.reward_model}">Re-judge a run with it ↓</button></p>` : ""}`,
+        ${
+          found.reward_model
+            ? html`<p class="row"><button data-do="use" data-model="${found.reward_model}">Re-judge a
+          run with it ↓</button></p>`
+            : ""
+        }`,
     );
   }
 
@@ -229,8 +244,9 @@ class Retrain {
         ${
           kept?.iterations.length
             ? html`<form class="row restarting" aria-label="Restart"><label>Go on from iteration
-              <select name="iteration">${kept.iterations.map((step) => option([step, step]))}</select></label>
-              <button data-do="restart" data-run="${found.source}">Restart ${found.source} with this judge</button></form>`
+              <select name="iteration">${kept.iterations.map((step) => html`<option>${step}</option>`)}</select></label>
+              <button data-do="restart" data-run="${found.source}">Restart ${found.source} with this
+                judge</button></form>`
             : ""
         }`,
     );

@@ -15,9 +15,11 @@ import { percent, ThresholdKind } from "./threshold.js";
 const template = html`<div class="wm reward">
   <p class="banner filling" role="status" hidden></p>
   <div class="card empty-lab" hidden><p class="empty"><b>Nothing was judged by a reward model yet</b>
-    <a href="imagine">Imagine an episode</a> or <a href="train">start a run</a>: what the judge said of every window is kept here.</p></div>
+    <a href="imagine">Imagine an episode</a> or <a href="train">start a run</a>: what the judge said of every window
+      is kept here.</p></div>
   <div class="lab" hidden><div class="card steer"><label>reward model<select aria-label="Reward model"></select></label>
-      <label class="grow">success threshold τ<input type="range" min="0.001" max="1" step="0.001" aria-label="Threshold"></label>
+      <label class="grow">success threshold τ<input type="range" min="0.001" max="1" step="0.001"
+        aria-label="Threshold"></label>
       <label>τ<input type="number" min="0.001" max="1" step="0.001" aria-label="Threshold as a number"></label>
       <button data-do="best" title="Of imagined clips, else of real ones">Best F1 <kbd>g</kbd></button>
       <button data-do="current" class="quiet"></button>
@@ -116,7 +118,8 @@ class Reward {
     banner.hidden = !progress;
     if (!progress) return;
     const [done, total] = progress;
-    banner.textContent = `Reading the judge's probabilities from the episode files: ${integer(done)} of ${integer(total)}`;
+    const read = `${integer(done)} of ${integer(total)}`;
+    banner.textContent = `Reading the judge's probabilities from the episode files: ${read}`;
     setTimeout(() => this.element.isConnected && this.load(model), 1000);
   }
 
@@ -194,7 +197,8 @@ class Reward {
       const all = this.wrong(name);
       const some = all.slice(0, this.shown[name]);
       const more = all.length - some.length;
-      const content = html`<div class="between"><h3>${title} · ${integer(all.length)}</h3><span class="mute">${words}</span></div>
+      const content = html`<div class="between"><h3>${title} · ${integer(all.length)}</h3><span
+        class="mute">${words}</span></div>
         <div class="shots">${some.map((index) => this.tile(index, name === "missed"))}</div>
         ${all.length ? "" : html`<p class="mute">${none}</p>`}
         ${more > 0 ? html`<button class="quiet" data-more="${name}">${integer(more)} more</button>` : ""}`;
@@ -207,9 +211,13 @@ class Reward {
   tile(index, open) {
     const { id, score, imagined, human, cut } = this.lab.cases;
     const kind = imagined[index] ? "imagined" : "real";
-    return html`<button class="shot" data-open="${id[index]}" aria-label="${`${id[index]}, ${kind}, score ${score[index].toFixed(2)}`}">
-      <span class="film" data-film="${id[index]}"></span><span class="between"><span class="mono">${score[index].toFixed(2)}</span>
-      <span class="mute">${kind}${human[index] ? "" : " · sim"}${open && cut[index] ? " · cut" : ""}</span></span></button>`;
+    return html`<button class="shot" data-open="${id[index]}"
+      aria-label="${`${id[index]}, ${kind}, score ${score[index].toFixed(2)}`}">
+      <span class="film" data-film="${id[index]}"></span><span class="between"><span
+        class="mono">${score[index].toFixed(2)}</span>
+      <span class="mute">${kind}${human[index] ? "" : " · sim"}${
+        open && cut[index] ? " · cut" : ""
+      }</span></span></button>`;
   }
 
   async develop() {
@@ -232,17 +240,21 @@ class Reward {
     const row = (
       one,
     ) => html`<tr><th scope="row">${one.name}</th><td>${one.kind}</td><td>${integer(one.known)}</td>
-      <td>${one.false_positives}</td><td>${one.false_negatives}</td><td>${percent(one.precision)}</td><td>${percent(one.recall)}</td>
+      <td>${one.false_positives}</td><td>${one.false_negatives}</td><td>${percent(one.precision)}</td>
+      <td>${percent(one.recall)}</td>
       <td>${percent(one.f1)} <span class="mute">${one.f1 === null ? "" : range(one.f1_interval)}</span></td></tr>`;
     fill(
       this.find(".slices"),
       html`<div class="between"><h3>By ${this.slicing}</h3><span class="row">${SLICES.map(
         (name) =>
-          html`<button class="quiet" data-slice="${name}" aria-pressed="${String(name === this.slicing)}">${name}</button>`,
+          html`<button class="quiet" data-slice="${name}"
+            aria-pressed="${String(name === this.slicing)}">${name}</button>`,
       )}</span></div>${
         rows.length
-          ? html`<div class="scroll"><table class="mono"><tr><th scope="col">${this.slicing}</th><th scope="col">kind</th>
-            <th scope="col">truths</th><th scope="col">false ✓</th><th scope="col">false ✕</th><th scope="col">precision</th>
+          ? html`<div class="scroll"><table class="mono"><tr><th scope="col">${this.slicing}</th><th
+            scope="col">kind</th>
+            <th scope="col">truths</th><th scope="col">false ✓</th><th scope="col">false ✕</th><th
+              scope="col">precision</th>
             <th scope="col">recall</th><th scope="col">F1</th></tr>${rows.map(row)}</table></div>`
           : html`<p class="mute">${by.length ? "Nothing with a known truth has one." : "No truth is known yet."}</p>`
       }`,
@@ -262,13 +274,15 @@ class Reward {
     const runs = [...new Set(points.map((point) => point.run))];
     const curve = (run) => {
       const own = points.filter((point) => point.run === run);
-      return html`<polyline points="${own.map((one) => `${x(one.iteration)},${y(one.precision)}`).join(" ")}"/>${own.map(
-        (
-          one,
-        ) => html`<g><title>${`${run || "shipped"}, iteration ${one.iteration}: ${one.true_positives} of ${one.predicted} judged successes are true`}</title>
-          <line class="spread" x1="${x(one.iteration)}" x2="${x(one.iteration)}" y1="${y(one.precision_interval[0])}" y2="${y(one.precision_interval[1])}"/>
+      return html`<polyline
+        points="${own.map((one) => `${x(one.iteration)},${y(one.precision)}`).join(" ")}"/>${own.map(
+          (one) => html`<g><title>${`${
+            run || "shipped"
+          }, iteration ${one.iteration}: ${one.true_positives} of ${one.predicted} judged successes are true`}</title>
+          <line class="spread" x1="${x(one.iteration)}" x2="${x(one.iteration)}" y1="${y(one.precision_interval[0])}"
+            y2="${y(one.precision_interval[1])}"/>
           <circle cx="${x(one.iteration)}" cy="${y(one.precision)}" r="3.5"/></g>`,
-      )}`;
+        )}`;
     };
     fill(
       place,
@@ -277,7 +291,8 @@ class Reward {
           (tick) => html`<line class="grid" x1="${left}" x2="${wide}" y1="${y(tick)}" y2="${y(tick)}"/>
           <text x="${left - 6}" y="${Number(y(tick)) + 4}" text-anchor="end">${tick}</text>`,
         )}
-        ${runs.map(curve)}<text x="${x(0)}" y="${high - 6}">0</text><text x="${x(last)}" y="${high - 6}" text-anchor="end">iteration ${last}</text></svg>`,
+        ${runs.map(curve)}<text x="${x(0)}" y="${high - 6}">0</text><text x="${x(last)}" y="${high - 6}"
+          text-anchor="end">iteration ${last}</text></svg>`,
     );
   }
 
@@ -287,18 +302,25 @@ class Reward {
       one,
       index,
     ) => html`<tr><td><button class="quiet" data-use="${one.threshold}">τ ${one.threshold.toFixed(3)}</button></td>
-      <td>${index ? "" : html`<span class="tag ok">in use</span>`}</td><td>${f1(one, "imagined")}</td><td>${f1(one, "real")}</td>
+      <td>${
+        index
+          ? ""
+          : html`<span class="tag ok">in
+        use</span>`
+      }</td><td>${f1(one, "imagined")}</td><td>${f1(one, "real")}</td>
       <td>${ago(one.created)} · ${one.actor}</td><td class="note">${one.note}</td></tr>`;
     fill(
       this.find(".versions"),
       html`<div class="between"><h3>Saved thresholds</h3></div>${
         versions.length
-          ? html`<div class="scroll"><table class="mono"><tr><th scope="col">τ</th><td></td><th scope="col">F1 imagined</th><th scope="col">F1 real</th>
+          ? html`<div class="scroll"><table class="mono"><tr><th scope="col">τ</th><td></td><th scope="col">F1
+            imagined</th><th scope="col">F1 real</th>
             <th scope="col">saved</th><th scope="col">note</th></tr>${versions.map(row)}</table></div>`
           : html`<p class="mute">None: the checkpoint's own threshold is in use.</p>`
       }${
         this.props.saves
-          ? html`<p class="row save"><input type="text" maxlength="500" placeholder="why this threshold" aria-label="Note">
+          ? html`<p class="row save"><input type="text" maxlength="500" placeholder="why this threshold"
+            aria-label="Note">
             <button class="primary" data-do="save">Save τ</button></p>`
           : ""
       }`,

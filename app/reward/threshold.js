@@ -46,8 +46,9 @@ const diagonal = html`<line class="ideal" x1="${across(0)}" y1="${up(0)}" x2="${
 
 const bin = (
   one,
-) => html`<g><title>${`score ${fixed(one.low)} to ${fixed(one.high)}: ${one.successes} of ${one.count} succeeded`}</title>
-  <line class="spread" x1="${across(one.score)}" x2="${across(one.score)}" y1="${up(one.interval[0])}" y2="${up(one.interval[1])}"/>
+) => html`<g><title>score ${fixed(one.low)} to ${fixed(one.high)}: ${one.successes} of ${one.count} succeeded</title>
+  <line class="spread" x1="${across(one.score)}" x2="${across(one.score)}" y1="${up(one.interval[0])}"
+    y2="${up(one.interval[1])}"/>
   <circle class="bin" cx="${across(one.score)}" cy="${up(one.rate)}" r="3.5"/></g>`;
 
 const bars = ({ success, fail, unknown }) => {
@@ -59,11 +60,14 @@ const bars = ({ success, fail, unknown }) => {
       const height = (count / most) * (FLOOR - 10);
       floor -= height;
       return count
-        ? html`<rect class="${tone}" x="${index * width + 1}" y="${floor.toFixed(1)}" width="${width - 2}" height="${height.toFixed(1)}"/>`
+        ? html`<rect class="${tone}" x="${index * width + 1}" y="${floor.toFixed(1)}" width="${width - 2}"
+          height="${height.toFixed(1)}"/>`
         : "";
     };
-    const words = `score ${(index / success.length).toFixed(2)} to ${((index + 1) / success.length).toFixed(2)}: ${good} success, ${fail[index]} fail, ${unknown[index]} not judged`;
-    return html`<g><title>${words}</title>${part(good, "good")}${part(fail[index], "wrong")}${part(unknown[index], "unknown")}</g>`;
+    const [low, high] = [index, index + 1].map((edge) => fixed(edge / success.length));
+    const counts = `${good} success, ${fail[index]} fail, ${unknown[index]} not judged`;
+    return html`<g><title>score ${low} to ${high}: ${counts}</title>
+      ${part(good, "good")}${part(fail[index], "wrong")}${part(unknown[index], "unknown")}</g>`;
   });
 };
 
@@ -87,16 +91,25 @@ const missing = (kind, { episodes, known, successes, failures }) => {
       <a href="label">Judge some</a>: from the first label on this card says how good the judge is.</p>`;
   if (!successes || !failures)
     return html`<p class="mute one-class">Only ${successes ? "successes" : "failures"} are known so far:
-      ${successes ? "false successes" : "recall and ROC"} cannot be seen before there is ${successes ? "a failure" : "a success"}.</p>`;
+      ${successes ? "false successes" : "recall and ROC"} cannot be seen before there is ${
+        successes ? "a failure" : "a success"
+      }.</p>`;
   return "";
 };
 
 const card = (kind, found) => html`<section class="card kind" aria-label="${TITLES[kind]}">
   <div class="between"><h3>${TITLES[kind]}</h3><span class="mute">${counted(kind, found)}</span></div>
-  <svg class="histogram" viewBox="0 0 ${WIDE} ${HIGH}" role="img" aria-label="${`Scores of ${TITLES[kind].toLowerCase()} by truth`}">
+  <svg class="histogram" viewBox="0 0 ${WIDE} ${HIGH}" role="img"
+    aria-label="${`Scores of ${TITLES[kind].toLowerCase()} by truth`}">
     ${bars(found.histogram)}<line class="axis" x1="0" x2="${WIDE}" y1="${FLOOR}" y2="${FLOOR}"/>
-    ${[0, 0.25, 0.5, 0.75, 1].map((tick) => html`<text x="${tick * WIDE}" y="${HIGH - 4}" text-anchor="${tick === 0 ? "start" : tick === 1 ? "end" : "middle"}">${tick}</text>`)}
-    <g class="tau"><line y1="0" y2="${FLOOR}"/><rect x="-9" y="0" width="18" height="${FLOOR}"/><path d="M-6,0 h12 l-6,9 z"/></g></svg>
+    ${[0, 0.25, 0.5, 0.75, 1].map(
+      (tick) =>
+        html`<text x="${tick * WIDE}" y="${HIGH - 4}" text-anchor="${
+          tick === 0 ? "start" : tick === 1 ? "end" : "middle"
+        }">${tick}</text>`,
+    )}
+    <g class="tau"><line y1="0" y2="${FLOOR}"/><rect x="-9" y="0" width="18" height="${FLOOR}"/><path
+      d="M-6,0 h12 l-6,9 z"/></g></svg>
   <p class="legend mute"><i class="good"></i>success <i class="wrong"></i>fail <i class="unknown"></i>no truth known
     <span>score: the highest window</span></p>
   ${missing(kind, found)}
@@ -109,8 +122,19 @@ const card = (kind, found) => html`<section class="card kind" aria-label="${TITL
         <span class="range"><i></i><u></u></span><span class="mono mute"></span></dd>`,
     )}</dl></div>
   <div class="plots" ${raw(found.known ? "" : "hidden")}>
-    ${plot("roc", `ROC · area ${fixed(found.area)}`, html`<polyline points="${line(found.curves.false_positive_rate, found.curves.recall.value)}"/>`, diagonal)}
-    ${plot("pr", `Precision by recall · AP ${fixed(found.average_precision)}`, html`<polyline points="${line(found.curves.recall.value, found.curves.precision.value)}"/>`)}
+    ${plot(
+      "roc",
+      `ROC · area ${fixed(found.area)}`,
+      html`<polyline
+      points="${line(found.curves.false_positive_rate, found.curves.recall.value)}"/>`,
+      diagonal,
+    )}
+    ${plot(
+      "pr",
+      `Precision by recall · AP ${fixed(found.average_precision)}`,
+      html`<polyline
+      points="${line(found.curves.recall.value, found.curves.precision.value)}"/>`,
+    )}
     ${plot(
       "calibration",
       "Calibration, 95 %",
@@ -198,7 +222,8 @@ export class ThresholdKind {
       if (need === null) return "";
       const begin = `${WORDS[name]} to within ${Math.round(100 * width)} points:`;
       return more
-        ? `${begin} ${integer(more)} more labels ${where} (${integer(count)} of ${integer(need)} there), or about ${integer(random)} at random. `
+        ? `${begin} ${integer(more)} more labels ${where} (${integer(count)} of ${integer(need)} there),
+          or about ${integer(random)} at random. `
         : `${begin} enough labels (${integer(count)}, ${integer(need)} needed). `;
     };
     this.place.querySelector(".needed").textContent =

@@ -189,7 +189,10 @@ export class Charts {
     fill(
       this.legend,
       this.compares
-        ? html`${runs.map((run) => html`<span class="mono"><i class="key" style="background:${this.colour(run)}"></i>${run}</span>`)}`
+        ? html`${runs.map(
+            (run) => html`<span class="mono"><i class="key"
+          style="background:${this.colour(run)}"></i>${run}</span>`,
+          )}`
         : html``,
     );
   }

@@ -62,7 +62,8 @@ export class Checkpoints {
         ? html`<button data-do="publish" data-checkpoint="${each.id}">Publish</button>`
         : "";
       return html`<li><span class="mono" title="${each.short}">step ${each.step}</span><span class="grow"></span>${load}
-        <button data-do="compare" data-checkpoint="${each.id}" aria-pressed="${String(compared)}">Compare</button>${publish}</li>`;
+        <button data-do="compare" data-checkpoint="${each.id}"
+          aria-pressed="${String(compared)}">Compare</button>${publish}</li>`;
     });
     fill(
       this.root,
@@ -95,7 +96,8 @@ export class Checkpoints {
           (each) => html`<td>${measure(each.metrics[name])}</td>`,
         )}</tr>`,
     );
-    return html`<table class="differences mono" aria-label="Checkpoints compared"><tr><th>at step</th>${head}</tr>${rows}</table>`;
+    return html`<table class="differences mono" aria-label="Checkpoints compared"><tr><th>at
+      step</th>${head}</tr>${rows}</table>`;
   }
 
   async table(menu) {

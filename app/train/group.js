@@ -8,7 +8,8 @@ import { fill, html } from "../web/html.js";
 const template = html`<div class="between heading"><p class="row"><span class="mono start"></span>
     <span class="tag fate"></span><span class="mute what"></span></p>
     <div class="row flips" hidden><span class="mute count"></span>
-    <button data-flip="keep">Keep as my labels</button><button data-flip="back" class="quiet">Put back</button></div></div>
+    <button data-flip="keep">Keep as my labels</button><button data-flip="back" class="quiet">Put
+      back</button></div></div>
   <div class="members"></div><div class="clockwork"></div>
   <p class="mute key-line"><i class="scale"></i> chunk less likely … more likely after the update
     <i class="clip"></i> clipped <span class="grow"></span><span>⇄ flips a verdict: nothing is stored</span></p>`;
@@ -20,8 +21,10 @@ const label = ({ label }) =>
 
 const member = (record) => html`<div class="member" data-member="${record.id}">
   <a href="episodes?ep=${record.id}" data-episode="${record.id}"><canvas width="64" height="64"></canvas></a>
-  <div class="credit"></div><span class="between"><b class="reward"></b><span class="said"></span><span class="mono advantage"></span>
-    <button class="quiet" data-flip="${record.id}" aria-label="Flip the verdict of member ${record.member}" title="What if the verdict was wrong?">⇄</button></span></div>`;
+  <div class="credit"></div><span class="between"><b class="reward"></b><span class="said"></span><span
+    class="mono advantage"></span>
+    <button class="quiet" data-flip="${record.id}" aria-label="Flip the verdict of member ${record.member}"
+      title="What if the verdict was wrong?">⇄</button></span></div>`;
 
 /** One picture of frames side by side, painted frame by frame. */
 class Film {
@@ -140,7 +143,9 @@ export class Group {
         const counts = index * film.chunk < film.end_step;
         const share = film.clipped[index];
         const words = counts
-          ? `chunk ${index + 1}: log-ratio ${value >= 0 ? "+" : "−"}${measure(Math.abs(value))}, ${Math.round(100 * share)} % clipped`
+          ? `chunk ${index + 1}: log-ratio ${
+              value >= 0 ? "+" : "−"
+            }${measure(Math.abs(value))}, ${Math.round(100 * share)} % clipped`
           : `chunk ${index + 1}: after the success, not learnt from`;
         return html`<i class="${counts ? (value < 0 ? "minus" : "plus") : "after"}" title="${words}"
           style="--size:${(Math.abs(value) / most).toFixed(3)};--clip:${share.toFixed(3)}"></i>`;

@@ -23,12 +23,14 @@ const template = (checkpoint) => html`<div class="between"><h3>Publish step ${ch
     <div class="row"><select name="kind" aria-label="Where to">${Object.entries(TARGETS).map(
       ([kind, { name }]) => html`<option value="${kind}">${name}</option>`,
     )}</select>
-      <input type="text" class="grow mono" name="target" aria-label="Target" autocomplete="off" spellcheck="false" maxlength="400"></div>
+      <input type="text" class="grow mono" name="target" aria-label="Target" autocomplete="off" spellcheck="false"
+        maxlength="400"></div>
     <p class="mute small about"></p>
     <p class="size" role="status">Reading the checkpoint…</p>
     <details><summary>Card</summary><pre class="card-text" tabindex="0" aria-label="Card"></pre></details>
     <div class="outcome"></div>
-    <div class="row"><span class="grow"></span><button class="primary go" type="button" disabled>Publish</button></div>`;
+    <div class="row"><span class="grow"></span><button class="primary go" type="button"
+      disabled>Publish</button></div>`;
 
 /** One dialog, gone when it is closed; an errand goes on without it. */
 class Publish {

@@ -2,26 +2,33 @@
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { clock, duration } from "../web/formats.js";
-import { fill, html } from "../web/html.js";
 import { memory } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
+import { draw, none, view } from "../web/view.js";
 import { Charts } from "./chart.js";
 import { Checkpoints } from "./checkpoints.js";
 import { showMatrix } from "./matrix.js";
-import { renew, Wall } from "./wall.js";
+import { Wall } from "./wall.js";
 
 /** @typedef {import("../web/types.d.ts").Ask} Ask */
 
 const MOST_RUNS = 10;
 
-const layout = html`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
+const layout = view`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
   <div class="plots"></div><div class="versus"></div>
   <div class="card wall"></div></div>`;
-const panel = html`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
+/** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
+const panel = (
+  thresholds,
+) => view`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
   <div class="card"><h3>Runs</h3><ul class="list"></ul></div>
   <div class="card"><h3>Events</h3><ul class="events mono"></ul>
-    <details class="thresholds"><summary>Alarm thresholds</summary></details></div></div>`;
+    <details class="thresholds"><summary>Alarm thresholds</summary>
+      ${thresholds.map(
+        ({ name, value, help }) => view`<label class="between mute">${help}
+        <input type="number" step="any" name="${name}" value="${memory.get("thresholds", {})[name] ?? value}"></label>`,
+      )}</details></div></div>`;
 
 class Runs {
   /** @type {any} */
@@ -44,7 +51,7 @@ class Runs {
   wake = () => {};
 
   constructor(element, props) {
-    fill(element, layout);
+    draw(element, layout);
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
     this.charts = new Charts(this.find(".plots"), props.figures, props.other, {
@@ -62,7 +69,7 @@ class Runs {
   }
 
   connect(element, props, server) {
-    fill(element, panel);
+    draw(element, panel(this.thresholds));
     Object.assign(this, { panel: element, server });
     element.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("wmpo-runs", () => this.wake());
@@ -73,7 +80,7 @@ class Runs {
       open: !props.public,
     });
     this.kept.runs = () => [this.run ?? "", ...this.others.keys()];
-    this.knobs(element.querySelector(".thresholds"));
+    element.querySelector(".thresholds").addEventListener("change", (event) => this.onThreshold(event));
     const attached = address.get("run");
     const beside = (address.get("with") ?? "").split(",").filter(Boolean);
     if (attached) this.forget(attached);
@@ -85,28 +92,17 @@ class Runs {
     );
   }
 
-  /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
-  knobs(place) {
-    const mine = memory.get("thresholds", {});
-    place.insertAdjacentHTML(
-      "beforeend",
-      html`${this.thresholds.map(
-        ({ name, value, help }) => html`<label class="between mute">${help}
-        <input type="number" step="any" name="${name}" value="${mine[name] ?? value}"></label>`,
-      )}`.html,
-    );
-    place.addEventListener("change", ({ target }) => {
-      const chosen = { ...memory.get("thresholds", {}), [target.name]: Number(target.value) };
-      memory.set("thresholds", chosen);
-      this.again();
-    });
+  onThreshold({ target }) {
+    memory.set("thresholds", { ...memory.get("thresholds", {}), [target.name]: Number(target.value) });
+    this.again();
   }
 
   forget(run) {
     Object.assign(this, { run, status: null, others: new Map(), compared: false });
     this.wall.forget(run);
     this.again();
-    for (const place of [".alarms", ".twins", ".versus"]) renew(this.find(place), html``);
+    for (const place of [".alarms", ".versus"]) draw(this.find(place), none);
+    this.find(".twins").replaceChildren();
   }
 
   /** Ask for all points anew: another axis, another threshold, another run. */
@@ -194,9 +190,9 @@ class Runs {
     const place = this.panel.querySelector(".now");
     const run = this.status;
     if (!run) {
-      renew(
+      draw(
         place,
-        html`<h3>No run yet</h3>
+        view`<h3>No run yet</h3>
           <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
       );
       return;
@@ -204,9 +200,9 @@ class Runs {
     const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
     const paused = run.state === "paused";
     const alive = run.busy || paused;
-    renew(
+    draw(
       place,
-      html`<div class="between"><b class="mono name">${run.id}</b>
+      view`<div class="between"><b class="mono name">${run.id}</b>
         <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
         <i class="dot ${run.state}"></i> ${run.state}</span></div>
       <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}">
@@ -215,32 +211,34 @@ class Runs {
         <span>${alive && run.seconds_left ? `${duration(run.seconds_left)} left` : ""}</span></div>
       ${
         alive
-          ? html`<div class="row">
+          ? view`<div class="row">
         <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
         <button data-control="stop">■ Stop and save</button></div>`
-          : ""
+          : none
       }
-      ${run.error ? html`<p class="bad">${run.error}</p>` : ""}`,
+      ${run.error ? view`<p class="bad">${run.error}</p>` : ""}`,
     );
   }
 
   list(runs) {
     const rows = runs.map((run) => {
       const beside = run.id !== this.run && this.run;
-      return html`<li class="row">
+      return view`<li class="row">
           <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
           <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
-          <span class="mute">${run.job} · ${run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state}</span>
+          <span class="mute">${run.job} · ${
+            run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state
+          }</span>
           </button>${
             beside
-              ? html`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
+              ? view`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
                   title="Compare" aria-pressed="${String(this.others.has(run.id))}">⊕</button>`
-              : ""
+              : none
           }</li>`;
     });
-    renew(
+    draw(
       this.panel.querySelector(".list"),
-      rows.length ? html`${rows}` : html`<li class="mute">None yet.</li>`,
+      rows.length ? view`${rows}` : view`<li class="mute">None yet.</li>`,
     );
     if (this.others.size && !this.find(".versus").childElementCount) this.differences();
   }
@@ -261,34 +259,34 @@ class Runs {
     const place = this.find(".versus");
     const runs = [this.run ?? "", ...this.others.keys()];
     if (runs.length < 2) {
-      renew(place, html``);
+      draw(place, none);
       return;
     }
     const found = await ask(this.server, "differences", { runs });
     if (!found) return;
     const head = found.runs.map(
       (run) =>
-        html`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
+        view`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
     );
     const rows = found.rows.map(
       ({ name, values }) =>
-        html`<tr><th scope="row">${name.replace(/_/g, " ")}</th>${values.map(
-          (value) => html`<td>${value}</td>`,
+        view`<tr><th scope="row">${name.replace(/_/g, " ")}</th>${values.map(
+          (value) => view`<td>${value}</td>`,
         )}</tr>`,
     );
-    renew(
+    draw(
       place,
-      html`<div class="card"><h3>What differs</h3><div class="scroll"><table class="differences mono"
+      view`<div class="card"><h3>What differs</h3><div class="scroll"><table class="differences mono"
         aria-label="Options in which the runs differ"><tr><th></th>${head}</tr>${rows}</table></div>
-        ${rows.length ? "" : html`<p class="mute">Their options are the same.</p>`}</div>`,
+        ${rows.length ? "" : view`<p class="mute">Their options are the same.</p>`}</div>`,
     );
   }
 
   alarms(alarms) {
-    renew(
+    draw(
       this.find(".alarms"),
-      html`${alarms.map(
-        (alarm) => html`<div class="banner warn" role="alert"><b class="warn">${alarm.name}</b>
+      view`${alarms.map(
+        (alarm) => view`<div class="banner warn" role="alert"><b class="warn">${alarm.name}</b>
         ${alarm.text} · <a href="episodes?run=${this.run}${alarm.step === null ? "" : `&iteration=${alarm.step}`}">see
         the clips</a> · <a href="label">judge some</a></div>`,
       )}`,
@@ -296,15 +294,15 @@ class Runs {
   }
 
   events(events) {
-    renew(
+    draw(
       this.panel.querySelector(".events"),
       events.length
-        ? html`${events.map(
-            (event) => html`<li>
+        ? view`${events.map(
+            (event) => view`<li>
           <time>${clock(event.at)}</time> <span class="${event.kind === "alarm" ? "warn" : ""}">${event.text}</span>
           </li>`,
           )}`
-        : html`<li class="mute">None yet.</li>`,
+        : view`<li class="mute">None yet.</li>`,
     );
   }
 
@@ -323,7 +321,7 @@ class Runs {
     if (!button) return;
     button.disabled = true;
     await ask(this.server, "control", { run: this.run ?? "", control: button.dataset.control });
-    this.panel.querySelector(".now").shown = null;
+    button.disabled = false;
     document.dispatchEvent(new CustomEvent("wmpo-runs"));
   }
 }

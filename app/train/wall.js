@@ -3,12 +3,12 @@ import { Judging } from "../judging/judging.js";
 import { compareLink } from "../player/comparisons.js";
 import { Drawer } from "../player/drawer.js";
 import { fixed, integer } from "../web/formats.js";
-import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
+import { draw, none, view } from "../web/view.js";
 import { Group } from "./group.js";
 
-const layout = html`<div class="between"><h3 class="title">Imagined in this iteration</h3>
+const layout = view`<div class="between"><h3 class="title">Imagined in this iteration</h3>
     <div class="row"><span class="ab"></span>
       <button data-do="earlier" aria-label="Earlier iteration">‹</button>
       <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
@@ -19,13 +19,6 @@ const layout = html`<div class="between"><h3 class="title">Imagined in this iter
       checkpoint</p><div class="row marks"></div><p class="mute told"></p></div></div>
     <p class="empty"><b>No videos yet</b> Every iteration of a run leaves its imagined episodes here, with reward
       and advantage.</p>`;
-
-/** Fill only when something changed: most polls bring nothing new. */
-export const renew = (place, content) => {
-  if (place.shown === content.html) return;
-  place.shown = content.html;
-  fill(place, content);
-};
 
 export class Wall {
   /** @type {string | null} */
@@ -51,7 +44,7 @@ export class Wall {
    * @param {{ask: import("../web/types.d.ts").Ask, [name: string]: any}} settings
    */
   constructor(element, { ask, server, onIteration, onLabel }) {
-    fill(element, layout);
+    draw(element, layout);
     this.element = element;
     this.ask = ask;
     this.server = server;
@@ -150,15 +143,15 @@ export class Wall {
 
   chips(groups) {
     const known = groups.map(
-      (group, index) => html`<button class="chip ${group.kept ? "kept" : ""}" role="tab"
+      (group, index) => view`<button class="chip ${group.kept ? "kept" : ""}" role="tab"
         data-group="${group.group}" aria-selected="${String(index === this.chosen)}">
         ${integer(group.start_id)} <b>${group.members.filter((each) => each.success).length}/${group.members.length}</b>
         ${group.kept ? "" : "dropped"}</button>`,
     );
-    renew(this.find(".chips"), html`${known}`);
-    const compare = html`<a class="button quiet" href="${compareLink(this.run)}"
+    draw(this.find(".chips"), known);
+    const compare = view`<a class="button quiet" href="${compareLink(this.run)}"
       title="Two futures of one start side by side">Compare A/B</a>`;
-    renew(this.find(".ab"), groups.length ? compare : html``);
+    draw(this.find(".ab"), groups.length ? compare : none);
     this.find(".empty").hidden = groups.length > 0;
     this.find(".group").hidden = !groups.length;
   }
@@ -203,11 +196,13 @@ export class Wall {
 
   probe(id) {
     const shown = this.probes.find((probe) => probe.id === id);
-    renew(
+    draw(
       this.find(".marks"),
-      html`${this.probes.map(
-        (probe) => html`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
-        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${probe.success ? "success" : "fail"}"></button>`,
+      view`${this.probes.map(
+        (probe) => view`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
+        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${
+          probe.success ? "success" : "fail"
+        }"></button>`,
       )}`,
     );
     const verdict = `${shown.success ? "success" : "fail"}, p ${fixed(shown.probability)}`;

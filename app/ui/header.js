@@ -2,23 +2,23 @@
 import { ask } from "../web/calls.js";
 import { duration } from "../web/formats.js";
 import { showKeys } from "../web/help.js";
-import { fill, html } from "../web/html.js";
 import { together } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { theme } from "../web/shade.js";
+import { draw, view } from "../web/view.js";
 
 const MARKS = { system: "◐", light: "☀", dark: "☾" };
 
-const dock = (run) => {
+const dock = (run, control) => {
   const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
   const left = run.state === "running" && run.seconds_left ? `${duration(run.seconds_left)} left` : run.state;
   const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
-  return html`<span class="chip dock"><i class="dot ${run.state}"></i>
+  return view`<span class="chip dock"><i class="dot ${run.state}"></i>
     <a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
     <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
       <i style="width:${share}%"></i></span><span class="mono">${left}</span>
-    <button data-control="${pause[0]}" data-run="${run.id}" aria-label="${pause[2]}">${pause[1]}</button>
-      <button data-control="stop" data-run="${run.id}" aria-label="Stop the run">■</button></span>`;
+    <button @click=${() => control(run.id, pause[0])} aria-label="${pause[2]}">${pause[1]}</button>
+      <button @click=${() => control(run.id, "stop")} aria-label="Stop the run">■</button></span>`;
 };
 
 export const mountHeader = (element, server) => {
@@ -44,36 +44,22 @@ export const mountHeader = (element, server) => {
     name();
   });
   element.querySelector("[data-do=help]").addEventListener("click", () => showKeys());
-  let shown = "";
-  let told = "";
   const wake = every(
     element,
-    () => (shown ? 2000 : 5000),
+    () => (place.childElementCount ? 2000 : 5000),
     async () => {
       const answer = await ask(server, "jobs", {}, true);
       if (!answer) return;
-      if (answer.troubles.join() !== told) {
-        told = answer.troubles.join();
-        fill(troubles, html`${answer.troubles.map((sentence) => html`<p>${sentence}</p>`)}`);
-        troubles.hidden = !told;
-      }
-      const content = html`${answer.runs
-        .filter((run) => run.busy || run.state === "paused")
-        .slice(0, 2)
-        .map(dock)}`;
-      if (content.html !== shown) {
-        shown = content.html;
-        fill(place, content);
-      }
+      const alive = answer.runs.filter((run) => run.busy || run.state === "paused");
+      draw(place, view`${alive.slice(0, 2).map((run) => dock(run, control))}`);
+      draw(troubles, view`${answer.troubles.map((sentence) => view`<p>${sentence}</p>`)}`);
+      troubles.hidden = !answer.troubles.length;
     },
   );
-  place.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-control]");
-    if (!button) return;
-    await ask(server, "control", { run: button.dataset.run, control: button.dataset.control });
-    wake();
+  const control = async (run, wanted) => {
+    await ask(server, "control", { run, control: wanted });
     document.dispatchEvent(new CustomEvent("wmpo-runs"));
-  });
+  };
   document.addEventListener("wmpo-runs", wake);
   // A mouse click leaves no focus behind: the next key belongs to the page, not to the button.
   document.addEventListener("click", (event) => {

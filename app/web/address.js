@@ -3,6 +3,7 @@
 export const address = {
   /** @type {(name: string) => any} */
   get: (name) => new URLSearchParams(location.search).get(name),
+  /** @type {(name: string, value: any) => void} */
   set: (name, value) => {
     const url = new URL(location.href);
     if (value === null || value === undefined || value === "") url.searchParams.delete(name);

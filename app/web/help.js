@@ -2,6 +2,7 @@
 import { fill, html } from "./html.js";
 import { keys } from "./keys.js";
 
+/** @type {Record<string, string>} */
 const TITLES = {
   everywhere: "Everywhere",
   player: "Any video",
@@ -21,7 +22,7 @@ let overlay = null;
 /** @type {any} */
 let waiting = null; // the button whose next key is asked for
 
-const part = ({ group, entries }) =>
+const part = (/** @type {{group: string, entries: import("./keys.js").Bound[]}} */ { group, entries }) =>
   entries.length
     ? html`<div><h3>${TITLES[group]}</h3><dl>${entries.map(
         (item) => html`<dt><button class="key" data-name="${item.name}" data-group="${group}"
@@ -34,7 +35,8 @@ const show = (sentence = "Keys rest while you type in a field. Press a key here 
   waiting = null;
   fill(
     overlay,
-    html`<div><div class="between"><b>Keys</b><span class="row"><button class="quiet" data-do="restore">Restore all</button>
+    html`<div><div class="between"><b>Keys</b><span class="row"><button class="quiet" data-do="restore">Restore
+      all</button>
       <button class="quiet" data-do="close" aria-label="Close">✕</button></span></div>
       <div class="cols">${keys.active().map(part)}</div><p class="mute" role="status">${sentence}</p></div>`,
   );
@@ -47,7 +49,7 @@ const close = () => {
   waiting = null;
 };
 
-const onClick = (event) => {
+const onClick = (/** @type {any} */ event) => {
   if (event.target === overlay || event.target.closest("[data-do=close]")) return close();
   if (event.target.closest("[data-do=restore]")) {
     keys.restore();
@@ -62,7 +64,7 @@ const onClick = (event) => {
 };
 
 // In the capture phase: while the overlay is open, the page's own keys rest.
-const onKey = (event) => {
+const onKey = (/** @type {KeyboardEvent} */ event) => {
   if (!overlay || MODIFIERS.includes(event.key)) return;
   if (!waiting) {
     if (event.key === "Escape" || event.key === "?") {

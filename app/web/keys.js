@@ -1,8 +1,17 @@
 // The keyboard: one map (keys.json) for all pages, re-bindable, silent while someone types.
-import map from "./keys.json" with { type: "json" };
+import keyMap from "./keys.json" with { type: "json" };
 import { memory } from "./memory.js";
 
+/** @typedef {import("./types.d.ts").Key} Key */
+/** @typedef {Key & {name: string}} Bound */
+/** @typedef {Record<string, () => unknown>} Handlers */
+/** @typedef {{groups: string[], handlers: Handlers, released: Handlers}} Layer */
+
+/** @type {Record<string, Key[]>} */
+const map = keyMap;
+/** @type {Record<string, string>} */
 const names = { " ": "Space" };
+/** @type {Record<string, string>} */
 const shown = {
   Space: "space",
   ArrowLeft: "←",
@@ -19,26 +28,28 @@ const shown = {
 };
 const REPEATING = ["back", "forward", "chunkBack", "chunkForward"];
 // What is on top of the page (a drawer) hears a key first; each layer: {groups, handlers, released}.
-/** @type {any[]} */
+/** @type {Layer[]} */
 const layers = [{ groups: [], handlers: {}, released: {} }];
+/** @type {Map<string, {layer: Layer, action: string}>} */
 const down = new Map();
 
-const typing = (event) => {
+const typing = (/** @type {Event} */ event) => {
   const [target] = event.composedPath();
   if (target instanceof HTMLInputElement) return !["range", "button", "checkbox"].includes(target.type);
   if (!(target instanceof HTMLElement)) return false;
   return target.isContentEditable || ["TEXTAREA", "SELECT"].includes(target.tagName);
 };
-const spell = (event) => {
+const spell = (/** @type {KeyboardEvent} */ event) => {
   const key = names[event.key] ?? event.key;
   return event.shiftKey && key.length > 1 ? `Shift+${key}` : key;
 };
 
 /** The key of an entry: chosen in this browser, else that of the map. */
 const own = () => memory.get("keys", {});
+/** @type {(group: string, entry: Key) => string} */
 const keyOf = (group, entry) => own()[`${group}.${entry.action}.${entry.key}`] ?? entry.key;
 
-const find = (key) => {
+const find = (/** @type {string} */ key) => {
   for (const layer of [...layers].reverse())
     for (const group of layer.groups) {
       const entry = map[group].find((item) => layer.handlers[item.action] && keyOf(group, item) === key);
@@ -47,12 +58,12 @@ const find = (key) => {
   return null;
 };
 
-const onDown = (event) => {
+const onDown = (/** @type {KeyboardEvent} */ event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || typing(event)) return;
   const key = spell(event);
   const found = find(key);
   if (!found) return;
-  const target = event.composedPath()[0];
+  const target = /** @type {Element} */ (event.composedPath()[0]);
   const pressesButton =
     ["Space", "Enter"].includes(key) && target.closest?.("button, a, [role=option], [role=listbox]");
   if (pressesButton && !target.closest(".wm-keyed")) return;
@@ -61,7 +72,7 @@ const onDown = (event) => {
   down.set(event.code, found);
   found.layer.handlers[found.action]();
 };
-const onUp = (event) => {
+const onUp = (/** @type {{code: string}} */ event) => {
   const found = down.get(event.code);
   down.delete(event.code);
   found?.layer.released[found.action]?.();
@@ -72,21 +83,29 @@ document.addEventListener("keydown", (event) => !event.defaultPrevented && onDow
 document.addEventListener("keyup", onUp);
 window.addEventListener("blur", releaseAll);
 
+/** What is written on a key. */
+const label = (/** @type {string} */ key) => shown[key] ?? key;
+
 export const keys = {
-  /** Bind actions of some groups of the map for the page; earlier groups win. */
+  /** Bind actions of some groups of the map for the page; earlier groups win.
+   * @type {(wanted: string[], handlers: Handlers, released?: Handlers) => void} */
   use: (wanted, handlers, released = {}) => {
     const page = layers[0];
     page.groups = [...wanted, ...page.groups.filter((group) => !wanted.includes(group))];
     Object.assign(page.handlers, handlers);
     Object.assign(page.released, released);
   },
-  /** Bind them above the page, until the returned function is called. */
+  /** Bind them above the page, until the returned function is called.
+   * @type {(groups: string[], handlers: Handlers) => () => void} */
   over: (groups, handlers) => {
     const layer = { groups, handlers, released: {} };
     layers.push(layer);
-    return () => layers.includes(layer) && layers.splice(layers.indexOf(layer), 1);
+    return () => {
+      if (layers.includes(layer)) layers.splice(layers.indexOf(layer), 1);
+    };
   },
-  /** The groups that work now, uppermost first: [{group, entries: [{key, action, text, name}]}]. */
+  /** The groups that work now, uppermost first: [{group, entries}].
+   * @type {() => {group: string, entries: Bound[]}[]} */
   active: () => {
     const taken = new Set();
     return [...layers].reverse().flatMap(({ groups, handlers }) =>
@@ -103,7 +122,8 @@ export const keys = {
       })),
     );
   },
-  /** Give an action another key in this browser; the sentence that refuses it, or null. */
+  /** Give an action another key in this browser; the sentence that refuses it, or null.
+   * @type {(group: string, name: string, event: KeyboardEvent) => string | null} */
   rebind: (group, name, event) => {
     if (event.ctrlKey || event.altKey || event.metaKey)
       return "Keys with Ctrl, Alt or Meta belong to the browser.";
@@ -111,15 +131,15 @@ export const keys = {
     const other = map[group].find(
       (item) => keyOf(group, item) === key && `${group}.${item.action}.${item.key}` !== name,
     );
-    if (other) return `${keys.label(key)} already means “${other.text}” here.`;
+    if (other) return `${label(key)} already means “${other.text}” here.`;
     memory.set("keys", { ...own(), [name]: key });
     return null;
   },
   /** What to write beside a button: the first key of an action. */
-  keyFor: (group, action) => {
+  keyFor: (/** @type {string} */ group, /** @type {string} */ action) => {
     const entry = map[group].find((item) => item.action === action);
-    return keys.label(keyOf(group, entry));
+    return entry ? label(keyOf(group, entry)) : "";
   },
   restore: () => memory.set("keys", {}),
-  label: (key) => shown[key] ?? key,
+  label,
 };

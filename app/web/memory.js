@@ -10,13 +10,14 @@ export const memory = {
       return fallback;
     }
   },
+  /** @type {(name: string, value: unknown) => void} */
   set: (name, value) => localStorage.setItem(`wmpo.${name}`, JSON.stringify(value)),
 };
 
 /** Three models chosen on the Models page; Imagine and Train open with them. */
 export const together = {
-  remember: (chosen) => memory.set("together", chosen),
-  link: (page) => {
+  remember: (/** @type {object} */ chosen) => memory.set("together", chosen),
+  link: (/** @type {string} */ page) => {
     const chosen = memory.get("together");
     return chosen ? `${page}?${new URLSearchParams(chosen)}` : page;
   },

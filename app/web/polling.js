@@ -7,7 +7,10 @@ for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"])
 
 /** Call `poll` again and again while `element` is on the page; rests while the tab is hidden.
  * Never two at once: `now()` during a poll asks for another one right after it. A pause of
- * `Infinity` waits for `now()`; other long pauses grow while nobody touches the page. */
+ * `Infinity` waits for `now()`; other long pauses grow while nobody touches the page.
+ * @param {Element} element
+ * @param {number | (() => number)} milliseconds
+ * @param {() => unknown} poll */
 export const every = (element, milliseconds, poll) => {
   const remote = location.hostname.endsWith(".hf.space") ? 2.5 : 1;
   /** @type {number | undefined} */

@@ -1,6 +1,6 @@
 // Short messages at the lower right of the page.
 /** One sentence at the lower right; errors are announced, notes are polite. */
-export const toast = (text, kind = "error") => {
+export const toast = (/** @type {string} */ text, kind = "error") => {
   let tray = document.querySelector(".wm-toasts");
   if (!tray) {
     tray = document.createElement("div");

@@ -19,6 +19,9 @@ export interface Panel {
   watch: (name: string, callback: () => void) => void;
 }
 
+/** A template of `view` with its values. */
+export type View = object;
+
 /** HTML that may stand in a page as it is. */
 export interface Html {
   html: string;

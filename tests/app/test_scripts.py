@@ -15,7 +15,7 @@ from app.web.theme import stylesheet
 
 FOLDER = Path(assets.__file__).parent
 MODULES = assets.modules()
-SCRIPTS = [path for path in MODULES.files if path.endswith(".js")]
+SCRIPTS = [path for path in MODULES.files if path.endswith(".js") and "/vendor/" not in path]
 ALL = "".join(MODULES.files[path].decode() for path in SCRIPTS)
 KEYS = json.loads((FOLDER / "keys.json").read_text())
 # What a handler of each page offers: the names its script binds.
@@ -63,8 +63,17 @@ def test_what_a_module_imports_is_exported_there(path: str) -> None:
     text = MODULES.files[path].decode()
     for names, address in re.findall(r'^import \{([^}]*)\} from "([^"]+)"', text, re.MULTILINE):
         home = posixpath.normpath(posixpath.join(posixpath.dirname(path), address))
+        if "/vendor/" in home:
+            continue
         for name in re.findall(r"(\w+)(?: as \w+)?", names):
             assert MODULES.homes[name] == home, name
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_a_script_fits_on_a_screen(path: str) -> None:
+    lines = MODULES.files[path].decode().split("\n")
+    assert len(lines) <= 401
+    assert max(map(len, lines)) <= 120
 
 
 def test_a_name_is_exported_once() -> None:

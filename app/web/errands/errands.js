@@ -5,23 +5,28 @@ import { fill, html } from "../html.js";
 import { every } from "../polling.js";
 import { handOver } from "./exports.js";
 
+/** @typedef {import("../types.d.ts").Server} Server */
+/** @typedef {(done: number, total: number) => void} Progress */
+
 const LIVE = ["queued", "running"];
-const encode = async (blob) => {
+const encode = async (/** @type {Blob} */ blob) => {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let text = "";
   for (let at = 0; at < bytes.length; at += 32768)
     text += String.fromCharCode(...bytes.subarray(at, at + 32768));
   return btoa(text);
 };
-const decode = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+const decode = (/** @type {string} */ text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 
-/** Send a file; the name under which the studio holds it, or null. `progress(done, total)`. */
+/** Send a file; the name under which the studio holds it, or null. `progress(done, total)`.
+ * @type {(server: Server, file: File, progress: Progress) => Promise<string | null>} */
 export const sendFile = async (server, file, progress) => {
   const part = 4 * 2 ** 20;
   let upload = null;
   let offset = 0;
   do {
     const data = await encode(file.slice(offset, offset + part));
+    /** @type {any} */
     const answer = await ask(server, "take_part", upload ? { upload, offset, data } : { data });
     if (!answer) return null;
     ({ upload, offset } = answer);
@@ -30,7 +35,8 @@ export const sendFile = async (server, file, progress) => {
   return upload;
 };
 
-/** Fetch what an errand or a backup is and hand it to the reader. */
+/** Fetch what an errand or a backup is and hand it to the reader.
+ * @type {(server: Server, what: object, name: string, progress?: Progress) => Promise<void>} */
 export const fetchFile = async (
   server,
   what,
@@ -51,7 +57,7 @@ export const fetchFile = async (
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 };
 
-const amount = ({ unit, done, total }) => {
+const amount = (/** @type {any} */ { unit, done, total }) => {
   if (!total) return "";
   if (unit === "bytes") return `${bytes(done)} of ${bytes(total)}`;
   return `${integer(done)} of ${integer(total)} ${unit}`;
@@ -59,6 +65,8 @@ const amount = ({ unit, done, total }) => {
 
 /** Follows errands; each is drawn into the place where it was begun. */
 export class Errands {
+  /** @param {Element} element
+   * @param {any} server of which it asks `follow` and `cancel` */
   constructor(element, server) {
     this.server = server;
     this.places = new Map();
@@ -69,8 +77,10 @@ export class Errands {
     );
   }
 
-  /** Show an errand in `place` until it ends; then `onDone(errand)`, if it ended well. */
-  follow(errand, place, onDone = () => {}) {
+  /** Show an errand in `place` until it ends; then `onDone(errand)`, if it ended well.
+   * @param {any} errand
+   * @param {any} place */
+  follow(errand, place, onDone = (/** @type {any} */ _errand) => {}) {
     this.places.set(errand.id, { place, onDone });
     this.draw(errand, place);
     this.wake();
@@ -92,10 +102,12 @@ export class Errands {
     }
   }
 
-  draw(errand, place) {
+  draw(/** @type {any} */ errand, /** @type {any} */ place) {
     const { state, done, total } = errand;
     if (!LIVE.includes(state)) {
-      const words = { failed: errand.error, cancelled: "Called off.", done: errand.result.text ?? "" }[state];
+      /** @type {Record<string, string>} */
+      const all = { failed: errand.error, cancelled: "Called off.", done: errand.result.text ?? "" };
+      const words = all[state];
       fill(
         place,
         html`<p class="${state === "failed" ? "bad" : ""}"
@@ -108,7 +120,8 @@ export class Errands {
       place.dataset.errand = errand.id;
       fill(
         place,
-        html`<div class="errand"><div class="bar" role="progressbar" aria-label="Progress of ${errand.title}"><i></i></div>
+        html`<div class="errand"><div class="bar" role="progressbar"
+          aria-label="Progress of ${errand.title}"><i></i></div>
           <span class="between"><span class="mono mute amount" role="status"></span>
           <button class="quiet" type="button">Stop</button></span></div>`,
       );

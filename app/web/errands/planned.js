@@ -3,11 +3,17 @@ import { ask } from "../calls.js";
 import { duration } from "../formats.js";
 import { fill, html } from "../html.js";
 
-/** A field for a number, found by its name. */
+/** @typedef {import("../types.d.ts").Html} Html */
+/** @typedef {{title: string, button: string, fields: (found: any) => Html, query: () => any,
+ *   words: (plan: any) => string, started: (answer: any) => void, note?: string}} Parts */
+
+/** A field for a number, found by its name.
+ * @type {(name: string, words: string, value: number, low: number, high: number, step?: number) => Html} */
 export const numberField = (name, words, value, low, high, step = 1) => html`<label class="field">${words}
   <input type="number" data-name="${name}" value="${value}" min="${low}" max="${high}" step="${step}"></label>`;
 
-/** What is in the named fields of an element, numbers as numbers. */
+/** What is in the named fields of an element, numbers as numbers.
+ * @type {(element: any) => Record<string, any>} */
 export const named = (element) =>
   Object.fromEntries(
     [...element.querySelectorAll("[data-name]")].map((field) => [
@@ -16,15 +22,20 @@ export const named = (element) =>
     ]),
   );
 
-/** How long a planned work takes, and how the studio knows. */
+/** How long a planned work takes, and how the studio knows.
+ * @type {(plan: {seconds: number, measured: boolean}) => string} */
 export const estimated = ({ seconds, measured }) =>
   `${duration(seconds)} (${measured ? "measured here" : "a guess: nothing was measured here yet"})`;
 
-/**
- * Server functions `choices`, `plan` and `start`. Parts: `title` and `button` as texts, `fields(found)`
- * of what can be chosen, `query()` of what is, `words(plan)`, `started(answer)`, and `note` below.
- */
+/** Server functions `choices`, `plan` and `start`. Parts: `title` and `button` as texts, `fields(found)`
+ * of what can be chosen, `query()` of what is, `words(plan)`, `started(answer)`, and `note` below. */
 export class PlannedForm {
+  /** @type {any} */
+  found = null;
+
+  /** @param {any} element
+   * @param {import("../types.d.ts").Server} server
+   * @param {Parts} parts */
   constructor(element, server, parts) {
     this.element = element;
     this.server = server;
@@ -32,7 +43,10 @@ export class PlannedForm {
     this.asked = 0;
     fill(element, html`<h3>${parts.title}</h3><p class="mute">asking what there is…</p>`);
     element.addEventListener("input", () => this.plan());
-    element.addEventListener("click", (event) => event.target.closest("[data-do=start]") && this.start());
+    element.addEventListener(
+      "click",
+      (/** @type {any} */ event) => event.target.closest("[data-do=start]") && this.start(),
+    );
     this.open();
   }
 
@@ -63,7 +77,7 @@ export class PlannedForm {
     }, 250);
   }
 
-  say(plan) {
+  say(/** @type {any} */ plan) {
     const place = this.element.querySelector(".said");
     place.className = `said small ${plan.refused ? "bad" : "mute"}`;
     place.textContent = plan.refused ?? this.parts.words(plan);
