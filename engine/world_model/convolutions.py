@@ -11,7 +11,11 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from engine.world_model.blocks import steady
+
 STEADY_FRAMES = 8
+MAPS = 8
+PAINTER_HIDDEN = 128
 
 
 def convolve(layers: nn.Module, frames: Float[Tensor, "f c y x"]) -> Float[Tensor, "f d y x"]:
@@ -29,14 +33,34 @@ def convolve(layers: nn.Module, frames: Float[Tensor, "f c y x"]) -> Float[Tenso
     return torch.cat(parts)
 
 
+class Painter(nn.Module):
+    """States as maps: what a frame is told of them, painted where latents are."""
+
+    def __init__(self, features: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.layers = nn.Sequential(
+            nn.Linear(features, PAINTER_HIDDEN),
+            nn.SiLU(),
+            nn.Linear(PAINTER_HIDDEN, MAPS * side**2),
+        )
+
+    def forward(self, states: Float[Tensor, "b t f"]) -> Float[Tensor, "b m t y x"]:
+        """Maps of every frame."""
+        painted = steady(self.layers, states)
+        return rearrange(painted, "b t (m y x) -> b m t y x", y=self.side, x=self.side)
+
+
 class Stem(nn.Module):
     """Features of latents beside the last context latent, and what they add to the tokens."""
 
-    def __init__(self, latent_channels: int, channels: int, patch: int, width: int) -> None:
+    def __init__(
+        self, latent_channels: int, channels: int, patch: int, width: int, maps: int = 0
+    ) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch, self.maps = patch, maps
         self.layers = nn.Sequential(
-            nn.Conv2d(2 * latent_channels, channels, 3, padding=1),
+            nn.Conv2d(2 * latent_channels + maps, channels, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.SiLU(),
@@ -44,11 +68,18 @@ class Stem(nn.Module):
         self.project = nn.Linear(patch**2 * channels, width)
 
     def forward(
-        self, latents: Float[Tensor, "b z t y x"], last: Float[Tensor, "b z 1 y x"]
+        self,
+        latents: Float[Tensor, "b z t y x"],
+        last: Float[Tensor, "b z 1 y x"],
+        maps: Float[Tensor, "b m t y x"] | None = None,
     ) -> tuple[Float[Tensor, "f c y x"], Float[Tensor, "b t s d"]]:
         """(features of every frame, f = b * t; their tokens)."""
-        both = torch.cat([latents, last.expand_as(latents)], dim=1)
-        frames = rearrange(both, "b z t y x -> (b t) z y x").to(self.project.weight.dtype)
+        parts = [latents, last.expand_as(latents)]
+        if self.maps:
+            none = latents.new_zeros(len(latents), self.maps, *latents.shape[2:])
+            parts.append(none if maps is None else maps)
+        together = torch.cat(parts, dim=1)
+        frames = rearrange(together, "b z t y x -> (b t) z y x").to(self.project.weight.dtype)
         features = convolve(self.layers, frames)
         patches = rearrange(
             features,

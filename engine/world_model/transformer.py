@@ -27,7 +27,7 @@ from engine.world_model.blocks import (
     rotations,
     steady,
 )
-from engine.world_model.convolutions import Head, Stem
+from engine.world_model.convolutions import MAPS, Head, Painter, Stem
 
 CUMULATIVE_SCALE = 4.0
 
@@ -63,8 +63,17 @@ class TransformerConfig(Config):
         0, "Variant: numbers that a state model foresees of each frame; 0: none", low=0
     )
 
+    state_map: int = knob(
+        0,
+        "Variant: side of the latents that foreseen states are painted on for the convolutions; "
+        "0: none",
+        low=0,
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.state_map and not (self.state_features and self.convolutions):
+            raise ValueError("TransformerConfig.state_map needs state_features and convolutions")
         if self.state_features and not self.context_actions:
             raise ValueError("TransformerConfig.state_features needs context_actions")
         if self.hidden_size % 4 or self.hidden_size % (2 * self.num_heads):
@@ -98,11 +107,13 @@ class ContextCache:
         past: keys and values of each temporal block.
         positions: the table added to every frame's tokens.
         last: the newest context latent, as it was given.
+        maps: states foreseen of the chunk's frames, painted where latents are.
     """
 
     past: tuple[KeysValues, ...]
     positions: Float[Tensor, "s d"]
     last: Float[Tensor, "b c 1 y x"]
+    maps: Float[Tensor, "b m k y x"] | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +170,11 @@ class STDiT(nn.Module):
         self.head: Head | None = None
         if config.convolutions:
             sizes = config.in_channels, config.convolutions, config.patch_size, width
-            self.stem, self.head = Stem(*sizes), Head(*sizes)
+            maps = MAPS if config.state_map else 0
+            self.stem, self.head = Stem(*sizes, maps), Head(*sizes)
+        self.painter: Painter | None = None
+        if config.state_map:
+            self.painter = Painter(config.state_features, config.state_map)
         self.initialise(torch.Generator().manual_seed(seed))
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -245,8 +260,12 @@ class STDiT(nn.Module):
         turn = rotations(self.rope.freqs, 0, latents.shape[2])
         tokens = self._embed(latents, positions)
         last = latents[:, :, -1:]
+        past_maps = maps = None
+        if self.painter is not None and conditions is not None:
+            past_maps = self.painter(conditions.past_states)
+            maps = self.painter(conditions.states)
         if self.stem is not None:
-            tokens = tokens + self.stem(latents, last)[1]
+            tokens = tokens + self.stem(latents, last, past_maps)[1]
         past = []
         for within, across in self._pairs():
             tokens = within.within_frames(tokens, within_frames)
@@ -255,7 +274,7 @@ class STDiT(nn.Module):
             else:
                 tokens, own = across.across_frames(tokens, modulation, turn)
                 past.append(own)
-        return ContextCache(tuple(past), positions, last)
+        return ContextCache(tuple(past), positions, last, maps)
 
     def embed_actions(
         self, actions: Float[Tensor, "b k a"], conditions: Conditions | None = None
@@ -307,7 +326,7 @@ class STDiT(nn.Module):
         tokens = self._embed(noisy, cache.positions)
         details = None
         if self.stem is not None:
-            details, added = self.stem(noisy, cache.last)
+            details, added = self.stem(noisy, cache.last, cache.maps)
             tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)

@@ -44,6 +44,7 @@ TRANSFORMER = TransformerConfig(
     cumulative_actions=True,
     context_actions=True,
     state_features=STATES.num_features,
+    state_map=8,
 )
 CONFIG = WorldModelConfig(
     transformer=TRANSFORMER, autoencoder=AUTOENCODER, image_size=32, states=STATES

@@ -144,6 +144,22 @@ def test_convolutions_see_the_neighbours_of_a_latent() -> None:
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 5, 1, 5)
 
 
+def test_states_are_painted_where_latents_are() -> None:
+    transformer = STDiT(TRANSFORMER)
+    assert transformer.painter is not None and transformer.stem is not None
+    with torch.no_grad():
+        transformer.painter.layers[2].weight.zero_()
+        transformer.painter.layers[2].bias.copy_(torch.arange(8.0 * 64))
+    maps = transformer.painter(torch.zeros(1, 2, STATES.num_features))
+    assert maps.shape == (1, 8, 2, 8, 8)
+    assert maps[0, 3, 1, 2].tolist() == [3 * 64 + 2 * 8.0 + x for x in range(8)]
+    still = torch.zeros(1, 3, 2, 8, 8)
+    seen = [transformer.stem(still, still[:, :, :1], m)[0] for m in (None, maps)]
+    assert not torch.allclose(*seen)
+    with pytest.raises(ValueError, match="state_map must be 8 or 0, not 4"):
+        CONFIG.replace(transformer=TRANSFORMER.replace(state_map=4))
+
+
 def test_the_deterministic_case_draws_nothing_and_takes_one_step() -> None:
     model = varied_world_model(deterministic=True)
     latents, actions = torch.randn(1, 4, 3, 8, 8), torch.zeros(1, 8, 4)
