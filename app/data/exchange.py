@@ -9,7 +9,7 @@ from typing import Any
 from app.access import Access
 from app.episodes.exports import DATASETS, FORMATS, LARGEST_FILE, LOGS, Exports
 from app.episodes.gallery import Filter, Gallery, View, given
-from app.runs.errands import Errands, Progress
+from app.runs.errands import ErrandRecord, Errands, Progress
 from app.runs.handover import Handover, stamp
 from app.web.checks import check_choice
 from app.web.questions import parse
@@ -76,7 +76,7 @@ class Exchange:
         size = self._weigh(rows, kind)
         return {"items": len(rows), "bytes": size, "text": _words(len(rows), "episode", size)}
 
-    def export(self, question: Choice) -> dict[str, Any]:
+    def export(self, question: Choice) -> ErrandRecord:
         """As `plan`, but makes the file: an errand whose result is {name, bytes}."""
         what = question.what
         known = LOGS.get(what) or {name: FORMATS[name] for name in DATASETS}
@@ -99,7 +99,7 @@ class Exchange:
 
         return self._errands.start("export", name, work, unit=what)
 
-    def examine(self, question: Examine) -> dict[str, Any]:
+    def examine(self, question: Examine) -> ErrandRecord:
         """An errand that reads an uploaded file and reports.
 
         Its result is {episodes, added, labels, known, problems, more, text}, `labels` being

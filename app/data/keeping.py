@@ -8,7 +8,7 @@ from typing import Any
 
 from app.access import Access
 from app.data.exchange import amounts, import_report
-from app.runs.errands import Errands, Progress
+from app.runs.errands import ErrandRecord, Errands, Progress
 from app.runs.handover import Handover, stamp
 from engine.config import Config, knob
 from storage.cabinet import Cabinet
@@ -130,7 +130,7 @@ class Keeping:
         ]
         return sorted(found, key=lambda record: record["at"], reverse=True)
 
-    def back_up(self, question: BackUp) -> dict[str, Any]:
+    def back_up(self, question: BackUp) -> ErrandRecord:
         """An errand that writes a backup; its result is {name, bytes, text}."""
         whole = question.checkpoints
         self._space.backups.mkdir(exist_ok=True)
@@ -145,7 +145,7 @@ class Keeping:
 
         return self._errands.start("backup", name, work, unit="bytes")
 
-    def check_backup(self, question: BackupName) -> dict[str, Any]:
+    def check_backup(self, question: BackupName) -> ErrandRecord:
         """An errand that reads a backup and checks every hash; result {text}."""
         path = self.backup_path(question.backup)
 
@@ -155,7 +155,7 @@ class Keeping:
 
         return self._errands.start("check", path.name, work, unit="bytes")
 
-    def take_backup(self, question: TakeBackup) -> dict[str, Any]:
+    def take_backup(self, question: TakeBackup) -> ErrandRecord:
         """An errand that checks an uploaded backup and keeps it; result {name}."""
         path = self._handover.uploaded(question.upload)
         self._space.backups.mkdir(exist_ok=True)
@@ -169,7 +169,7 @@ class Keeping:
 
         return self._errands.start("check", target.name, work, unit="bytes")
 
-    def restore(self, question: Restore) -> dict[str, Any]:
+    def restore(self, question: Restore) -> ErrandRecord:
         """An errand that makes a data directory of a backup; result {text}.
 
         The folder must be empty or new. This studio goes on with its own data.
@@ -192,7 +192,7 @@ class Keeping:
         self.backup_path(question.backup).unlink()
         return {"backups": self.backups()}
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self) -> ErrandRecord:
         """An errand: {equal, kinds: [{kind, database, files, equal, differences}], text}."""
 
         def work(progress: Progress) -> dict[str, Any]:
@@ -229,7 +229,7 @@ class Keeping:
         }
         return {"target": known.get("target", ""), "at": known.get("at"), "logs": logs}
 
-    def sync(self, question: Sync) -> dict[str, Any]:
+    def sync(self, question: Sync) -> ErrandRecord:
         """An errand that writes the events that are not there yet; result {text}."""
         from storage.upkeep import event_parts as parts
 
@@ -246,7 +246,7 @@ class Keeping:
 
         return self._errands.start("sync", target, work)
 
-    def restore_parts(self, question: RestoreParts) -> dict[str, Any]:
+    def restore_parts(self, question: RestoreParts) -> ErrandRecord:
         """An errand that takes in the labels and preferences that are there.
 
         Its result is {added, known, problems, more, dry_run, text}; with a problem, or as a dry

@@ -30,7 +30,7 @@ from app.imagine.questions import (
 )
 from app.imagine.starts import Starts
 from app.live.dream_settings import DreamSettings
-from app.live.dreams import Dreams
+from app.live.dreams import Dreams, View
 from app.models.catalogue import Together, task_of, together
 from app.web.checks import check_integer, check_number, check_text
 from engine.dream.replay import Origin, start_hash
@@ -42,6 +42,12 @@ from storage.checkpoints.catalogue import Checkpoint
 REQUIRED = ("policy", "world_model", "reward_model")
 CHANGES = ("instruction", "seed", "denoising_steps", "temperature")
 IMAGINE_SECONDS = 300.0
+
+
+class DreamView(View):
+    """A dream by its id, as its viewers see it."""
+
+    dream: str
 
 
 class Imagining:
@@ -57,7 +63,7 @@ class Imagining:
         """{dream}: the id of a live rollout, paused at its start."""
         return {"dream": self._dreams.open(self.settings(question))}
 
-    def pull(self, question: PullDream) -> dict[str, Any]:
+    def pull(self, question: PullDream) -> DreamView:
         """What to show; never waits.
 
         `frames` begin at number `first`: at `after`, or at 0 where the dream jumped elsewhere since
@@ -65,13 +71,13 @@ class Imagining:
         """
         dream_id, after = question.dream, question.after
         if question.node is None:
-            return {"dream": dream_id} | self._dreams.pull(dream_id, after, question.epoch)
+            return {"dream": dream_id, **self._dreams.pull(dream_id, after, question.epoch)}
         dream = self._dreams.get(dream_id)
         dream.reel.touch()
         path = dream.path(question.node)
-        return {"dream": dream_id} | path.pull(after) | dream.readout()
+        return {"dream": dream_id, **path.pull(after), **dream.readout()}
 
-    def act(self, question: ActDream) -> dict[str, Any]:
+    def act(self, question: ActDream) -> DreamView:
         """What `pull` gives, the next chunk in it."""
         return self._act(question, question.action)
 
@@ -81,7 +87,7 @@ class Imagining:
         values, task = question.to_dict(), dream.settings.task
         given = {name: values[name] for name in CHANGES if values[name] is not None}
         self._dreams.call(dream.change, {name: self._knob(name, given, task) for name in given})
-        return {"dream": question.dream} | dream.readout()
+        return {"dream": question.dream, **dream.readout()}
 
     def propose(self, question: OneDream) -> dict[str, Any]:
         """The policy's next chunk before it is executed, and what would be executed.
@@ -93,13 +99,13 @@ class Imagining:
         dream.reel.touch()
         return {"dream": question.dream} | self._dreams.call(dream.propose)
 
-    def steer(self, question: SteerDream) -> dict[str, Any]:
+    def steer(self, question: SteerDream) -> Mapping[str, Any]:
         """Who drives now; with `step` the chunk is executed, and the answer is that of `act`."""
         dream = self._dreams.get(question.dream)
         self._dreams.call(dream.steer, question.to_dict())
         if question.step:
             return self._act(question, "chunk")
-        return {"dream": question.dream} | dream.readout()
+        return {"dream": question.dream, **dream.readout()}
 
     def branch(self, question: BranchDream) -> dict[str, Any]:
         """{branches, leaves}, node numbers.
@@ -124,7 +130,7 @@ class Imagining:
         )
         return {"dream": dream_id, "branches": first, "leaves": leaves}
 
-    def select(self, question: SelectNode) -> dict[str, Any]:
+    def select(self, question: SelectNode) -> DreamView:
         """What `pull` gives at a node, paused, with every frame."""
         self._dreams.call(self._dreams.get(question.dream).select, question.node)
         return self.pull(PullDream(dream=question.dream))
@@ -219,9 +225,9 @@ class Imagining:
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
-    def _act(self, question: ActDream | SteerDream, action: str) -> dict[str, Any]:
+    def _act(self, question: ActDream | SteerDream, action: str) -> DreamView:
         answer = self._dreams.act(question.dream, action, question.after, question.epoch)
-        return {"dream": question.dream} | answer
+        return {"dream": question.dream, **answer}
 
     def _knob(self, name: str, values: Mapping[str, Any], task: Task) -> Any:
         match name:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from engine.records.types import Trajectory
 
 VARIATIONS = ("policy", "world", "nudge")
 END = "this dream ends here: rewind, branch from an earlier node, or reset it"
+
+
+class Readout(TypedDict):
+    """Who drives a dream, and with which settings its next chunk will be drawn."""
+
+    dims: list[str]
+    settings: dict[str, Any]
+    steering: dict[str, Any]
 
 
 class Dream:
@@ -251,7 +259,7 @@ class Dream:
         hidden = self._ahead - self.reel.seen_nodes
         return self._tree.records(chunk_size=self.settings.chunk_size, hidden=hidden)
 
-    def readout(self) -> dict[str, Any]:
+    def readout(self) -> Readout:
         """Who drives, and with which settings the next chunk will be drawn."""
         draw = asdict(self._draw)
         return {

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from app.live.dream import END, Dream
+from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
 from app.live.models import Models
+from app.live.reel import Seen
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
@@ -28,6 +29,10 @@ Value = TypeVar("Value")
 
 ACT_SECONDS = 20.0
 BRANCH_SECONDS = 60.0
+
+
+class View(Seen, Readout):
+    """A dream as its viewers see it."""
 
 
 class Dreams:
@@ -150,7 +155,7 @@ class Dreams:
         epoch: int | None = None,
         *,
         seconds: float = ACT_SECONDS,
-    ) -> dict[str, Any]:
+    ) -> View:
         """Do one of `app.live.reel.ACTIONS`, or undo the last chunk; answers what follows.
 
         Args:
@@ -174,7 +179,7 @@ class Dreams:
             self._submit(dream_id, dream, dream.foresee)
         return seen
 
-    def pull(self, dream_id: str, after: int, epoch: int | None = None) -> dict[str, Any]:
+    def pull(self, dream_id: str, after: int, epoch: int | None = None) -> View:
         """What viewers may see, with the frames from number `after` on; never waits.
 
         Raises:
@@ -183,7 +188,7 @@ class Dreams:
         dream = self.get(dream_id)
         seen = dream.reel.pull(after, epoch)
         self._go_on(dream_id, dream)
-        return seen | dream.readout()
+        return {**seen, **dream.readout()}
 
     def branch(
         self,

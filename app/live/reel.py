@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from engine.records.types import Outcome
 
@@ -57,6 +57,31 @@ class _Take:
     state: str = "paused"
     error: str | None = None
     hurried: bool = False
+
+
+class Seen(TypedDict):
+    """What viewers may see of a dream."""
+
+    epoch: int
+    first: int
+    next: int
+    frames: list[str]
+    ends: list[int]
+    probabilities: list[float]
+    actions: list[Any]
+    overridden: list[Any]
+    entropy: list[float | None]
+    drift: list[float]
+    node: int
+    nodes: list[int]
+    drivers: list[str]
+    threshold: float | None
+    outcome: dict[str, Any] | None
+    state: str
+    error: str | None
+    frames_per_second: float | None
+    horizon: int
+    chunk_size: int
 
 
 class Reel:
@@ -233,7 +258,7 @@ class Reel:
                 self._take.state, self._take.error = "failed", sentence
                 self._changed.notify_all()
 
-    def pull(self, after: int, epoch: int | None = None) -> dict[str, Any]:
+    def pull(self, after: int, epoch: int | None = None) -> Seen:
         """What viewers may see; never waits.
 
         Args:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from app.runs.errands import Errands, Progress
+from app.runs.errands import ErrandRecord, Errands, Progress
 from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.downloads.downloads import Download
@@ -108,7 +108,7 @@ class Sources:
         found = preview(checkpoint.directory)
         return dataclasses.asdict(found) | {"login": login() is not None}
 
-    def publish(self, question: Publish) -> dict[str, Any]:
+    def publish(self, question: Publish) -> ErrandRecord:
         """The errand that publishes a checkpoint; its result is {place, text}."""
         checkpoint = self._cabinet.checkpoints.get(question.checkpoint)
         target = question.target.strip()

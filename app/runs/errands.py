@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from engine.config import Config, knob
 
@@ -18,6 +18,27 @@ logger = logging.getLogger(__name__)
 MOST_WAITING, MOST_KEPT, MOST_FOLLOWED = 8, 50, 20
 Progress = Callable[[int, int], None]  # (done, total); raises when the errand is to stop
 Work = Callable[[Progress], dict[str, Any]]
+
+
+class ErrandRecord(TypedDict):
+    """An errand, as far as it is."""
+
+    id: str
+    kind: str
+    title: str
+    unit: str
+    state: str
+    done: int
+    total: int
+    result: dict[str, Any]
+    error: str
+    at: float
+
+
+class ErrandRecords(TypedDict):
+    """Errands, the newest first."""
+
+    errands: list[ErrandRecord]
 
 
 class StoppedError(Exception):
@@ -80,7 +101,7 @@ class Errands:
             errand.stop.set()
         self._thread.shutdown(cancel_futures=True)
 
-    def start(self, kind: str, title: str, work: Work, *, unit: str = "") -> dict[str, Any]:
+    def start(self, kind: str, title: str, work: Work, *, unit: str = "") -> ErrandRecord:
         """Queue an errand; its record.
 
         Args:
@@ -103,17 +124,17 @@ class Errands:
         self._thread.submit(self._run, errand, work).add_done_callback(partial(_ended, errand))
         return _record(errand)
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[ErrandRecord]:
         """Every errand, the newest first."""
         return [_record(errand) for errand in reversed(list(self._errands.values()))]
 
-    def follow(self, question: Follow) -> dict[str, list[dict[str, Any]]]:
+    def follow(self, question: Follow) -> ErrandRecords:
         """{errands}: those of the ids that are known."""
         if question.ids is None:
             return {"errands": [] if self._guest else self.all()}
         return {"errands": [errand for errand in self.all() if errand["id"] in question.ids]}
 
-    def get(self, name: str) -> dict[str, Any]:
+    def get(self, name: str) -> ErrandRecord:
         """One errand: {id, kind, title, unit, state, done, total, result, error, at}.
 
         Raises:
@@ -121,7 +142,7 @@ class Errands:
         """
         return _record(self._find(name))
 
-    def cancel(self, question: Cancel) -> dict[str, Any]:
+    def cancel(self, question: Cancel) -> ErrandRecord:
         """Ask an errand to stop at its next step; its record.
 
         Raises:
@@ -164,6 +185,16 @@ def _ended(errand: _Errand, future: "Future[None]") -> None:
         errand.state, errand.error = "failed", "something went wrong here: the log says what"
 
 
-def _record(errand: _Errand) -> dict[str, Any]:
-    names = ("id", "kind", "title", "unit", "state", "done", "total", "result", "error", "at")
-    return {name: getattr(errand, name) for name in names}
+def _record(errand: _Errand) -> ErrandRecord:
+    return {
+        "id": errand.id,
+        "kind": errand.kind,
+        "title": errand.title,
+        "unit": errand.unit,
+        "state": errand.state,
+        "done": errand.done,
+        "total": errand.total,
+        "result": errand.result,
+        "error": errand.error,
+        "at": errand.at,
+    }

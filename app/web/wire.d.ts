@@ -224,6 +224,34 @@ export interface DownloadKey {
   key: string;
 }
 
+/** A dream by its id, as its viewers see it. */
+export interface DreamView {
+  epoch: number;
+  first: number;
+  next: number;
+  frames: string[];
+  ends: number[];
+  probabilities: number[];
+  actions: any[];
+  overridden: any[];
+  entropy: (number | null)[];
+  drift: number[];
+  node: number;
+  nodes: number[];
+  drivers: string[];
+  threshold: number | null;
+  outcome: any | null;
+  state: string;
+  error: string | null;
+  frames_per_second: number | null;
+  horizon: number;
+  chunk_size: number;
+  dims: string[];
+  settings: any;
+  steering: any;
+  dream: string;
+}
+
 /** Episodes for the label queue. */
 export interface Enqueue {
   /** their ids */
@@ -251,6 +279,25 @@ export interface EpisodeRecord {
   advantage: number | null;
   reward: number | null;
   created: number;
+}
+
+/** An errand, as far as it is. */
+export interface ErrandRecord {
+  id: string;
+  kind: string;
+  title: string;
+  unit: string;
+  state: string;
+  done: number;
+  total: number;
+  result: any;
+  error: string;
+  at: number;
+}
+
+/** Errands, the newest first. */
+export interface ErrandRecords {
+  errands: ErrandRecord[];
 }
 
 /** Policies on common starts in the simulator. */
@@ -1116,7 +1163,7 @@ export interface Wholes {
 export interface Wire {
   act_dream: {
     question: ActDream;
-    answer: any;
+    answer: DreamView;
   };
   added: {
     question: object;
@@ -1128,7 +1175,7 @@ export interface Wire {
   };
   back_up: {
     question: BackUp;
-    answer: any;
+    answer: ErrandRecord;
   };
   branch_dream: {
     question: BranchDream;
@@ -1136,11 +1183,11 @@ export interface Wire {
   };
   call_off: {
     question: Cancel;
-    answer: any;
+    answer: ErrandRecord;
   };
   cancel: {
     question: Cancel;
-    answer: any;
+    answer: ErrandRecord;
   };
   cancel_download: {
     question: DownloadKey;
@@ -1148,7 +1195,7 @@ export interface Wire {
   };
   check_backup: {
     question: BackupName;
-    answer: any;
+    answer: ErrandRecord;
   };
   checkpoints: {
     question: OneRun;
@@ -1196,15 +1243,15 @@ export interface Wire {
   };
   errands: {
     question: Follow;
-    answer: Record<string, any[]>;
+    answer: ErrandRecords;
   };
   examine: {
     question: Examine;
-    answer: any;
+    answer: ErrandRecord;
   };
   export: {
     question: Choice;
-    answer: any;
+    answer: ErrandRecord;
   };
   export_episode: {
     question: Export;
@@ -1236,7 +1283,7 @@ export interface Wire {
   };
   follow: {
     question: Follow | OneRun | FollowRun;
-    answer: Record<string, any[]> | any;
+    answer: ErrandRecords | any;
   };
   freeze: {
     question: Labels;
@@ -1324,11 +1371,11 @@ export interface Wire {
   };
   publish: {
     question: Publish;
-    answer: any;
+    answer: ErrandRecord;
   };
   pull_dream: {
     question: PullDream;
-    answer: any;
+    answer: DreamView;
   };
   queue: {
     question: Enqueue | NextOfAll;
@@ -1376,11 +1423,11 @@ export interface Wire {
   };
   restore: {
     question: Restore;
-    answer: any;
+    answer: ErrandRecord;
   };
   restore_parts: {
     question: RestoreParts;
-    answer: any;
+    answer: ErrandRecord;
   };
   results: {
     question: Results | ResultsOf;
@@ -1412,7 +1459,7 @@ export interface Wire {
   };
   select_dream: {
     question: SelectNode;
-    answer: any;
+    answer: DreamView;
   };
   set_dream: {
     question: ChangeDream;
@@ -1468,7 +1515,7 @@ export interface Wire {
   };
   sync: {
     question: Sync;
-    answer: any;
+    answer: ErrandRecord;
   };
   table: {
     question: Table;
@@ -1476,7 +1523,7 @@ export interface Wire {
   };
   take_backup: {
     question: TakeBackup;
-    answer: any;
+    answer: ErrandRecord;
   };
   take_part: {
     question: Part;
@@ -1504,7 +1551,7 @@ export interface Wire {
   };
   verify: {
     question: object;
-    answer: any;
+    answer: ErrandRecord;
   };
   videos: {
     question: VideosOf;
