@@ -91,7 +91,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
     address = ui.launch(
         blocks,
         data_directory=studio.data_directory,
-        health=studio.health,
+        health=studio.health.look,
         port=server_port(os.environ),
         doors=door_rules(os.environ),
     )

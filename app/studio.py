@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from app.access import Access, Role
 from app.data.data import Data
@@ -38,6 +37,7 @@ from app.reward.retraining import Retraining
 from app.reward.room import RewardRoom
 from app.reward.thresholds import ThresholdLab
 from app.runs.errands import Errands
+from app.runs.health import Health
 from app.runs.launcher import Launcher
 from app.runs.supervisor import Supervisor
 from app.start.room import StartRoom
@@ -49,7 +49,6 @@ from engine.device import slot_names
 from engine.envs.gl import rendering_backend
 from engine.runs.slot import Slot
 from storage.cabinet import open_cabinet
-from storage.damage import disk_trouble
 from storage.downloads.sources import DEFAULT_RULES, Rules
 from storage.workspace import Workspace
 
@@ -94,6 +93,7 @@ class Studio:
         self.supervisor = Supervisor(cabinet, slots=places)
         self.runs = runs = Launcher(cabinet, self.supervisor, starts=shipped, access=access)
         self.errands = errands = Errands(guest=guest)
+        self.health = Health(cabinet, guest=guest)
 
         starts = Starts(shipped, workspace.starts, simulator)
         imagining = Imagining(cabinet, dreams, starts, limits=limits)
@@ -145,18 +145,3 @@ class Studio:
         first = [found[0] for role in ROLES if (found := self.cabinet.checkpoints.all(role))]
         self.dreams.warm_up(first)
         threading.Thread(target=rendering_backend, name="gl probe", daemon=True).start()
-
-    def health(self) -> dict[str, Any]:
-        """{ok, episodes, troubles}: whether the database answers and the disk takes what is said.
-
-        Asked of the database and of the disk themselves, each time."""
-        episodes, silent = self.cabinet.ask()
-        disk = disk_trouble(self.data_directory)
-        troubles = [sentence for sentence in (silent, disk) if sentence]
-        return {"ok": not troubles, "episodes": episodes, "troubles": troubles}
-
-    def troubles(self) -> list[str]:
-        """What whoever opens a page should know of this studio; visitors only of the disk."""
-        disk = disk_trouble(self.data_directory)
-        others = [] if self.access.guest else self.cabinet.troubles()
-        return [*([disk] if disk else []), *others]

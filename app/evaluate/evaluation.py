@@ -10,7 +10,7 @@ from app.access import Access
 from app.evaluate.evaluation_plan import Planning
 from app.evaluate.suites import Suite, short, suites_of
 from app.live.simulator import Simulator
-from app.runs.launcher import Launcher
+from app.runs.launcher import Launcher, OneRun
 from app.web.checks import check_choice
 from engine.config import Config, knob
 from engine.records.episodes import index_id
@@ -53,13 +53,6 @@ class Report(Config):
     suite: str = knob(help="its id", high=100)
     reference: str | None = knob(None, "the arm that the others are compared with")
     format: str = knob("html", "of the file", choices=tuple(REPORTS))
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideosOf(Config):
-    """A run of evaluate."""
-
-    run: str = knob(help="its id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +158,7 @@ class Evaluation:
             ],
         }
 
-    def videos(self, question: VideosOf) -> dict[str, Any]:
+    def videos(self, question: OneRun) -> dict[str, Any]:
         """A run's starts in order: {starts: [[start id, success, episode id or null]…]}."""
         run = self._run(question.run, "evaluate")
         config = run.config

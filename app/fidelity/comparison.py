@@ -12,7 +12,7 @@ from app.evaluate.suites import path_name
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
 from app.models.catalogue import unaligned
-from app.runs.launcher import Launcher
+from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.records.tasks import POOLS, TASKS
@@ -43,13 +43,6 @@ class Comparison(Config):
     temperature: float = knob(help="of the policy", low=0.0, high=10.0)
     denoising_steps: int = knob(help="of the world model", low=1, high=100)
     baseline_world_model: str | None = knob(None, "checkpoint id, compared as well", high=300)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultsOf(Config):
-    """A run of fidelity, or the shipped sample."""
-
-    run: str = knob(help="its id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +154,7 @@ class Fidelity:
             found.append({"id": SAMPLE, "title": title, "state": "sample", "done": 0, "total": 0})
         return {"runs": found}
 
-    def results(self, question: ResultsOf) -> dict[str, Any]:
+    def results(self, question: OneRun) -> dict[str, Any]:
         """{models, metrics, curves or null, notes, videos} of a finished run.
 
         Raises:

@@ -70,7 +70,7 @@ def build(
             header(
                 studio.runs,
                 access=studio.access,
-                troubles=studio.troubles,
+                troubles=studio.health.troubles,
                 pages=addresses,
                 page=name,
                 device=device,

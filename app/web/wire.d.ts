@@ -934,12 +934,6 @@ export interface Results {
   reference?: string | null;
 }
 
-/** A run of fidelity, or the shipped sample. */
-export interface ResultsOf {
-  /** its id */
-  run: string;
-}
-
 /** A reward model trained on a label set. */
 export interface Retrain {
   /** its version */
@@ -1101,12 +1095,6 @@ export interface Undo {
   open: number;
   /** labels or preferences */
   log?: string | null;
-}
-
-/** A run of evaluate. */
-export interface VideosOf {
-  /** its id */
-  run: string;
 }
 
 /** A filter and how its episodes are shown. */
@@ -1430,7 +1418,7 @@ export interface Wire {
     answer: ErrandRecord;
   };
   results: {
-    question: Results | ResultsOf;
+    question: Results | OneRun;
     answer: any;
   };
   runs: {
@@ -1554,7 +1542,7 @@ export interface Wire {
     answer: ErrandRecord;
   };
   videos: {
-    question: VideosOf;
+    question: OneRun;
     answer: any;
   };
 }

@@ -211,7 +211,7 @@ def test_without_a_demo_folder_the_studio_opens_empty(
         [],
     )
     assert (studio.episodes.gallery.records(), studio.runs.all()) == ([], [])
-    assert studio.health() == {"ok": True, "episodes": 0, "troubles": []}
+    assert studio.health.look() == {"ok": True, "episodes": 0, "troubles": []}
 
 
 @pytest.mark.parametrize("limit", [0, -1, 5_000, "all", None])
