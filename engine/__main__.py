@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        retention = Retention.from_dict(_assigned({}, options.keep)).to_dict()
+        retention = Retention.from_dict(_assign_all({}, options.keep)).to_dict()
         _prepare(options.job, options.out, options.config, options.assign, retention)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -90,7 +90,7 @@ def _prepare(
     retention: dict[str, Any],
 ) -> None:
     values: dict[str, Any] = json.loads(config_file.read_text()) if config_file else {}
-    config = job_config(job, _assigned(values, assignments)).to_dict()
+    config = job_config(job, _assign_all(values, assignments)).to_dict()
     out.mkdir(parents=True, exist_ok=True)
     path = out / "config.json"
     if path.exists() and not is_same(out, job, config):
@@ -99,7 +99,7 @@ def _prepare(
     write_control(out, "run")
 
 
-def _assigned(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+def _assign_all(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         assign(values, assignment)
     return values

@@ -83,7 +83,7 @@ def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
             with tracked(run.directory.name, spec["config"], run.listen, run.alarm):
                 metrics = job(spec["job"], spec["config"], run)
             if metrics is None:
-                return _asked_to_end(run)
+                return _end_as_asked(run)
             run.result(metrics)
         run.state("done")
         return DONE, metrics
@@ -96,7 +96,7 @@ def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
         return BAD_INPUT if plain else FAILED, None
 
 
-def _asked_to_end(run: RunDirectory) -> tuple[int, None]:
+def _end_as_asked(run: RunDirectory) -> tuple[int, None]:
     match run.control:
         case "pause":
             run.state("paused")

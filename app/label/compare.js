@@ -148,7 +148,7 @@ export class Compare {
     if (item !== this.item) return;
     if (!clips.every(Boolean)) {
       this.supply.done(item);
-      toast("A pair cannot be shown; it is passed over.");
+      toast("A pair cannot be shown: the next one follows.");
       this.open();
       return;
     }

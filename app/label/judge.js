@@ -157,7 +157,7 @@ class Judge {
     if (item !== this.item) return;
     if (!clip) {
       this.supply.done(item);
-      toast(`${item.id} cannot be shown; it is passed over.`);
+      toast(`${item.id} cannot be shown: the next one follows.`);
       this.open();
       return;
     }

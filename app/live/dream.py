@@ -117,7 +117,7 @@ class Dream:
         Raises:
             ValueError: there is nothing to undo.
         """
-        here = self._trimmed()
+        here = self._trim()
         if here.parent is None:
             raise ValueError("this is the start of the dream: there is nothing to undo")
         self.select(here.parent)
@@ -138,14 +138,14 @@ class Dream:
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Other instruction, temperature, denoising steps or seed from the next chunk on."""
-        self._trimmed()
+        self._trim()
         self._draw = self._draw.changed(changes)
 
     def steer(self, values: Mapping[str, Any]) -> None:
         """`app.live.steering.Steering.steered`, from the next chunk on."""
         task, chunk_size = self.settings.task, self.settings.chunk_size
         steering = self._steering.steered(values, task, chunk_size)
-        self._trimmed()
+        self._trim()
         self._steering = steering
 
     def propose(self) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class Dream:
             LookupError: no such node.
         """
         tree = self._awake()
-        self._trimmed()
+        self._trim()
         place = tree.get(node)
         if place.final:
             raise ValueError(f"node {node} is the end of its branch: choose an earlier one")
@@ -287,7 +287,7 @@ class Dream:
         epoch, chunks = self.reel.seen_chunks
         return path[min(chunks, len(path) - 1) if epoch == self._epoch else 0]
 
-    def _trimmed(self) -> Place:
+    def _trim(self) -> Place:
         """`_seen`, with what was imagined ahead of the viewers thrown away."""
         seen = self._seen()
         self.reel.trim()

@@ -201,7 +201,7 @@ class Reel:
             return self._take.state
 
     def touch(self) -> None:
-        """Somebody cares for this dream, though nobody looks at it just now."""
+        """Keep the dream as if somebody had looked at it now."""
         with self._changed:
             self.last_seen = self._clock()
 
@@ -316,7 +316,7 @@ class Reel:
             take.final = len(take.frames)
 
     def _reveal(self) -> None:
-        """Release the frames that are due, and settle the state they lead to."""
+        """Release the frames that are due, and set the state they lead to."""
         take = self._take
         if take.state != "running":
             return

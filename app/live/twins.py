@@ -67,7 +67,7 @@ class Twins:
             "same_start": bool((dream.frames[0] == frames[0]).all()),
             "imagined": _verdict(dream.outcome),
             "real": _verdict(_from_frame(real.outcome, len(first))),
-            "judged_real": self._judged(dream, frames),
+            "judged_real": self._judge(dream, frames),
         }
 
     def of_episode(self, question: TwinOf) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Twins:
         append_ledger(directory, entry)
         return real
 
-    def _judged(self, dream: Trajectory, frames: np.ndarray) -> dict[str, Any] | None:
+    def _judge(self, dream: Trajectory, frames: np.ndarray) -> dict[str, Any] | None:
         """What the dream's own reward model says of the real frames; None where it is not here."""
         try:
             model = self._cabinet.checkpoints.by_hash(str(dream.lineage.get("reward_model")))

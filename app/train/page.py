@@ -77,12 +77,12 @@ class MethodForms:
                 if job != method.job:
                     changes.append(gr.skip())
                 elif (job, path) == ("optimise", "world_model") and world_model is not KEEP:
-                    changes.append(self._suited(method, world_model, unaligned))
+                    changes.append(self._suit(method, world_model, unaligned))
                 else:
                     changes.append(_change(method, path, chosen))
         return changes
 
-    def _suited(self, method: Method, chosen: str | None, unaligned: list[str]) -> dict[str, Any]:
+    def _suit(self, method: Method, chosen: str | None, unaligned: list[str]) -> dict[str, Any]:
         """The world model box: an unaligned one for the method without alignment, for it alone."""
         known = [value for _, value in checkpoint_choices(self._room.slots, "world_model")]
         fit = unaligned if method.unaligned else [each for each in known if each not in unaligned]

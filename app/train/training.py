@@ -99,7 +99,7 @@ class Training:
         run, axis = question.run or "", question.axis
         if run not in known:
             return {"runs": runs, "status": None}
-        others = _compared(question.others or {}, known - {run})
+        others = _check_compared(question.others or {}, known - {run})
         most = max(FEW_POINTS, MOST_POINTS // (1 + len(others)))
         points = self._points(run, axis, question.after, most)
         status = self._launcher.status(run)
@@ -135,7 +135,7 @@ class Training:
         configs = [_flat(run.config) | {"job": run.job} for run in runs]
         names = sorted({name for config in configs for name in config} - set(UNTOLD))
         rows = [
-            {"name": name, "values": [_told(config.get(name)) for config in configs]}
+            {"name": name, "values": [_describe(config.get(name)) for config in configs]}
             for name in names
             if len({repr(config.get(name)) for config in configs}) > 1
         ]
@@ -190,7 +190,7 @@ class Training:
         return alarms(series, audits, status["error"], thresholds)
 
 
-def _compared(asked: object, known: set[str]) -> Mapping[str, Any]:
+def _check_compared(asked: object, known: set[str]) -> Mapping[str, Any]:
     """Cursors of the runs that are compared, by id."""
     cursors = check_names(asked, allowed=known) if asked else {}
     if len(cursors) >= MOST_RUNS:
@@ -209,10 +209,10 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _told(value: object) -> str:
+def _describe(value: object) -> str:
     """A value in few words; a path by its last parts, which name the checkpoint or the run."""
     if isinstance(value, (list, tuple)):
-        return ", ".join(_told(item) for item in value)
+        return ", ".join(_describe(item) for item in value)
     if isinstance(value, str) and value.startswith("/"):
         run, _, step = value.rpartition("/")
         return f"{run.rpartition('/checkpoints')[0].rpartition('/')[2]}/{step}".strip("/")

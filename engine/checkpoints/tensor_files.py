@@ -62,11 +62,11 @@ def open_tensors(files: Iterable[Path]) -> Iterator[dict[str, StoredTensor]]:
             for name in handle.keys():  # noqa: SIM118 (not a mapping)
                 if name in found:
                     raise ValueError(f"{path.parent.name}/{path.name} holds {name} a second time")
-                found[name] = _stored(path, handle, name)
+                found[name] = _describe(path, handle, name)
         yield found
 
 
-def _stored(path: Path, handle: Any, name: str) -> StoredTensor:
+def _describe(path: Path, handle: Any, name: str) -> StoredTensor:
     part = handle.get_slice(name)
     if part.get_dtype() not in DTYPES:
         raise ValueError(f"{path.name} stores {name} as {part.get_dtype()}, which nothing here is")

@@ -86,7 +86,7 @@ def _restrict_files(libc: ctypes.CDLL, room: Path) -> bool:
     version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
         return False
-    changes, tcp, scopes = (_known(rights, version) for rights in (_CHANGES, _TCP, _SCOPES))
+    changes, tcp, scopes = (_keep_known(rights, version) for rights in (_CHANGES, _TCP, _SCOPES))
     handled = struct.pack("=QQQ", changes, tcp, scopes)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(size), 0)
@@ -100,7 +100,7 @@ def _restrict_files(libc: ctypes.CDLL, room: Path) -> bool:
     return libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
 
 
-def _known(rights: dict[int, int], version: int) -> int:
+def _keep_known(rights: dict[int, int], version: int) -> int:
     return sum(bits for since, bits in rights.items() if since <= version)
 
 

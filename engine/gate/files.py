@@ -102,7 +102,7 @@ def sniff(path: Path, stream: IO[bytes]) -> Kind:
     found = _foreign(head)
     if found:
         raise RefusedError(Reason.WRONG_KIND, f"is {found}, not what its name says")
-    return _agreed(kind, head)
+    return _check_agreement(kind, head)
 
 
 def _foreign(head: bytes) -> str:
@@ -118,7 +118,7 @@ def _is_safetensors(head: bytes) -> bool:
     return head[8:9] == b"{" and head[6:8] == b"\0\0"
 
 
-def _agreed(kind: Kind, head: bytes) -> Kind:
+def _check_agreement(kind: Kind, head: bytes) -> Kind:
     match kind:
         case Kind.TORCH_ZIP:
             if _is_safetensors(head):

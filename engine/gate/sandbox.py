@@ -74,7 +74,7 @@ def run(module: str, arguments: list[str], *, room: Path, allowance: Allowance) 
         said = answer.read(_ANSWER_BYTES).decode("utf-8", "replace")
         complained = complaint.read(_ANSWER_BYTES).decode("utf-8", "replace")
     if status != 0:
-        raise _ended(status, complained)
+        raise _explain_end(status, complained)
     return _answer(said)
 
 
@@ -121,7 +121,7 @@ def _answer(said: str) -> dict[str, Any]:
     return result
 
 
-def _ended(status: int, complained: str) -> RefusedError:
+def _explain_end(status: int, complained: str) -> RefusedError:
     """Why a child ended without an answer."""
     last = (complained.strip().splitlines() or [""])[-1]
     if status == -signal.SIGXCPU:

@@ -108,7 +108,7 @@ class _Judge:
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Judge what is not judged yet; then regroup."""
     judge = _Judge(config)
-    episodes = list(_stored(config))
+    episodes = list(_read_stored(config))
     if not episodes:
         raise ValueError("there are no episodes to judge")
     kept = run.documents(BATCHES)
@@ -135,7 +135,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     return metrics
 
 
-def _stored(config: JobConfig) -> Iterator[_Stored]:
+def _read_stored(config: JobConfig) -> Iterator[_Stored]:
     """The episodes to be judged, by directory and id; those never judged have no probabilities to
     apply a threshold to, and are left out without a model."""
     for name in config.episodes_from:

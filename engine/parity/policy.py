@@ -80,7 +80,9 @@ def check_vla(path: Path) -> list[Item]:
     policy = released_policy(scalars, tensors)
     with torch.no_grad():
         items = _features(policy, tensors) + _greedy(policy, tensors)
-    return items + _sampled(policy, tensors, scalars["temperature"]) + _tokens(policy, tensors)
+    return (
+        items + _compare_sampled(policy, tensors, scalars["temperature"]) + _tokens(policy, tensors)
+    )
 
 
 def _prompt(tensors: Mapping[str, Tensor], ending: str = "") -> tuple[Tensor, Tensor, Tensor]:
@@ -115,7 +117,7 @@ def _greedy(policy: OpenVLAPolicy, tensors: Mapping[str, Tensor]) -> list[Item]:
     ]
 
 
-def _sampled(
+def _compare_sampled(
     policy: OpenVLAPolicy, tensors: Mapping[str, Tensor], temperature: float
 ) -> list[Item]:
     first = first_action_id(policy.config.vocab_without_padding)

@@ -66,7 +66,7 @@ class _Common:
 
 
 def read_run_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a run's own log; a line that is none is passed over, as a damaged one is."""
+    """The events of a run's own log; skips lines that are none, and damaged ones."""
     for _, event in read_events(path):
         try:
             check_fields(_Common, event)

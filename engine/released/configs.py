@@ -99,12 +99,12 @@ def _values(tree: ast.Module) -> dict[str, Any]:
                     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
                 }
                 values |= {
-                    name: _Unreadable(statement.lineno, reason) for name in _changed(statement)
+                    name: _Unreadable(statement.lineno, reason) for name in _find_changed(statement)
                 }
     return values
 
 
-def _changed(statement: ast.stmt) -> set[str]:
+def _find_changed(statement: ast.stmt) -> set[str]:
     """Names whose contents a statement may change: `model["x"] = 1`, `model.update(…)`."""
     return {
         part.id

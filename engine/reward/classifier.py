@@ -173,7 +173,7 @@ class VideoReward(nn.Module):
         clips, places = self.clips(frames.to(self.network.classifier.weight.device), ends)
         tokens = self._embed(rearrange(clips, "b u t c h w -> (b u) t c h w"))
         rows = torch.arange(len(frames))[:, None, None] * clips.shape[1]
-        parts = self._pooled(tokens, rearrange(rows + places, "b w n -> (b w) n"))
+        parts = self._pool(tokens, rearrange(rows + places, "b w n -> (b w) n"))
         features = torch.cat([pooled[:rows] for pooled, rows in parts]).float().cpu()
         return rearrange(features, "(b w) d -> b w d", b=len(frames))
 
@@ -190,7 +190,7 @@ class VideoReward(nn.Module):
         patches = self.network.videomae.embeddings.patch_embeddings
         dtype = self.network.classifier.weight.dtype
         parts = [
-            patches(_padded(part.to(dtype), self.config.micro_batch))[: len(part)]
+            patches(_pad(part.to(dtype), self.config.micro_batch))[: len(part)]
             for part in clips.split(self.config.micro_batch)
         ]
         return torch.cat(parts)
@@ -198,16 +198,16 @@ class VideoReward(nn.Module):
     def _classify(self, tokens: Tensor, index: Tensor) -> Tensor:
         """Logits of windows given as indices [m, n] of their n tubelets."""
         classify = self.network.classifier
-        parts = self._pooled(tokens, index)
+        parts = self._pool(tokens, index)
         return torch.cat([_row_by_row(classify, pooled)[:rows] for pooled, rows in parts])
 
-    def _pooled(self, tokens: Tensor, index: Tensor) -> Iterator[tuple[Tensor, int]]:
+    def _pool(self, tokens: Tensor, index: Tensor) -> Iterator[tuple[Tensor, int]]:
         """What the classifier reads of windows: (padded micro-batch [micro_batch, d], its rows)."""
         network = self.network
         positions = network.videomae.embeddings.position_embeddings.to(tokens)
         for part in index.split(self.config.micro_batch):
             window = rearrange(tokens[part], "m n s d -> m (n s) d") + positions
-            hidden = network.videomae.encoder(_padded(window, self.config.micro_batch))
+            hidden = network.videomae.encoder(_pad(window, self.config.micro_batch))
             yield network.fc_norm(hidden.last_hidden_state.mean(dim=1)), len(part)
 
 
@@ -249,7 +249,7 @@ def _row_by_row(linear: nn.Linear, batch: Tensor) -> Tensor:
     return (batch[:, None] * linear.weight).sum(dim=-1) + linear.bias
 
 
-def _padded(batch: Tensor, size: int) -> Tensor:
+def _pad(batch: Tensor, size: int) -> Tensor:
     padding = [0, 0] * (batch.ndim - 1) + [0, size - len(batch)]
     return F.pad(batch, padding)
 

@@ -42,9 +42,11 @@ class GoldTest:
         """Keep every labelled clip on which old model, new model and person are not of one mind."""
         clips = [*self._gold, *learnt]
         new = judge_all(model, clips, self._rules)
-        columns = {"new": self._said(model, new, clips)}
+        columns = {"new": self._describe(model, new, clips)}
         if self._old is not None:
-            columns["old"] = self._said(self._old, judge_all(self._old, clips, self._rules), clips)
+            columns["old"] = self._describe(
+                self._old, judge_all(self._old, clips, self._rules), clips
+            )
         rows = [
             {
                 "episode": clip.id,
@@ -65,7 +67,7 @@ class GoldTest:
         found = verdicts(judged, self._gold, model.success_threshold, self._rules)
         return confusions(found, self._gold)
 
-    def _said(
+    def _describe(
         self, model: VideoReward, judged: Sequence[Windowed], clips: Sequence[Trajectory]
     ) -> list[dict[str, Any]]:
         successes = verdicts(judged, clips, model.success_threshold, self._rules)

@@ -282,7 +282,7 @@ class RunDirectory:
             try:
                 verify_manifest(path)
             except ValueError as error:
-                self.alarm(f"{path.name} is damaged and was passed over: {error}")
+                self.alarm(f"{path.name} is damaged and was skipped: {error}")
                 continue
             self.heartbeat.count_from(step)
             return path

@@ -101,7 +101,7 @@ def compare_tasks(tasks: Tasks, reference: str, seeds: Sequence[int]) -> list[Bl
     over = "arms and tasks" if len(tasks) > 1 else "arms"
     blocks += [
         Heading(f"Difference to {title}"),
-        _pooled(tasks, reference),
+        _pool(tasks, reference),
         Paragraph(
             "Means over seeds and starts with 95 % intervals of a hierarchical bootstrap (seeds, "
             "and starts common to all seeds); p against no difference, Holm-adjusted over the "
@@ -151,7 +151,7 @@ def differences(tasks: Tasks, reference: str) -> list[Difference]:
     """Every arm against the reference in every task where they share a seed."""
     found = []
     for task, arms in tasks.items():
-        base = _named(arms, reference)
+        base = _find_arm(arms, reference)
         for arm in arms:
             common = [seed for seed in arm.outcomes if base and seed in base.outcomes]
             if base and common and arm.name != reference:
@@ -168,7 +168,7 @@ def over_tasks(tasks: Tasks, reference: str) -> list[Difference]:
     """
     found = []
     for arm in next(iter(tasks.values())):
-        pairs = [(_named(arms, arm.name), _named(arms, reference)) for arms in tasks.values()]
+        pairs = [(_find_arm(arms, arm.name), _find_arm(arms, reference)) for arms in tasks.values()]
         both = [(one, base) for one, base in pairs if one and base]
         shared = [set(one.outcomes) & set(base.outcomes) for one, base in both]
         common = sorted(set.intersection(*shared)) if len(both) == len(tasks) else []
@@ -186,7 +186,7 @@ def paired(tasks: Tasks, reference: str) -> list[Paired]:
     """McNemar's test of every arm against the reference within each seed they share."""
     found = []
     for task, arms in tasks.items():
-        base = _named(arms, reference)
+        base = _find_arm(arms, reference)
         for arm in arms:
             for seed in sorted(arm.outcomes):
                 if base and arm.name != reference and seed in base.outcomes:
@@ -196,7 +196,7 @@ def paired(tasks: Tasks, reference: str) -> list[Paired]:
     return [Paired(*row, p) for row, p in zip(found, adjusted, strict=True)]
 
 
-def _named(arms: Sequence[Arm], name: str) -> Arm | None:
+def _find_arm(arms: Sequence[Arm], name: str) -> Arm | None:
     return next((arm for arm in arms if arm.name == name), None)
 
 
@@ -211,11 +211,11 @@ def _in_words(task: str) -> str:
 def estimate(values: Sequence[Outcomes | npt.NDArray[np.float64]], *key: object) -> MeanEstimate:
     """Mean over seeds and starts with its bootstrap; the same key draws the same resamples."""
     stacked = np.stack(values).astype(np.float64)
-    return _bootstrapped(stacked.tobytes(), stacked.shape, key)
+    return _bootstrap(stacked.tobytes(), stacked.shape, key)
 
 
 @lru_cache(maxsize=1024)
-def _bootstrapped(content: bytes, shape: tuple[int, ...], key: tuple[object, ...]) -> MeanEstimate:
+def _bootstrap(content: bytes, shape: tuple[int, ...], key: tuple[object, ...]) -> MeanEstimate:
     """Remembered: a page asks again at every poll, and outcomes seldom change between two."""
     values = np.frombuffer(content).reshape(shape)
     return hierarchical_bootstrap(values, numpy_generator(0, "bootstrap", *key))
@@ -257,7 +257,7 @@ def _chart(arms: Sequence[Arm], means: Means) -> Chart:
     return Chart("Success in %: mean with its 95 % interval, and each seed (rings)", bars)
 
 
-def _pooled(tasks: Tasks, reference: str) -> Table:
+def _pool(tasks: Tasks, reference: str) -> Table:
     many = len(tasks) > 1
     found = {(d.task, d.arm): d for d in differences(tasks, reference)}
     rows = []
@@ -313,7 +313,7 @@ def _task_cell(task: str, many: bool) -> list[Cell]:
 
 def power(arms: Sequence[Arm], reference: str) -> str:
     """One paragraph: the differences that so many common starts show with 80 % power."""
-    base = _named(arms, reference)
+    base = _find_arm(arms, reference)
     others = [arm for arm in arms if arm.name != reference]
     shares = [
         float((arm.outcomes[s] != base.outcomes[s]).mean())

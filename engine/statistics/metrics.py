@@ -1,11 +1,11 @@
-"""How close imagined frames are to real ones: PSNR and SSIM, per frame and per depth.
+"""How close imagined frames are to real ones: PSNR and SSIM of each frame.
 
 Depth is the index of a frame in its rollout: frame d has seen d actions. Frames are uint8
 […, h, w, 3] in [0, 255].
 """
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from skimage.metrics import structural_similarity
 
 PERFECT_DB = 100.0
@@ -51,21 +51,6 @@ def ssim(
         for one, other in pairs
     ]
     return np.array(values, dtype=np.float64).reshape(batch)
-
-
-def depth_means(
-    values: Float[np.ndarray, "n t"], lengths: Int64[np.ndarray, " n"]
-) -> Float[np.ndarray, " t"]:
-    """Mean over the rollouts that reach each depth; NaN at depths that none reaches.
-
-    Args:
-        values: one number a frame; entries at or beyond a rollout's length are ignored.
-        lengths: number of frames of each rollout.
-    """
-    there = np.arange(values.shape[1]) < lengths[:, None]
-    counts = there.sum(axis=0)
-    totals = np.where(there, values, 0.0).sum(axis=0)
-    return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def frechet_distance(

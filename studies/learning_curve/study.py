@@ -122,7 +122,7 @@ class _Study:
         """Label in an order, size after size, and fine-tune and measure after each."""
         learner = replace(begun, model=deepcopy(begun.model), labelled=list(begun.labelled))
         for size in self._config.sizes[1:]:
-            learner.labelled += self._chosen(learner, order, size, seed)
+            learner.labelled += self._choose(learner, order, size, seed)
             self._train(learner, self._config.further, seed)
             self._measure(learner)
         return learner
@@ -136,7 +136,7 @@ class _Study:
                 return chosen
         raise ValueError("the episodes to be labelled need successes and failures among them")
 
-    def _chosen(self, learner: _Learner, order: str, size: int, seed: int) -> list[int]:
+    def _choose(self, learner: _Learner, order: str, size: int, seed: int) -> list[int]:
         rest = sorted(set(range(len(self._pool))) - set(learner.labelled))
         num = size - len(learner.labelled)
         if order == "random":

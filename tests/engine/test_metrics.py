@@ -1,4 +1,4 @@
-"""Frame metrics and their means by depth."""
+"""Frame metrics."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import pytest
 from engine.seeding import numpy_generator
 from engine.statistics.metrics import (
     PERFECT_DB,
-    depth_means,
     divergence_onset,
     frechet_distance,
     psnr,
@@ -44,15 +43,6 @@ def test_ssim_falls_with_noise() -> None:
 def test_ssim_of_tiny_frames_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 11 x 11 pixels, not 8 x 8"):
         ssim(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))
-
-
-def test_a_depth_counts_only_rollouts_that_reach_it() -> None:
-    values = np.array([[1.0, 2.0, 3.0], [3.0, np.nan, np.nan]])
-    assert depth_means(values, np.array([3, 1])).tolist() == [2.0, 2.0, 3.0]
-
-
-def test_a_depth_that_none_reaches_is_not_a_number() -> None:
-    assert np.isnan(depth_means(np.ones((1, 2)), np.array([1]))[1])
 
 
 def test_the_baseline_repeats_the_start() -> None:

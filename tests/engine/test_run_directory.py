@@ -214,7 +214,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said(run: RunDirectory) 
     (run.directory / "checkpoints" / "step-000002" / "progress.json").write_text("{}")
     assert run.latest_checkpoint() == run.directory / "checkpoints" / "step-000001"
     [alarm] = events(run.directory, "alarm")
-    assert str(alarm["message"]).startswith("step-000002 is damaged and was passed over")
+    assert str(alarm["message"]).startswith("step-000002 is damaged and was skipped")
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"files": 3}'])

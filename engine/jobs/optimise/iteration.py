@@ -77,7 +77,7 @@ def record(
         }
         acted = {**hashes, "policy": done.weights}
         episode = groups.trajectory(attempt, done.number, lineage, acted)
-        run.record(episode if credit is None else _credited(episode, credit))
+        run.record(episode if credit is None else _add_credit(episode, credit))
 
 
 def _count(done: Iteration, groups: RealGroups, run: Run) -> None:
@@ -102,6 +102,6 @@ def _credits(
     return update.credit([done.attempts[row] for row in chosen], seen[list(chosen)])
 
 
-def _credited(episode: Trajectory, credit: Credit) -> Trajectory:
+def _add_credit(episode: Trajectory, credit: Credit) -> Trajectory:
     arrays = {"log_ratio": credit.log_ratio, "clipped": credit.clipped}
     return replace(episode, arrays={**episode.arrays, **arrays})

@@ -107,7 +107,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         if run.stop_requested or run.pause_requested:
             return None
         options = resolve(stage.config, found.__getitem__)
-        directory = _adopted(stage, options, roots)
+        directory = _find_adopted(stage, options, roots)
         metrics = finished_result(directory) if directory else None
         if metrics is None:
             directory = own / stage.name
@@ -124,7 +124,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     }
 
 
-def _adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> Path | None:
+def _find_adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> Path | None:
     """Where a finished run of just this stage lies; None if it is to be run here."""
     for root in roots:
         directory = root / stage.name

@@ -72,7 +72,7 @@ def plan_study(
         raise ValueError(
             f"arm {lost[0]} names a stage that the study does not have: {arms[lost[0]]}"
         )
-    return _ordered(_needed(planned))
+    return _order(_keep_needed(planned))
 
 
 def check_leaks(planned: Sequence[Planned]) -> None:
@@ -182,13 +182,13 @@ def _substitute(value: Any, values: Mapping[str, Any]) -> Any:
     return value
 
 
-def _needed(planned: Sequence[Planned]) -> list[Planned]:
+def _keep_needed(planned: Sequence[Planned]) -> list[Planned]:
     by_name = {stage.name: stage for stage in planned}
     needed = {name for stage in planned if stage.arm for name in upstream(stage.name, by_name)}
     return [stage for stage in planned if stage.name in needed]
 
 
-def _ordered(planned: Sequence[Planned]) -> list[Planned]:
+def _order(planned: Sequence[Planned]) -> list[Planned]:
     """Each test as soon as its policy is there; otherwise the order of the file.
 
     Raises:
