@@ -76,6 +76,8 @@ class WorldModelConfig(Config):
                 f"WorldModelConfig.transformer.state_features must be {foreseen} with this state "
                 f"model, not {self.transformer.state_features}"
             )
+        if self.transformer.state_map and not foreseen:
+            raise ValueError("transformer.state_map needs a state model")
         if self.transformer.state_map not in (0, self.latent_shape[1]):
             raise ValueError(
                 f"WorldModelConfig.transformer.state_map must be {self.latent_shape[1]} or 0, not "

@@ -72,8 +72,8 @@ class TransformerConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.state_map and not (self.state_features and self.convolutions):
-            raise ValueError("TransformerConfig.state_map needs state_features and convolutions")
+        if self.state_map and not self.convolutions:
+            raise ValueError("TransformerConfig.state_map needs convolutions")
         if self.state_features and not self.context_actions:
             raise ValueError("TransformerConfig.state_features needs context_actions")
         if self.hidden_size % 4 or self.hidden_size % (2 * self.num_heads):
@@ -170,10 +170,10 @@ class STDiT(nn.Module):
         self.head: Head | None = None
         if config.convolutions:
             sizes = config.in_channels, config.convolutions, config.patch_size, width
-            maps = MAPS if config.state_map else 0
+            maps = MAPS if config.state_map and config.state_features else 0
             self.stem, self.head = Stem(*sizes, maps), Head(*sizes)
         self.painter: Painter | None = None
-        if config.state_map:
+        if config.state_map and config.state_features:
             self.painter = Painter(config.state_features, config.state_map)
         self.initialise(torch.Generator().manual_seed(seed))
 

@@ -37,6 +37,7 @@ from tests.engine.state_models import (
 from tests.engine.tiny import AUTOENCODER, TRANSFORMER, do, last_checkpoint
 
 FIT = {"steps": 4, "warmup_steps": 1, "log_every": 2, "checkpoint_every": 100}
+VARIANTS = {"convolutions": 4, "cumulative_actions": True, "state_map": 8}
 PLAIN = Normalization(q01=(-1.0,) * 4, q99=(1.0,) * 4, mask=(False,) * 4)
 
 
@@ -64,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     do("train_world_model", root / "wm", episodes_from=[data], autoencoder=made["ae"], held_out=1,
        batch_size=4, mix="balanced", first_clips=2, carried_share=0.5, deterministic=True,
        state_model=made["states"], latents_cache=cache, fit=FIT,
-       transformer=TRANSFORMER | {"convolutions": 4, "cumulative_actions": True})  # fmt: skip
+       transformer=TRANSFORMER | VARIANTS)  # fmt: skip
     made["wm"] = last_checkpoint(root / "wm")
     do("calibrate", root / "judge", reward_model=made["states"], world_model=made["wm"],
        episodes_from=[data])  # fmt: skip
