@@ -5,8 +5,9 @@ import gradio as gr
 from app.data.data import Data
 from app.data.snippets import snippets
 from app.episodes.exports import DATASETS, LOGS
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 from engine.records.tasks import TASKS
 
 

@@ -3,8 +3,9 @@
 import gradio as gr
 
 from app.episodes.room import EpisodesRoom
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 
 
 def episode_wall(room: EpisodesRoom, *, orders: tuple[str, ...]) -> gr.HTML:

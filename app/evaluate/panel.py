@@ -3,8 +3,9 @@
 import gradio as gr
 
 from app.evaluate.room import EvaluateRoom
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 
 
 def evaluation_panel(room: EvaluateRoom) -> gr.HTML:

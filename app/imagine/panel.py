@@ -7,8 +7,9 @@ import gradio as gr
 
 from app.imagine.questions import PathOf
 from app.imagine.room import ImagineRoom
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 from engine.records.tasks import POOLS
 
 

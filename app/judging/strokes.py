@@ -7,8 +7,7 @@ from typing import Any
 from app.judging.labelling import Labelling
 from app.judging.preferences import Preferences
 from app.player.clips import OneEpisode
-from app.web.calls import Answer, sentence
-from app.web.questions import ask
+from app.web.questions import Answer, ask, sentence
 from engine.config import Config, knob
 
 

@@ -9,8 +9,9 @@ from app.episodes.gallery import FILTERS
 from app.label.queues import QUEUE_ORDERS
 from app.label.room import LabelRoom
 from app.player.clips import OneEpisode
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 from engine.config import Config, knob
 from storage.episodes.episode_filter import ORDERS as EPISODE_ORDERS
 

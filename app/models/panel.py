@@ -11,8 +11,9 @@ import gradio as gr
 
 from app.models.room import ModelsRoom
 from app.models.slots import Slots
-from app.web.calls import Answer, on_visit, serve
+from app.web.calls import on_visit, serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 from storage.downloads.official import PARTS, TASKS
 
 # What to call the parts of the release.

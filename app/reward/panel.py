@@ -4,8 +4,9 @@ import gradio as gr
 
 from app.reward.room import RewardRoom
 from app.runs.launcher import OneRun
-from app.web.calls import Answer, serve
+from app.web.calls import serve
 from app.web.panel import live_panel
+from app.web.questions import Answer
 
 
 def threshold_lab(room: RewardRoom) -> gr.HTML:

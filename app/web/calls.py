@@ -7,29 +7,21 @@ and stays an exception.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 import orjson
 
 from app.access import Access
-from app.web.questions import answer_of, parse, question_of
+from app.web.questions import Answer, answer_of, parse, question_of, sentence
 from engine.records.texts import as_unicode, check_unicode
 from storage.damage import fault_of_disk
 
 _AS_GRADIO = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _PLAIN = (str, list, dict)
 
-Answer = Mapping[str, Any]
 Served = Callable[[object], Answer]
-
-
-def sentence(error: ValueError | LookupError) -> str:
-    """What to tell a person about a refusal."""
-    if isinstance(error, KeyError):
-        return f"the request lacks {error.args[0]!r}" if error.args else "an unknown name"
-    return str(as_unicode(str(error)))
 
 
 def presentable(answer: Any) -> Any:

@@ -21,20 +21,23 @@ from app.web.checks import (
     check_text,
 )
 from engine.config import Config
+from engine.records.texts import as_unicode
 
 Q = TypeVar("Q", bound=Config)
+Answer = Mapping[str, Any]
 LONGEST = 200  # of a text without another bound
+NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 WHOLE = 2**53  # beyond it JavaScript has gaps
 
 
-def ask(fn: Callable[..., Any], values: object = None) -> Any:
+def ask(fn: Callable[..., Any], values: object = NOTHING) -> Any:
     """Call `fn` with the question that plain values describe; none where it takes none.
 
     Raises:
         ValueError: an unknown or missing name, or a value that cannot be.
     """
     kind = question_of(fn)
-    return fn() if kind is None else fn(parse(kind, {} if values is None else values))
+    return fn() if kind is None else fn(parse(kind, values))
 
 
 def question_of(fn: Callable[..., Any]) -> type[Config] | None:
@@ -127,3 +130,10 @@ def _list(
 
 def _range(low: Any, high: Any, widest: Any) -> tuple[Any, Any]:
     return (-widest if low is None else low), (widest if high is None else high)
+
+
+def sentence(error: ValueError | LookupError) -> str:
+    """What to tell a person about a refusal."""
+    if isinstance(error, KeyError):
+        return f"the request lacks {error.args[0]!r}" if error.args else "an unknown name"
+    return str(as_unicode(str(error)))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from app.access import Access
-from app.web.calls import Answer, Served, serve
+from app.web.calls import Served, serve
+from app.web.questions import Answer
 from engine.config import Config, knob
 
 

@@ -67,7 +67,7 @@ def test_a_dream_with_everything_in_it_comes_back_bit_for_bit(
     fresh = open_noisy()
     found = ask(fresh.imagine.dreams.replay, {"token": link})
     assert found["exact"]
-    again = fresh.pull_dream({"dream": found["dream"]})
+    again = ask(fresh.imagine.dreams.pull, {"dream": found["dream"]})
     for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
         assert again[name] == seen[name], name
     assert fresh.permalink({"dream": found["dream"]})["token"] == link

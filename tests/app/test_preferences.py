@@ -34,14 +34,14 @@ def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
     batch = [stroke(), {"event_id": "event-0002", "undo": "event-0001"}]
     batch = [each | {"pair": True, "actor": "ann"} for each in batch]
     judge = paired.episodes.judging.on_judge
-    [saved] = judge({"strokes": batch[:1]})["acks"]
+    [saved] = ask(judge, {"strokes": batch[:1]})["acks"]
     assert (saved["saved"], saved["seq"]) == ("event-0001", 1)
     none = {"items": [], "nothing": "You have compared every pair here."}
     assert ask(paired.episodes.judging.pairs.next, {"actor": "ann"}) == none
     [entry] = paired.episodes.judging.pairs.history(actor="ann")
     assert (entry["choice"], entry["agrees"], entry["latency_ms"]) == ("left", True, 900)
     # A stroke that is sent again is stored once, and a label's log hears nothing of it.
-    again = judge({"strokes": batch})["acks"]
+    again = ask(judge, {"strokes": batch})["acks"]
     assert [ack["seq"] for ack in again] == [1, 2]
     assert paired.episodes.judging.pairs.history(actor="ann") == []
     assert ask(paired.episodes.judging.pairs.next, {"actor": "ann"}) == {
@@ -52,11 +52,11 @@ def test_pairs_are_handed_out_judged_and_taken_back(paired: Studio) -> None:
 
 
 def test_where_there_is_no_pair_a_sentence_says_why(paired: Studio) -> None:
-    ask = paired.episodes.judging.pairs.next
-    assert ask({"run": "run-9"})["nothing"] == (
+    following = paired.episodes.judging.pairs.next
+    assert ask(following, {"run": "run-9"})["nothing"] == (
         "No start of run-9 has two futures of one policy to compare."
     )
-    assert ask({"pairing": "two policies"})["nothing"] == (
+    assert ask(following, {"pairing": "two policies"})["nothing"] == (
         "No start here has futures of two policies to compare."
     )
 
@@ -76,7 +76,7 @@ def test_a_bad_preference_is_refused_in_a_sentence(
     paired: Studio, changes: dict[str, Any], sentence: str
 ) -> None:
     strokes = [stroke(pair=True, **changes)]
-    [ack] = paired.episodes.judging.on_judge({"strokes": strokes})["acks"]
+    [ack] = ask(paired.episodes.judging.on_judge, {"strokes": strokes})["acks"]
     assert ack["refused"].startswith(sentence)
     assert paired.cabinet.preferences.events() == []
 

@@ -138,7 +138,7 @@ def test_a_target_that_says_nothing_is_refused_at_once(
         ({"source": 3}, "source must be text"),
         ({"source": "me/model", "path": "/"}, "path is not known here"),
         ({"source": "me/model", "parts": "policy"}, "parts must be a list"),
-        ({"source": "me/model", "parts": [1]}, "parts must be a list"),
+        ({"source": "me/model", "parts": [1]}, "parts must be one of policy"),
         ({"source": "file:///etc/passwd"}, "is not a source"),
         ({"source": "https://169.254.169.254/latest/"}, "not a public host name"),
         ({"source": "folder:none"}, "no folder is registered"),
