@@ -29,6 +29,7 @@ import torch
 from app.access import Role
 from app.studio import Studio
 from app.ui import site as ui
+from app.visitors import Seal
 from app.web.doors import door_rules
 from engine.device import choose_device, limit_threads
 from engine.records.tasks import get_task
@@ -94,6 +95,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         health=studio.health.look,
         port=server_port(os.environ),
         doors=door_rules(os.environ),
+        seal=Seal(studio.data_directory / ".secret") if studio.access.guest else None,
     )
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.judging.questions import LabelStroke, check_event_id
 from app.player.records import label_record
-from app.web.checks import check_actor, check_integer, check_text
+from app.web.checks import check_actor, check_integer, check_own, check_text
 from app.web.questions import parse
 from engine.records.types import Label
 from storage.cabinet import Cabinet
@@ -113,6 +113,8 @@ class Labelling:
         target = self._cabinet.labels.event(event_id)
         if target is not None and is_guest(target.label.actor) != self._guest:
             raise ValueError(f"that label belongs to another pool: it cannot be {done} here")
+        if target is not None:
+            check_own(target.label.actor, guest=self._guest)
 
     def _pool(self, actor: str) -> str:
         return check_actor(actor, guest=self._guest)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.judging.questions import PairStroke, check_event_id
 from app.player.records import episode_record
-from app.web.checks import check_actor, check_integer
+from app.web.checks import check_actor, check_integer, check_own
 from app.web.questions import parse
 from engine.config import Config, knob
 from engine.statistics.intervals import wilson_interval
@@ -84,6 +84,10 @@ class Preferences:
         left, right = find(preference.left), find(preference.right)
         if (left.task, left.start_id) != (right.task, right.start_id):
             raise ValueError("only clips of one start are compared: these have different ones")
+        log, name = self._cabinet.preferences.log, preference.supersedes
+        earlier = None if name is None else log.event(name)
+        if earlier is not None:
+            check_own(earlier["actor"], guest=self._guest)
         return _acknowledged(self._cabinet.preferences.append(preference).to_dict())
 
     def undo(self, event_id: object, *, new_event_id: object, actor: str) -> dict[str, Any]:
@@ -97,6 +101,8 @@ class Preferences:
         target = log.event(target_id)
         if target is not None and is_guest(target["actor"]) != self._guest:
             raise ValueError("that preference belongs to another pool: it cannot be undone here")
+        if target is not None:
+            check_own(target["actor"], guest=self._guest)
         new = check_event_id("new_event_id", new_event_id)
         return _acknowledged(log.withdraw(target_id, new_event_id=new, actor=self._pool(actor)))
 

@@ -18,6 +18,7 @@ from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
 from app.live.models import Models
 from app.live.reel import Seen
+from app.visitors import visitor
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
+MOST_OF_A_VISITOR = 4
 ACT_SECONDS = 20.0
 BRANCH_SECONDS = 60.0
 
@@ -67,6 +69,7 @@ class Dreams:
         self._clock = clock
         self._lock = threading.Lock()
         self._dreams: dict[str, Dream] = {}
+        self._owners: dict[str, str] = {}
         self._queued: set[str] = set()
         self._thread = ThreadPoolExecutor(
             max_workers=1,
@@ -128,8 +131,10 @@ class Dreams:
         dream_id = secrets.token_urlsafe(12)
         dream = Dream(settings, self.models, clock=self._clock)
         with self._lock:
+            self._make_room_among_own(visitor())
             self._forget_unseen()
             self._dreams[dream_id] = dream
+            self._owners[dream_id] = visitor()
         self._submit(dream_id, dream, dream.wake)
         return dream_id
 
@@ -293,6 +298,14 @@ class Dreams:
         plain = isinstance(error, (ValueError, LookupError))
         sentence = str(error) if plain else f"the dream stopped: {type(error).__name__}: {error}"
         dream.reel.fail(epoch, sentence)
+
+    def _make_room_among_own(self, owner: str) -> None:
+        """A visitor's new dream takes the place of their oldest: nobody takes all there are."""
+        self._owners = {name: who for name, who in self._owners.items() if name in self._dreams}
+        own = [name for name, who in self._owners.items() if owner and who == owner]
+        own.sort(key=lambda name: self._dreams[name].reel.last_seen)
+        for name in own[: max(0, len(own) - MOST_OF_A_VISITOR + 1)]:
+            del self._dreams[name], self._owners[name]
 
     def _forget_unseen(self) -> None:
         """Make room for one more dream.

@@ -47,6 +47,14 @@ def is_ours(directory: Path) -> bool:
     return (directory / JOURNAL).exists()
 
 
+def owner(directory: Path) -> str:
+    """The visitor who began a run; empty for the house."""
+    for _, event in read_events(directory / JOURNAL):
+        if event.get("event") == "queued":
+            return str(event.get("owner") or "")
+    return ""
+
+
 def came_from_elsewhere(directory: Path) -> bool:
     """Whether the last line was written in another directory, of which this one is a copy."""
     homes = [event.get("home") for _, event in read_events(directory / JOURNAL)]

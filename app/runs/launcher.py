@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from app.access import Access
+from app.runs.journal import owner
 from app.runs.supervisor import Supervisor
+from app.visitors import visitor
 from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
 from engine.runs.registry import job_config, job_names
@@ -89,7 +91,7 @@ class Launcher:
         chosen, config = self.config(job, values)
         self._check_room(config)
         run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        return self._supervisor.submit(run_id, chosen, config).id
+        return self._supervisor.submit(run_id, chosen, config, owner=visitor()).id
 
     def config(self, job: object, values: object) -> tuple[str, dict[str, Any]]:
         """(job, its whole config, with directories in place of ids), as `start` would queue it.
@@ -126,10 +128,16 @@ class Launcher:
 
         Raises:
             LookupError: no such run.
-            ValueError: the run has ended.
+            ValueError: the run has ended, or on a Space somebody else began it.
         """
+        if self._access.guest and not self._is_own(question.run):
+            raise ValueError("only who began a run may pause, resume or stop it")
         self._supervisor.control(question.run, question.control)
         return self.status(question.run)
+
+    def _is_own(self, run_id: str) -> bool:
+        known = visitor()
+        return bool(known) and owner(self._cabinet.runs.directory(run_id)) == known
 
     def iterations(self, run_id: str) -> list[int]:
         """Iterations that left episodes.

@@ -104,15 +104,17 @@ class Supervisor:
                 # Told that it is dealt with, Popen does not warn that nobody waited for it.
                 worker.process.returncode = 0
 
-    def submit(self, run_id: str, job: str, config: Mapping[str, Any]) -> RunRow:
-        """Queue a new run.
+    def submit(
+        self, run_id: str, job: str, config: Mapping[str, Any], *, owner: str = ""
+    ) -> RunRow:
+        """Queue a new run of a visitor, or of the house.
 
         Raises:
             ValueError: there is a run of that id.
         """
         with self._lock:  # a round must not find the directory before it is known as ours
             run = self._cabinet.runs.create(run_id, job, config)
-            note(self._cabinet.runs.directory(run_id), {"event": "queued"})
+            note(self._cabinet.runs.directory(run_id), {"event": "queued", "owner": owner})
         self._wake.set()
         return run
 

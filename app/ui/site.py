@@ -23,9 +23,11 @@ from app.start import page as start
 from app.studio import Studio
 from app.train import page as train
 from app.ui.header import header
+from app.visitors import Seal
 from app.web.assets import routes
 from app.web.doors import DoorRules, Doors
 from app.web.early import EarlyScript
+from app.web.sessions import Sessions
 from app.web.theme import stylesheet, theme
 
 FIRST = "Start"  # at the address of the site itself
@@ -97,11 +99,16 @@ def launch(
     health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
     port: int | None = None,
     doors: DoorRules | None = None,
+    seal: Seal | None = None,
 ) -> str:
     """Serve the pages in the background with the settings of reliability.md §4.2; their address.
 
     Address and port come from GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else loopback and the
     first free port from 7860.
+
+    Args:
+        doors: under which names it is reached; those of loopback when left out.
+        seal: tells the visitors of a public studio from one another; None at home.
     """
 
     def healthz(request: Request) -> JSONResponse:
@@ -133,6 +140,7 @@ def launch(
             "routes": [Route(HEALTH, healthz), *routes()],
             "middleware": [
                 Middleware(Doors, rules=doors or DoorRules()),
+                *([Middleware(Sessions, seal=seal)] if seal else []),
                 Middleware(EarlyScript),
             ],
         },

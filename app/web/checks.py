@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from app.visitors import visitor
 from engine.records.texts import check_unicode
 from storage.events.labels import is_guest
 
@@ -76,10 +77,18 @@ def check_actor(value: object, *, guest: bool) -> str:
     """Who judges: a name in the house's pool, or on a public studio in that of its guests."""
     name = check_text("actor", value, 64).strip()
     if guest:
+        if known := visitor():  # whatever name the page sends: nobody speaks as another
+            return f"guest:{known}"
         return name if is_guest(name) else f"guest:{name}"
     if not name or is_guest(name):
         raise ValueError("whoever judges needs a name, one that does not begin with guest:")
     return name
+
+
+def check_own(actor: str, *, guest: bool) -> None:
+    """Refuse a visitor who would take back or correct what somebody else said."""
+    if guest and visitor() and actor != f"guest:{visitor()}":
+        raise ValueError("that was said by somebody else: only they may change it")
 
 
 def _shown(value: object) -> str:

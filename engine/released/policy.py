@@ -28,6 +28,7 @@ from engine.released.keys import (
     shape_of,
     shapes_of,
 )
+from engine.released.layouts import check_nothing_beside
 from engine.released.source import (
     OFFICIAL,
     Adopted,
@@ -108,7 +109,9 @@ def read_policy(
     official = read_object(source / CONFIG)
     preprocessor = read_object(source / PREPROCESSOR) if (source / PREPROCESSOR).is_file() else {}
     normalization = policy_statistics(source, official, task, statistics_key)
-    with open_official(weight_files(source), directory, convert) as found:
+    files = weight_files(source)
+    check_nothing_beside(source, files)
+    with open_official(files, directory, convert) as found:
         shapes = {name: tensor.shape for name, tensor in found.items()}
         config = policy_config(shapes, official, preprocessor).replace(
             action_dim=normalization.action_dim, final_prompt_token=_final_token(source / TOKENIZER)

@@ -16,6 +16,7 @@ from engine.checkpoints.checkpoint import read_json, write_json
 from engine.checkpoints.tensor_files import StoredTensor, indexed_files, open_tensors, write_shards
 from engine.config import Config
 from engine.gate.inspection import inspect
+from engine.released.layouts import unwrapped
 
 PICKLES = (".pt", ".pth", ".bin")
 OFFICIAL = "official"  # folder of a checkpoint: files of the official layout that we do not use
@@ -99,7 +100,7 @@ def open_official(
             workshop.mkdir()
             checked.append(convert(path, workshop))
         with open_tensors(checked) as tensors:
-            yield tensors
+            yield unwrapped(tensors)
 
 
 class Bytes:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 Kind = Literal["folder", "hf", "s3", "gs", "https"]
 
@@ -14,7 +14,14 @@ LONGEST = 1_000
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?"
 _SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+=@,() -]{0,198}[A-Za-z0-9_.+=@,()-])?")
 _FOLDER = re.compile(rf"folder:({_NAME})")
-_HUB = re.compile(rf"(?:hf://)?({_NAME}/{_NAME})(?:@({_NAME}))?(?:/(.*))?")
+# A branch may have slashes, which are written as %2F: without them a path follows the revision.
+_REVISION = (
+    r"refs/pr/\d{1,9}|refs%2Fpr%2F\d{1,9}|[A-Za-z0-9](?:(?:[A-Za-z0-9._-]|%2F){0,94}[A-Za-z0-9])?"
+)
+_HUB = re.compile(rf"(?:hf://)?({_NAME}/{_NAME})(?:@({_REVISION}))?(?:/(.*))?")
+_PLAIN_REVISION = re.compile(r"main|master|v?\d[\w.-]*|[0-9a-f]{7,40}|refs/pr/\d+")
+_PASTED = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(.+?)/?(?:[?#].*)?")
+_PAGE = re.compile(rf"({_NAME}/{_NAME})(?:/(tree|blob)/([^/]+)(?:/(.*))?)?")
 _BUCKET = re.compile(r"(s3|gs)://([a-z0-9][a-z0-9_-]{1,61}[a-z0-9])/(.*)")
 _WEB = re.compile(r"(https?)://([^/\s]+)/(.*)")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -65,7 +72,10 @@ class Source:
                 return f"folder:{self.place}"
             case "hf":
                 path = f"/{self.path}" if self.path else ""
-                return f"hf://{self.place}@{self.revision}{path}"
+                revision = self.revision
+                if not revision.startswith("refs/pr/"):
+                    revision = revision.replace("/", "%2F")
+                return f"hf://{self.place}@{revision}{path}"
             case "https":
                 return f"{self.place}/{self.path}"
             case _:
@@ -100,14 +110,39 @@ def parse_source(text: str, rules: Rules) -> Source:
     if found := _BUCKET.fullmatch(text):
         kind: Kind = "s3" if found[1] == "s3" else "gs"
         return Source(kind=kind, place=found[2], path=_below(found[3]))
+    if found := _PASTED.fullmatch(text):
+        return _of_page(text, found[1])
     if found := _WEB.fullmatch(text):
         check_address(text, rules)
         return Source(kind="https", place=f"{found[1]}://{found[2].lower()}", path=_below(found[3]))
     if (found := _HUB.fullmatch(text)) and found[1].split("/")[0] not in _KINDS_OF_REPOSITORY:
-        return Source(
-            kind="hf", place=found[1], revision=found[2] or "main", path=_below(found[3] or "")
-        )
+        return _on_hub(found[1], found[2] or "main", found[3] or "")
     raise ValueError(f"{_shown(text)} is not a source: {FORMS}")
+
+
+def _on_hub(place: str, revision: str, path: str) -> Source:
+    revision = revision.replace("%2F", "/")
+    if path and "/" not in revision and not _PLAIN_REVISION.fullmatch(revision):
+        raise ValueError(
+            f"is {path!r} a path on the branch {revision!r}, or a part of the branch's name? Write "
+            f"{place}@{revision}%2F{path} for the branch; a path follows main, a tag or a commit"
+        )
+    return Source(kind="hf", place=place, revision=revision, path=_below(path))
+
+
+def _of_page(text: str, path: str) -> Source:
+    """The source that a page of the Hub shows, as people paste it."""
+    found = _PAGE.fullmatch(path)
+    if found is None or found[1].split("/")[0] in _KINDS_OF_REPOSITORY:
+        raise ValueError(
+            f"{_shown(text)} is no page of a model on the Hub: OWNER/REPOSITORY@REVISION is enough"
+        )
+    revision = (found[3] or "main").replace("%2F", "/")
+    if not re.fullmatch(_REVISION, revision.replace("/", "%2F")):
+        raise ValueError(f"{_shown(revision)} is no revision")
+    return Source(
+        kind="hf", place=found[1], revision=revision, path=_below(unquote(found[4] or ""))
+    )
 
 
 def check_address(url: str, rules: Rules) -> None:

@@ -206,3 +206,38 @@ def test_without_settings_no_host_is_trusted() -> None:
 def test_a_refusal_does_not_repeat_a_password() -> None:
     with pytest.raises(ValueError, match=r"^(?!.*hunter2)"):
         parse_source("ftp://me:hunter2@example.org/a", DEFAULT_RULES)
+
+
+@pytest.mark.parametrize(
+    ("text", "revision", "path"),
+    [
+        ("a/b@refs/pr/3", "refs/pr/3", ""),
+        ("a/b@refs/pr/3/x", "refs/pr/3", "x"),
+        ("hf://a/b@feature%2Fx", "feature/x", ""),
+        ("https://huggingface.co/a/b", "main", ""),
+        ("https://huggingface.co/a/b/", "main", ""),
+        ("https://huggingface.co/a/b?library=x#files", "main", ""),
+        ("https://huggingface.co/a/b/tree/main/some/folder", "main", "some/folder"),
+        ("https://huggingface.co/a/b/blob/refs%2Fpr%2F3/config.json", "refs/pr/3", "config.json"),
+        ("https://hf.co/a/b/tree/feature%2Fx", "feature/x", ""),
+    ],
+)
+def test_a_revision_and_a_pasted_page_mean_what_they_say(
+    text: str, revision: str, path: str
+) -> None:
+    found = parse_source(text, DEFAULT_RULES)
+    assert (found.kind, found.place, found.revision, found.path) == ("hf", "a/b", revision, path)
+    assert parse_source(str(found), DEFAULT_RULES) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a/b@feature/x", "or a part of the branch's name"),
+        ("https://huggingface.co/datasets/a/b", "no page of a model"),
+        ("https://huggingface.co/a/b/discussions/3", "no page of a model"),
+    ],
+)
+def test_what_could_mean_two_things_is_asked(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parse_source(text, DEFAULT_RULES)

@@ -59,8 +59,14 @@ def _check_values(name: str, entry: TensorEntry, stream: IO[bytes]) -> None:
         left -= len(block)
         if entry.dtype == "BOOL" and np.frombuffer(block, np.uint8).max() > 1:
             raise RefusedError(Reason.OUT_OF_RANGE, f"has truth values in {quoted(name)} beyond 1")
-        if entry.dtype in _FLOATS:
+        if entry.dtype in _FLOATS and not _counts_steps(name, entry):
             _check_floats(name, entry.dtype, block)
+
+
+def _counts_steps(name: str, entry: TensorEntry) -> bool:
+    """Whether a single number is an optimizer's count of steps, which may be large."""
+    single = entry.end - entry.start == DTYPE_BYTES[entry.dtype]
+    return single and name.rpartition(".")[2] in ("step", "steps", "num_batches_tracked")
 
 
 def _check_floats(name: str, dtype: str, block: bytes) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from engine.records.texts import check_unicode
 from storage.events.event_log import EventLog, said
+from storage.exports.parquet_rows import parquet_rows
 
 
 class Stored(Protocol):
@@ -217,7 +218,7 @@ class EventTable(Generic[Event]):
         return buffer.getvalue()
 
     def _from_parquet(self, data: bytes) -> Iterable[Placed[Event]]:
-        for number, row in enumerate(pq.read_table(io.BytesIO(data)).to_pylist(), start=1):
+        for number, row in enumerate(parquet_rows(data), start=1):
             yield self.placed(f"row {number}", partial(dict, row))
 
 

@@ -1,0 +1,179 @@
+"""Owners and limits on a public studio: what a visitor may do to what others began."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from app.access import Role
+from app.live.dreams import MOST_OF_A_VISITOR
+from app.studio import Studio
+from app.visitors import Seal, asking, visitor
+from app.web.sessions import CALLS, COOKIE, UPLOADS, Buckets, Sessions
+from engine.records.types import Trajectory
+from tests.app.conftest import START
+
+Make = Callable[..., Trajectory]
+A, B, HOUSE = "visitor-a-0000000", "visitor-b-0000000", ""
+EVENT = {"event_id": "event-0001", "episode_id": "episode-1", "outcome": "fail"}
+CALL = "/gradio_api/component_server"
+
+
+async def _who(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(visitor())
+
+
+async def _page(request: Request) -> HTMLResponse:
+    return HTMLResponse("<head></head>")
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def site(tmp_path: Any, clock: Clock) -> Callable[[], TestClient]:
+    """Makes browsers of one public studio, each of which keeps its own cookies."""
+    seal, buckets = Seal(tmp_path / ".secret"), Buckets(clock)
+    routes = [Route("/", _page), Route("/{path:path}", _who, methods=["POST", "GET"])]
+    middleware = [Middleware(Sessions, seal=seal, buckets=buckets)]
+    app = Starlette(routes=routes, middleware=middleware)
+    return lambda: TestClient(app)
+
+
+def test_a_visitor_is_known_again_and_cannot_be_forged(site: Callable[[], TestClient]) -> None:
+    ann, ben = site(), site()
+    for browser in (ann, ben):
+        browser.get("/")
+    names = [browser.post(CALL).text for browser in (ann, ann, ben)]
+    assert names[0] == names[1] != names[2]
+    forged = site().post(CALL, headers={"cookie": f"{COOKIE}={names[0]}.{'0' * 32}"})
+    assert forged.text.startswith("at-")
+    assert site().post(CALL).text.startswith("at-")
+
+
+def test_a_seal_outlives_the_studio_and_belongs_to_it(tmp_path: Any) -> None:
+    first, again = Seal(tmp_path / "one"), Seal(tmp_path / "one")
+    signed = first.new()
+    assert again.read(signed) == signed.partition(".")[0] != ""
+    assert Seal(tmp_path / "other").read(signed) == ""
+    assert (tmp_path / "one").stat().st_mode & 0o077 == 0
+
+
+def test_a_flood_is_told_to_wait_and_others_are_not(
+    site: Callable[[], TestClient], clock: Clock
+) -> None:
+    flood, other = site(), site()
+    other.get("/", headers={"x-forwarded-for": "10.0.0.2"})
+    flood.get("/")
+    answers = [flood.post(CALL) for _ in range(int(CALLS.burst) + 5)]
+    assert [one.status_code for one in answers[-6:]] == [200, 429, 429, 429, 429, 429]
+    assert "too often" in answers[-1].json()["detail"] and answers[-1].headers["retry-after"]
+    assert other.post(CALL, headers={"x-forwarded-for": "10.0.0.2"}).status_code == 200
+    clock.now += 1.0
+    assert flood.post(CALL).status_code == 200
+
+
+def test_new_cookies_do_not_help_against_the_limit_of_an_address(
+    site: Callable[[], TestClient],
+) -> None:
+    found = []
+    for _ in range(int(3 * UPLOADS.burst) + 1):
+        browser = site()
+        browser.get("/")
+        # What a visitor invents stands before what the proxy wrote.
+        invented = {"x-forwarded-for": f"{len(found)}.1.1.1, 10.0.0.7"}
+        found.append(browser.post("/gradio_api/upload", headers=invented).status_code)
+    assert found[0] == 200 and found[-1] == 429
+
+
+def test_the_memory_of_buckets_is_bounded(clock: Clock) -> None:
+    buckets = Buckets(clock)
+    for number in range(20_500):
+        buckets.take("call", str(number), CALLS)
+    assert len(buckets._levels) == 20_000
+
+
+@pytest.fixture
+def public(make_studio: Callable[..., Studio], make_trajectory: Make) -> Studio:
+    studio = make_studio(role=Role.VISITOR)
+    studio.cabinet.trajectories.add(make_trajectory("episode-1", start_id=START))
+    return studio
+
+
+def _undo(studio: Studio) -> object:
+    labels = studio.episodes.judging.labels
+    return labels.undo("event-0001", new_event_id="undo-00001", actor="anybody")
+
+
+def _correct(studio: Studio) -> object:
+    changed = {"event_id": "event-0002", "outcome": "success", "supersedes": "event-0001"}
+    return studio.episodes.judging.labels.add(EVENT | changed, actor="anybody")
+
+
+def _control(word: str) -> Callable[[Studio], object]:
+    return lambda studio: studio.runs.control("run-1", word)
+
+
+# What may be done to what somebody began.
+DOINGS = {
+    "undo a label": _undo,
+    "correct a label": _correct,
+    **{f"{word} a run": _control(word) for word in ("pause", "stop", "cancel")},
+}
+
+
+@pytest.mark.parametrize("doing", DOINGS)
+@pytest.mark.parametrize("owner", [A, B, HOUSE])
+def test_a_visitor_changes_what_they_began_and_nothing_else(
+    public: Studio, doing: str, owner: str
+) -> None:
+    with asking(owner):
+        public.supervisor.submit("run-1", "tiny", {}, owner=owner)
+        public.episodes.judging.labels.add(EVENT, actor="house")
+    with asking(A):
+        if owner == A:
+            assert DOINGS[doing](public)
+            return
+        with pytest.raises(ValueError, match=r"somebody else|only who began"):
+            DOINGS[doing](public)
+    assert public.episodes.judging.labels.counts()["labelled"] == 1
+    assert public.cabinet.runs.get("run-1").state == "queued"
+
+
+def test_nobody_speaks_as_another(public: Studio) -> None:
+    with asking(B):
+        public.episodes.judging.labels.add(EVENT, actor=f"guest:{A}")
+    [label] = public.episodes.judging.labels.history()
+    assert label["actor"] == f"guest:{B}"
+
+
+def test_a_visitor_has_few_dreams_and_takes_nobody_elses(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    opened = studio.imagine.dreams.open
+    with asking(B):
+        others = opened(settings)
+    with asking(A):
+        own = [opened(settings) for _ in range(MOST_OF_A_VISITOR + 2)]
+    assert studio.dreams.get(others)
+    for gone in own[:2]:
+        with pytest.raises(LookupError):
+            studio.dreams.get(gone)
+    assert all(studio.dreams.get(one) for one in own[2:])
