@@ -74,7 +74,7 @@ def _keep(room: Path, number: int, item: LabelledEpisode) -> dict[str, Any]:
     episode = item.episode
     arrays = {f"{ARRAY}{name}": values for name, values in episode.arrays.items()}
     arrays |= {"frames": episode.frames, "actions": episode.actions}
-    np.savez(room / f"{number}.npz", allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(room / f"{number}.npz", allow_pickle=False, **arrays)
     return {"episode": episode_record(episode), "labels": labels_record(item)}
 
 

@@ -11,6 +11,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from storage.exports.labels import TABLE, import_labels
 
 from engine.records.types import Outcome, Trajectory
 from storage.database import Database
@@ -18,7 +19,6 @@ from storage.events.labels import LabelStore
 from storage.exports import bundle
 from storage.exports.contents import LabelledEpisode
 from storage.exports.formats import FORMATS, read_episodes
-from storage.exports.labels import TABLE, import_labels
 
 pytestmark = pytest.mark.slow
 MOST_MEMORY = 300 * 2**20
