@@ -20,6 +20,7 @@ from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.statistics import action_statistics
 from engine.data.windows import clip_actions, clip_frames, clip_starts
+from engine.device import Placement
 from engine.images import to_model
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
@@ -104,7 +105,7 @@ JOB = Job(
 
 @dataclass(frozen=True)
 class Clips:
-    """Posterior moments of every frame and the index of every clip.
+    """Posterior moments of every frame and the index of every clip, in main memory.
 
     Attributes:
         mean, std: [frames, z, y, x], scaled.
@@ -161,16 +162,16 @@ def cut_clips(model: LatentWorldModel, episodes: EpisodeSet, normalization: Norm
 
 @torch.no_grad()
 def encode_moments(autoencoder: Autoencoder, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Scaled mean and standard deviation of each frame's posterior."""
-    scale = autoencoder.scaling_factor
-    parts = [autoencoder.moments(to_model(part)) for part in frames.split(64)]
-    mean = torch.cat([part[0] for part in parts]) * scale
-    return mean, torch.cat([torch.exp(0.5 * part[1]) for part in parts]) * scale
+    """Scaled mean and standard deviation of each frame's posterior, on the CPU."""
+    scale, device = autoencoder.scaling_factor, autoencoder.mean_frame.device
+    parts = [autoencoder.moments(to_model(part.to(device))) for part in frames.split(64)]
+    mean = torch.cat([part[0].cpu() for part in parts]) * scale
+    return mean, torch.cat([torch.exp(0.5 * part[1]).cpu() for part in parts]) * scale
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train the transformer; the autoencoder stays as it is and is stored beside it."""
-    model = _model(config)
+    model = _model(config, run.placement)
     if config.anchored:
         model.config = model.config.replace(anchored=True)
     own = load_episodes(config.episodes_from)
@@ -236,12 +237,12 @@ def run_step(directory: Path) -> int:
     return int(checkpoint.read_progress(directory)["step"])
 
 
-def _model(config: JobConfig) -> LatentWorldModel:
+def _model(config: JobConfig, placement: Placement) -> LatentWorldModel:
     if config.world_model:
-        return load_world_model(Path(config.world_model))
+        return load_world_model(Path(config.world_model), placement, trained=True)
     if not config.autoencoder:
         raise ValueError("train_world_model needs autoencoder=DIRECTORY or world_model=DIRECTORY")
-    autoencoder = load_autoencoder(Path(config.autoencoder))
+    autoencoder = load_autoencoder(Path(config.autoencoder), trained=True)
     transformer = config.transformer.replace(in_channels=autoencoder.config.latent_channels)
     with initialisation(config.seed, "world model"):
         model = LatentWorldModel(
@@ -252,7 +253,7 @@ def _model(config: JobConfig) -> LatentWorldModel:
             )
         )
     model.autoencoder.load_state_dict(autoencoder.state_dict())
-    return model.eval()
+    return model.to(placement.where).eval()
 
 
 def _statistics(config: JobConfig, action_dim: int) -> Normalization:
@@ -290,7 +291,10 @@ def _loss(
     if model.config.timestep_ratio:
         timesteps = shift_timesteps(timesteps, model.config.timestep_ratio)
     targets = to_targets(latents, model.context_frames, model.config.change_scale)
-    size = model.config.image_size
+    size, device = model.config.image_size, model.transformer.rope.freqs.device
+    targets, actions, noise, timesteps = (
+        values.to(device) for values in (targets, actions, noise, timesteps)
+    )
     losses = training_loss(
         model.transformer,
         targets,
