@@ -28,6 +28,8 @@ from engine.seeding import generator, row_generators
 class Node:
     """A place in a dream: its start (no parent, no draw, one frame), or one more chunk.
 
+    All of it lies in main memory: a device holds no more than the chunk it computes.
+
     Attributes:
         row: (start id, member) of the episode, the same all along a path.
         depth: chunks from the start to here, this one included.
@@ -102,7 +104,7 @@ class Dreamer:
                 "every row needs its own (start id, member): it keys the row's randomness"
             )
         model = self.world_model
-        latents = model.encode(to_model(frames), row_generators(seed, "encode", 0, rows=rows))
+        latents = model.encode(to_model(frames), row_generators(seed, "encode", 0, rows=rows)).cpu()
         if tuple(latents.shape[1:]) != tuple(model.latent_shape):
             raise ValueError(
                 f"a start of {frames.shape[1]} x {frames.shape[2]} pixels encodes to latents of "
@@ -110,7 +112,7 @@ class Dreamer:
                 f"{list(model.latent_shape)}"
             )
         context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
-        frames, none = frames.to(latents.device), torch.zeros(0)
+        none = torch.zeros(0)
         return [
             Node(
                 parent=None,
@@ -135,7 +137,13 @@ class Dreamer:
         ]
         images = torch.stack([node.frames[-1] for node in nodes])
         instructions = [draw.instruction for draw in draws]
-        return self.policy.act(images, instructions, noise, draws[0].temperature)
+        proposed = self.policy.act(images, instructions, noise, draws[0].temperature)
+        return ActionChunk(
+            tokens=proposed.tokens.cpu(),
+            actions=proposed.actions.cpu(),
+            log_probs=proposed.log_probs.cpu(),
+            entropy=proposed.entropy.cpu(),
+        )
 
     @torch.no_grad()
     def grow(self, nodes: Sequence[Node], draws: Sequence[Draw]) -> list[Node]:
@@ -158,8 +166,9 @@ class Dreamer:
         ]
         context = torch.stack([node.context for node in nodes])
         future = self.world_model.predict(context, actions, noise, draws[0].denoising_steps)
+        frames = decode_frames(self.world_model, future).cpu()
+        future = future.cpu()
         context = next_context(context, future, anchored=self.world_model.anchored)
-        frames = decode_frames(self.world_model, future)
         ends, probabilities = self._judge(nodes, frames)
         return [
             Node(
@@ -202,18 +211,18 @@ class Dreamer:
         path = node.path
         chunks = [(part.chunk, part.actions, part.overridden) for part in path[1:]]
         ends, probabilities, found = self.windows(node)
-        frames = torch.cat([part.frames for part in path]).cpu()
+        frames = torch.cat([part.frames for part in path])
         start_id, member = node.row
         return Rollout(
             start_id=start_id,
             member=member,
             frames=frames,
-            tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]).cpu(),
-            normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]).cpu(),
-            overridden=torch.cat([o for _, _, o in chunks if o is not None]).cpu(),
-            log_probs=torch.cat([chunk.log_probs for chunk, _, _ in chunks if chunk]).cpu(),
-            entropy=torch.cat([chunk.entropy for chunk, _, _ in chunks if chunk]).cpu(),
-            latents=torch.cat([part.latents for part in path]).cpu(),
+            tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]),
+            normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]),
+            overridden=torch.cat([o for _, _, o in chunks if o is not None]),
+            log_probs=torch.cat([chunk.log_probs for chunk, _, _ in chunks if chunk]),
+            entropy=torch.cat([chunk.entropy for chunk, _, _ in chunks if chunk]),
+            latents=torch.cat([part.latents for part in path]),
             window_ends=ends,
             window_probabilities=probabilities,
             outcome=found if found.success else Outcome(False, len(frames) - 1),

@@ -146,7 +146,7 @@ def _update(
     norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
     values = metrics | {"loss": loss.detach(), "gradient_norm": norm}
     # One wait for the device a step, and before anything is changed.
-    read = torch.stack([value.double() for value in values.values()]).tolist()
+    read = torch.stack([value.double() for value in values.values()]).cpu().tolist()
     numbers = dict(zip(values, read, strict=True))
     if not math.isfinite(numbers["loss"]):
         raise FloatingPointError(f"the loss is {numbers['loss']} at step {step}")

@@ -33,9 +33,9 @@ class MemoryPlan:
 
     Attributes:
         rows: rollouts that advance together.
-        history: frames and latents of the rows kept until they are judged and stored.
+        history: frames and latents of the rows, kept in main memory until they are stored.
         margin: `MARGIN` of all but the weights, and on a GPU the driver's context.
-        total: weights, history, the largest phase and the margin.
+        total: weights, the largest phase and the margin; on a CPU the history as well.
         sentence: for a person; names what would fit if this does not.
         proposal: rows and placement that would fit, if this does not and any would.
     """
@@ -224,9 +224,10 @@ def _plan(
     history = rows * (horizon + 1) * (3 * world_model.image_size**2 + latent)
     weights = sum(component.weights for component in components)
     largest = max(component.activations for component in components)
-    margin = int(MARGIN * (history + largest))
+    held = history if device.kind == "cpu" else 0
+    margin = int(MARGIN * (held + largest))
     margin += CUDA_CONTEXT if device.kind == "cuda" else 0
-    total = weights + history + largest + margin
+    total = weights + held + largest + margin
     fits = total <= device.free
     counted = f"{rows} row{'s' * (rows > 1)} in {placement.dtype}"
     return MemoryPlan(

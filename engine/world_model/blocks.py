@@ -312,8 +312,9 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     """Attention of [n heads t e]; in several launches where CUDA cannot count so many at once."""
     if len(q) <= CUDA_BATCH:
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-    parts = zip(*(rows.split(CUDA_BATCH) for rows in (q, keys, values)), strict=True)
-    return torch.cat([F.scaled_dot_product_attention(*part, attn_mask=mask) for part in parts])
+    rest = slice(CUDA_BATCH, None)
+    first = _attend(q[:CUDA_BATCH], keys[:CUDA_BATCH], values[:CUDA_BATCH], mask)
+    return torch.cat([first, _attend(q[rest], keys[rest], values[rest], mask)])
 
 
 def _rotate(x: Tensor, places: FramePlaces) -> Tensor:

@@ -167,6 +167,8 @@ class LatentWorldModel(nn.Module):
             ValueError: a wrong number of context latents, actions or numbers in an action.
         """
         latents = latents.contiguous()  # convolutions round by how their input lies in memory
+        device = self.transformer.rope.freqs.device
+        latents, actions = latents.to(device), actions.to(device)
         z, y, x = self.latent_shape
         noise = randn((z, self.chunk_size, y, x), generators).to(latents)
         context_noise = None

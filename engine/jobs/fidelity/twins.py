@@ -45,7 +45,7 @@ def imagine_twins(
     video = [starts[:, None]]
     for chunk in range(chunks):
         generators = row_generators(seed, "world model", chunk, rows=rows)
-        future = model.predict(context, y[chunk].to(context), generators, denoising_steps)
+        future = model.predict(context, y[chunk], generators, denoising_steps)
         context = next_context(context, future, anchored=model.anchored)
         video.append(decode_frames(model, future).cpu())
     frames = torch.cat(video, dim=1).numpy()
