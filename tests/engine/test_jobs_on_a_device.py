@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from engine.runs.registry import job_config, job_names
 
 from engine.checkpoints.checkpoint import write_json
 from engine.records.events import read_events
+from engine.runs.registry import job_config, job_names
 from tests.engine import forked_worker
 from tests.pretend_device import NAME, pretend_device
 
