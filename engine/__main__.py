@@ -4,12 +4,14 @@ import argparse
 import json
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from engine.config import assign
+from engine.device import Placement
 from engine.records.durable import write_json_durably
 from engine.runs.registry import job_config, job_names
 from engine.runs.retention import Retention
@@ -57,10 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
         "--keep", action="append", default=[], metavar="name=value", help="last, best, lowest: "
         "checkpoints that are kept, the newest and the best by a metric",
     )  # fmt: skip
+    parser.add_argument(
+        "--place", action="append", default=[], metavar="name=value", help="device, dtype, "
+        "offload, compiled, decode_batch; without it the machine's usual placement",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
         retention = Retention.from_dict(_assign_all({}, options.keep)).to_dict()
-        _prepare(options.job, options.out, options.config, options.assign, retention)
+        more = {"retention": retention}
+        if options.place:
+            more["placement"] = asdict(Placement.from_dict(_assign_all({}, options.place)))
+        _prepare(options.job, options.out, options.config, options.assign, more)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -87,7 +96,7 @@ def _prepare(
     out: Path,
     config_file: Path | None,
     assignments: list[str],
-    retention: dict[str, Any],
+    more: dict[str, dict[str, Any]],
 ) -> None:
     values: dict[str, Any] = json.loads(config_file.read_text()) if config_file else {}
     config = job_config(job, _assign_all(values, assignments)).to_dict()
@@ -95,7 +104,7 @@ def _prepare(
     path = out / "config.json"
     if path.exists() and not is_same(out, job, config):
         raise ValueError(f"{out} holds a run with another config; choose another --out")
-    write_json_durably(path, {"job": job, "config": config, "retention": retention})
+    write_json_durably(path, {"job": job, "config": config, **more})
     write_control(out, "run")
 
 

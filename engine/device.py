@@ -1,9 +1,11 @@
 """The device is chosen once, by whoever composes the objects; the rest follows its inputs."""
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -16,12 +18,13 @@ _USED = ("memory.current", "memory/memory.usage_in_bytes")
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """How models lie on a device. The defaults are the CPU's.
+    """How models lie on a device: one object for all of a run's. The defaults are the CPU's.
 
     Attributes:
-        device: `cpu` or `cuda`.
-        dtype: of the parameters, a name in `DTYPES`. Times, positions, rotary frequencies, the
-            sampler's latents, logits and probabilities stay float32 (method.md facts 2, 9).
+        device: `cpu`, `cuda`, or the name of another device that torch knows.
+        dtype: of the parameters, a name in `DTYPES`; what is trained keeps float32 parameters and
+            computes in it. Times, positions, rotary frequencies, the sampler's latents, logits
+            and probabilities stay float32 (method.md facts 2, 9).
         decode_batch: frames decoded in one call; 0 leaves the checkpoint's own micro-batch. Part
             of what fixes a dream's bits.
         offload: the policy's language layers stay in main memory and visit the device in turn.
@@ -34,12 +37,41 @@ class Placement:
     offload: bool = False
     compiled: bool = False
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Placement":
+        """From plain values.
+
+        Raises:
+            ValueError: an unknown name, or a placement that cannot be.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"a placement has {', '.join(known)}, but no {', '.join(unknown)}")
+        return cls(**values)
+
     def __post_init__(self) -> None:
-        if self.device not in ("cpu", "cuda") or self.dtype not in DTYPES or self.decode_batch < 0:
+        if not _is_device(self.device) or self.dtype not in DTYPES or self.decode_batch < 0:
             raise ValueError(
-                f"models are placed on cpu or cuda, in {' or '.join(DTYPES)}, decoding 0 or more "
-                f"frames at a time, not {self.device}, {self.dtype}, {self.decode_batch}"
+                f"models are placed on cpu, cuda or another device of torch, in "
+                f"{' or '.join(DTYPES)}, decoding 0 or more frames at a time, not {self.device}, "
+                f"{self.dtype}, {self.decode_batch}"
             )
+
+    @property
+    def where(self) -> torch.device:
+        """The device itself."""
+        return torch.device(self.device)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The dtype itself."""
+        return DTYPES[self.dtype]
+
+    @property
+    def mixed(self) -> torch.dtype | None:
+        """What a model whose parameters stay float32 computes in, where that is less; else None."""
+        return None if self.precision == torch.float32 else self.precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +95,13 @@ def choose_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _is_device(name: str) -> bool:
+    try:
+        return torch.device(name).type != "meta"
+    except RuntimeError:
+        return False
+
+
 def slot_names() -> tuple[str, ...]:
     """Where workers compute: at each GPU, or else at one place on the CPU."""
     return tuple(f"gpu-{index}" for index in range(torch.cuda.device_count())) or ("cpu-0",)
@@ -76,7 +115,10 @@ def default_placement(device: torch.device) -> Placement:
 
 
 def device_memory(device: torch.device, *, cgroups: Path = _CGROUPS) -> DeviceMemory:
-    """Total and free memory of a GPU, or of this machine within its control group's limit."""
+    """Total and free memory of a GPU, or of this machine within its control group's limit.
+
+    Devices of other kinds count as if they computed in this machine's memory.
+    """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -98,11 +140,11 @@ def _first_number(folder: Path, names: tuple[str, ...]) -> int | None:
     return None
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 autocast on CUDA; float32 as it is everywhere else."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    """Matrix products in `dtype` while parameters keep float32 (`Placement.mixed`); None: as is."""
+    if dtype is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
 
 
 def limit_threads() -> int:

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from engine.device import Placement
 from engine.records.tasks import Task
 from engine.records.types import DreamContext, JudgeRules, Normalization, Trajectory
 
@@ -211,6 +212,8 @@ class Run(Protocol):
     def checkpoint(self, step: int) -> AbstractContextManager[Path]: ...
     def latest_checkpoint(self) -> Path | None: ...
     def give_way(self) -> None: ...
+    @property
+    def placement(self) -> Placement: ...
     @property
     def stop_requested(self) -> bool: ...
     @property

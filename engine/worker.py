@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from engine.device import limit_threads
+from engine.device import Placement, choose_device, default_placement, limit_threads
 from engine.protocols import Run
 from engine.records.room import is_full
 from engine.runs.registry import run_job
@@ -78,6 +78,8 @@ def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
         run.state("running")
         spec = json.loads((run.directory / "config.json").read_text())
         run.retain(Retention.from_dict(spec.get("retention", {})))
+        asked = spec.get("placement")
+        run.place(Placement.from_dict(asked) if asked else default_placement(choose_device()))
         metrics = run.finished_result()  # of an attempt that was killed before it said "done"
         if metrics is None:
             with tracked(run.directory.name, spec["config"], run.listen, run.alarm):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.checkpoint import whole_directory
+from engine.device import Placement
 from engine.protocols import ActionChunk
 from engine.records.tasks import Task, get_task
 from engine.records.types import DreamContext, JudgeRules, Normalization, Trajectory
@@ -175,6 +176,7 @@ class MemoryRun:
         self.ledger: dict[int, bool] = {}
         self.saved: list[Path] = []
         self.kept: dict[str, dict[str, Any]] = {}
+        self.placement = Placement()
         self.stop_requested = False
         self.pause_requested = False
 

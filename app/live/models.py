@@ -22,7 +22,7 @@ def load_checkpoint(directory: Path, placement: Placement | None = None) -> Any:
     Raises:
         ValueError: its weights alone do not fit the device, or it cannot be loaded.
     """
-    from engine.loading.models import load_placed
+    from engine.loading.models import load
     from engine.memory.planner import check_room, config_of
 
     device = choose_device()
@@ -30,7 +30,7 @@ def load_checkpoint(directory: Path, placement: Placement | None = None) -> Any:
     if (directory / "config.json").is_file():  # the rest of the directory is checked while loading
         config = config_of(json.loads((directory / "config.json").read_text()))
         check_room(config, device_memory(device), placement)
-    return load_placed(directory, placement)
+    return load(directory, placement)
 
 
 class Models:

@@ -59,7 +59,7 @@ def write_model(
         half: store floating weights as float16 (for shipped checkpoints).
     """
     weights = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     save_file(weights, directory / WEIGHTS)
@@ -187,11 +187,11 @@ def write_state(
     progress: Mapping[str, Any],
 ) -> None:
     """Put what a job needs to go on into a directory being filled: no generator state."""
-    tensors = {f"model.{name}": t.contiguous() for name, t in model.state_dict().items()}
-    tensors |= {f"average.{name}": t.contiguous() for name, t in (average or {}).items()}
+    tensors = {f"model.{name}": t.cpu().contiguous() for name, t in model.state_dict().items()}
+    tensors |= {f"average.{name}": t.cpu().contiguous() for name, t in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {
-            f"optimizer.{index}.{name}": torch.as_tensor(t).contiguous()
+            f"optimizer.{index}.{name}": torch.as_tensor(t).cpu().contiguous()
             for name, t in state.items()
         }
     save_file(tensors, directory / STATE)

@@ -34,6 +34,8 @@ from engine.seeding import generator, row_generators
 class Node:
     """A place in a dream: its start (no parent, no draw, one frame), or one more chunk.
 
+    All of it lies in main memory: a device holds no more than the chunk it computes.
+
     Attributes:
         row: (start id, member) of the episode, the same all along a path.
         depth: chunks from the start to here, this one included.
@@ -116,7 +118,7 @@ class Dreamer:
                 "every row needs its own (start id, member): it keys the row's randomness"
             )
         model = self.world_model
-        latents = model.encode(to_model(frames), row_generators(seed, "encode", 0, rows=rows))
+        latents = model.encode(to_model(frames), row_generators(seed, "encode", 0, rows=rows)).cpu()
         if tuple(latents.shape[1:]) != tuple(model.latent_shape):
             raise ValueError(
                 f"a start of {frames.shape[1]} x {frames.shape[2]} pixels encodes to latents of "
@@ -124,8 +126,8 @@ class Dreamer:
                 f"{list(model.latent_shape)}"
             )
         context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
-        memory = model.begin(latents)
-        frames, none = frames.to(latents.device), torch.zeros(0)
+        memory = model.begin(latents).cpu()
+        none = torch.zeros(0)
         return [
             Node(
                 parent=None,
@@ -152,7 +154,13 @@ class Dreamer:
         ]
         images = torch.stack([node.last for node in nodes])
         instructions = [draw.instruction for draw in draws]
-        return self.policy.act(images, instructions, noise, draws[0].temperature)
+        proposed = self.policy.act(images, instructions, noise, draws[0].temperature)
+        return ActionChunk(
+            tokens=proposed.tokens.cpu(),
+            actions=proposed.actions.cpu(),
+            log_probs=proposed.log_probs.cpu(),
+            entropy=proposed.entropy.cpu(),
+        )
 
     @torch.no_grad()
     def grow(self, nodes: Sequence[Node], draws: Sequence[Draw]) -> list[Node]:
@@ -176,9 +184,10 @@ class Dreamer:
         context = torch.stack([node.context for node in nodes])
         memory = torch.stack([node.memory for node in nodes])
         future = self.world_model.predict(context, actions, noise, draws[0].denoising_steps, memory)
-        context = next_context(context, future, anchored=self.world_model.anchored)
-        memory = self.world_model.remember(memory, actions)
         videos, last = self._decode(future)
+        future = future.cpu()
+        context = next_context(context, future, anchored=self.world_model.anchored)
+        memory = self.world_model.remember(memory, actions).cpu()
         ends, probabilities = self._judge(nodes, videos, future, actions)
         return [
             Node(
@@ -227,14 +236,14 @@ class Dreamer:
         return Rollout(
             start_id=start_id,
             member=member,
-            video=LateFrames(lambda: torch.cat([part.frames for part in path]).cpu()),
-            policy_frames=torch.stack([part.last for part in path[:-1]]).cpu(),
-            tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]).cpu(),
-            normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]).cpu(),
-            overridden=torch.cat([o for _, _, o in chunks if o is not None]).cpu(),
-            log_probs=torch.cat([chunk.log_probs for chunk, _, _ in chunks if chunk]).cpu(),
-            entropy=torch.cat([chunk.entropy for chunk, _, _ in chunks if chunk]).cpu(),
-            latents=torch.cat([part.latents for part in path]).cpu(),
+            video=LateFrames(lambda: torch.cat([part.frames for part in path])),
+            policy_frames=torch.stack([part.last for part in path[:-1]]),
+            tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]),
+            normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]),
+            overridden=torch.cat([o for _, _, o in chunks if o is not None]),
+            log_probs=torch.cat([chunk.log_probs for chunk, _, _ in chunks if chunk]),
+            entropy=torch.cat([chunk.entropy for chunk, _, _ in chunks if chunk]),
+            latents=torch.cat([part.latents for part in path]),
             window_ends=ends,
             window_probabilities=probabilities,
             outcome=found if found.success else Outcome(False, sum(map(_length, path)) - 1),
@@ -248,10 +257,10 @@ class Dreamer:
         """
         model = self.world_model
         if len(future) == 1 or not isinstance(self.reward_model, LatentRewardModel):
-            frames = decode_frames(model, future)
+            frames = decode_frames(model, future).cpu()
             return [_known(row) for row in frames], frames[:, -1]
-        last = decode_frames(model, future[:, -1:])
-        pairs = zip(future, last, strict=True)
+        last = decode_frames(model, future[:, -1:]).cpu()
+        pairs = zip(future.cpu(), last, strict=True)
         return [_late(model, row, shown) for row, shown in pairs], last[:, 0]
 
     def _judge(
@@ -308,7 +317,7 @@ def _known(frames: Tensor) -> LateFrames:
 
 def _late(model: WorldModel, latents: Tensor, last: Tensor) -> LateFrames:
     """A chunk's frames of which only the last is decoded yet."""
-    return LateFrames(lambda: torch.cat([decode_frames(model, latents[None, :-1])[0], last]))
+    return LateFrames(lambda: torch.cat([decode_frames(model, latents[None, :-1])[0].cpu(), last]))
 
 
 def _noise(node: Node, purpose: str, seed: int, variation: int) -> torch.Generator:

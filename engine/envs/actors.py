@@ -1,10 +1,12 @@
 """Who acts in reality: the scripted expert with noise, and a policy checkpoint."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from engine.envs.episode import Action, Frame, as_scripted
 from engine.protocols import ActionChunk, Env, Policy
@@ -45,6 +47,13 @@ class ExpertActor:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """`expert_actions`."""
         return {"expert_actions": np.stack(self._wanted)}
+
+
+PARTS: dict[str, Callable[[ActionChunk], Tensor]] = {
+    "tokens": lambda chunk: chunk.tokens,
+    "log_probs": lambda chunk: chunk.log_probs,
+    "entropy": lambda chunk: chunk.entropy.mean(dim=1),
+}
 
 
 class PolicyActor:
@@ -89,13 +98,12 @@ class PolicyActor:
                 self._temperature,
             )
         self._proposed.append(chunk)
-        actions = self._policy.normalization.denormalize(chunk.actions[0].double().numpy())
+        actions = self._policy.normalization.denormalize(chunk.actions[0].double().cpu().numpy())
         return actions.astype(np.float32)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """`tokens` and `log_probs` [chunks, l], mean `entropy` [chunks]."""
         return {
-            "tokens": torch.cat([chunk.tokens for chunk in self._proposed]).numpy(),
-            "log_probs": torch.cat([chunk.log_probs for chunk in self._proposed]).numpy(),
-            "entropy": torch.cat([chunk.entropy.mean(dim=1) for chunk in self._proposed]).numpy(),
+            name: torch.cat([part(chunk) for chunk in self._proposed]).cpu().numpy()
+            for name, part in PARTS.items()
         }

@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.data.statistics import action_statistics
+from engine.device import Placement
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_policy
@@ -135,6 +136,7 @@ def cut_pairs(
 
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy [b, l] to one-hot targets (the official loss) or to a Gaussian around them."""
+    targets = targets.to(logits.device)
     if smoothing == 0.0:
         flat = F.cross_entropy(
             rearrange(logits, "b l n -> (b l) n"),
@@ -142,7 +144,7 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) ->
             reduction="none",
         )
         return rearrange(flat, "(b l) -> b l", b=len(logits))
-    bins = torch.arange(logits.shape[-1], dtype=logits.dtype)
+    bins = torch.arange(logits.shape[-1], dtype=logits.dtype, device=logits.device)
     distance = (bins - targets.unsqueeze(-1)) / smoothing
     weights = torch.softmax(-0.5 * distance.square(), dim=-1)
     return -(weights * F.log_softmax(logits, dim=-1)).sum(dim=-1)
@@ -152,7 +154,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit the policy by cross-entropy on all action tokens of a chunk at once."""
     demonstrations = _keep(load_episodes(config.episodes_from, limit=config.limit or None), config)
     play = load_episodes(config.play_from) if config.play_from else []
-    policy = _policy(config, demonstrations)
+    policy = _policy(config, demonstrations, run.placement)
     order = numpy_generator(config.seed, "held out").permutation(len(demonstrations))
     if len(order) <= config.held_out:
         raise ValueError(f"{len(order)} demonstrations are too few to keep {config.held_out} aside")
@@ -195,7 +197,7 @@ def validation(policy: OpenVLAPolicy, pairs: Pairs) -> dict[str, float]:
         logits = policy.logits(pairs.frames[rows], [pairs.instructions[r] for r in rows])
         losses.append(smoothed_cross_entropy(logits, pairs.tokens[rows], 0.0))
         wanted = tokens.decode_values(pairs.tokens[rows])
-        errors.append((tokens.decode_values(logits.argmax(dim=-1)) - wanted).abs())
+        errors.append((tokens.decode_values(logits.argmax(dim=-1).cpu()) - wanted).abs())
     return {
         "policy/held_out_loss": torch.cat(losses).mean().item(),
         "policy/held_out_error": torch.cat(errors).mean().item(),
@@ -209,9 +211,11 @@ def _keep(episodes: list[Trajectory], config: JobConfig) -> list[Trajectory]:
     return kept
 
 
-def _policy(config: JobConfig, demonstrations: Sequence[Trajectory]) -> OpenVLAPolicy:
+def _policy(
+    config: JobConfig, demonstrations: Sequence[Trajectory], placement: Placement
+) -> OpenVLAPolicy:
     if config.policy:
-        return load_policy(Path(config.policy))
+        return load_policy(Path(config.policy), placement, trained=True)
     action_dim = demonstrations[0].actions.shape[1]
     if config.model.action_dim != action_dim:
         raise ValueError(
@@ -222,4 +226,6 @@ def _policy(config: JobConfig, demonstrations: Sequence[Trajectory]) -> OpenVLAP
         [e.actions for e in demonstrations], passthrough=(action_dim - 1,)
     )
     with initialisation(config.seed, "policy"):
-        return OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())
+        policy = OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())
+    policy.mixed = placement.mixed
+    return policy.to(placement.where)

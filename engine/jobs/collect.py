@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config, knob
+from engine.device import Placement
 from engine.envs.actors import ExpertActor
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
@@ -81,7 +82,7 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     known = run.episode_ids()
     outcomes_of_starts = run.real_outcomes()
     outcomes: list[bool] = []
-    actor = make_actor(config, env)
+    actor = make_actor(config, run.placement, env)
     use = config.use or DEFAULT_USE[config.source]
     for done, (episode_id, start_id, seed) in enumerate(planned):
         if run.stop_requested or run.pause_requested:
@@ -146,7 +147,7 @@ def plan(config: JobConfig, task: str) -> list[tuple[str, int, int]]:
     return planned
 
 
-def make_actor(config: JobConfig, env: Env) -> Actor:
+def make_actor(config: JobConfig, placement: Placement, env: Env) -> Actor:
     """Who acts, as the config says."""
     match config.source:
         case "expert":
@@ -156,4 +157,5 @@ def make_actor(config: JobConfig, env: Env) -> Actor:
         case _:
             if not config.policy:
                 raise ValueError("source policy needs policy=CHECKPOINT_DIRECTORY")
-            return load_actor(Path(config.policy), env, temperature=config.temperature)
+            policy, temperature = Path(config.policy), config.temperature
+            return load_actor(policy, placement, env, temperature=temperature)

@@ -51,7 +51,8 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     task = env.task
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     check_apart("the policy", learnt_from(Path(config.policy)), starts)
-    actor = load_actor(Path(config.policy), env, temperature=config.temperature)
+    policy, temperature = Path(config.policy), config.temperature
+    actor = load_actor(policy, run.placement, env, temperature=temperature)
     use = "test" if config.pool == "test" else "calibration"
     played, recorded = run.real_outcomes(), run.episode_ids()
     for done, start_id in enumerate(starts):

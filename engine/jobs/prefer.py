@@ -105,7 +105,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit the policy to the pairs by -log sigmoid of the margin over the reference."""
     if not config.policy:
         raise ValueError("prefer needs policy=CHECKPOINT_DIRECTORY")
-    policy = load_policy(Path(config.policy))
+    policy = load_policy(Path(config.policy), run.placement, trained=True)
     episodes = load_episodes(config.episodes_from)
     instruction = episodes[0].instruction
     rollouts, counts = gather(policy, episodes, config)
@@ -138,7 +138,7 @@ def margins(
     """Margin of each pair [pairs], differentiable; each rollout goes through the policy once."""
     needed, place = pairs.unique(return_inverse=True)
     now = _trajectory_log_probs(policy, rollouts, needed, instruction, config.temperature)
-    reference = rollouts.reference[needed]
+    reference = rollouts.reference[needed].to(now.device)
     return dpo.preference_margins(
         now[place[:, 0]],
         now[place[:, 1]],
@@ -198,7 +198,7 @@ def gather(
         for index in torch.arange(len(episodes)).split(config.batch_size):
             rollouts.reference[index] = _trajectory_log_probs(
                 policy, rollouts, index, episodes[0].instruction, config.temperature
-            )
+            ).cpu()
     counted_pairs = {"pairs": len(training), "held_out_pairs": len(held_out)}
     return rollouts, {f"prefer/{name}": n for name, n in (counts | counted_pairs).items()}
 
@@ -243,4 +243,5 @@ def _trajectory_log_probs(
     log_probs, _ = policy.log_probs(
         rollouts.images[rows], [instruction] * len(rows), rollouts.tokens[rows], temperature
     )
-    return dpo.trajectory_log_probs(log_probs, rollouts.mask[rows], owner, len(index))
+    mask, owner = (part.to(log_probs.device) for part in (rollouts.mask[rows], owner))
+    return dpo.trajectory_log_probs(log_probs, mask, owner, len(index))

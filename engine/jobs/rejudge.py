@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from engine.config import Config, knob
+from engine.device import Placement
 from engine.jobs.optimise.regrouping import regroup
 from engine.loading.models import load_reward_model
 from engine.protocols import Run
@@ -60,11 +61,11 @@ class _Stored:
 class _Judge:
     """Judges one stored episode after the other."""
 
-    def __init__(self, config: JobConfig) -> None:
+    def __init__(self, config: JobConfig, placement: Placement) -> None:
         self._model: VideoReward | None = None
         self.threshold = config.threshold
         if config.reward_model:
-            self._model = load_reward_model(Path(config.reward_model))
+            self._model = load_reward_model(Path(config.reward_model), placement)
             self.threshold = config.threshold or self._model.success_threshold
         elif not config.threshold:
             raise ValueError("rejudge needs a reward_model, a threshold, or both")
@@ -107,7 +108,7 @@ class _Judge:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Judge what is not judged yet; then regroup."""
-    judge = _Judge(config)
+    judge = _Judge(config, run.placement)
     episodes = list(_read_stored(config))
     if not episodes:
         raise ValueError("there are no episodes to judge")

@@ -64,10 +64,10 @@ class _Losses:
     def __call__(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(self.config.seed, "autoencoder batch", step)
         rows = torch.from_numpy(random.integers(0, len(self.frames), self.config.batch_size))
-        x = to_model(self.frames[rows])
+        x = to_model(self.frames[rows].to(self.weight_from.device))
         mean, logvar = self.model.moments(x)
         logvar = logvar.clamp(-30.0, 20.0)
-        noise = torch.from_numpy(random.standard_normal(mean.shape, dtype=np.float32))
+        noise = torch.from_numpy(random.standard_normal(mean.shape, dtype=np.float32)).to(mean)
         y = self.model.reconstruct(mean + torch.exp(0.5 * logvar) * noise)
         moved = ((x - self.weight_from).abs().amax(dim=1, keepdim=True) > 0.1).float()
         weight = 1.0 + self.config.motion_weight * moved
@@ -89,7 +89,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     training = episode_set([episodes[i] for i in order[config.held_out :]])
     frames = torch.from_numpy(training.frames)
     size = frames.shape[1:3]
-    model = _model(config, (size[0], size[1]))
+    model = _model(config, (size[0], size[1])).to(run.placement.where)
     model.mean_frame.copy_(to_model(frames[:: max(1, len(frames) // 2000)]).mean(dim=0))
     metrics: dict[str, Any] = {}
 
@@ -123,7 +123,7 @@ def _model(config: JobConfig, size: tuple[int, int]) -> Autoencoder:
 @torch.no_grad()
 def latent_scale(model: Autoencoder, frames: Tensor) -> float:
     """One over the standard deviation of posterior means over some 256 frames."""
-    some = to_model(frames[:: max(1, len(frames) // 256)])
+    some = to_model(frames[:: max(1, len(frames) // 256)].to(model.mean_frame.device))
     means = torch.cat([model.moments(part)[0] for part in some.split(32)])
     return 1.0 / means.std().item()
 
@@ -131,7 +131,7 @@ def latent_scale(model: Autoencoder, frames: Tensor) -> float:
 @torch.no_grad()
 def round_trip(model: Autoencoder, episodes: EpisodeSet, seed: int) -> dict[str, Any]:
     """PSNR in dB of decoded against true frames, over whole frames."""
-    frames = torch.from_numpy(episodes.frames)
+    frames = torch.from_numpy(episodes.frames).to(model.mean_frame.device)
     rows = [(index,) for index in range(len(frames))]
     latents = model.encode(to_model(frames), row_generators(seed, "round trip", rows=rows))
     decoded = model.decode(latents)

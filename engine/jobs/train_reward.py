@@ -14,6 +14,7 @@ from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.labelled import key_of, load_labelled, split_gold
+from engine.device import Placement
 from engine.images import to_model, to_pixels
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
@@ -114,11 +115,11 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit by softmax cross-entropy; choose τ by trajectory-level F1 on episodes kept aside."""
     learnt = lessons(config)
     rules = get_task(learnt.used[0].task).judge
-    model = _model(config)
+    model = _model(config, run.placement)
     gold_test = GoldTest(learnt.gold, rules)
     if config.reward_model:
         gold_test.before(model)
-    windows = _windows(learnt, model, config)
+    windows = _windows(learnt, model, config, run.placement)
     held_out = load_episodes(config.held_out_from)
     metrics: dict[str, Any] = {}
 
@@ -133,6 +134,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             blurred_share=config.blurred_share,
         )
         logits = model(pixels)
+        labels = labels.to(logits.device)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         return F.cross_entropy(logits, labels), {"accuracy": accuracy.detach()}
 
@@ -179,22 +181,25 @@ def keep_aside(
 
 
 @torch.no_grad()
-def blurred(directory: Path, episodes: EpisodeSet, seed: int) -> Tensor:
-    """The flat frames after a round trip through an autoencoder checkpoint, uint8."""
-    autoencoder = load_autoencoder(directory)
+def blurred(directory: Path, placement: Placement, episodes: EpisodeSet, seed: int) -> Tensor:
+    """The flat frames after a round trip through an autoencoder checkpoint, uint8, on the CPU."""
+    autoencoder = load_autoencoder(directory, placement)
     parts = []
     for index, part in enumerate(torch.from_numpy(episodes.frames).split(256)):
         rows = [(index, row) for row in range(len(part))]
-        latents = autoencoder.encode(to_model(part), row_generators(seed, "blur", rows=rows))
-        parts.append(to_pixels(autoencoder.decode(latents)))
+        frames = to_model(part.to(placement.where))
+        latents = autoencoder.encode(frames, row_generators(seed, "blur", rows=rows))
+        parts.append(to_pixels(autoencoder.decode(latents)).cpu())
     return torch.cat(parts)
 
 
-def _windows(learnt: Lessons, model: VideoReward, config: JobConfig) -> Windows:
+def _windows(
+    learnt: Lessons, model: VideoReward, config: JobConfig, placement: Placement
+) -> Windows:
     training = episode_set([*learnt.episodes, *learnt.labelled])
     copies: tuple[Tensor, ...] = (torch.from_numpy(training.frames),)
     if config.autoencoder:
-        copies += (blurred(Path(config.autoencoder), training, config.seed),)
+        copies += (blurred(Path(config.autoencoder), placement, training, config.seed),)
     return cut_windows(
         training,
         copies,
@@ -218,8 +223,8 @@ def _card(config: JobConfig, metrics: dict[str, Any], learnt: Lessons) -> dict[s
     return document | {"labels": f"{num} labelled clips, {len(learnt.gold)} of them gold"}
 
 
-def _model(config: JobConfig) -> VideoReward:
+def _model(config: JobConfig, placement: Placement) -> VideoReward:
     if config.reward_model:
-        return load_reward_model(Path(config.reward_model))
+        return load_reward_model(Path(config.reward_model), placement, trained=True)
     with initialisation(config.seed, "reward model"):
-        return VideoReward(config.model)
+        return VideoReward(config.model).to(placement.where)

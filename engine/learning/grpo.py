@@ -223,7 +223,9 @@ def accumulate_gradient(
     totals = torch.zeros(5, dtype=torch.float64)
     for index in rows.split(slice_rows):
         log_probs, entropy = log_probs_of(index)
-        old, advantage, weight = old_log_probs[index], advantages[index], weights[index]
+        old, advantage, weight = (
+            rows[index].to(log_probs.device) for rows in (old_log_probs, advantages, weights)
+        )
         losses = token_losses(log_probs, old, advantage, clip_low=clip_low, clip_high=clip_high)
         loss = (losses * weight).sum()
         loss.backward()
@@ -232,7 +234,7 @@ def accumulate_gradient(
                 log_probs, old, advantage, clip_low=clip_low, clip_high=clip_high
             )
             measures = (losses, clipped, old - log_probs, token_kl(log_probs, old), entropy)
-            totals += torch.stack([(m * weight).sum().double().cpu() for m in measures])
+            totals += torch.stack([(m * weight).sum().double() for m in measures]).cpu()
     share = weights.sum().clamp(min=1e-12).item()
     names = ("grpo/loss", "grpo/clip_fraction", "grpo/approx_kl", "grpo/kl", "grpo/entropy")
     values = [totals[0].item(), *(totals[1:] / share).tolist()]

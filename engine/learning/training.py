@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
+from engine.device import autocast
 from engine.protocols import Run
 
 BatchLoss = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
@@ -84,6 +85,10 @@ def fit(
             save(directory)
             model.load_state_dict(trained)
 
+    def placed_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        with autocast(run.placement.where, run.placement.mixed):
+            return batch_loss(step)
+
     model.train()
     clock, timed = monotonic(), begin
     for step in range(begin, config.steps):
@@ -91,7 +96,7 @@ def fit(
             save_checkpoint(step)
             return False
         run.give_way()
-        metrics = _update(model, parameters, optimizer, batch_loss, step, config)
+        metrics = _update(model, parameters, optimizer, placed_loss, step, config)
         _update_average(average, model, min(config.average_decay, (step + 1) / (step + 10)))
         recent.append(metrics)
         if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
@@ -136,14 +141,17 @@ def _update(
     for group in optimizer.param_groups:
         group["lr"] = rate
     loss, metrics = batch_loss(step)
-    if not math.isfinite(loss.item()):
-        raise FloatingPointError(f"the loss is {loss.item()} at step {step}")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+    values = metrics | {"loss": loss.detach(), "gradient_norm": norm}
+    # One wait for the device a step, and before anything is changed.
+    read = torch.stack([value.double() for value in values.values()]).cpu().tolist()
+    numbers = dict(zip(values, read, strict=True))
+    if not math.isfinite(numbers["loss"]):
+        raise FloatingPointError(f"the loss is {numbers['loss']} at step {step}")
     optimizer.step()
-    numbers = {name: value.item() for name, value in metrics.items()}
-    return numbers | {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": rate}
+    return numbers | {"learning_rate": rate}
 
 
 @torch.no_grad()

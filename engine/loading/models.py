@@ -1,4 +1,4 @@
-"""A checkpoint directory to the model it names, in evaluation mode; float32 unless asked.
+"""A checkpoint directory to the model it names, in evaluation mode, placed as asked.
 
 Models are built on the meta device and filled tensor by tensor: loading needs the memory of the
 model once, and no time for weights that would be thrown away.
@@ -6,12 +6,13 @@ model once, and no time for weights that would be thrown away.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from engine.checkpoints.checkpoint import load_weights, read_config, read_role
-from engine.device import DTYPES, Placement
+from engine.device import Placement
 from engine.policy.files import read_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.records.types import Normalization
@@ -20,78 +21,68 @@ from engine.reward.states import FAMILY, StateReward, StateRewardConfig
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 
-Device = torch.device | str
 Model = OpenVLAPolicy | LatentWorldModel | VideoReward | StateReward | Autoencoder
+M = TypeVar("M", bound=nn.Module)
 
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
+ON_CPU = Placement()
 
 
 def load_policy(
-    directory: Path,
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: Device = "cpu",
-    offload: bool = False,
+    directory: Path, placement: Placement = ON_CPU, *, trained: bool = False
 ) -> OpenVLAPolicy:
-    """The policy of a checkpoint; offloaded language layers visit the device one at a time.
+    """The policy of a checkpoint.
+
+    Offloaded language layers visit the device one at a time; what is trained is never offloaded.
 
     Raises:
         ValueError: incomplete, changed, of another role, or weights that do not fit.
     """
-    if not offload:
-        return read_policy(directory, dtype=dtype, device=device)
+    if not placement.offload or trained:
+        dtype = _parameters(placement, trained)
+        policy = read_policy(directory, dtype=dtype, device=placement.where)
+        policy.mixed = placement.mixed if trained else None
+        return policy
     from accelerate import cpu_offload  # seconds to import, and rarely needed
 
-    policy = read_policy(directory, dtype=dtype)
+    policy = read_policy(directory, dtype=placement.precision)
     for layer in policy.language_model.model.layers:
-        cpu_offload(layer, torch.device(device))
+        cpu_offload(layer, placement.where)
     for tensor in (*policy.parameters(), *policy.buffers()):
         if tensor.device.type != "meta":  # what is offloaded has no data of its own any more
-            tensor.data = tensor.data.to(device)
+            tensor.data = tensor.data.to(placement.where)
     return policy
 
 
 def load_world_model(
-    directory: Path,
-    *,
-    dtype: torch.dtype = torch.float32,
-    device: Device = "cpu",
-    decode_batch: int = 0,
-    compiled: bool = False,
+    directory: Path, placement: Placement = ON_CPU, *, trained: bool = False
 ) -> LatentWorldModel:
     """The world model of a checkpoint, its autoencoder included.
-
-    Args:
-        decode_batch: frames in one convolution call, in place of the checkpoint's own number.
-        compiled: let `torch.compile` build the denoising step.
 
     Raises:
         ValueError: as `load_policy`.
     """
     config = WorldModelConfig.from_dict(_config(directory, "world_model"))
-    if decode_batch:
-        autoencoder = config.autoencoder.replace(micro_batch=decode_batch)
+    if placement.decode_batch:
+        autoencoder = config.autoencoder.replace(micro_batch=placement.decode_batch)
         config = config.replace(autoencoder=autoencoder)
     with torch.device("meta"):
-        model = LatentWorldModel(config, compiled=compiled)
-    load_weights(directory, model, dtype=dtype, device=device)
-    return model.eval()
+        model = LatentWorldModel(config, compiled=placement.compiled and not trained)
+    return _filled(directory, model, placement, trained)
 
 
-def load_judge(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
-) -> VideoReward | StateReward:
+def load_judge(directory: Path, placement: Placement = ON_CPU) -> VideoReward | StateReward:
     """The reward model of a checkpoint, of whichever family it is.
 
     Raises:
         ValueError: as `load_policy`.
     """
     if _config(directory, "reward_model").get("family") == FAMILY:
-        return load_state_reward(directory, device=device)
-    return load_reward_model(directory, dtype=dtype, device=device)
+        return load_state_reward(directory, placement)
+    return load_reward_model(directory, placement)
 
 
-def load_state_reward(directory: Path, *, device: Device = "cpu") -> StateReward:
+def load_state_reward(directory: Path, placement: Placement = ON_CPU) -> StateReward:
     """A reward model that reads states; always float32.
 
     Raises:
@@ -103,12 +94,12 @@ def load_state_reward(directory: Path, *, device: Device = "cpu") -> StateReward
     config = StateRewardConfig.from_dict(values)
     with torch.device("meta"):
         model = StateReward(config)
-    load_weights(directory, model, device=device)
+    load_weights(directory, model, device=placement.where)
     return model.eval()
 
 
 def load_reward_model(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+    directory: Path, placement: Placement = ON_CPU, *, trained: bool = False
 ) -> VideoReward:
     """The video classifier of a checkpoint.
 
@@ -121,12 +112,11 @@ def load_reward_model(
     config = RewardConfig.from_dict(values)
     with torch.device("meta"):
         model = VideoReward(config)
-    load_weights(directory, model, dtype=dtype, device=device)
-    return model.eval()
+    return _filled(directory, model, placement, trained)
 
 
 def load_autoencoder(
-    directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
+    directory: Path, placement: Placement = ON_CPU, *, trained: bool = False
 ) -> Autoencoder:
     """The autoencoder of a checkpoint.
 
@@ -136,11 +126,10 @@ def load_autoencoder(
     config = AutoencoderConfig.from_dict(_config(directory, "autoencoder"))
     with torch.device("meta"):
         model = Autoencoder(config)
-    load_weights(directory, model, dtype=dtype, device=device)
-    return model.eval()
+    return _filled(directory, model, placement, trained)
 
 
-def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu") -> Model:
+def load(directory: Path, placement: Placement = ON_CPU) -> Model:
     """Whatever model a checkpoint directory holds.
 
     Raises:
@@ -148,37 +137,15 @@ def load(directory: Path, *, dtype: torch.dtype = torch.float32, device: Device 
     """
     match read_role(directory):
         case "policy":
-            return load_policy(directory, dtype=dtype, device=device)
+            return load_policy(directory, placement)
         case "world_model":
-            return load_world_model(directory, dtype=dtype, device=device)
+            return load_world_model(directory, placement)
         case "reward_model":
-            return load_judge(directory, dtype=dtype, device=device)
+            return load_judge(directory, placement)
         case "autoencoder":
-            return load_autoencoder(directory, dtype=dtype, device=device)
+            return load_autoencoder(directory, placement)
         case role:
             raise ValueError(f"{directory.name} has the role {role!r}; known: {', '.join(ROLES)}")
-
-
-def load_placed(directory: Path, placement: Placement) -> Model:
-    """Whatever model a checkpoint directory holds, placed as asked.
-
-    Raises:
-        ValueError: as `load`.
-    """
-    dtype, device = DTYPES[placement.dtype], placement.device
-    match read_role(directory):
-        case "policy":
-            return load_policy(directory, dtype=dtype, device=device, offload=placement.offload)
-        case "world_model":
-            return load_world_model(
-                directory,
-                dtype=dtype,
-                device=device,
-                decode_batch=placement.decode_batch,
-                compiled=placement.compiled,
-            )
-        case _:
-            return load(directory, dtype=dtype, device=device)
 
 
 def load_normalization(directory: Path) -> Normalization:
@@ -191,6 +158,18 @@ def load_normalization(directory: Path) -> Normalization:
     if not path.is_file():
         raise ValueError(f"{directory.name} has no normalization.json")
     return Normalization.from_dict(json.loads(path.read_text()))
+
+
+def _parameters(placement: Placement, trained: bool) -> torch.dtype:
+    """Of what is trained: float32, or small updates would be rounded away."""
+    return torch.float32 if trained else placement.precision
+
+
+def _filled(directory: Path, model: M, placement: Placement, trained: bool) -> M:
+    """The model with its stored weights, in evaluation mode."""
+    dtype = _parameters(placement, trained)
+    load_weights(directory, model, dtype=dtype, device=placement.where)
+    return model.eval()
 
 
 def _config(directory: Path, role: str) -> dict[str, Any]:

@@ -218,7 +218,7 @@ def _act_peak(config: PolicyConfig, dtype: str) -> int:
     noise = torch.empty(1, config.num_tokens, device=META)
 
     def act() -> None:
-        scores = policy(pixels, ids, ids == 0)
+        scores = policy(pixels, ids)
         chosen = inverse_cdf(F.log_softmax(scores, dim=2), noise)
         token_log_probs(scores, chosen, 1.0)
 

@@ -35,9 +35,9 @@ class MemoryPlan:
 
     Attributes:
         rows: rollouts that advance together.
-        history: frames and latents of the rows kept until they are judged and stored.
+        history: frames and latents of the rows, kept in main memory until they are stored.
         margin: `MARGIN` of all but the weights, and on a GPU the driver's context.
-        total: weights, history, the largest phase and the margin.
+        total: weights, the largest phase and the margin; on a CPU the history as well.
         sentence: for a person; names what would fit if this does not.
         proposal: rows and placement that would fit, if this does not and any would.
     """
@@ -114,6 +114,54 @@ def plan(
     return replace(asked, sentence=f"{too_much}{device.name}. {least}")
 
 
+def rows_that_fit(
+    policy: PolicyConfig,
+    world_model: WorldModelConfig,
+    reward_model: RewardConfig,
+    *,
+    device: DeviceMemory,
+    placement: Placement,
+    rows: int,
+    horizon: int,
+    trained: bool = False,
+) -> int:
+    """The most of some rows that may advance together; the others wait for their turn.
+
+    Args:
+        device: as it is before any model is loaded.
+        trained: the policy is, so that its gradients and AdamW's averages lie there as well.
+
+    Raises:
+        ValueError: not even one row fits.
+    """
+    models = (policy, world_model, reward_model)
+    more = training_bytes(policy, placement) if trained else 0
+
+    def needed(count: int) -> int:
+        return _plan(models, device, placement, count, horizon).total + more
+
+    if needed(1) > device.free:
+        raise ValueError(
+            f"one row needs {size(needed(1))}, but {size(device.free)} are free on {device.name}"
+            + (f": training the policy takes {size(more)} beside its weights" if more else "")
+        )
+    fit, too_many = 1, rows + 1
+    while too_many - fit > 1:
+        middle = (fit + too_many) // 2
+        fit, too_many = (middle, too_many) if needed(middle) <= device.free else (fit, middle)
+    return fit
+
+
+def training_bytes(policy: PolicyConfig, placement: Placement) -> int:
+    """What a policy takes while AdamW trains it, beyond its weights as they are placed.
+
+    Weights, gradients and two averages in float32, and where it computes in less, a copy in that.
+    """
+    parameters, resident, _ = weights_of(policy, placement)
+    copy = 0 if placement.mixed is None else placement.mixed.itemsize
+    return parameters * (4 * torch.float32.itemsize + copy) - resident
+
+
 def check_room(config: AnyConfig, device: DeviceMemory, placement: Placement) -> None:
     """Refuse a model whose weights alone do not fit, before anything is read.
 
@@ -180,9 +228,10 @@ def _plan(
     history = rows * (horizon + 1) * (3 * world_model.image_size**2 + latent)
     weights = sum(component.weights for component in components)
     largest = max(component.activations for component in components)
-    margin = int(MARGIN * (history + largest))
+    held = history if device.kind == "cpu" else 0
+    margin = int(MARGIN * (held + largest))
     margin += CUDA_CONTEXT if device.kind == "cuda" else 0
-    total = weights + history + largest + margin
+    total = weights + held + largest + margin
     fits = total <= device.free
     counted = f"{rows} row{'s' * (rows > 1)} in {placement.dtype}"
     return MemoryPlan(

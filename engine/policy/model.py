@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from engine.device import autocast
 from engine.policy import processor
 from engine.policy.activations import SiLU, gelu
 from engine.policy.config import LanguageConfig, PolicyConfig
@@ -53,6 +54,7 @@ class OpenVLAPolicy(nn.Module):
             )
         self.config = config
         self.tokenizer = tokenizer
+        self.mixed: torch.dtype | None = None  # what it computes in while float32 is trained
         self._normalization = normalization
         features = config.dino.width + config.siglip.width
         width = config.language.hidden_size
@@ -133,15 +135,20 @@ class OpenVLAPolicy(nn.Module):
         ids, mask = pad_left(prompts, self.config.language.pad_token_id)
         weight = self.projector.fc1.weight
         pixels = processor.pixel_values(images.to(weight.device), self.config).to(weight.dtype)
-        return self(pixels, ids.to(weight.device), mask.to(weight.device))
+        padded = None if bool(mask.all()) else mask.to(weight.device)
+        with autocast(weight.device, self.mixed):
+            return self(pixels, ids.to(weight.device), padded)
 
     def forward(
         self,
         pixel_values: Float[Tensor, "b 6 h w"],
         input_ids: Int64[Tensor, "b p"],
-        attention_mask: Bool[Tensor, "b p"],
+        attention_mask: Bool[Tensor, "b p"] | None = None,
     ) -> Float[Tensor, "b l 256"]:
-        """Scores of the 256 actions from normalised pixels and left-padded prompts."""
+        """Scores of the 256 actions from normalised pixels and left-padded prompts.
+
+        Without a mask nothing is padding, and attention is free to take its fastest kernel.
+        """
         states = self.action_states(pixel_values, input_ids, attention_mask)
         first = first_action_id(self.config.vocab_without_padding)
         weight = self.language_model.lm_head.weight[first : self.config.vocab_without_padding]
@@ -151,13 +158,16 @@ class OpenVLAPolicy(nn.Module):
         self,
         pixel_values: Float[Tensor, "b 6 h w"],
         input_ids: Int64[Tensor, "b p"],
-        attention_mask: Bool[Tensor, "b p"],
+        attention_mask: Bool[Tensor, "b p"] | None = None,
     ) -> Float[Tensor, "b l d"]:
         """Last hidden states that predict the action tokens: shifted by one, so those of the
         last prompt token and of all placeholders but the last."""
         patches = self.projector(self.vision_backbone(pixel_values))
-        embeddings, keep, first = self._sequence(patches, input_ids, attention_mask)
-        mask = repeat(keep, "b s -> b 1 q s", q=keep.shape[1])
+        real = torch.ones_like(input_ids) > 0 if attention_mask is None else attention_mask
+        embeddings, keep, first = self._sequence(patches, input_ids, real)
+        mask = None
+        if attention_mask is not None:
+            mask = repeat(keep, "b s -> b 1 q s", q=keep.shape[1])
         states = self.language_model.model(inputs_embeds=embeddings, attention_mask=mask)
         steps = torch.arange(self.config.num_tokens, device=first.device)
         positions = rearrange(first, "b -> b 1") + steps
@@ -199,7 +209,10 @@ class OpenVLAPolicy(nn.Module):
 
 
 def language_model(config: LanguageConfig) -> LlamaForCausalLM:
-    """transformers' Llama of these sizes, with an activation that keeps a row's bits."""
+    """transformers' Llama of these sizes, with an activation that keeps a row's bits.
+
+    Every token attends to every other, before and behind it, unless a mask forbids it.
+    """
     llama = LlamaForCausalLM(
         LlamaConfig(
             **config.to_dict(),
@@ -208,7 +221,9 @@ def language_model(config: LanguageConfig) -> LlamaForCausalLM:
             attn_implementation="sdpa",
         )
     )
+    llama.config.is_causal = False
     for layer in llama.model.layers:
+        layer.self_attn.is_causal = False
         layer.mlp.act_fn = SiLU()
     # No file holds the rotary frequencies: they have values even where the weights have none yet.
     with torch.device("cpu"):

@@ -2,6 +2,7 @@
 
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from einops import rearrange
@@ -56,7 +57,11 @@ def jpeg_round_trip(images: UInt8[Tensor, "b h w 3"]) -> UInt8[Tensor, "b h w 3"
     Pillow writes TensorFlow's bytes; TensorFlow reads them with the fast integer transform, which
     Pillow does not offer (up to 13 grey levels away) and libjpeg-turbo under simplejpeg does.
     """
-    return torch.stack([_jpeg(image) for image in images.cpu()]).to(images.device)
+    near = images.cpu()
+    if images.device.type == "cpu":
+        return torch.stack([_jpeg(image) for image in near])
+    with ThreadPoolExecutor() as pool:  # the codecs let go of Python's lock
+        return torch.stack(list(pool.map(_jpeg, near))).to(images.device)
 
 
 def _jpeg(image: UInt8[Tensor, "h w 3"]) -> UInt8[Tensor, "h w 3"]:

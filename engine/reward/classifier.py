@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
@@ -15,6 +13,7 @@ from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 from engine.config import Config, knob
 from engine.records.types import JudgeRules
 from engine.reward.judge import window_ends
+from engine.reward.resampling import resize_and_crop
 
 SUCCESS = 1  # index of the success logit
 
@@ -113,7 +112,7 @@ class VideoReward(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b t c h w"]) -> Float[Tensor, "b 2"]:
         """Logits (failure, success) of windows as `preprocess` makes them; differentiable."""
-        return self.network(pixels.to(self.network.classifier.weight.dtype)).logits.float()
+        return self.network(pixels.to(self.network.classifier.weight)).logits.float()
 
     def preprocess(self, frames: UInt8[Tensor, "*b h w 3"]) -> Float[Tensor, "*b 3 y x"]:
         """Official preparation: shortest edge to the model's size, centre crop, standardise.
@@ -124,7 +123,7 @@ class VideoReward(nn.Module):
         *batch, height, width, _ = frames.shape
         flat = frames.reshape(-1, height, width, 3)
         if (height, width) != (size, size):
-            flat = torch.stack([_resize_and_crop(frame, size) for frame in flat])
+            flat = resize_and_crop(flat, size)
         mean = torch.tensor(self.config.image_mean, device=flat.device)
         std = torch.tensor(self.config.image_std, device=flat.device)
         pixels = (flat.float() / 255.0 - mean) / std
@@ -252,14 +251,3 @@ def _row_by_row(linear: nn.Linear, batch: Tensor) -> Tensor:
 def _pad(batch: Tensor, size: int) -> Tensor:
     padding = [0, 0] * (batch.ndim - 1) + [0, size - len(batch)]
     return F.pad(batch, padding)
-
-
-def _resize_and_crop(frame: Tensor, size: int) -> Tensor:
-    """One uint8 [h, w, 3] frame to [size, size, 3] as PIL's antialiased bilinear filter does it."""
-    height, width, _ = frame.shape
-    short = min(height, width)
-    rows, columns = int(size * height / short), int(size * width / short)
-    image = Image.fromarray(frame.cpu().numpy()).resize((columns, rows), Image.Resampling.BILINEAR)
-    top, left = (rows - size) // 2, (columns - size) // 2
-    cropped = np.asarray(image)[top : top + size, left : left + size].copy()
-    return torch.from_numpy(cropped).to(frame.device)

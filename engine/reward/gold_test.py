@@ -1,6 +1,7 @@
 """The regression test of a retrained reward model, and where it and its parent disagree."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from engine.protocols import Run
@@ -22,8 +23,7 @@ class GoldTest:
 
     def before(self, model: VideoReward) -> None:
         """Judge with the model as it is now, and remember it."""
-        self._old = VideoReward(model.config)
-        self._old.load_state_dict(model.state_dict())
+        self._old = deepcopy(model).eval()
         self._before = self._confusions(model)
 
     def after(self, model: VideoReward) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.checkpoints.checkpoint import whole_directory
+from engine.device import Placement
 from engine.records.durable import write_json_durably
 from engine.records.episodes import write_episode
 from engine.records.events import encode_line, read_run_events
@@ -52,6 +54,7 @@ class RunDirectory:
         self.directory = directory
         self._obeys = obeys
         self._slot: Slot | None = obeys._slot if obeys else slot
+        self._placement = obeys.placement if obeys else Placement()
         self._told_to_rest = False
         self._retention = Retention()
         self._listeners = [] if listener is None else [listener]
@@ -310,6 +313,16 @@ class RunDirectory:
     def pause_requested(self) -> bool:
         """Whether the job should save, end with exit status 75 and be resumed later."""
         return self.control == "pause"
+
+    @property
+    def placement(self) -> Placement:
+        """How every model of the run lies on its device."""
+        return self._placement
+
+    def place(self, placement: Placement) -> None:
+        """Say, before the job begins, how its models lie on the device; recorded."""
+        self._placement = placement
+        self.emit("placement", **asdict(placement))
 
     def give_way(self) -> None:
         """A boundary between chunks or micro-batches: a dream on a page may go first here."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
 EPSILON = 1e-6
@@ -18,6 +18,7 @@ ROPE_BASE = 10000.0
 STEADY_ROWS = 32
 CPU_LANES = 16
 CPU_PIECE = 65536
+CUDA_BATCH = 65535  # blocks of a launch in its second and third dimension
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class KeysValues:
 
     keys: Float[Tensor, "b s heads c e"]
     values: Float[Tensor, "b s heads c e"]
+
+    def kept(self) -> "KeysValues":
+        """The same with values of their own: a view would keep queries, keys and values alive."""
+        return KeysValues(self.keys, self.values.contiguous())
 
 
 def steady(layers: nn.Module, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x e"]:
@@ -46,13 +51,30 @@ def modulate(
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPSILON), gain)
 
 
-def rotations(
-    frequencies: Float[Tensor, " p"], first: int, count: int
-) -> Complex[Tensor, "t 1 1 p"]:
-    """Unit complex numbers that turn pair p of frame first + i by (first + i) * frequency p."""
-    frames = torch.arange(first, first + count, device=frequencies.device, dtype=torch.float32)
-    angles = torch.outer(frames, frequencies.float())
-    return torch.polar(torch.ones_like(angles), angles)[:, None, None]
+@dataclass(frozen=True)
+class FramePlaces:
+    """What every temporal block has to know of t frames in a row, found once for all of them.
+
+    Attributes:
+        turn: unit complex numbers that turn pair p of frame first + i by (first + i) * frequency p.
+        mask: True where a frame may look: at itself and at what was before; columns beyond the
+            last frame fill the CPU's vector registers.
+    """
+
+    turn: Complex[Tensor, "t 1 1 p"]
+    mask: Bool[Tensor, "t columns"]
+
+    @classmethod
+    def of(cls, frequencies: Float[Tensor, " p"], first: int, count: int) -> "FramePlaces":
+        """Of frames first … first + count - 1."""
+        device, last = frequencies.device, first + count
+        frames = torch.arange(first, last, device=device, dtype=torch.float32)
+        angles = torch.outer(frames, frequencies.float())
+        turn = torch.polar(torch.ones_like(angles), angles)[:, None, None]
+        mask = torch.ones(count, last, dtype=torch.bool, device=device).tril(first)
+        unused = -last % CPU_LANES if device.type == "cpu" else 0
+        # Softmax over whole vector registers is many times faster than over parts of them.
+        return cls(turn, F.pad(mask, (0, unused if unused < CPU_LANES // 2 else 0)))
 
 
 def position_table(
@@ -141,23 +163,23 @@ class Attention(nn.Module):
         b, t, s, d = x.shape
         q, k, v = self.qkv(x).view(b * t, s, 3, self.heads, d // self.heads).unbind(2)
         attended = F.scaled_dot_product_attention(
-            self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
+            _normed(self.q_norm, q).transpose(1, 2),
+            _normed(self.k_norm, k).transpose(1, 2),
+            v.transpose(1, 2),
         )
         return self.proj(attended.transpose(1, 2).reshape(b, t, s, d))
 
-    def keys_values(
-        self, x: Float[Tensor, "b t s d"], turn: Complex[Tensor, "t 1 1 p"]
-    ) -> KeysValues:
+    def keys_values(self, x: Float[Tensor, "b t s d"], places: FramePlaces) -> KeysValues:
         """Keys and values alone, of frames whose own features nobody reads any more."""
         b, t, s, d = x.shape
         projected = F.linear(x, self.qkv.weight[d:], self.qkv.bias[d:])
         k, v = projected.view(b, t, s, 2, self.heads, d // self.heads).unbind(3)
-        return KeysValues(_frames_last(_rotate(self.k_norm(k), turn)), _frames_last(v))
+        return KeysValues(_frames_last(_rotate(_normed(self.k_norm, k), places)), _frames_last(v))
 
     def across_frames(
         self,
         x: Float[Tensor, "b t s d"],
-        turn: Complex[Tensor, "t 1 1 p"],
+        places: FramePlaces,
         past: KeysValues | None,
     ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
         """Every frame sees itself, the frames before it and the remembered past, place by place.
@@ -167,21 +189,17 @@ class Attention(nn.Module):
         """
         b, t, s, d = x.shape
         q, k, v = self.qkv(x).view(b, t, s, 3, self.heads, d // self.heads).unbind(3)
-        q = _frames_last(_rotate(self.q_norm(q), turn))
-        own = KeysValues(_frames_last(_rotate(self.k_norm(k), turn)), _frames_last(v))
+        q = _frames_last(_rotate(_normed(self.q_norm, q), places))
+        own = KeysValues(_frames_last(_rotate(_normed(self.k_norm, k), places)), _frames_last(v))
         known = [past, own] if past is not None else [own]
-        frames = sum(part.keys.shape[-2] for part in known)
-        mask = _causal(t, frames, x.device)
-        unused = -frames % CPU_LANES if x.device.type == "cpu" else 0
-        if 0 < unused < CPU_LANES // 2:
-            # Softmax over whole vector registers is many times faster than over parts of them.
+        unused = places.mask.shape[1] - sum(part.keys.shape[-2] for part in known)
+        if unused:
             empty = v.new_zeros(()).expand(b, s, self.heads, unused, d // self.heads)
             known.append(KeysValues(empty, empty))
-            mask = F.pad(mask, (0, unused))
         keys = torch.cat([part.keys for part in known], dim=-2)
         values = torch.cat([part.values for part in known], dim=-2)
-        attended = F.scaled_dot_product_attention(
-            q.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), attn_mask=mask
+        attended = _attend(
+            q.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), places.mask
         )  # (b s) heads t e
         features = attended.view(b, s, self.heads, t, -1).permute(0, 3, 1, 2, 4)
         return self.proj(features.reshape(b, t, s, d)), own
@@ -224,23 +242,23 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "b t s d"],
         modulation: Float[Tensor, "#b #t 6 d"],
-        turn: Complex[Tensor, "t 1 1 p"],
+        places: FramePlaces,
         past: KeysValues | None = None,
     ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
         """A temporal block: (features, keys and values of these frames)."""
         shift, gain, gate, *mlp = self._modulation(modulation)
-        attended, own = self.attn.across_frames(modulate(x, shift, gain), turn, past)
+        attended, own = self.attn.across_frames(modulate(x, shift, gain), places, past)
         return self._mlp(torch.addcmul(x, gate, attended), *mlp), own
 
     def keys_values(
         self,
         x: Float[Tensor, "b t s d"],
         modulation: Float[Tensor, "#b #t 6 d"],
-        turn: Complex[Tensor, "t 1 1 p"],
+        places: FramePlaces,
     ) -> KeysValues:
         """What a temporal block remembers of frames that go no further."""
         shift, gain, *_ = self._modulation(modulation)
-        return self.attn.keys_values(modulate(x, shift, gain), turn)
+        return self.attn.keys_values(modulate(x, shift, gain), places)
 
     def _modulation(self, modulation: Tensor) -> list[Tensor]:
         """[shift, 1 + scale, gate] of the attention, then of the MLP, each [b t 1 d]."""
@@ -285,17 +303,26 @@ def _gelu(x: Tensor) -> Tensor:
     return x
 
 
-def _rotate(x: Tensor, turn: Tensor) -> Tensor:
+def _normed(norm: nn.RMSNorm, x: Tensor) -> Tensor:
+    """`norm` in the precision of x: of mixed ones there is no fused kernel."""
+    return F.rms_norm(x, x.shape[-1:], norm.weight.to(x.dtype), EPSILON)
+
+
+def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """Attention of [n heads t e]; in several launches where CUDA cannot count so many at once."""
+    if len(q) <= CUDA_BATCH:
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+    rest = slice(CUDA_BATCH, None)
+    first = _attend(q[:CUDA_BATCH], keys[:CUDA_BATCH], values[:CUDA_BATCH], mask)
+    return torch.cat([first, _attend(q[rest], keys[rest], values[rest], mask)])
+
+
+def _rotate(x: Tensor, places: FramePlaces) -> Tensor:
     """Rotary embedding of [b t s heads e], pairs (2p, 2p + 1)."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+    return torch.view_as_real(pairs * places.turn).flatten(-2).to(x.dtype)
 
 
 def _frames_last(x: Tensor) -> Tensor:
     """[b t s heads e] to [b s heads t e]."""
     return x.permute(0, 2, 3, 1, 4)
-
-
-def _causal(queries: int, keys: int, device: torch.device) -> Tensor:
-    """True where a query may look: the last `queries` of `keys` frames, inclusive."""
-    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)

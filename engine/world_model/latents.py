@@ -44,12 +44,12 @@ def encode_videos(
 
 @torch.no_grad()
 def encode_moments(autoencoder: Autoencoder, frames: Frames) -> tuple[Tensor, Tensor]:
-    """Scaled mean and standard deviation of each frame's posterior."""
-    scale = autoencoder.scaling_factor
+    """Scaled mean and standard deviation of each frame's posterior, in main memory."""
+    scale, device = autoencoder.scaling_factor, autoencoder.mean_frame.device
     pixels = torch.from_numpy(frames).split(BATCH)
-    parts = [autoencoder.moments(to_model(part)) for part in pixels]
-    mean = torch.cat([part[0] for part in parts]) * scale
-    return mean, torch.cat([torch.exp(0.5 * part[1]) for part in parts]) * scale
+    parts = [autoencoder.moments(to_model(part.to(device))) for part in pixels]
+    mean = torch.cat([part[0].cpu() for part in parts]) * scale
+    return mean, torch.cat([torch.exp(0.5 * part[1]).cpu() for part in parts]) * scale
 
 
 def _keep(path: Path, mean: Tensor, std: Tensor) -> None:
@@ -64,7 +64,7 @@ def _weights(autoencoder: Autoencoder) -> bytes:
     digest = hashlib.sha256(repr(autoencoder.scaling_factor).encode())
     for name, tensor in sorted(autoencoder.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.float().contiguous().numpy().tobytes())
+        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
     return digest.digest()
 
 

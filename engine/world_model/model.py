@@ -208,6 +208,7 @@ class LatentWorldModel(nn.Module):
 
     def begin(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b n"]:
         """What is remembered of a dream at its start, beside the latents."""
+        latents = latents.to(self.transformer.rope.freqs.device)
         context = repeat(latents, "b z y x -> b t z y x", t=self.context_frames)
         actions = latents.new_zeros(len(latents), self.context_frames, self.action_dim)
         return self.recall(context, actions, torch.zeros_like(actions[..., 0]))
@@ -243,7 +244,8 @@ class LatentWorldModel(nn.Module):
         sizes = self.config.memory_sizes
         if sizes is None:
             return memory
-        known = Memory.unpack(memory, sizes)
+        device = self.transformer.rope.freqs.device
+        known, actions = Memory.unpack(memory.to(device), sizes), actions.to(device)
         return known.later(self._foresee(known, actions), actions).pack()
 
     @torch.no_grad()
@@ -289,6 +291,9 @@ class LatentWorldModel(nn.Module):
             ValueError: a wrong number of context latents, actions or numbers in an action.
         """
         latents = latents.contiguous()  # convolutions round by how their input lies in memory
+        device = self.transformer.rope.freqs.device
+        latents, actions = latents.to(device), actions.to(device)
+        memory = None if memory is None else memory.to(device)
         z, y, x = self.latent_shape
         noise = randn((z, self.chunk_size, y, x), generators).to(latents)
         context_noise = None
@@ -336,7 +341,7 @@ class LatentWorldModel(nn.Module):
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
         """Latents to frames in about [-1, 1], not clipped."""
-        return self.autoencoder.decode(latents)
+        return self.autoencoder.decode(latents.to(self.transformer.rope.freqs.device))
 
 
 def predict_latents(

@@ -20,11 +20,11 @@ from engine.world_model.blocks import (
     ActionEmbedding,
     Block,
     FinalLayer,
+    FramePlaces,
     KeysValues,
     PatchEmbedding,
     TimestepEmbedding,
     position_table,
-    rotations,
     steady,
 )
 from engine.world_model.convolutions import MAPS, Head, Painter, Stem
@@ -225,19 +225,19 @@ class STDiT(nn.Module):
         if not self.config.is_published:
             raise ValueError("only the published network has a forward pass for any mask")
         c = x.shape[2] - actions.shape[1]
-        time, given = self._times(timestep)
+        time, given = self._time(timestep), self._context_time()
         pads = self.action_embedder.none_action.weight.expand(len(x), c, -1)
         action = torch.cat([pads, self.action_embedder(actions)], dim=1)
         chosen = mask[:, :, None, None]
         still = self._modulation(given)[:, None]
         spatial = torch.where(chosen, self._modulation(time[:, None] + action), still)
         temporal = torch.where(chosen, self._modulation(time)[:, None], still)
-        turn = rotations(self.rope.freqs, 0, x.shape[2])
+        places = FramePlaces.of(self.rope.freqs, 0, x.shape[2])
 
         tokens = self._embed(x, self._positions(x, height, width))
         for within, across in self._pairs():
             tokens = within.within_frames(tokens, spatial)
-            tokens, _ = across.across_frames(tokens, temporal, turn)
+            tokens, _ = across.across_frames(tokens, temporal, places)
         moved = self.final_layer.modulate(tokens, time)
         # The released code modulates context frames a second time; nobody reads their output.
         moved = torch.where(chosen, moved, self.final_layer.modulate(moved, given))
@@ -252,12 +252,12 @@ class STDiT(nn.Module):
     ) -> ContextCache:
         """Features of the n context frames, in training noised to `context_timestep`."""
         positions = self._positions(latents, height, width)
-        _, given = self._times(latents.new_empty(0))
+        given = self._context_time()
         modulation = self._modulation(given)[:, None]
         within_frames = modulation
         if self.config.context_actions and conditions is not None:
             within_frames = self._modulation(given[:, None] + self._embed_past(conditions))
-        turn = rotations(self.rope.freqs, 0, latents.shape[2])
+        places = FramePlaces.of(self.rope.freqs, 0, latents.shape[2])
         tokens = self._embed(latents, positions)
         last = latents[:, :, -1:]
         past_maps = maps = None
@@ -270,10 +270,10 @@ class STDiT(nn.Module):
         for within, across in self._pairs():
             tokens = within.within_frames(tokens, within_frames)
             if across is self.temporal_blocks[-1]:
-                past.append(across.keys_values(tokens, modulation, turn))
+                past.append(across.keys_values(tokens, modulation, places).kept())
             else:
-                tokens, own = across.across_frames(tokens, modulation, turn)
-                past.append(own)
+                tokens, own = across.across_frames(tokens, modulation, places)
+                past.append(own.kept())
         return ContextCache(tuple(past), positions, last, maps)
 
     def embed_actions(
@@ -319,10 +319,10 @@ class STDiT(nn.Module):
             embedded_actions: `embed_actions` of the k actions.
         """
         first = cache.past[0].keys.shape[-2]
-        time, _ = self._times(timestep)
+        time = self._time(timestep)
         spatial = self._modulation(time[:, None] + embedded_actions)
         temporal = self._modulation(time)[:, None]
-        turn = rotations(self.rope.freqs, first, noisy.shape[2])
+        places = FramePlaces.of(self.rope.freqs, first, noisy.shape[2])
         tokens = self._embed(noisy, cache.positions)
         details = None
         if self.stem is not None:
@@ -330,11 +330,10 @@ class STDiT(nn.Module):
             tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)
-            tokens, _ = across.across_frames(tokens, temporal, turn, past)
+            tokens, _ = across.across_frames(tokens, temporal, places, past)
         moved = self.final_layer.modulate(tokens, time)
-        velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])[
-            :, : self.config.in_channels
-        ]
+        velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])
+        velocity = velocity[:, : self.config.in_channels]
         if self.head is not None and details is not None:
             velocity = velocity + self.head(details, moved)
         if self.config.precondition:
@@ -346,12 +345,15 @@ class STDiT(nn.Module):
         pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
         return [(cast(Block, within), cast(Block, across)) for within, across in pairs]
 
-    def _times(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings of the times [b d] and of the context's time [1 d]."""
-        given = timestep.new_full((1,), self.config.context_timestep)
+    def _time(self, timestep: Tensor) -> Tensor:
+        """Embeddings of times, [b] to [b d]."""
         if self.config.round_timestep_to_bf16:
-            timestep, given = timestep.bfloat16().float(), given.bfloat16().float()
-        return self.t_embedder(timestep), self.t_embedder(given)
+            timestep = timestep.bfloat16().float()
+        return self.t_embedder(timestep)
+
+    def _context_time(self) -> Tensor:
+        """Embedding [1 d] of the time of context frames."""
+        return self._time(self.rope.freqs.new_full((1,), self.config.context_timestep))
 
     def _modulation(self, vectors: Tensor) -> Tensor:
         """[... d] to [... 6 d]: shift, scale and gate of attention and MLP."""

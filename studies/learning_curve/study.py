@@ -106,10 +106,11 @@ class _Study:
         """The first model, from the run's checkpoint where an earlier attempt trained it."""
         latest = run.latest_checkpoint()
         if latest is not None:
-            learner = _Learner(load_reward_model(latest), self._first())
+            model = load_reward_model(latest, run.placement, trained=True)
+            learner = _Learner(model, self._first())
         else:
             with initialisation(self._config.seed, "learning curve"):
-                model = VideoReward(self._config.model)
+                model = VideoReward(self._config.model).to(run.placement.where)
             learner = _Learner(model, self._first())
             self._train(learner, self._config.first, 0)
             with run.checkpoint(0) as directory:
@@ -171,7 +172,8 @@ class _Study:
                 batch_size=config.batch_size,
                 largest_shift=config.largest_shift,
             )
-            return F.cross_entropy(model(pixels), labels), {}
+            logits = model(pixels)
+            return F.cross_entropy(logits, labels.to(logits.device)), {}
 
         refine(model, batch_loss, fit)
 

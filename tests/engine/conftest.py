@@ -5,10 +5,12 @@ from jaxtyping import install_import_hook
 install_import_hook("engine", "beartype.beartype")
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from tests.engine.job_options import job_options
 from tests.engine.tiny import build_tiny_world
 
 torch.set_num_threads(1)
@@ -20,3 +22,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     """(the directory of the tiny world's runs, its checkpoints by role), made once."""
     root = tmp_path_factory.mktemp("tiny")
     return root, build_tiny_world(root)
+
+
+@pytest.fixture(scope="session")
+def options(
+    tiny: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """A config in miniature for each job."""
+    return job_options(*tiny, tmp_path_factory.mktemp("made"))

@@ -4,6 +4,8 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,34 @@ from engine.runs.registry import job_module, job_names
 from engine.worker import execute
 
 
-def run(directory: Path, *, kill_at_event: int = 0, kill_at_metric: str = "") -> int | None:
+def run(
+    directory: Path,
+    *,
+    kill_at_event: int = 0,
+    kill_at_metric: str = "",
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> int | None:
     """Run the worker of a run directory in a process of its own; its exit status.
 
     Args:
         kill_at_event: the process kills itself when it has written so many; 0: never.
         kill_at_metric: or when it has written a metric whose name begins so; empty: never.
+        around: what the process enters before it works.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, f"{__name__}_imports"])
-    process = context.Process(target=_work, args=(directory, kill_at_event, kill_at_metric))
+    process = context.Process(target=_work, args=(directory, kill_at_event, kill_at_metric, around))
     process.start()
     process.join()
     return process.exitcode
 
 
-def _work(directory: Path, kill_at_event: int, kill_at_metric: str) -> None:
+def _work(
+    directory: Path,
+    kill_at_event: int,
+    kill_at_metric: str,
+    around: Callable[[], AbstractContextManager[None]],
+) -> None:
     written = 0
 
     def listener(event: dict[str, Any]) -> None:
@@ -38,7 +52,8 @@ def _work(directory: Path, kill_at_event: int, kill_at_metric: str) -> None:
         if written == kill_at_event or any(name.startswith(kill_at_metric) for name in names):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    status, _ = execute(directory, listener)
+    with around():
+        status, _ = execute(directory, listener)
     os._exit(status)
 
 

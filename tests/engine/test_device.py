@@ -23,18 +23,22 @@ def test_the_gpu_is_chosen_exactly_where_there_is_one() -> None:
     assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def test_numbers_stay_float32_on_a_cpu() -> None:
-    with autocast(CPU):
-        product = torch.ones(2, 2) @ torch.ones(2, 2)
-    assert product.dtype == torch.float32
+def test_what_is_trained_computes_in_float32_unless_the_placement_says_less() -> None:
+    ones = torch.ones(2, 2)
+    for placement, dtype in (
+        (Placement(), torch.float32),
+        (Placement(dtype="bfloat16"), torch.bfloat16),
+    ):
+        with autocast(placement.where, placement.mixed):
+            assert (ones @ ones).dtype == dtype
 
 
 @pytest.mark.gpu
 def test_products_are_bfloat16_on_a_gpu() -> None:
-    ones = torch.ones(2, 2, device="cuda")
-    with autocast(choose_device()):
-        product = ones @ ones
-    assert product.dtype == torch.bfloat16
+    placement = default_placement(choose_device())
+    ones = torch.ones(2, 2, device=placement.where)
+    with autocast(placement.where, placement.mixed):
+        assert (ones @ ones).dtype == torch.bfloat16
 
 
 def test_a_cpu_keeps_float32_and_a_gpu_takes_bfloat16() -> None:
@@ -42,10 +46,18 @@ def test_a_cpu_keeps_float32_and_a_gpu_takes_bfloat16() -> None:
     assert default_placement(torch.device("cuda")) == Placement(device="cuda", dtype="bfloat16")
 
 
-@pytest.mark.parametrize("wrong", [{"device": "tpu"}, {"dtype": "float8"}, {"decode_batch": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"device": "tpu"}, {"device": "meta"}, {"dtype": "float8"}, {"decode_batch": -1}]
+)
 def test_a_placement_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="models are placed on cpu or cuda"):
+    with pytest.raises(ValueError, match="models are placed on cpu, cuda"):
         Placement(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_placement_is_read_from_plain_values() -> None:
+    assert Placement.from_dict({"dtype": "bfloat16"}) == Placement(dtype="bfloat16")
+    with pytest.raises(ValueError, match="but no devise"):
+        Placement.from_dict({"devise": "cuda"})
 
 
 def test_the_memory_of_this_machine_is_found(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.checkpoints.checkpoint import STATE, read_json, whole_directory, write_json, write_model
 from engine.checkpoints.tensor_files import StoredTensor, write_shards
+from engine.device import Placement
 from engine.loading.models import load, load_policy, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import language_model
@@ -64,7 +65,7 @@ def test_every_tensor_is_in_memory_and_as_stored(checkpoints: Path, role: str) -
 def test_parameters_take_the_type_asked_for_and_buffers_keep_theirs(
     checkpoints: Path, role: str
 ) -> None:
-    model = load(checkpoints / role, dtype=torch.bfloat16)
+    model = load(checkpoints / role, Placement(dtype="bfloat16"))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert {buffer.dtype for buffer in model.buffers()} <= {torch.float32}
 

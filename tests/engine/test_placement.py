@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import whole_directory, write_model
 from engine.device import Placement
 from engine.images import to_model
-from engine.loading.models import load_placed, load_policy, load_reward_model, load_world_model
+from engine.loading.models import load, load_policy, load_reward_model, load_world_model
 from engine.loading.warm_up import time_models
 from engine.records.types import JudgeRules
 from engine.seeding import generator, row_generators
@@ -39,7 +39,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def predicted(checkpoints: Path, placement: Placement) -> tuple[Tensor, Tensor]:
     """(latents, decoded frames) of one chunk."""
-    world_model = load_placed(checkpoints / "moved", placement)
+    world_model = load(checkpoints / "moved", placement)
     generators = row_generators(0, "placed", rows=ROWS)
     latents = world_model.encode(to_model(IMAGES), generators)
     context = latents[:, None].expand(-1, 4, -1, -1, -1)
@@ -56,7 +56,7 @@ def test_a_world_model_in_bfloat16_takes_and_gives_float32(checkpoints: Path) ->
 
 
 def test_parameters_take_the_precision_and_frequencies_keep_theirs(checkpoints: Path) -> None:
-    transformer: STDiT = load_placed(checkpoints / "world", BF16).transformer
+    transformer: STDiT = load(checkpoints / "world", BF16).transformer
     assert {parameter.dtype for parameter in transformer.parameters()} == {torch.bfloat16}
     assert transformer.rope.freqs.dtype == torch.float32
 
@@ -64,7 +64,7 @@ def test_parameters_take_the_precision_and_frequencies_keep_theirs(checkpoints: 
 def test_a_policy_in_bfloat16_scores_in_float32(checkpoints: Path) -> None:
     with torch.no_grad():
         exact = load_policy(checkpoints / "policy").logits(IMAGES, PROMPTS)
-        rounded = load_placed(checkpoints / "policy", BF16).logits(IMAGES, PROMPTS)
+        rounded = load(checkpoints / "policy", BF16).logits(IMAGES, PROMPTS)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=0, atol=0.1)
 
@@ -73,12 +73,12 @@ def test_a_reward_model_in_bfloat16_judges_nearly_the_same(checkpoints: Path) ->
     video = IMAGES[:, None].expand(-1, 9, -1, -1, -1)
     rules = JudgeRules(window=8, first_end=8)
     _, exact = load_reward_model(checkpoints / "reward").probabilities(video, rules)
-    _, rounded = load_placed(checkpoints / "reward", BF16).probabilities(video, rules)
+    _, rounded = load(checkpoints / "reward", BF16).probabilities(video, rules)
     torch.testing.assert_close(rounded, exact, rtol=0, atol=0.02)
 
 
 def test_offloaded_layers_give_the_same_scores(checkpoints: Path) -> None:
-    offloaded = load_placed(checkpoints / "policy", Placement(offload=True))
+    offloaded = load(checkpoints / "policy", Placement(offload=True))
     layers = offloaded.language_model.model.layers
     assert {parameter.device.type for parameter in layers.parameters()} == {"meta"}
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_offloaded_layers_give_the_same_scores(checkpoints: Path) -> None:
 
 
 def test_a_decode_batch_takes_the_place_of_the_checkpoints_own(checkpoints: Path) -> None:
-    placed = load_placed(checkpoints / "world", Placement(decode_batch=1))
+    placed = load(checkpoints / "world", Placement(decode_batch=1))
     assert placed.autoencoder.config.micro_batch == 1
     ours, theirs = (
         predicted(checkpoints, Placement(decode_batch=1)),
@@ -97,7 +97,7 @@ def test_a_decode_batch_takes_the_place_of_the_checkpoints_own(checkpoints: Path
 
 
 def test_any_role_can_be_placed(checkpoints: Path) -> None:
-    model = load_placed(checkpoints / "reward", BF16)
+    model = load(checkpoints / "reward", BF16)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert not model.training
 
@@ -106,12 +106,12 @@ COMPILED = """
 import torch
 from pathlib import Path
 from engine.device import Placement
-from engine.loading.models import load_placed
+from engine.loading.models import load
 from engine.seeding import row_generators
 
 def predicted(compiled):
     placement = Placement(compiled=compiled)
-    world_model = load_placed(Path({directory!r}), placement)
+    world_model = load(Path({directory!r}), placement)
     generators = row_generators(0, "compiled", rows=[(0, 0)])
     return world_model.predict(torch.ones(1, 4, 8, 8, 8), torch.zeros(1, 8, 4), generators, 2)
 

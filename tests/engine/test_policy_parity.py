@@ -32,7 +32,9 @@ def test_a_causal_language_model_would_be_noticed() -> None:
         tensors["in.input_ids"],
         tensors["in.attention_mask"].bool(),
     )
-    causal = policy.language_model.model(inputs_embeds=embeddings, attention_mask=keep)
+    before = torch.ones(2 * embeddings.shape[1:2], dtype=torch.bool).tril()
+    mask = before & keep[:, None, None]
+    causal = policy.language_model.model(inputs_embeds=embeddings, attention_mask=mask)
     logits = policy.language_model.lm_head(causal.last_hidden_state[:, first[0]])
     assert (logits - tensors["out.logits_action"][:, 0]).abs().max() > 1e-2
 

@@ -58,11 +58,13 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     for role in ("world_model", "baseline_world_model", "reward_model"):
         check_held_out(role, getattr(config, role), [episode for _, episode in sources])
     models = Models(
-        load_world_model(Path(config.world_model)),
-        load_world_model(Path(config.baseline_world_model))
+        load_world_model(Path(config.world_model), run.placement),
+        load_world_model(Path(config.baseline_world_model), run.placement)
         if config.baseline_world_model
         else None,
-        load_reward_model(Path(config.reward_model)) if config.reward_model else None,
+        load_reward_model(Path(config.reward_model), run.placement)
+        if config.reward_model
+        else None,
     )
     scores = measure(config, run, models, sources)
     return None if scores is None else report(run, scores, models, sources)
@@ -187,7 +189,7 @@ def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> Video
     frames = to_model(torch.from_numpy(episode.frames))
     rows = [(episode.start_id, index) for index in range(len(frames))]
     latents = model.encode(frames, row_generators(seed, "round trip", rows=rows))
-    return to_pixels(model.decode(latents)).numpy()
+    return to_pixels(model.decode(latents)).cpu().numpy()
 
 
 def judge_row(

@@ -49,6 +49,6 @@ def imagine_twins(
         future = model.predict(context, y[chunk], generators, denoising_steps, memory)
         memory = model.remember(memory, y[chunk])
         context = next_context(context, future, anchored=model.anchored)
-        video.append(decode_frames(model, future))
+        video.append(decode_frames(model, future).cpu())
     frames = torch.cat(video, dim=1).numpy()
     return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]

@@ -13,7 +13,7 @@ from engine.data.starts import Starts
 from engine.dream.fit import check_together
 from engine.dream.imagine import group_starts, imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
-from engine.dream.rollout import Rollout, to_trajectory
+from engine.dream.rollout import Rollout, Row, to_trajectory
 from engine.envs.actors import PolicyActor
 from engine.envs.episode import play, record_episode
 from engine.protocols import Env, Policy, RewardModel, WorldModel
@@ -98,7 +98,11 @@ class Groups(Protocol):
 
 
 class ImaginedGroups:
-    """Groups dreamt in the world model and judged by the reward model (method.md §4.3)."""
+    """Groups dreamt in the world model and judged by the reward model (method.md §4.3).
+
+    Args:
+        most_rows: that advance together, as the memory of the device allows; None: all.
+    """
 
     verb = "imagine"
 
@@ -110,8 +114,11 @@ class ImaginedGroups:
         reward_model: RewardModel,
         starts: Starts,
         sampling: Sampling,
+        *,
+        most_rows: int | None = None,
     ) -> None:
         self.give_way: GiveWay = lambda: None
+        self._most_rows = most_rows
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
         self._world_model = world_model.with_context(sampling.context)
@@ -130,7 +137,7 @@ class ImaginedGroups:
         return len(self._starts.start_ids)
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
-        """Imagine all rows of all groups in one batch."""
+        """Imagine all rows of all groups, as many in one batch as fit the device."""
         seed = self._sampling.iteration_seed(iteration)
         return self._imagine(chosen, self._sampling.group_size, seed, self._sampling.temperature)
 
@@ -168,6 +175,18 @@ class ImaginedGroups:
             [int(self._starts.start_ids[index]) for index in chosen],
             members,
         )
+        most = self._most_rows or len(rows)
+        return [
+            rollout
+            for first in range(0, len(rows), most)
+            for rollout in self._imagine_rows(
+                frames[first : first + most], rows[first : first + most], seed, temperature
+            )
+        ]
+
+    def _imagine_rows(
+        self, frames: Tensor, rows: Sequence[Row], seed: int, temperature: float
+    ) -> list[Rollout]:
         return imagine(
             self._world_model,
             self._policy,

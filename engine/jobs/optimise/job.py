@@ -20,6 +20,7 @@ from engine.checkpoints import checkpoint
 from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.data.strata import balanced_order, strata
+from engine.device import Placement
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
 from engine.jobs.optimise.exploitability import Weights, copy_weights, exploitability, kl_from
@@ -27,6 +28,7 @@ from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGro
 from engine.jobs.optimise.iteration import Iteration, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
+from engine.jobs.optimise.together import most_rows_together
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
@@ -164,8 +166,15 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
     task = get_task(config.task)
-    policy = load_policy(Path(config.policy))
-    groups, start_ids, states = _groups(config, task, policy, env)
+    placement = run.placement
+    most_rows = None
+    if config.environment == "imagination":
+        directories = {role: Path(path) for role, path in _parents(config).items()}
+        most_rows = most_rows_together(config, directories, task.horizon, placement)
+    policy = load_policy(Path(config.policy), placement, trained=True)
+    groups, start_ids, states = _groups(
+        config, task, policy, env, placement=placement, most_rows=most_rows
+    )
     groups.give_way = run.give_way
     return _Job(
         config=config,
@@ -182,7 +191,13 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
 
 
 def _groups(
-    config: JobConfig, task: Task, policy: OpenVLAPolicy, env: Env | None
+    config: JobConfig,
+    task: Task,
+    policy: OpenVLAPolicy,
+    env: Env | None,
+    *,
+    placement: Placement,
+    most_rows: int | None,
 ) -> tuple[Groups, list[int], npt.NDArray[np.float32] | None]:
     """(where groups come from, ids of the real starts, where things are at each of the starts)."""
     sampling = Sampling(
@@ -206,10 +221,12 @@ def _groups(
             recorded=config.record_played,
         )
         return played, start_ids, _states(env, start_ids)
-    world_model = load_world_model(Path(config.world_model))
-    reward_model = load_judge(Path(config.reward_model))
+    world_model = load_world_model(Path(config.world_model), placement)
+    reward_model = load_judge(Path(config.reward_model), placement)
     starts, start_ids = _starts(config, task, env)
-    imagined = ImaginedGroups(task, policy, world_model, reward_model, starts, sampling)
+    imagined = ImaginedGroups(
+        task, policy, world_model, reward_model, starts, sampling, most_rows=most_rows
+    )
     return imagined, start_ids, starts.states
 
 

@@ -146,6 +146,7 @@ class PolicyUpdate:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate_of(iteration * self.mini_batches + step)
             optimizer.step()
+        optimizer.zero_grad(set_to_none=True)  # their room is the next dreams'
         means = {name: float(np.mean([t[name] for t in totals])) for name in totals[0]}
         return means | {
             "grpo/gradient_norm": float(np.mean(norms)),

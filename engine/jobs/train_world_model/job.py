@@ -18,6 +18,7 @@ from engine.config import Config, knob
 from engine.data.episode_set import episode_set, load_episodes
 from engine.data.states import PRIVILEGED
 from engine.data.statistics import action_statistics
+from engine.device import Placement
 from engine.jobs.train_world_model.clips import Batch, Clips, Rows, balanced, cut_clips, join
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
@@ -134,7 +135,7 @@ JOB = Job(
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train the transformer; the autoencoder stays as it is and is stored beside it."""
-    model = _model(config)
+    model = _model(config, run.placement)
     if config.anchored:
         model.config = model.config.replace(anchored=True)
     own = load_episodes(config.episodes_from)
@@ -211,14 +212,14 @@ def run_step(directory: Path) -> int:
     return int(checkpoint.read_progress(directory)["step"])
 
 
-def _model(config: JobConfig) -> LatentWorldModel:
+def _model(config: JobConfig, placement: Placement) -> LatentWorldModel:
     if config.world_model:
         if config.state_model or config.deterministic:
             raise ValueError("state_model and deterministic are chosen before the first training")
-        return load_world_model(Path(config.world_model))
+        return load_world_model(Path(config.world_model), placement, trained=True)
     if not config.autoencoder:
         raise ValueError("train_world_model needs autoencoder=DIRECTORY or world_model=DIRECTORY")
-    autoencoder = load_autoencoder(Path(config.autoencoder))
+    autoencoder = load_autoencoder(Path(config.autoencoder), trained=True)
     transformer = config.transformer.replace(in_channels=autoencoder.config.latent_channels)
     judge, states = None, StateConfig()
     if config.state_model:
@@ -238,7 +239,7 @@ def _model(config: JobConfig) -> LatentWorldModel:
     model.autoencoder.load_state_dict(autoencoder.state_dict())
     if judge is not None and model.state_model is not None:
         model.state_model.load_state_dict(judge.state_model.state_dict())
-    return model.eval()
+    return model.to(placement.where).eval()
 
 
 def _statistics(config: JobConfig, action_dim: int) -> Normalization:
@@ -289,7 +290,10 @@ def _loss(
     if model.config.timestep_ratio:
         timesteps = shift_timesteps(timesteps, model.config.timestep_ratio)
     targets = to_targets(latents, model.context_frames, model.config.change_scale)
-    size = model.config.image_size
+    size, device = model.config.image_size, model.transformer.rope.freqs.device
+    targets, actions, noise, timesteps = (
+        values.to(device) for values in (targets, actions, noise, timesteps)
+    )
     losses = training_loss(
         model.transformer,
         targets,
@@ -300,7 +304,7 @@ def _loss(
         size,
         noisy_context=noisy_context,
         deterministic=model.config.deterministic,
-        conditions=model.conditions(memory, actions),
+        conditions=model.conditions(None if memory is None else memory.to(device), actions),
     )
     return losses.mean()
 
