@@ -1,4 +1,4 @@
-"""Evaluate's use cases: policies on common starts in the simulator, compared as they deserve."""
+"""Evaluate's use cases: policies on common starts in the simulator, with tests and intervals."""
 
 from base64 import b64encode
 from collections import Counter

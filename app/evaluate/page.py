@@ -1,4 +1,4 @@
-"""Evaluate: policies on common starts in the simulator, with the statistics they deserve."""
+"""Evaluate: policies on common starts in the simulator, with paired tests and intervals."""
 
 import gradio as gr
 

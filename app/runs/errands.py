@@ -156,7 +156,7 @@ class Errands:
         try:
             return self._errands[name]
         except KeyError as error:
-            raise LookupError("that is over and forgotten: begin it again") from error
+            raise LookupError("the studio no longer knows this errand: start it again") from error
 
     def _run(self, errand: _Errand, work: Work) -> None:
         errand.state = "running"
@@ -172,7 +172,7 @@ class Errands:
             logger.exception("the errand %s failed", errand.title)
             errand.state, errand.error = (
                 "failed",
-                f"the disk or the net said: {error.strerror or error}",
+                f"the disk or the network failed: {error.strerror or error}",
             )
 
 

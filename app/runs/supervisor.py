@@ -159,7 +159,7 @@ class Supervisor:
                 self._wake.clear()
 
     def _adopt(self) -> None:
-        """Watch every worker that lives, and settle what died unseen.
+        """Watch every worker that lives, and end the runs whose workers are gone.
 
         Runs started on the command line are found as well: they are watched, not owned.
         """

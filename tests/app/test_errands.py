@@ -82,7 +82,7 @@ def test_an_errand_that_is_called_off_stops_at_its_next_step(errands: Errands) -
     [
         (ValueError("no episode fits"), "no episode fits"),
         (LookupError("there is no run"), "there is no run"),
-        (OSError(28, "No space left on device"), "the disk or the net said: No space left"),
+        (OSError(28, "No space left on device"), "the disk or the network failed: No space left"),
         (ZeroDivisionError("a defect"), "something went wrong here: the log says what"),
     ],
 )
@@ -105,5 +105,5 @@ def test_only_so_many_wait(errands: Errands) -> None:
 
 
 def test_an_unknown_errand_is_said_to_be(errands: Errands) -> None:
-    with pytest.raises(LookupError, match="over and forgotten"):
+    with pytest.raises(LookupError, match="no longer knows this errand"):
         errands.get("lost")
