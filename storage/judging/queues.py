@@ -223,7 +223,9 @@ class QueueStore:
         def change(cursor: Cursor) -> list[str]:
             if cursor.row("select name from queues where name = ?", [name]) is None:
                 raise ValueError(f"there is no queue {name!r}")
-            cursor.rows("delete from queue_leases where until <= ?", [now])
+            # A lease that ends later than any could was given before the clock was set back.
+            spent = "delete from queue_leases where until <= ? or until > ?"
+            cursor.rows(spent, [now, now + LEASE_SECONDS])
             if adjudicate:
                 held = {row["episode_id"] for row in cursor.rows(_HELD, [name, actor, guest])}
                 conflicts = cursor.rows(_CONFLICTS, [name, guest, name])

@@ -13,8 +13,10 @@ from starlette.testclient import TestClient
 
 from app.access import Role
 from app.live.dreams import MOST_OF_A_VISITOR
+from app.runs.launcher import Control
 from app.studio import Studio
 from app.visitors import Seal, asking, visitor
+from app.web.questions import ask
 from app.web.sessions import CALLS, COOKIE, UPLOADS, Buckets, Sessions
 from engine.records.types import Trajectory
 from tests.app.conftest import START
@@ -128,7 +130,7 @@ def _correct(studio: Studio) -> object:
 
 
 def _control(word: str) -> Callable[[Studio], object]:
-    return lambda studio: studio.runs.control("run-1", word)
+    return lambda studio: studio.runs.control(Control(run="run-1", control=word))
 
 
 # What may be done to what somebody began.
@@ -167,11 +169,13 @@ def test_nobody_speaks_as_another(public: Studio) -> None:
 def test_a_visitor_has_few_dreams_and_takes_nobody_elses(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    opened = studio.imagine.dreams.open
+    def opened() -> str:
+        return str(ask(studio.imagine.dreams.open, settings)["dream"])
+
     with asking(B):
-        others = opened(settings)
+        others = opened()
     with asking(A):
-        own = [opened(settings) for _ in range(MOST_OF_A_VISITOR + 2)]
+        own = [opened() for _ in range(MOST_OF_A_VISITOR + 2)]
     assert studio.dreams.get(others)
     for gone in own[:2]:
         with pytest.raises(LookupError):

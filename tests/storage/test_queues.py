@@ -56,6 +56,12 @@ def test_a_clip_that_one_holds_is_not_given_to_another(judges: Judges) -> None:
     assert judges.queues.lease("q", "ann", 9) == CLIPS[:2]
 
 
+def test_a_clock_that_is_set_back_a_day_locks_no_clip(judges: Judges) -> None:
+    judges.queues.lease("q", "ann", 6)
+    judges.now[0] -= 86_400.0
+    assert judges.queues.lease("q", "ben", 2) == CLIPS[:2]
+
+
 def test_a_lease_ends_unless_it_is_asked_for_again(judges: Judges) -> None:
     judges.queues.lease("q", "ann", 2)
     judges.now[0] += LEASE_SECONDS - 1

@@ -18,6 +18,7 @@ from storage.database import Database
 from storage.events.labels import LabelStore
 from storage.exports import bundle
 from storage.exports.contents import LabelledEpisode
+from storage.exports.events.labels import TABLE, import_labels
 from storage.exports.formats import FORMATS, read_episodes
 
 pytestmark = pytest.mark.slow
