@@ -11,7 +11,6 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from storage.exports.labels import TABLE, import_labels
 
 from engine.records.types import Outcome, Trajectory
 from storage.database import Database
