@@ -27,6 +27,7 @@ except ValueError as told:
 import torch
 
 from app.access import Role
+from app.runs.uploads import clear_orphans, held_uploads
 from app.studio import Studio
 from app.ui import site as ui
 from app.visitors import Seal
@@ -72,8 +73,9 @@ def main() -> None:
         )
     except (OSError, ValueError) as error:
         sys.exit(f"The studio cannot start: {error}")
-    with tempfile.TemporaryDirectory(prefix="wmpo-uploads-") as uploads:
-        os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
+    clear_orphans(Path(tempfile.gettempdir()))
+    with held_uploads() as uploads:
+        os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads))
         try:
             serve(studio, stop)
         finally:
