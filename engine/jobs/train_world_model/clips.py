@@ -152,7 +152,9 @@ def _memories(
     moving = sizes.moving
     states = clips.mean.new_zeros(len(clips.mean), moving + sizes.fixed)
     if model.state_model is not None:
-        states = torch.cat([model.state_model.read(part) for part in clips.mean.split(1024)])
+        device = model.state_model.mean.device
+        parts = clips.mean.split(1024)
+        states = torch.cat([model.state_model.read(part.to(device)).cpu() for part in parts])
     offsets = np.arange(1 - sizes.context_frames, 1)
     seen, carried, first = [], [], 0
     for begin, length in zip(episodes.first_frame, episodes.lengths, strict=True):
@@ -178,7 +180,7 @@ def _carry(model: LatentWorldModel, seen: Tensor, actions: Tensor) -> Tensor:
     for begin in range(k, len(seen), k):
         before = carried[begin - k : begin][: len(seen) - begin]
         rows = torch.arange(begin - k, begin - k + len(before))[:, None] + torch.arange(k)
-        carried[begin : begin + len(before)] = model.remember(before, actions[rows])
+        carried[begin : begin + len(before)] = model.remember(before, actions[rows]).cpu()
     return carried
 
 
