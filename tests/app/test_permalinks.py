@@ -70,8 +70,9 @@ def test_a_dream_with_everything_in_it_comes_back_bit_for_bit(
     again = ask(fresh.imagine.dreams.pull, {"dream": found["dream"]})
     for name in ("frames", "actions", "overridden", "probabilities", "entropy"):
         assert again[name] == seen[name], name
-    assert fresh.permalink({"dream": found["dream"]})["token"] == link
-    assert fresh.branch_dream({"dream": found["dream"], "node": 1, "vary": "policy"})["leaves"]
+    assert ask(fresh.imagine.dreams.permalink, {"dream": found["dream"]})["token"] == link
+    branch = {"dream": found["dream"], "node": 1, "vary": "policy"}
+    assert ask(fresh.imagine.dreams.branch, branch)["leaves"]
 
 
 def test_a_stored_episode_and_its_dream_share_one_link(
