@@ -4,8 +4,10 @@ Pure functions of index rows. The model's verdict of a row is `success`; where a
 it, that judgement takes its place.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -98,11 +100,21 @@ def advantages(success: Bools) -> Numbers:
 
 def leverage(success: Bools) -> Numbers:
     """How far [g] each member's flip would move the advantages of its group: sum of changes."""
-    before = advantages(success)
-    flipped = [
-        np.where(np.arange(len(success)) == one, ~success, success) for one in range(len(success))
-    ]
-    return np.array([np.abs(advantages(flip) - before).sum() for flip in flipped])
+    failure, won = _moves(len(success), int(success.sum()))
+    return np.where(success, won, failure)
+
+
+@lru_cache(maxsize=4096)
+def _moves(size: int, successes: int) -> tuple[float, float]:
+    """What the flip of a failure moves, and of a success: members of one verdict are alike."""
+    verdicts = np.arange(size) < successes
+    before = advantages(verdicts)
+
+    def moved(member: int) -> float:
+        flipped = np.where(np.arange(size) == member, ~verdicts, verdicts)
+        return float(np.abs(advantages(flipped) - before).sum())
+
+    return moved(size - 1) if successes < size else 0.0, moved(0) if successes else 0.0
 
 
 def _uncertainty(row: EpisodeRow) -> float:
@@ -177,7 +189,8 @@ def _by_leverage(rows: Sequence[EpisodeRow], relatives: Sequence[EpisodeRow]) ->
 def _by_failure_mode(rows: Sequence[EpisodeRow], _: Sequence[EpisodeRow]) -> list[Key]:
     """Clips of one failure mode together, the rarest mode first; those without one last."""
     modes = [row.label.failure_mode if row.label else None for row in rows]
-    return [(mode is None, modes.count(mode), mode or "") for mode in modes]
+    counts = Counter(modes)
+    return [(mode is None, counts[mode], mode or "") for mode in modes]
 
 
 def _stratum(row: EpisodeRow) -> str:

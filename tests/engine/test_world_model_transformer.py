@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from engine.seeding import generator, randn
+from engine.world_model import blocks
 from engine.world_model.transformer import STDiT, TransformerConfig
 
 SMALL = TransformerConfig(hidden_size=32, depth=2, num_heads=2, in_channels=3, action_dim=5)
@@ -93,3 +95,15 @@ def test_a_new_transformer_predicts_no_velocity_and_is_fixed_by_its_seed() -> No
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 4 and of 2 \\* num_heads = 10, not 32"):
         TransformerConfig(hidden_size=32, num_heads=5)
+
+
+@torch.no_grad()
+def test_the_fused_layer_is_product_and_gelu_and_rows_do_not_meet() -> None:
+    layer, draw = nn.Linear(32, 128), torch.Generator().manual_seed(0)
+    x = torch.randn(96, 32, generator=draw)
+    fused = blocks.linear_gelu(x, layer)
+    apart = F.gelu(layer(x), approximate="tanh")
+    torch.testing.assert_close(fused, apart, rtol=0, atol=1e-6)
+    assert torch.equal(blocks.linear_gelu(x[:32], layer), fused[:32])
+    with torch.enable_grad():
+        assert blocks.linear_gelu(x, layer).requires_grad
