@@ -165,7 +165,11 @@ JOB = Job(
         *("policy", "world_model", "reward_model", "key_frames_from", "real_budget"),
         *("iterations", "groups", "group_size"),
     ),
-    hidden=(*CHOSEN_BY_STUDIO, "shuffle_rewards"),
+    # Seldom changed: left to the command line.
+    hidden=(
+        *(*CHOSEN_BY_STUDIO, "shuffle_rewards", "record_played", "real_greedy", "slice_rows"),
+        *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
+    ),
     charts=CHARTS,
     needs=needs,
     check=check,

@@ -126,7 +126,8 @@ JOB = Job(
     shown=("world_model", "episodes_from", "replay_from", "replay_share"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer", "normalization_from"),
-        *("predict_changes", "timestep_ratio"),
+        *("predict_changes", "timestep_ratio", "latents_cache", "carried_share", "first_clips"),
+        *("state_model", "deterministic"),  # chosen before the first training
     ),
     needs=lambda config: () if config.autoencoder else ("world_model",),
     learns=True,
