@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -37,11 +37,8 @@ class Seal:
 
     def __init__(self, path: Path) -> None:
         """Read the secret of a file, or make one."""
-        try:
+        with suppress(FileExistsError):  # then it was made before
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(secrets.token_hex(32))
         self._key = path.read_bytes()

@@ -217,6 +217,7 @@ REPLAY = """
 import json, sys
 from pathlib import Path
 from app.studio import Studio
+from app.web.questions import ask
 from storage.workspace import open_workspace
 studio = Studio(open_workspace(Path(sys.argv[1])), demo=Path(sys.argv[2]), supervise=False)
 found = ask(studio.imagine.dreams.replay, {"token": sys.argv[3]})

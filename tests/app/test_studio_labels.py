@@ -128,7 +128,7 @@ def test_counts_name_both_axes_and_all_episodes(stocked: Studio) -> None:
     [
         ({"episode_id": "nothing"}, "there is no episode nothing"),
         ({"event_id": "1"}, "event_id must be an id of 8 to 64"),
-        ({"event_id": None}, "event_id must be an id of 8 to 64"),
+        ({"event_id": None}, "event_id must be text, not None"),
         ({"outcome": "maybe"}, "outcome must be one of success, fail, unsure, not 'maybe'"),
         ({"outcome": None}, "a label needs an outcome"),
         ({"dream_broke": "yes"}, "dream_broke must be true or false"),

@@ -158,5 +158,5 @@ def test_a_run_that_cannot_work_fails_in_a_sentence(
     run = studio.train.training.start("optimise", RUN | {"reward_model": unseen})
     until(lambda: studio.runs.status(run)["state"] == "failed")
     error = studio.runs.status(run)["error"]
-    assert "not a reward_model" in error
+    assert "world is not the checkpoint of a reward_model" in error
     assert "\n" not in error
