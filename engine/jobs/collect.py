@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from engine.config import Config, knob
 from engine.device import Placement
 from engine.envs.actors import ExpertActor
+from engine.envs.crew import perform
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.envs.play import PlayActor
@@ -43,6 +45,7 @@ class JobConfig(Config):
     only_successes: bool = knob(False, "Keep successful episodes only (demonstrations)")
     steps_after_success: int = knob(8, "Steps played on after success", low=0)
     use: str = knob("", "Entry in the ledger; by default demonstration, play or world model")
+    workers: int = knob(1, "Processes that play at once; the results are those of one", low=1)
 
 
 JOB = Job(
@@ -60,7 +63,10 @@ JOB = Job(
     ),
     place=4,
     shown=("policy", "episodes", "episodes_per_start"),
-    hidden=(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
+    hidden=(
+        *(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
+        "workers",  # the machine's, not the experiment's: left to the command line
+    ),
     needs=lambda config: ("policy",) if config.source == "policy" else (),
     keeps_checkpoints=False,
 )
@@ -84,23 +90,35 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     outcomes: list[bool] = []
     actor = make_actor(config, run.placement, env)
     use = config.use or DEFAULT_USE[config.source]
-    for done, (episode_id, start_id, seed) in enumerate(planned):
-        if run.stop_requested or run.pause_requested:
-            return None
-        run.give_way()
+
+    def is_done(episode_id: str, start_id: int) -> bool:
         was_discarded = config.only_successes and outcomes_of_starts.get(start_id) is False
-        if episode_id in known or was_discarded:
-            outcomes.append(known.get(episode_id, False))
-            continue
-        episode = record_episode(
-            env,
-            actor,
+        return episode_id in known or was_discarded
+
+    parts = [
+        partial(
+            record_episode,
             episode_id=episode_id,
             start_id=start_id,
             seed=seed,
             steps_after_success=config.steps_after_success,
             lineage={"use": use, "source": config.source, "policy": actor.policy_hash},
         )
+        for episode_id, start_id, seed in planned
+        if not is_done(episode_id, start_id)
+    ]
+    episodes = perform(
+        parts, env, actor, workers=config.workers, cast=partial(cast, config, run.placement)
+    )
+    for done, (episode_id, start_id, _) in enumerate(planned):
+        if run.stop_requested or run.pause_requested:
+            episodes.close()
+            return None
+        run.give_way()
+        if is_done(episode_id, start_id):
+            outcomes.append(known.get(episode_id, False))
+            continue
+        episode = next(episodes)
         outcomes.append(episode.outcome.success)
         if episode.outcome.success or not config.only_successes:
             run.record(episode)
@@ -145,6 +163,12 @@ def plan(config: JobConfig, task: str) -> list[tuple[str, int, int]]:
             seed = member_seed(config.seed, member)
             planned.append((f"{name}-{member}" if member else name, start_id, seed))
     return planned
+
+
+def cast(config: JobConfig, placement: Placement) -> tuple[Env, Actor]:
+    """Who plays where, in a process of its own."""
+    env = make_env(get_task(config.task))
+    return env, make_actor(config, placement, env)
 
 
 def make_actor(config: JobConfig, placement: Placement, env: Env) -> Actor:

@@ -1,16 +1,21 @@
 """Evaluate a policy in the simulator: success rate with its Wilson interval (method.md §4.5)."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
-from engine.envs.episode import play_outcome, record_episode
+from engine.device import Placement
+from engine.envs.crew import Part, perform
+from engine.envs.episode import Actor, play_outcome, record_episode
 from engine.envs.factory import make_env
 from engine.loading.actor import load_actor
 from engine.protocols import Env, Run
-from engine.records.tasks import get_task, pool_starts
+from engine.records.tasks import Task, get_task, pool_starts
+from engine.records.types import Trajectory
 from engine.runs.job import Job
 from engine.runs.names import episode_name
 from engine.statistics.intervals import wilson_interval
@@ -32,6 +37,7 @@ class JobConfig(Config):
     record_episodes: int = knob(
         0, "Starts, from the first, whose video is kept: three times slower", low=0
     )
+    workers: int = knob(1, "Processes that play at once; the results are those of one", low=1)
     arm: str = knob("", "What the policy is compared as; policies of one arm are its trainings")
 
 
@@ -55,34 +61,33 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     actor = load_actor(policy, run.placement, env, temperature=temperature)
     use = "test" if config.pool == "test" else "calibration"
     played, recorded = run.real_outcomes(), run.episode_ids()
+    parts = _parts(config, task, list(starts), actor, use=use, played=played, recorded=recorded)
+    results = perform(
+        list(parts.values()),
+        env,
+        actor,
+        workers=config.workers,
+        cast=partial(cast, config, run.placement),
+    )
     for done, start_id in enumerate(starts):
         if run.stop_requested or run.pause_requested:
+            results.close()
             return None
         run.give_way()
-        if done < config.record_episodes:
-            name = episode_name(task.name, start_id, config.seed)
-            if name not in recorded:  # also where a killed attempt stored it and did not say so
-                episode = record_episode(
-                    env,
-                    actor,
-                    episode_id=name,
+        if start_id in parts:
+            result = next(results)
+            if isinstance(result, Trajectory):
+                run.record(result)
+                played[start_id] = result.outcome.success
+            else:
+                played[start_id] = result.success
+                run.count_real(
+                    task=task.name,
                     start_id=start_id,
-                    seed=config.seed,
-                    steps_after_success=0,
-                    lineage={"use": use, "source": "evaluate", "policy": actor.policy_hash},
+                    use=use,
+                    policy=actor.policy_hash,
+                    success=result.success,
                 )
-                run.record(episode)
-                played[start_id] = episode.outcome.success
-        elif start_id not in played:
-            success = play_outcome(env, actor, start_id=start_id, seed=config.seed).success
-            played[start_id] = success
-            run.count_real(
-                task=task.name,
-                start_id=start_id,
-                use=use,
-                policy=actor.policy_hash,
-                success=success,
-            )
         run.progress(done + 1, len(starts))
     successes = sum(played[start_id] for start_id in starts)
     low, high = wilson_interval(successes, len(starts))
@@ -95,3 +100,39 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     }
     run.log(len(starts), metrics)
     return metrics | {"outcomes": [int(played[start_id]) for start_id in starts]}
+
+
+def _parts(
+    config: JobConfig,
+    task: Task,
+    starts: Sequence[int],
+    actor: Actor,
+    *,
+    use: str,
+    played: Mapping[int, bool],
+    recorded: Mapping[str, bool],
+) -> dict[int, Part]:
+    """What is still to be played, by start: recorded, or for its outcome alone."""
+    parts: dict[int, Part] = {}
+    for place, start_id in enumerate(starts):
+        name = episode_name(task.name, start_id, config.seed)
+        if place < config.record_episodes:
+            if name not in recorded:  # also where a killed attempt stored it and did not say so
+                parts[start_id] = partial(
+                    record_episode,
+                    episode_id=name,
+                    start_id=start_id,
+                    seed=config.seed,
+                    steps_after_success=0,
+                    lineage={"use": use, "source": "evaluate", "policy": actor.policy_hash},
+                )
+        elif start_id not in played:
+            parts[start_id] = partial(play_outcome, start_id=start_id, seed=config.seed)
+    return parts
+
+
+def cast(config: JobConfig, placement: Placement) -> tuple[Env, Actor]:
+    """Who plays where, in a process of its own."""
+    env = make_env(get_task(config.task))
+    policy, temperature = Path(config.policy), config.temperature
+    return env, load_actor(policy, placement, env, temperature=temperature)

@@ -288,3 +288,21 @@ def test_bad_input_is_one_clear_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         do(job, tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize("job", ["collect", "evaluate"])
+def test_two_processes_play_what_one_plays(tiny: Tiny, job: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"policy": tiny[1]["policy"], "episodes": 3}
+    options |= {"source": "policy"} if job == "collect" else {"record_episodes": 1}
+
+    def played(workers: int) -> tuple[Any, ...]:
+        run = tmp_path / str(workers)
+        metrics = do(job, run, **options, pool="budget", workers=workers)
+        files = [
+            file_sha256(path / name)
+            for path in list_episodes(run / "episodes")
+            for name in ("episode.npz", "episode.json")
+        ]
+        return metrics, files, [{**entry, "run": ""} for entry in read_ledger(run)]
+
+    assert played(1) == played(2)
