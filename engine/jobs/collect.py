@@ -63,7 +63,10 @@ JOB = Job(
     ),
     place=4,
     shown=("policy", "episodes", "episodes_per_start"),
-    hidden=(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
+    hidden=(
+        *(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
+        "workers",  # the machine's, not the experiment's: left to the command line
+    ),
     needs=lambda config: ("policy",) if config.source == "policy" else (),
     keeps_checkpoints=False,
 )
