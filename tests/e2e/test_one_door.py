@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 KEPT = {"note": "the gripper let go", "failure_mode": "dropped", "end_step": 11}
 KEPT |= {"span_first": 9, "span_last": 13}
 SHIPPED = "iteration-0001-300009-5"  # its judge of that time called it a success
-TOLD = 25.0  # seconds until a label that was kept has arrived
+TOLD = 60.0  # seconds until a label that was kept has arrived
 
 
 @pytest.fixture
