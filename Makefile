@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 checksum = $(firstword $(shell cat $(1) | cksum))
 RUN_READY := .venv/.ready-run-$(call checksum,requirements.txt)
-TEST_READY := .venv/.ready-test-$(call checksum,requirements.txt requirements-dev.txt)
+TEST_READY := .venv/.ready-test-$(call checksum,requirements.txt requirements-scale.txt requirements-dev.txt)
 SCRIPTS_READY := node_modules/.ready-$(call checksum,package-lock.json)
 NODE_BIN := node_modules/.bin
 

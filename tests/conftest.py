@@ -13,7 +13,13 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-TINY_WORLDS = ("test_baselines.py", "test_exact_resume.py", "test_jobs.py", "test_study.py")
+TINY_WORLDS = (
+    "test_baselines.py",
+    "test_exact_resume.py",
+    "test_jobs.py",
+    "test_ray.py",
+    "test_study.py",
+)
 
 settings.register_profile("studio", max_examples=30, deadline=None, derandomize=True)
 settings.load_profile("studio")

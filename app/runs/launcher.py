@@ -179,13 +179,14 @@ class Launcher:
             paths = [
                 name
                 for name, value in config.items()
-                if value and (name in ("starts", "out") or name.endswith("_from"))
+                if value and (name in ("starts", "out", "gates") or name.endswith("_from"))
             ]
             if paths:
                 raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
         for name, only in self._access.limits.run_choices.items():
             if config.get(name, only) != only:
-                raise ValueError(f"on a public studio {name} is {only}, not {config[name]!r:.40}")
+                told = only or "left empty"
+                raise ValueError(f"on a public studio {name} is {told}, not {config[name]!r:.40}")
         return config
 
     def _episodes(self, name: object) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from engine.config import Config, knob
+from engine.crew.crew import perform, ray_knob, workers_knob
 from engine.device import Placement
 from engine.envs.actors import ExpertActor
-from engine.envs.crew import perform
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.envs.play import PlayActor
@@ -45,7 +45,8 @@ class JobConfig(Config):
     only_successes: bool = knob(False, "Keep successful episodes only (demonstrations)")
     steps_after_success: int = knob(8, "Steps played on after success", low=0)
     use: str = knob("", "Entry in the ledger; by default demonstration, play or world model")
-    workers: int = knob(1, "Processes that play at once; the results are those of one", low=1)
+    workers: int = workers_knob()
+    ray: str = ray_knob()
 
 
 JOB = Job(
@@ -65,7 +66,7 @@ JOB = Job(
     shown=("policy", "episodes", "episodes_per_start"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, "source", "noise", "only_successes", "steps_after_success"),
-        "workers",  # the machine's, not the experiment's: left to the command line
+        "ray",
     ),
     needs=lambda config: ("policy",) if config.source == "policy" else (),
     keeps_checkpoints=False,
@@ -108,7 +109,11 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
         if not is_done(episode_id, start_id)
     ]
     episodes = perform(
-        parts, env, actor, workers=config.workers, cast=partial(cast, config, run.placement)
+        parts,
+        (env, actor),
+        workers=config.workers,
+        ray=config.ray,
+        cast=partial(cast, config, run.placement),
     )
     for done, (episode_id, start_id, _) in enumerate(planned):
         if run.stop_requested or run.pause_requested:

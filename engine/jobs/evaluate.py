@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
+from engine.crew.crew import perform, ray_knob, workers_knob
+from engine.crew.worker import Part
 from engine.device import Placement
-from engine.envs.crew import Part, perform
 from engine.envs.episode import Actor, play_outcome, record_episode
 from engine.envs.factory import make_env
 from engine.loading.actor import load_actor
@@ -37,7 +38,8 @@ class JobConfig(Config):
     record_episodes: int = knob(
         0, "Starts, from the first, whose video is kept: three times slower", low=0
     )
-    workers: int = knob(1, "Processes that play at once; the results are those of one", low=1)
+    workers: int = workers_knob()
+    ray: str = ray_knob()
     arm: str = knob("", "What the policy is compared as; policies of one arm are its trainings")
 
 
@@ -64,9 +66,9 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
     parts = _parts(config, task, list(starts), actor, use=use, played=played, recorded=recorded)
     results = perform(
         list(parts.values()),
-        env,
-        actor,
+        (env, actor),
         workers=config.workers,
+        ray=config.ray,
         cast=partial(cast, config, run.placement),
     )
     for done, start_id in enumerate(starts):

@@ -125,6 +125,12 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
         studio.train.training.start("optimise", small | {"environment": "simulator"})
     with pytest.raises(ValueError, match="starts cannot be chosen on a public studio"):
         studio.train.training.start("optimise", small | {"starts": "/etc/passwd"})
+    with pytest.raises(ValueError, match="gates cannot be chosen on a public studio"):
+        studio.train.training.start("optimise", small | {"gates": "/etc"})
+    with pytest.raises(ValueError, match="ray is left empty, not '127"):
+        studio.train.training.start("optimise", small | {"ray": "127.0.0.1:6379"})
+    with pytest.raises(ValueError, match="workers"):
+        studio.train.training.start("optimise", small | {"workers": 2})
     with pytest.raises(ValueError, match="logger is none, not"):
         studio.train.training.start("optimise", small | {"logger": "trackio"})
     with pytest.raises((ValueError, LookupError), match="there is no checkpoint /etc"):

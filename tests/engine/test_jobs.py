@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.judge import outcome
 from engine.runs.run_directory import write_control
+from tests.engine.test_exact_resume import account
 from tests.engine.tiny import do, fit, last_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -306,3 +308,38 @@ def test_two_processes_play_what_one_plays(tiny: Tiny, job: str, tmp_path: Path)
         return metrics, files, [{**entry, "run": ""} for entry in read_ledger(run)]
 
     assert played(1) == played(2)
+
+
+@pytest.mark.parametrize(
+    "environment", ["imagination", pytest.param("simulator", marks=pytest.mark.soak)]
+)
+def test_two_workers_of_whom_one_dies_optimise_as_one_process_does(
+    tiny: Tiny, environment: str, tmp_path: Path
+) -> None:
+    changes = {"environment": environment, "iterations": 2, "real_budget": 12}
+    options = _optimise_options(tiny[1], **changes, groups=2)
+    told = []
+
+    def kill_one(event: dict[str, Any]) -> None:
+        """The first checkpoint is written while the workers get ready."""
+        told.append(event["kind"])
+        if told.count("checkpoint") == 1 and told[-1] == "checkpoint":
+            _workers()[0].kill()
+
+    def optimised(name: str, **where: Any) -> dict[str, Any]:
+        do("optimise", tmp_path / name, **options, **where)
+        return account(tmp_path / name)
+
+    alone = optimised("alone")
+    assert told == []
+    assert alone == optimised("two", workers=2, listener=kill_one)
+    assert "alarm" in told
+    assert _workers() == []
+    before = file_sha256(Path(tiny[1]["policy"]) / "model.safetensors")
+    assert alone["weights"]["step-000002/model.safetensors"] != before
+
+
+def _workers() -> list[psutil.Process]:
+    """Processes of a crew: the children of the process that forks them."""
+    children = psutil.Process().children()
+    return [child for server in children for child in server.children()]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from engine.data.starts import Starts
 from engine.dream.fit import check_together
-from engine.dream.imagine import group_starts, imagine
+from engine.dream.imagine import imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
-from engine.dream.rollout import Rollout, Row, to_trajectory
+from engine.dream.rollout import Rollout, to_trajectory
 from engine.envs.actors import PolicyActor
 from engine.envs.episode import play, record_episode
 from engine.protocols import Env, Policy, RewardModel, WorldModel
@@ -23,6 +23,8 @@ from engine.records.types import DreamContext, Outcome, Trajectory
 from engine.seeding import member_seed, numpy_generator
 
 GiveWay = Callable[[], None]
+Places = Sequence[tuple[int, int]]  # (index of a start, member): what a row of an iteration is
+Play = Callable[[int, Places], list[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +71,15 @@ class Attempt(Protocol):
 
 @runtime_checkable
 class Groups(Protocol):
-    """Where groups come from. `give_way` is called between chunks or episodes."""
+    """Where groups come from.
+
+    `give_way` is called between chunks or episodes. `play` does what `attempts` does, here or on
+    other processes.
+    """
 
     verb: str
     give_way: GiveWay
+    play: Play
 
     def __len__(self) -> int:
         """Starts to choose from."""
@@ -80,6 +87,10 @@ class Groups(Protocol):
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> Sequence[Attempt]:
         """`group_size` attempts from each chosen start (indices), in order."""
+        ...
+
+    def attempts(self, iteration: int, places: Places) -> list[Any]:
+        """An attempt of each row, made here: the same alone and in any company."""
         ...
 
     def measures(self, attempts: Sequence[Any]) -> dict[str, float]:
@@ -118,6 +129,7 @@ class ImaginedGroups:
         most_rows: int | None = None,
     ) -> None:
         self.give_way: GiveWay = lambda: None
+        self.play: Play = self.attempts
         self._most_rows = most_rows
         check_together(policy, world_model, reward_model, task)
         self._task, self._policy, self._sampling = task, policy, sampling
@@ -137,9 +149,13 @@ class ImaginedGroups:
         return len(self._starts.start_ids)
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
-        """Imagine all rows of all groups, as many in one batch as fit the device."""
+        """Imagine all rows of all groups."""
+        return self.play(iteration, _places(chosen, self._sampling.group_size))
+
+    def attempts(self, iteration: int, places: Places) -> list[Rollout]:
+        """Imagine rows, as many in one batch as fit the device."""
         seed = self._sampling.iteration_seed(iteration)
-        return self._imagine(chosen, self._sampling.group_size, seed, self._sampling.temperature)
+        return self._imagine(places, seed, self._sampling.temperature)
 
     def measures(self, attempts: Sequence[Rollout]) -> dict[str, float]:
         """Drift of the dreams' last frames, see `latent_drift`."""
@@ -153,8 +169,8 @@ class ImaginedGroups:
 
         Only the policy, after `iterations` updates, makes one differ from another.
         """
-        chosen = range(min(count, len(self)))
-        dreams = self._imagine(chosen, 1, self._sampling.seed, 0.0) if chosen else []
+        places = _places(range(min(count, len(self))), 1)
+        dreams = self._imagine(places, self._sampling.seed, 0.0)
         return [
             self._trajectory(
                 dream,
@@ -167,33 +183,23 @@ class ImaginedGroups:
             for dream in dreams
         ]
 
-    def _imagine(
-        self, chosen: Sequence[int], members: int, seed: int, temperature: float
-    ) -> list[Rollout]:
-        frames, rows = group_starts(
-            torch.from_numpy(self._starts.frames[list(chosen)]),
-            [int(self._starts.start_ids[index]) for index in chosen],
-            members,
-        )
-        most = self._most_rows or len(rows)
+    def _imagine(self, places: Places, seed: int, temperature: float) -> list[Rollout]:
+        most = self._most_rows or max(1, len(places))
         return [
             rollout
-            for first in range(0, len(rows), most)
-            for rollout in self._imagine_rows(
-                frames[first : first + most], rows[first : first + most], seed, temperature
-            )
+            for first in range(0, len(places), most)
+            for rollout in self._imagine_together(places[first : first + most], seed, temperature)
         ]
 
-    def _imagine_rows(
-        self, frames: Tensor, rows: Sequence[Row], seed: int, temperature: float
-    ) -> list[Rollout]:
+    def _imagine_together(self, places: Places, seed: int, temperature: float) -> list[Rollout]:
+        indices = [index for index, _ in places]
         return imagine(
             self._world_model,
             self._policy,
             self._reward_model,
-            frames,
-            [self._task.instruction] * len(rows),
-            rows=rows,
+            torch.from_numpy(self._starts.frames[indices]),
+            [self._task.instruction] * len(places),
+            rows=[(int(self._starts.start_ids[index]), member) for index, member in places],
             horizon=self._sampling.horizon,
             seed=seed,
             temperature=temperature,
@@ -294,6 +300,7 @@ class RealGroups:
         recorded: bool = True,
     ) -> None:
         self.give_way: GiveWay = lambda: None
+        self.play: Play = self.attempts
         self.spent, self.budget, self.recorded = 0, budget, recorded
         self._env, self._policy, self._sampling = env, policy, sampling
         self._start_ids = list(start_ids)
@@ -308,14 +315,14 @@ class RealGroups:
         return self._env.task
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[RealAttempt]:
-        """Play the groups one episode after the other; fewer, or none, at the budget's end."""
-        rows = [
-            (self._start_ids[index], member)
-            for index in chosen
-            for member in range(self._sampling.group_size)
-        ][: self.budget - self.spent]
-        self.spent += len(rows)
-        return [self._play(iteration, *row) for row in rows]
+        """Play the groups; fewer, or none, at the budget's end."""
+        places = _places(chosen, self._sampling.group_size)[: self.budget - self.spent]
+        self.spent += len(places)
+        return self.play(iteration, places)
+
+    def attempts(self, iteration: int, places: Places) -> list[RealAttempt]:
+        """Play one episode after the other."""
+        return [self._play(iteration, self._start_ids[index], member) for index, member in places]
 
     def measures(self, attempts: Sequence[RealAttempt]) -> dict[str, float]:
         """How much of the budget is spent."""
@@ -369,6 +376,10 @@ class RealGroups:
             id=_episode_id(iteration, attempt),
             lineage={**attempt.episode.lineage, **lineage},
         )
+
+
+def _places(chosen: Sequence[int], members: int) -> list[tuple[int, int]]:
+    return [(index, member) for index in chosen for member in range(members)]
 
 
 def _episode_id(iteration: int, attempt: Attempt) -> str:

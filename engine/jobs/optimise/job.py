@@ -4,7 +4,7 @@ The same in the simulator is the baseline at the same real budget: same loss, re
 """
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -17,14 +17,12 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from engine.checkpoints import checkpoint
-from engine.data.episode_set import load_episodes
-from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.data.strata import balanced_order, strata
-from engine.device import Placement
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
+from engine.jobs.optimise.casting import Workers, find_beginnings, make_groups
 from engine.jobs.optimise.exploitability import Weights, copy_weights, exploitability, kl_from
-from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups, Sampling
+from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups
 from engine.jobs.optimise.iteration import Iteration, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
@@ -32,13 +30,12 @@ from engine.jobs.optimise.together import most_rows_together
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
-from engine.loading.models import load_judge, load_policy, load_world_model
+from engine.loading.models import load_policy
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
-from engine.protocols import Env, Run, StatefulEnv
+from engine.protocols import Env, Run
 from engine.records.manifest import checkpoint_hash
-from engine.records.tasks import Task, get_task, pool_starts
-from engine.records.types import DreamContext
+from engine.records.tasks import Task, get_task
 from engine.seeding import numpy_generator
 
 __all__ = ["JOB", "JobConfig", "optimise", "run"]
@@ -71,8 +68,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
-    job = _build(config, env, run)
-    policy = job.policy
+    with ExitStack() as stack:
+        return _optimise(_build(config, env, run, stack), run)
+
+
+def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
+    config, policy = job.config, job.policy
     optimizer = torch.optim.AdamW(
         policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -161,7 +162,7 @@ def _parents(config: JobConfig) -> dict[str, str]:
     return parents
 
 
-def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
+def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _Job:
     for role, path in _parents(config).items():
         if not path:
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
@@ -172,10 +173,13 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
         directories = {role: Path(path) for role, path in _parents(config).items()}
         most_rows = most_rows_together(config, directories, task.horizon, placement)
     policy = load_policy(Path(config.policy), placement, trained=True)
-    groups, start_ids, states = _groups(
-        config, task, policy, env, placement=placement, most_rows=most_rows
-    )
+    beginnings = find_beginnings(config, task, env)
+    groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)
     groups.give_way = run.give_way
+    if config.workers > 1 or config.ray:
+        workers = Workers(config, policy, beginnings, run, most_rows=most_rows)
+        stack.enter_context(closing(workers))
+        groups.play = workers.play
     return _Job(
         config=config,
         task=task,
@@ -183,51 +187,11 @@ def _build(config: JobConfig, env: Env | None, run: Run) -> _Job:
         update=_update(config, task, policy, run),
         groups=groups,
         hashes={role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()},
-        learnt_from=start_ids,
+        learnt_from=beginnings.start_ids,
         env=env,
         base=copy_weights(policy),
-        strata=_strata(config, states),
+        strata=_strata(config, beginnings.states),
     )
-
-
-def _groups(
-    config: JobConfig,
-    task: Task,
-    policy: OpenVLAPolicy,
-    env: Env | None,
-    *,
-    placement: Placement,
-    most_rows: int | None,
-) -> tuple[Groups, list[int], npt.NDArray[np.float32] | None]:
-    """(where groups come from, ids of the real starts, where things are at each of the starts)."""
-    sampling = Sampling(
-        group_size=config.group_size,
-        horizon=config.horizon or task.horizon,
-        temperature=config.temperature,
-        denoising_steps=config.denoising_steps,
-        seed=config.seed,
-        threshold=config.success_threshold or None,
-        context=DreamContext(anchored=config.anchored, noise=config.context_noise),
-    )
-    if config.environment == "simulator":
-        assert env is not None
-        start_ids = _pool(config)
-        played = RealGroups(
-            env,
-            policy,
-            start_ids,
-            sampling,
-            budget=config.real_budget,
-            recorded=config.record_played,
-        )
-        return played, start_ids, _states(env, start_ids)
-    world_model = load_world_model(Path(config.world_model), placement)
-    reward_model = load_judge(Path(config.reward_model), placement)
-    starts, start_ids = _starts(config, task, env)
-    imagined = ImaginedGroups(
-        task, policy, world_model, reward_model, starts, sampling, most_rows=most_rows
-    )
-    return imagined, start_ids, starts.states
 
 
 def _update(config: JobConfig, task: Task, policy: OpenVLAPolicy, run: Run) -> PolicyUpdate:
@@ -254,40 +218,6 @@ def _strata(
     if states is None or not config.balance_starts:
         return None
     return strata(states, min(config.groups, len(states)))
-
-
-def _states(env: Env, start_ids: Sequence[int]) -> npt.NDArray[np.float32] | None:
-    if not isinstance(env, StatefulEnv):
-        return None
-    states = []
-    for start_id in start_ids:
-        env.reset(start_id)
-        states.append(env.state())
-    return np.stack(states)
-
-
-def _pool(config: JobConfig) -> list[int]:
-    return list(pool_starts(config.pool, config.first_start, config.num_starts))
-
-
-def _starts(config: JobConfig, task: Task, env: Env | None) -> tuple[Starts, list[int]]:
-    """(frames that dreams begin from, ids of the real starts they come from)."""
-    if config.key_frames_from:
-        episodes = load_episodes(config.key_frames_from)
-        starts = key_frames(episodes, config.num_starts, config.seed)
-        start_ids = sorted({episode.start_id for episode in episodes})
-    elif config.starts:
-        starts = load_starts(Path(config.starts))
-        start_ids = starts.start_ids.tolist()
-    else:
-        assert env is not None
-        start_ids = _pool(config)
-        starts = render_starts(env, start_ids)
-    if starts.task != task.name:
-        raise ValueError(f"the starts are of {starts.task}, not of {task.name}")
-    if not len(starts.start_ids):
-        raise ValueError("there are no starts to imagine from")
-    return starts, start_ids
 
 
 def _iterate(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.config import Config, knob
+from engine.crew.crew import ray_knob, workers_knob
 from engine.jobs.optimise.methods import CHARTS, METHODS
 from engine.records.tasks import Task
 from engine.runs.job import CHOSEN_BY_STUDIO, Finding, Job, Pace
@@ -94,6 +95,8 @@ class JobConfig(Config):
         True, "Store the episodes that the simulator plays; else they are only counted, and faster"
     )
     seed: int = knob(0, "Root of randomness", low=0)
+    workers: int = workers_knob()
+    ray: str = ray_knob()
     logger: str = logger_knob()
     restart_from: str = knob(
         "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
@@ -168,6 +171,7 @@ JOB = Job(
     # Seldom changed: left to the command line.
     hidden=(
         *(*CHOSEN_BY_STUDIO, "shuffle_rewards", "record_played", "real_greedy", "slice_rows"),
+        "ray",
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,

@@ -1,0 +1,117 @@
+"""Workers that are processes of this machine."""
+
+import os
+import pickle
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from engine.crew.worker import Cast, Dead, Hands, Part
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: BaseProcess
+    line: "Connection[Any, Any]"
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A value in a file that is there until the next is shared."""
+
+    path: Path
+
+    def get(self) -> Any:
+        """The value, kept in memory as long as no other is asked for."""
+        return _read(self.path)
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        return pickle.load(file)  # written by this studio a moment ago
+
+
+class Processes:
+    """A `Workplace` of processes: each has a stage of its own and one torch thread."""
+
+    def __init__(self, cast: Cast) -> None:
+        self._cast = cast
+        self._workers: list[_Worker] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="wmpo-crew-", ignore_cleanup_errors=True)
+        self._shared = 0
+
+    def engage(self) -> _Worker:
+        """One more process."""
+        context = get_context("forkserver")  # a renderer and threads do not survive a plain fork
+        context.set_forkserver_preload([__name__])
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._cast), daemon=True)
+        process.start()
+        theirs.close()
+        self._workers.append(_Worker(process, ours))
+        return self._workers[-1]
+
+    def hand(self, worker: _Worker, part: Part) -> None:
+        """Send a part; of a process that has died one hears at once."""
+        with suppress(BrokenPipeError):
+            worker.line.send(part)
+
+    def hear(self, busy: Sequence[_Worker], seconds: float) -> list[tuple[_Worker, Any]]:
+        """Results that have come; those of the dead are their deaths."""
+        lines = {worker.line: worker for worker in busy}
+        ready = [lines[line] for line in wait(list(lines), seconds)]  # type: ignore[index]
+        return [(worker, self._result(worker)) for worker in ready]
+
+    def share(self, value: Any) -> OnDisk:
+        """Write the value once; each process reads it when it first meets it."""
+        self._shared += 1
+        path = Path(self._folder.name) / str(self._shared)
+        with path.open("wb") as file:
+            pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+        (path.parent / str(self._shared - 1)).unlink(missing_ok=True)
+        return OnDisk(path)
+
+    def close(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            worker.line.close()
+            worker.process.terminate()
+            worker.process.join()
+        self._folder.cleanup()
+
+    def _result(self, worker: _Worker) -> Any:
+        try:
+            return worker.line.recv()
+        except (EOFError, ConnectionResetError):
+            worker.process.join()
+            self._workers.remove(worker)
+            return Dead(f"exit code {worker.process.exitcode}")
+
+
+def _serve(line: "Connection[Any, Any]", cast: Cast) -> None:
+    """Do what is asked for, until the line is cut; who asked may die in the middle of a part."""
+    Thread(target=_follow, daemon=True).start()
+    hands = Hands(cast)
+    try:
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            while True:
+                line.send(hands.play(line.recv()))
+    finally:
+        hands.close()
+
+
+def _follow() -> None:
+    """End with the process that engaged this one."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
