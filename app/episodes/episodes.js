@@ -8,13 +8,14 @@ import { fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
+import { view } from "../web/view.js";
 import { Filters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { importer } from "./imports.js";
 
 const template = html`<div class="wm episodes">
   <div class="card filters"></div>
-  <div class="between bulk"><span class="mono total" role="status"></span><span class="row chosen" hidden>
+  <div class="between bulk"><span class="mono total" role="status"></span><span class="row chosen">
     <b class="count"></b>
     <button data-all="success" class="ok">✓ Success</button><button data-all="fail" class="bad">✕ Fail</button>
     <button data-all="broke" class="warn">Dream broke</button><button data-all="queue">Add to queue</button>
@@ -46,6 +47,7 @@ class Episodes {
     this.grid = new Grid(this.find(".episode-wall"), {
       shape: (width) => this.shape(width),
       fetch: (offset, limit) => this.page(offset, limit),
+      key: (item) => item.id ?? [item.run, item.iteration, item.start_id].join(" "),
       cell: (item, index) => (this.filters.grouped ? this.group(item) : this.tile(item, index)),
       films: (ids) => ask(server, "films", { ids }, true),
     });
@@ -97,7 +99,7 @@ class Episodes {
     this.place = 0;
     this.grid.reset(total, grouped ? [] : answer.episodes);
     if (grouped) answer.groups.forEach((group, index) => (this.grid.items[index] = group));
-    this.grid.clear();
+    this.grid.update();
     const episodes = `${integer(answer.total)} episode${answer.total === 1 ? "" : "s"}`;
     const groups = grouped ? ` in ${integer(total)} group${total === 1 ? "" : "s"}` : "";
     this.find(".total").textContent = episodes + groups;
@@ -129,11 +131,11 @@ class Episodes {
     const verdict = item.success ? "success" : "fail";
     const human = item.label ? `, judged ${item.label.outcome ?? "dream broke"}` : "";
     const words = `${item.id}, ${item.imagined ? "imagined" : "real"} ${verdict}${human}`;
-    return html`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
+    return view`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
         <span class="film" data-film="${item.id}"></span>
         <span class="between"><b class="${item.success ? "ok" : "bad"}">${item.success ? "✓" : "✕"} <span
           class="mono">${fixed(item.probability)}</span></b>${
-            item.label ? html`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
+            item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>
         <span class="mute where">${item.imagined ? "" : "real · "}${item.run ?? integer(item.start_id)}${
           item.iteration === null ? "" : ` · it ${item.iteration}`
@@ -143,8 +145,8 @@ class Episodes {
   }
 
   group({ start_id: start, kept, reason, run, iteration, members }) {
-    const cell = (item) => html`<div class="member">${this.tile(item)}</div>`;
-    return html`<section class="card family ${kept ? "" : "dropped"}"><div class="between"><span
+    const cell = (item) => view`<div class="member">${this.tile(item)}</div>`;
+    return view`<section class="card family ${kept ? "" : "dropped"}"><div class="between"><span
       class="mono">start ${integer(start)} · ${run ?? "demo"} · iteration ${iteration ?? "–"}</span>
       <span class="tag ${kept ? "ok" : ""}">${reason}</span></div><div
         class="members">${members.map(cell)}</div></section>`;
@@ -181,9 +183,7 @@ class Episodes {
   }
 
   mark() {
-    for (const box of this.element.querySelectorAll("[data-pick]"))
-      box.setAttribute("aria-checked", String(this.chosen.has(box.dataset.pick)));
-    this.find(".chosen").hidden = !this.chosen.size;
+    this.grid.update();
     this.find(".count").textContent = `${this.chosen.size} chosen`;
     this.element.firstElementChild.classList.toggle("choosing", this.chosen.size > 0);
   }
@@ -250,7 +250,7 @@ class Episodes {
     if (clip) this.relabel(clip);
     this.drawer?.acknowledge(ack, clip);
     clearTimeout(this.redraw);
-    this.redraw = setTimeout(() => this.grid.clear(), 50);
+    this.redraw = setTimeout(() => this.grid.update(), 50);
   }
 
   async bulk(action) {

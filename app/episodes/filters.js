@@ -25,6 +25,7 @@ const WORDS = {
   failure_mode: "failure mode",
 };
 const NUMBERS = ["iteration", "low", "high"];
+const RARE = ["truth", ...FACETS.slice(1), ...NUMBERS, "since", "until", ...Object.keys(FLAGS)];
 const NAMES = [...Object.keys(WORDS), ...NUMBERS, "since", "until", ...Object.keys(FLAGS)];
 
 const select = (name, options, chosen = "") => {
@@ -45,6 +46,7 @@ export class Filters {
     this.facets = {};
     this.views = {};
     this.values = {};
+    this.more = false;
     this.read();
     element.addEventListener("change", (event) => this.change(event.target));
     element.addEventListener("click", (event) => {
@@ -69,10 +71,7 @@ export class Filters {
       if (name in FLAGS) this.values[name] = text === "true";
       else this.values[name] = NUMBERS.includes(name) ? Number(text) : text;
     }
-    this.more =
-      ["truth", ...FACETS.slice(1)].some((name) => this.values[name]) ||
-      this.values.since ||
-      this.values.until;
+    this.more = RARE.some((name) => this.values[name] !== undefined);
   }
 
   /** What the studio is asked: the filter without what only the screen knows. */
@@ -137,13 +136,6 @@ export class Filters {
       this.element,
       view`<div class="fields">
         ${["kind", "verdict", "label", "run"].map(menu)}
-        ${field("low", "probability from", "0.05", "1")}
-        ${field("high", "to", "0.05", "1")}
-        ${Object.entries(FLAGS).map(flag)}
-        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${
-          this.more ? "fewer" : "more"
-        } filters</button>
-        <span class="grow"></span>
         <label>order<select data-name="order">
           ${this.orders.map(
             (order) =>
@@ -151,11 +143,15 @@ export class Filters {
           )}</select></label>
         <label>show<select data-name="mode"><option value="">episodes</option><option
           value="groups" .selected=${this.grouped}>groups</option></select></label>
-        </div>
+        <button class="quiet" data-act="more" aria-expanded="${String(Boolean(this.more))}">${
+          this.more ? "fewer" : "more"
+        } filters</button></div>
       <div class="fields" ?hidden=${!this.more}>
         ${["truth", ...FACETS.slice(1)].map(menu)}
+        ${field("low", "probability from", "0.05", "1")}
+        ${field("high", "to", "0.05", "1")}
         ${field("iteration", "iteration")}
-        ${date("since")}${date("until")}</div>
+        ${date("since")}${date("until")}${Object.entries(FLAGS).map(flag)}</div>
       <div class="row views">${Object.keys(this.views).map(saved)}
         <button class="quiet" data-act="save">Save view</button>
         <a class="button quiet"

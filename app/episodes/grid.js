@@ -1,18 +1,20 @@
-// A wall of any length: only what is near the screen exists, pages come when they are scrolled to.
+// A wall of any length: only what is near the screen exists, pages come when they are scrolled to. A cell
+// keeps its nodes for as long as its item is shown: what a press began, the same button ends.
 import { film } from "../player/film.js";
-import { fill } from "../web/html.js";
+import { draw } from "../web/view.js";
 
 const PAGE = 60;
 const GAP = 12;
 const KEPT_FILMS = 4000;
 
 export class Grid {
-  /** `shape(width)` gives {columns, height} of a cell; `fetch(offset, limit)` an array or null;
-   * `cell(item, index)` the content of a cell; `films(ids)` pictures for [data-film] elements. */
-  constructor(element, { shape, fetch, cell, films }) {
+  /** `shape(width)` gives {columns, height} of a cell; `fetch(offset, limit)` an array or null; `key(item)`
+   * its name, `cell(item, index)` its view; `films(ids)` pictures for [data-film] elements. */
+  constructor(element, { shape, fetch, key, cell, films }) {
     this.element = element;
     this.shape = shape;
     this.fetch = fetch;
+    this.key = key;
     this.cell = cell;
     this.films = films;
     this.total = 0;
@@ -21,6 +23,7 @@ export class Grid {
     this.shown = new Map();
     this.pictures = new Map();
     this.wanted = new Set();
+    this.edition = 0;
     element.classList.add("grid");
     element.setAttribute("role", "list");
     const later = () => (this.frame ??= requestAnimationFrame(() => this.draw()));
@@ -28,18 +31,18 @@ export class Grid {
     new ResizeObserver(later).observe(element);
   }
 
+  /** Show other items, the first of which are known. */
   reset(total, first = []) {
     this.items = [...first];
     this.pages = new Map();
     if (first.length) this.pages.set(0, Promise.resolve());
     this.total = total;
-    this.clear();
+    this.update();
   }
 
-  /** Draw every cell anew, with the items as they are. */
-  clear() {
-    this.shown.forEach((node) => node.remove());
-    this.shown.clear();
+  /** Show in every cell what its item says now. */
+  update() {
+    this.edition += 1;
     this.draw();
   }
 
@@ -53,31 +56,42 @@ export class Grid {
     const top = -this.element.getBoundingClientRect().top;
     const from = Math.max(0, Math.floor((top - 2 * row) / row)) * columns;
     const to = Math.min(this.total, Math.ceil((top + innerHeight + 2 * row) / row) * columns);
-    this.shown.forEach((node, index) => {
-      if (index >= from && index < to && this.width === width) return;
-      node.remove();
-      this.shown.delete(index);
-    });
-    this.width = width;
+    const before = new Map([...this.shown.values()].map((node) => [node.dataset.key, node]));
+    this.shown = new Map();
     for (let index = from; index < to; index += 1) {
-      const known = this.shown.get(index);
       const item = this.items[index];
-      if (known && (known.dataset.empty === undefined || !item)) continue;
-      known?.remove();
-      const node = document.createElement("div");
-      node.setAttribute("role", "listitem");
-      node.setAttribute("aria-posinset", String(index + 1));
-      node.setAttribute("aria-setsize", String(this.total));
+      const key = item ? this.key(item) : `place ${index}`;
+      const node = before.get(key) ?? this.make(key, item);
+      before.delete(key);
+      this.shown.set(index, node);
       const left = ((index % columns) * (width + GAP)) / columns;
       node.style.cssText = `width:${(width - GAP * (columns - 1)) / columns}px;height:${height}px;
         transform:translate(${left}px,${Math.floor(index / columns) * row}px)`;
-      if (item) fill(node, this.cell(item, index));
-      else node.dataset.empty = "";
-      this.shown.set(index, node);
-      this.element.append(node);
-      this.picture(node);
+      this.tell(node, item, index);
       if (!item) this.need(Math.floor(index / PAGE));
     }
+    before.forEach((node) => node.remove());
+  }
+
+  make(key, item) {
+    const node = document.createElement("div");
+    node.setAttribute("role", "listitem");
+    node.dataset.key = key;
+    if (!item) node.dataset.empty = "";
+    this.element.append(node);
+    return node;
+  }
+
+  /** What a cell says, where that may have changed. */
+  tell(node, item, index) {
+    const edition = `${this.edition} ${index} ${this.total}`;
+    if (node.dataset.edition === edition) return;
+    node.dataset.edition = edition;
+    node.setAttribute("aria-posinset", String(index + 1));
+    node.setAttribute("aria-setsize", String(this.total));
+    if (!item) return;
+    draw(node, this.cell(item, index));
+    this.picture(node);
   }
 
   need(page) {

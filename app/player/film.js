@@ -1,6 +1,10 @@
 // A film: the frames of a clip side by side in one picture, played while somebody points at it.
+const shown = new WeakMap(); // elements, and the sprite each has
+
 /** A sprite (square frames side by side) that plays while the pointer or the focus is on it. */
 export const film = (element, source) => {
+  if (shown.get(element) === source) return;
+  shown.set(element, source);
   const image = new Image();
   image.onload = () => {
     const count = Math.max(1, Math.round(image.naturalWidth / image.naturalHeight));

@@ -5,11 +5,36 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from app.web.assets import imported
 from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import Server, all_saved
+from tests.e2e.sights import is_drawn
 from tests.e2e.test_label import labels
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+# A wall over the page whose cells count the clicks that they hear.
+WALL = """
+  const { Grid } = await MODULE;
+  const { view } = await import(performance.getEntriesByType('resource')
+    .find(({ name }) => name.endsWith('web/view.js')).name);
+  const place = document.createElement('div');
+  place.id = 'wall';
+  place.className = 'wm';
+  place.style.cssText = 'position: fixed; inset: 0; z-index: 99; width: 900px';
+  place.append(document.createElement('div'));
+  document.body.append(place);
+  window.presses = 0;
+  place.addEventListener('click', ({ target }) => target.closest('[data-press]') && presses++);
+  window.grid = new Grid(place.firstChild, {
+    shape: () => ({ columns: 4, height: 90 }),
+    fetch: () => new Promise(() => {}),
+    key: ({ id }) => id,
+    cell: ({ id }, index) => view`<button data-press="${index}">${id}</button>`,
+    films: async () => ({}),
+  });
+  grid.reset(60, Array.from({ length: 60 }, (_, number) => ({ id: `clip ${number}` })));
+"""
 
 
 @pytest.fixture
@@ -28,9 +53,52 @@ def drawer(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Episode", exact=True)
 
 
-def test_films_come_to_what_is_seen(wall: Page) -> None:
-    film = tile(wall, "journey-00").locator(".film")
+def films_come(place: Locator) -> None:
+    """Wait until the film of a tile has arrived, and look at it."""
+    film = place.locator(".film").first
     expect(film).to_have_css("background-image", re.compile("data:image/webp"))
+    is_drawn(film)
+
+
+def test_films_are_drawn_on_walls_and_in_groups_on_a_desk_and_a_phone(wall: Page) -> None:
+    for width in (1440, 390):
+        wall.set_viewport_size({"width": width, "height": 844})
+        for name in ("journey-00", "journey-03"):
+            films_come(tile(wall, name))
+    wall.get_by_label("show").select_option("groups")
+    films_come(wall.locator(".family .member").first)
+
+
+def test_no_press_on_the_wall_is_lost_whatever_comes_meanwhile(wall: Page) -> None:
+    """Fifty presses, and between each and its release what a busy studio does to a wall."""
+    meanwhile = [
+        "grid.update()",  # a label was acknowledged
+        "grid.reset(60, [...grid.items])",  # the same filter was asked again
+        "grid.element.parentElement.style.width = `${900 + 10 * (grid.edition % 9)}px`",
+        "grid.reset(60, grid.items.map((item) => ({...item})))",
+        "document.dispatchEvent(new Event('scroll'))",
+    ]
+    wall.evaluate(f"async () => {{ {WALL.replace('MODULE', imported('Grid'))} }}")
+    for number in range(50):
+        box = wall.locator(f"#wall [data-press='{number % 6 * 4}']").bounding_box()
+        assert box is not None
+        wall.mouse.move(box["x"] + 5, box["y"] + 5)
+        wall.mouse.down()
+        wall.evaluate(meanwhile[number % len(meanwhile)])
+        wall.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        wall.mouse.up()
+    assert wall.evaluate("presses") == 50
+
+
+def test_choosing_moves_nothing(wall: Page) -> None:
+    for size in ({"width": 1440, "height": 900}, {"width": 390, "height": 844}):
+        wall.set_viewport_size(size)
+        before = tile(wall, "journey-00").bounding_box()
+        wall.get_by_role("checkbox", name="Choose journey-00").click()
+        expect(wall.get_by_text("1 chosen")).to_be_visible()
+        assert tile(wall, "journey-00").bounding_box() == before
+        wall.get_by_role("button", name="Choose none").click()
+        expect(wall.get_by_text("chosen")).to_be_hidden()
 
 
 def test_a_filter_is_in_the_address_and_survives_a_reload(wall: Page) -> None:
