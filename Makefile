@@ -3,6 +3,8 @@
 # and, for root on Debian, missing system packages. Either may be interrupted and started again.
 
 SHELL := /bin/bash
+# Where it is set, every process compiles every module anew: seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test check soak
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \

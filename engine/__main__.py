@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.runs.run_directory import write_control
 from engine.runs.stages import is_same
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 
+SERVE = "serve_world_model"
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
 
 
@@ -50,6 +52,10 @@ class ProgressBar:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 bad input, 75 paused."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [SERVE]:
+        served: int = import_module("engine.serving.__main__").main(arguments[1:])
+        return served
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("job", choices=job_names())
     parser.add_argument("--out", type=Path, required=True, help="the run directory")

@@ -6,7 +6,7 @@ Every node needs this studio and the checkpoints at the same paths as here.
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine.crew.worker import Cast, Dead, Hands, Part
 
@@ -24,13 +25,14 @@ ANSWER, ROOM = 5.0, 60.0  # seconds until a cluster must answer, and must have r
 
 @dataclass(frozen=True)
 class InStore:
-    """A value in the cluster's object store."""
+    """Tensors in the cluster's object store."""
 
     held: tuple[Any]  # the reference; Ray would fetch it for every part if it were not wrapped
 
-    def get(self) -> Any:
-        """The value, kept in memory as long as no other is asked for."""
-        return _fetch(self.held[0])
+    def get(self) -> dict[str, Tensor]:
+        """The tensors, kept in memory as long as no others are asked for."""
+        found: dict[str, Tensor] = _fetch(self.held[0])
+        return found
 
 
 @lru_cache(maxsize=1)
@@ -50,16 +52,15 @@ class Cluster:
     Args:
         address: `auto` or host:port.
         workers: so many must have room at once.
+        patience: seconds until they must have it.
 
     Raises:
         ValueError: in a sentence: no Ray here, no cluster there, another version, or no room.
     """
 
-    def __init__(self, address: str, workers: int, cast: Cast) -> None:
-        if find_spec("ray") is None:
-            raise ValueError(MISSING)
-        self._ray, self._cast = import_module("ray"), cast
-        _connect(self._ray, address)
+    def __init__(self, address: str, workers: int, cast: Cast, *, patience: float = ROOM) -> None:
+        self._ray, self._cast, self._patience = library("ray"), cast, patience
+        connect(self._ray, address)
         resources = self._ray.cluster_resources()
         self._needs: dict[str, float] = {"CPU": 1.0}
         if torch.cuda.is_available() and resources.get("GPU"):
@@ -89,9 +90,9 @@ class Cluster:
         done, _ = self._ray.wait(list(waited), num_returns=1, timeout=seconds)
         return [(waited[answer], self._result(waited[answer])) for answer in done]
 
-    def share(self, value: Any) -> InStore:
-        """Put the value into the object store: it travels once to each node."""
-        return InStore((self._ray.put(value),))
+    def share(self, tensors: Mapping[str, Tensor]) -> InStore:
+        """Put them into the object store: they travel once to each node."""
+        return InStore((self._ray.put(dict(tensors)),))
 
     def close(self) -> None:
         """End every actor and leave the cluster, which goes on."""
@@ -111,7 +112,7 @@ class Cluster:
 
     def _reserve(self, address: str, workers: int, resources: dict[str, float]) -> Any:
         group = import_module("ray.util").placement_group([self._needs] * workers)
-        if not group.wait(timeout_seconds=ROOM):
+        if not group.wait(timeout_seconds=self._patience):
             import_module("ray.util").remove_placement_group(group)
             self._ray.shutdown()
             has = f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"
@@ -122,7 +123,23 @@ class Cluster:
         return group
 
 
-def _connect(ray: Any, address: str) -> None:
+def library(name: str) -> Any:
+    """Ray itself.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    if find_spec(name) is None:
+        raise ValueError(MISSING)
+    return import_module(name)
+
+
+def connect(ray: Any, address: str) -> None:
+    """Join a cluster.
+
+    Raises:
+        ValueError: in a sentence: nothing answers, or it is of another version.
+    """
     if address != "auto":
         _knock(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray warns of it

@@ -5,8 +5,10 @@ that dies costs the part it did, which another does again.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
 
 from engine.config import knob
 from engine.crew.cluster import Cluster
@@ -44,8 +46,8 @@ class Workplace(Protocol):
         """(worker, result) of those who are done by then: an error to raise, or `Dead`."""
         ...
 
-    def share(self, value: Any) -> Shared:
-        """A value that every worker can get at; the one before it goes."""
+    def share(self, tensors: Mapping[str, Tensor]) -> Shared:
+        """Tensors that every worker can get at; those shared before go."""
         ...
 
     def close(self) -> None:
@@ -89,9 +91,9 @@ class Crew:
                 raise found
             yield found
 
-    def share(self, value: Any) -> Shared:
-        """A value for the parts to come, sent to each worker once."""
-        return self._place.share(value)
+    def share(self, tensors: Mapping[str, Tensor]) -> Shared:
+        """Tensors for the parts to come, sent to each worker once."""
+        return self._place.share(tensors)
 
     def close(self) -> None:
         """Let every worker go."""

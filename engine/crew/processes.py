@@ -1,9 +1,8 @@
 """Workers that are processes of this machine."""
 
 import os
-import pickle
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from engine.crew.worker import Cast, Dead, Hands, Part
 
@@ -25,19 +27,18 @@ class _Worker:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A value in a file that is there until the next is shared."""
+    """Tensors in a file that is there until the next are shared."""
 
     path: Path
 
-    def get(self) -> Any:
-        """The value, kept in memory as long as no other is asked for."""
+    def get(self) -> dict[str, Tensor]:
+        """The tensors, kept in memory as long as no others are asked for."""
         return _read(self.path)
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path) -> Any:
-    with path.open("rb") as file:
-        return pickle.load(file)  # written by this studio a moment ago
+def _read(path: Path) -> dict[str, Tensor]:
+    return load_file(path)
 
 
 class Processes:
@@ -71,12 +72,11 @@ class Processes:
         ready = [lines[line] for line in wait(list(lines), seconds)]  # type: ignore[index]
         return [(worker, self._result(worker)) for worker in ready]
 
-    def share(self, value: Any) -> OnDisk:
-        """Write the value once; each process reads it when it first meets it."""
+    def share(self, tensors: Mapping[str, Tensor]) -> OnDisk:
+        """Write them once; each process reads them when it first meets them."""
         self._shared += 1
         path = Path(self._folder.name) / str(self._shared)
-        with path.open("wb") as file:
-            pickle.dump(value, file, protocol=pickle.HIGHEST_PROTOCOL)
+        save_file(dict(tensors), path)
         (path.parent / str(self._shared - 1)).unlink(missing_ok=True)
         return OnDisk(path)
 

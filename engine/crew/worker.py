@@ -5,6 +5,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from torch import Tensor
+
 from engine.device import limit_threads
 
 Stage = tuple[Any, ...]  # what a part is done with: an environment and an actor, or models
@@ -23,10 +25,10 @@ class Dead:
 
 @runtime_checkable
 class Shared(Protocol):
-    """A value that parts can carry to any worker at the cost of its name."""
+    """Tensors that parts can carry to any worker at the cost of their name."""
 
-    def get(self) -> Any:
-        """The value; a worker fetches it once."""
+    def get(self) -> dict[str, Tensor]:
+        """The tensors; a worker fetches them once."""
         ...
 
 

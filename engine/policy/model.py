@@ -1,14 +1,14 @@
 """OpenVLA-OFT with the discrete head: one forward pass gives a whole chunk (method.md §2)."""
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from engine.device import autocast
 from engine.policy import processor
@@ -208,13 +208,14 @@ class OpenVLAPolicy(nn.Module):
         return self.language_model.model.embed_tokens(ids)
 
 
-def language_model(config: LanguageConfig) -> LlamaForCausalLM:
+def language_model(config: LanguageConfig) -> Any:
     """transformers' Llama of these sizes, with an activation that keeps a row's bits.
 
     Every token attends to every other, before and behind it, unless a mask forbids it.
     """
-    llama = LlamaForCausalLM(
-        LlamaConfig(
+    library = import_module("transformers.models.llama.modeling_llama")  # a second: where needed
+    llama = library.LlamaForCausalLM(
+        library.LlamaConfig(
             **config.to_dict(),
             tie_word_embeddings=False,
             use_cache=False,
@@ -227,7 +228,7 @@ def language_model(config: LanguageConfig) -> LlamaForCausalLM:
         layer.mlp.act_fn = SiLU()
     # No file holds the rotary frequencies: they have values even where the weights have none yet.
     with torch.device("cpu"):
-        llama.model.rotary_emb = LlamaRotaryEmbedding(llama.config)
+        llama.model.rotary_emb = library.LlamaRotaryEmbedding(llama.config)
     return llama
 
 

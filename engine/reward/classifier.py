@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
 from engine.config import Config, knob
 from engine.records.types import JudgeRules
@@ -92,7 +93,7 @@ class VideoReward(nn.Module):
     def __init__(self, config: RewardConfig) -> None:
         super().__init__()
         self.config = config
-        self.network = VideoMAEForVideoClassification(_network_config(config))
+        self.network = _network(config)
         self.eval()
 
     @property
@@ -225,8 +226,9 @@ def rename_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _network_config(config: RewardConfig) -> VideoMAEConfig:
-    return VideoMAEConfig(
+def _network(config: RewardConfig) -> Any:
+    library = import_module("transformers.models.videomae")  # a second: where needed
+    sizes = library.VideoMAEConfig(
         image_size=config.image_size,
         patch_size=config.patch_size,
         num_channels=3,
@@ -241,6 +243,7 @@ def _network_config(config: RewardConfig) -> VideoMAEConfig:
         use_mean_pooling=True,
         num_labels=2,
     )
+    return library.VideoMAEForVideoClassification(sizes)
 
 
 def _row_by_row(linear: nn.Linear, batch: Tensor) -> Tensor:

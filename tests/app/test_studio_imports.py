@@ -3,10 +3,15 @@
 import subprocess
 import sys
 
+import pytest
 
-def test_the_studio_loads_neither_gradio_nor_the_model_libraries() -> None:
+ALL_JOBS = "from engine.runs.registry import *; [declared(job) for job in job_names()]"
+
+
+@pytest.mark.parametrize("what", ["import app.studio", ALL_JOBS])
+def test_neither_the_studio_nor_what_jobs_say_of_themselves_loads_the_libraries(what: str) -> None:
     script = (
-        "import sys, app.studio\n"
+        f"import sys; {what}\n"
         "print([n for n in ('gradio', 'diffusers', 'transformers', 'mujoco') if n in sys.modules])"
     )
     result = subprocess.run(

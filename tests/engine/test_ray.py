@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
+import torch
 from ray.cluster_utils import Cluster
 
 from engine.crew import cluster as crews
 from engine.crew.crew import open_crew
+from engine.crew.worker import Shared
 from tests.engine.test_exact_resume import account
 from tests.engine.tiny import do
 
@@ -49,18 +50,18 @@ def die_once(own: int, *, mark: Path) -> str:
     return "done"
 
 
-def tell(own: int, *, number: int, shared: Any) -> tuple[int, str]:
-    return number, shared.get()
+def tell(own: int, *, number: int, shared: Shared) -> tuple[int, float]:
+    return number, shared.get()["a"].item()
 
 
 def test_parts_are_done_on_two_nodes_whoever_dies(address: str, tmp_path: Path) -> None:
     told: list[str] = []
     with closing(open_crew(2, address, cast, told=told.append)) as crew:
-        word = crew.share("a word")
+        word = crew.share({"a": torch.tensor(0.5)})
         parts = [partial(tell, number=number, shared=word) for number in range(5)]
-        assert list(crew.play(parts)) == [(number, "a word") for number in range(5)]
+        assert list(crew.play(parts)) == [(number, 0.5) for number in range(5)]
         parts = [partial(die_once, mark=tmp_path / "dead"), *parts]
-        assert list(crew.play(parts))[:2] == ["done", (0, "a word")]
+        assert list(crew.play(parts))[:2] == ["done", (0, 0.5)]
     [sentence] = told
     assert "another does its part again" in sentence
 
@@ -76,17 +77,22 @@ def test_a_run_on_two_nodes_is_that_of_one_process(
     assert account(tmp_path / "alone") == account(tmp_path / "cluster")
 
 
-def test_a_cluster_that_cannot_be_used_is_told_in_one_sentence(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class OtherRay:
+    """What a Ray of another version says."""
+
+    def init(self, **_: object) -> None:
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.0.0\n")
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_a_cluster_that_cannot_be_used_is_told_in_one_sentence(address: str) -> None:
     with pytest.raises(ValueError, match=r"no Ray cluster answers at 127\.0\.0\.1:9"):
         open_crew(1, "127.0.0.1:9", cast)
-    monkeypatch.setattr(crews, "ROOM", 1.0)
     with pytest.raises(ValueError, match=r"no room for 3 workers: it has 2 CPUs"):
-        open_crew(3, address, cast)
-    monkeypatch.setattr(ray, "__version__", "2.0.0")
-    with pytest.raises(ValueError, match="cannot be used: Version mismatch"):
-        open_crew(1, address, cast)
-    monkeypatch.setattr(crews, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install -r requirements-scale.txt"):
-        open_crew(1, address, cast)
+        crews.Cluster(address, 3, cast, patience=1.0)
+    with pytest.raises(ValueError, match=r"cannot be used: Version mismatch: .* Ray: 2\.0\.0"):
+        crews.connect(OtherRay(), "auto")
+    with pytest.raises(ValueError, match=r"pip install -r requirements-scale\.txt"):
+        crews.library("a_ray_that_is_not_there")

@@ -168,7 +168,9 @@ class Workers:
     def play(self, iteration: int, places: Places) -> list[Any]:
         """What `Groups.attempts` gives of the rows, in their order."""
         state = self._policy.state_dict()
-        weights = self._crew.share({name: tensor.cpu() for name, tensor in state.items()})
+        weights = self._crew.share(
+            {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+        )
         size = max(1, min(self._most or len(places), ceil(len(places) / self._parts)))
         parts = [
             partial(

@@ -1,0 +1,1 @@
+"""A world model behind HTTP: sessions that dream, for the studio and for others."""

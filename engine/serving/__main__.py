@@ -1,0 +1,47 @@
+"""Serve a world model over HTTP: `python -m engine serve_world_model CHECKPOINT`."""
+
+import argparse
+import secrets
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from engine.device import choose_device, default_placement, limit_threads
+from engine.loading.models import load_world_model
+from engine.serving.server import serve_world_model
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted; with a token on other addresses than loopback."""
+    parser = argparse.ArgumentParser(prog="python -m engine serve_world_model", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7900)
+    parser.add_argument("--token", default="", help="made up on other addresses than loopback")
+    options = parser.parse_args(arguments)
+    limit_threads()
+    try:
+        model = load_world_model(options.checkpoint, default_placement(choose_device()))
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+    token = options.token or ("" if _is_loopback(options.host) else secrets.token_urlsafe(24))
+    address = f"http://{options.host}:{options.port}"
+    print(f"The world model {options.checkpoint.name} answers at {address}", flush=True)
+    if token:
+        print(f"Its token: {token}", flush=True)
+    app = serve_world_model(model, token=token)
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
