@@ -26,12 +26,12 @@ settings.load_profile("studio")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three workers for a whole suite, which often waits for other processes; else none.
+    """Four workers for a whole suite, which often waits for other processes; else none.
 
     A file, a drill or what prints runs in one process.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS
-    return 3 if whole and "not soak" in config.option.markexpr else 0
+    return 4 if whole and "not soak" in config.option.markexpr else 0
 
 
 class Together(LoadScopeScheduling):
@@ -42,8 +42,8 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        if path.parent.name == "e2e":  # two studios: one alone would be the last to end by far
-            return "first browser" if path.name < "test_l" else "second browser"
+        if path.parent.name == "e2e":  # three studios: one alone would be the last to end by far
+            return f"browser {(path.name > 'test_j') + (path.name > 'test_p')}"
         return "tiny world" if path.name in TINY_WORLDS else nodeid
 
 

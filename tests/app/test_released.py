@@ -78,11 +78,7 @@ def uploaded(studio: Studio) -> int:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "task",
-    # coffee's robot and aloha's are the two that differ; the drill has all five
-    [
-        task if task in ("coffee", "aloha") else pytest.param(task, marks=pytest.mark.soak)
-        for task in RELEASED
-    ],
+    [task if task == "coffee" else pytest.param(task, marks=pytest.mark.soak) for task in RELEASED],
 )
 def test_a_release_is_adopted_and_rolled_out_to_a_verdict(
     open_studio: Callable[[], Studio], task: str, tmp_path: Path

@@ -17,6 +17,8 @@ from tests.pretend_device import NAME, pretend_device
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ALL = [job for job in job_names() if job != "demo"]  # a study with stages of the full size
+# In `make test`, of each kind of model that is fitted one, and dreams; the rest are drills.
+QUICK = ("clone", "optimise", "train_autoencoder", "train_reward", "train_world_model")
 
 
 def work(
@@ -53,7 +55,9 @@ def test_a_job_on_a_device_finds_what_it_finds_on_the_cpu(
             assert math.isclose(far[name], value, rel_tol=1e-3, abs_tol=1e-3), name
 
 
-@pytest.mark.parametrize("job", ALL)
+@pytest.mark.parametrize(
+    "job", [job if job in QUICK else pytest.param(job, marks=pytest.mark.soak) for job in ALL]
+)
 def test_a_job_works_in_bfloat16(
     options: dict[str, dict[str, Any]], job: str, tmp_path: Path
 ) -> None:
