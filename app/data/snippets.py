@@ -1,16 +1,15 @@
-"""How to use the studio from a script: examples that run as they are."""
+"""How to use the studio from a script: examples that run as they are, and store nothing."""
 
 ADDRESS = "http://127.0.0.1:7860"  # replaced by where the page is
 
 _PYTHON = """\
-from uuid import uuid4
 from gradio_client import Client
 
 studio = Client("{address}", verbose=False)
 item = studio.predict(None, "me", api_name="/next_item")["item"]
-if item:
-    said = (item["id"], "success", None, str(uuid4()), None, None, "by script", None, "me")
-    print(studio.predict(*said, api_name="/label"))
+print("next to judge:", item and item["id"])
+# Look at the clip first. Then, with an id of your own for each judgement (uuid4):
+# studio.predict(item["id"], "success", None, EVENT_ID, api_name="/label")
 print(studio.predict(None, {{"label": "any"}}, api_name="/rm_audit")["summary"])
 """
 

@@ -2,20 +2,20 @@
 /** @param {number} count @param {boolean} away whether the studio does not answer at all */
 export const keptWords = (count, away) => {
   if (!count) return "";
-  const [number, verb] = count === 1 ? ["1 judgement", "is"] : [`${count} judgements`, "are"];
-  return away
-    ? `Offline: ${number} ${verb} kept in this browser and sent when the studio answers.`
-    : `${number} ${verb} kept in this browser: the studio could not store what was said yet.`;
+  const kept = `${count} judgement${count === 1 ? "" : "s"} kept here`;
+  return away ? `Offline: ${kept}` : `${kept}: the studio could not store what was said yet`;
 };
 
 /** @param {{kept: number, away: boolean}} outbox */
 export const showKept = ({ kept, away }) => {
+  /** @type {HTMLElement | null} */
   let line = document.querySelector(".wm-kept");
   if (!line) {
     if (!kept) return;
     line = document.createElement("p");
     line.className = "wm wm-kept";
     line.setAttribute("role", "status");
+    line.title = "Kept in this browser, and sent as soon as the studio takes it";
     document.body.append(line);
   }
   line.textContent = keptWords(kept, away);

@@ -82,17 +82,13 @@ export const showUpcoming = (place, items, fetch) => {
 export const showModel = (place, clip, blind) => {
   const best = clip?.probabilities?.length ? Math.max(...clip.probabilities) : null;
   const threshold = clip?.threshold ? ` · τ ${clip.threshold.toFixed(2)}` : "";
-  const said = () => html`${verdict(clip)}
-    <span class="mono">p ${fixed(best)}${threshold}</span>
-    <span class="row"><button data-do="agree">Right <kbd>↵</kbd></button>
-      <button data-do="disagree">Wrong <kbd>x</kbd></button></span>`;
-  const title = blind ? "The model" : clip?.imagined === false ? "Simulator says" : "Reward model says";
-  const hidden = html`<span class="mute">hidden while you judge blind</span>`;
-  fill(
-    place,
-    html`<h3>${title}</h3>
-      <div class="row">${clip ? (blind ? hidden : said()) : ""}</div>`,
-  );
+  const title = clip?.imagined === false ? "Simulator" : "Reward model";
+  const said = () => html`<span class="mute">${title}</span> ${verdict(clip)}
+    <span class="mono">p ${fixed(best)}${threshold}</span><span class="grow"></span>
+    <button data-do="agree">Right <kbd>↵</kbd></button>
+      <button data-do="disagree">Wrong <kbd>x</kbd></button>`;
+  const hidden = html`<span class="mute">The verdict is hidden while you judge blind.</span>`;
+  fill(place, html`<div class="row">${clip ? (blind ? hidden : said()) : ""}</div>`);
 };
 
 /** What others said of a clip on which they disagree.
@@ -108,17 +104,6 @@ const kappa = (/** @type {any} */ agreement) =>
   agreement?.kappa === null || agreement?.kappa === undefined
     ? "–"
     : `${fixed(agreement.kappa)} ${bounds(agreement)}`;
-
-/** Progress, pace and agreement in one line.
- * @type {(recent: number, queue: {done: number, total: number} | null, agreement: any) => string} */
-export const pace = (recent, queue, agreement) =>
-  [
-    queue ? `${queue.done} / ${queue.total}` : "",
-    recent > 1 ? `${recent} in the last minute` : "",
-    agreement?.kappa === null || agreement?.kappa === undefined ? "" : `κ ${kappa(agreement)}`,
-  ]
-    .filter(Boolean)
-    .join(" · ");
 
 /** Agreement of people with each other and with the model, calibration, estimates of a sample.
  * @type {(place: Element, statistics: any, actor: string) => void} */

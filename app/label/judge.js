@@ -1,7 +1,6 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
 import { labelOf } from "../judging/label.js";
 import {
-  pace,
   showAgreement,
   showCounts,
   showFacts,
@@ -23,20 +22,27 @@ import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
 import { Compare } from "./compare.js";
 import { Marks } from "./marks.js";
+import { Practice } from "./practice.js";
 import { Queues } from "./queues.js";
+import { Session } from "./session.js";
 import { Strokes } from "./strokes.js";
 import { Supply } from "./supply.js";
+import { TaskCard } from "./task.js";
 
 const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
 
-const template = html`<div class="wm judge-page"><div class="card">
-  <nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div>
-  <div class="between"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
-    <div class="row"><button data-do="blind" aria-pressed="true">Blind <kbd>h</kbd></button><span
-      class="mono mute pace"></span></div></div>
-  <div class="board"><div class="screen"></div>
-    <div class="aside"><div class="model"></div><div class="verdicts-of-others"></div><h3>Next up</h3>
-      <div class="upcoming"></div><div class="marks"></div><dl class="facts"></dl></div></div>
+const template = html`<div class="wm judge-page"><div class="card desk">
+  <div class="top row"><nav class="modes-of-label row" aria-label="Mode"></nav><div class="queues"></div></div>
+  <div class="between ask"><div class="question"><b>Did it succeed?</b> <span class="mute instruction"></span></div>
+    <div class="row"><span class="row session"></span>
+      <button class="quiet narrow" data-do="setup" aria-expanded="false">Which clips…</button>
+      <button class="quiet" data-do="blind" aria-pressed="true"
+        title="The model's verdict is hidden while you judge">Blind <kbd>h</kbd></button></div></div>
+  <div class="practice row" hidden></div>
+  <div class="board"><div class="watch"><div class="screen"></div><section class="summary" role="status"
+      hidden></section><p class="hint narrow">swipe ← fail · success →</p></div>
+    <div class="aside"><section class="task-card" aria-label="What counts"></section><div class="model"></div>
+      <div class="verdicts-of-others"></div><div class="marks"></div></div></div>
   <div class="verdicts">
     <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
       <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
@@ -48,7 +54,8 @@ const template = html`<div class="wm judge-page"><div class="card">
       <button class="quiet" data-do="skip">Skip <kbd>k</kbd></button>
       <button class="quiet" data-do="whole">Whole clip <kbd>shift space</kbd></button></span></div>
   <div class="strip"></div></div>
-  <div class="card rail"><h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
+  <div class="card rail"><h3>Next up</h3><div class="upcoming"></div><dl class="facts this-clip"></dl>
+    <h3>Last judgements</h3><ul class="history"></ul><h3>So far</h3>
     <dl class="facts counts"></dl><div class="agreement"></div></div></div>`;
 
 class Judge {
@@ -82,7 +89,13 @@ class Judge {
       loop: () => this.player.clock.loop,
       save: props.public ? null : save,
     });
+    this.practice = new Practice(this.find(".practice"), () => this.strokes && this.open());
     this.strokes = new Strokes(element, server, this);
+    this.session = new Session(this.find(".session"), this.find(".summary"), {
+      given: () => this.strokes.given,
+      goOn: () => this.show(),
+    });
+    this.task = new TaskCard(this.find(".task-card"), server, (ids) => this.practice.begin(ids));
     this.supply = new Supply(element, server, this.queues, () => this.strokes.judging.waiting);
     element.addEventListener("click", (event) => this.onClick(event));
     keys.use(["label", "player"], { ...this.player.clock.actions(), ...this.actions() });
@@ -92,6 +105,7 @@ class Judge {
   /** What the keys of the page do. */
   actions() {
     const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole"];
+    named.push("setup", "stop");
     const actions = Object.fromEntries(named.map((name) => [name, () => this[name]()]));
     ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
       (name, index) => (actions[name] = () => this.marks.choose(index)),
@@ -120,6 +134,7 @@ class Judge {
   async restart() {
     this.modes();
     this.strokes.clear();
+    this.session.restart();
     this.supply.clear();
     this.rail();
     this.open();
@@ -135,7 +150,7 @@ class Judge {
   }
 
   get item() {
-    return this.supply.item;
+    return this.practice.item ?? this.supply.item;
   }
 
   question() {
@@ -156,9 +171,10 @@ class Judge {
     const clip = await this.supply.fetch(item);
     if (item !== this.item) return;
     if (!clip) {
-      this.supply.done(item);
       toast(`${item.id} cannot be shown: the next one follows.`);
-      this.open();
+      this.supply.done(item);
+      if (this.practice.item) this.practice.next();
+      else this.open();
       return;
     }
     this.clip = clip;
@@ -168,6 +184,7 @@ class Judge {
     this.player.clock.setSpeed(2);
     this.player.clock.play();
     this.show();
+    this.task.show(clip.task);
   }
 
   /** @returns {[number, number] | null} */
@@ -187,10 +204,10 @@ class Judge {
     this.say("unsure");
   }
   agree() {
-    if (this.clip && !this.blindfold) this.say(this.clip.success ? "success" : "fail");
+    if (this.clip && !this.hidden) this.say(this.clip.success ? "success" : "fail");
   }
   disagree() {
-    if (this.clip && !this.blindfold) this.say(this.clip.success ? "fail" : "success");
+    if (this.clip && !this.hidden) this.say(this.clip.success ? "fail" : "success");
   }
   broke() {
     this.flag = !this.flag;
@@ -203,6 +220,10 @@ class Judge {
   }
   skip() {
     if (!this.item) return;
+    if (this.practice.item) {
+      this.practice.next();
+      return;
+    }
     if (this.flag) {
       this.say(null);
       return;
@@ -217,13 +238,26 @@ class Judge {
     this.player.clock.play();
     this.show();
   }
+  setup() {
+    const open = this.element.firstElementChild.classList.toggle("setting-up");
+    this.find("[data-do=setup]").setAttribute("aria-expanded", String(open));
+  }
   swipe(way) {
+    memory.set("swiped", true);
     ({ left: () => this.fail(), right: () => this.success(), up: () => this.unsure() })[way]?.();
+  }
+
+  stop() {
+    this.practice.stop();
   }
 
   say(outcome) {
     const { item, clip } = this;
-    if (!item || !clip) return;
+    if (!item || !clip || this.session.over) return;
+    if (this.practice.item) {
+      this.practice.say(outcome, clip);
+      return;
+    }
     if (this.supply.lapsed(item)) {
       this.recover();
       return;
@@ -280,6 +314,8 @@ class Judge {
   }
 
   bring(item) {
+    this.practice.items = [];
+    this.practice.show();
     this.supply.bring({ ...item, until: null });
     this.open();
   }
@@ -294,9 +330,16 @@ class Judge {
     this.queues.count(statistics);
   }
 
+  /** Whether the verdict of model and simulator is kept from who judges. */
+  get hidden() {
+    return this.blindfold || Boolean(this.practice.item);
+  }
+
   show() {
-    const { item, clip } = this;
-    this.element.firstElementChild.classList.toggle("blindfold", this.blindfold);
+    const { item, clip, hidden } = this;
+    const page = this.element.firstElementChild.classList;
+    page.toggle("blindfold", hidden);
+    page.toggle("swiped", memory.get("swiped", false));
     this.find(".instruction").textContent = clip?.instruction ?? "";
     this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
     this.find("[data-do=broke]").setAttribute("aria-pressed", String(this.flag));
@@ -308,10 +351,10 @@ class Judge {
     showUpcoming(this.find(".upcoming"), this.item ? this.supply.items.slice(1, 7) : null, (next) =>
       this.supply.fetch(next),
     );
-    showModel(this.find(".model"), clip, this.blindfold);
-    showFacts(this.find(".aside .facts"), this.facts());
+    showModel(this.find(".model"), clip, hidden);
+    showFacts(this.find(".this-clip"), this.facts());
     const strip = this.find(".strip");
-    strip.hidden = this.blindfold || !clip;
+    strip.hidden = hidden || !clip;
     showVerdicts(this.find(".verdicts-of-others"), item?.verdicts ?? []);
     if (clip) this.strips.show(stripsOf(clip, { window: this.decisive() }));
   }
@@ -323,7 +366,7 @@ class Judge {
     const window = this.decisive();
     return [
       ["episode", item.id],
-      ...(this.blindfold ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
+      ...(this.hidden ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
       ["start", clip.start_id < 0 ? "uploaded image" : integer(clip.start_id)],
       ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
     ];
@@ -333,11 +376,7 @@ class Judge {
     showHistory(this.find(".history"), this.strokes.entries, this.pictures);
     showCounts(this.find(".counts"), this.strokes.counts ?? {});
     showAgreement(this.find(".agreement"), this.statistics, this.queues.actor);
-    this.find(".pace").textContent = pace(
-      this.strokes.recent,
-      this.queues.record,
-      this.statistics?.human_model,
-    );
+    this.session.show();
     this.picture();
   }
 

@@ -7,7 +7,7 @@ const template = html`<div class="between"><h3>If it failed, why</h3>
   <div class="row modes"></div>
   <div class="row"><button data-mark="frame" aria-pressed="false"></button>
     <button data-mark="span" aria-pressed="false"></button></div>
-  <label class="note">Note <kbd>t</kbd><textarea rows="2" maxlength="2000"
+  <label class="note">Note <kbd>t</kbd><textarea rows="1" maxlength="2000"
     placeholder="optional…"></textarea></label>`;
 
 export class Marks {

@@ -6,8 +6,8 @@ from app.label.panel import label_board
 from app.label.room import LabelRoom
 
 ORDERS = (
-    *("unlabelled first", "queue first", "closest to the threshold"),
-    *("newest first", "oldest first"),
+    *("most uncertain first", "queue first", "closest to the threshold"),
+    *("unlabelled first", "newest first", "oldest first"),
 )
 
 

@@ -8,6 +8,7 @@ import gradio as gr
 from app.episodes.gallery import FILTERS
 from app.label.queues import QUEUE_ORDERS
 from app.label.room import LabelRoom
+from app.label.task_card import OneTask, TaskCard, task_card
 from app.player.clips import OneEpisode
 from app.web.calls import serve
 from app.web.panel import live_panel
@@ -15,15 +16,16 @@ from app.web.questions import Answer
 from engine.config import Config, knob
 from storage.episodes.episode_filter import ORDERS as EPISODE_ORDERS
 
-KINDS = {"all clips": None, "imagined": True, "real": False}
+KINDS = {"imagined": True, "real": False, "all clips": None}
+UNCERTAIN = "most uncertain first"  # of what nobody judged yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class NextOfAll(Config):
     """The next clips outside queues."""
 
-    kind: str = knob("all clips", "imagined, real or both", choices=tuple(KINDS))
-    order: str = knob("unlabelled first", "which come first", choices=tuple(EPISODE_ORDERS))
+    kind: str = knob("imagined", "imagined, real or both", choices=tuple(KINDS))
+    order: str = knob(UNCERTAIN, "which come first", choices=tuple(EPISODE_ORDERS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +45,16 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
     queues, gallery = room.queues, room.episodes.gallery
 
     def queue(question: NextOfAll) -> Answer:
-        found = gallery.records(order=question.order, imagined=KINDS[question.kind], limit=20)
-        return {"items": found}
+        return next_of_all(room, question)
 
     def all_queues() -> Answer:
         return {"all": queues.all(), "views": gallery.views()}
 
     def record(question: OneEpisode) -> Answer:
         return gallery.record(question.episode)
+
+    def card(question: OneTask) -> TaskCard:
+        return task_card(room, question)
 
     def runs() -> Answer:
         return {"runs": [run for run, _ in gallery.facets()["run"]]}
@@ -76,12 +80,28 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
             statistics=functools.partial(statistics, room),
             save_modes=queues.save_failure_modes,
             clip=room.episodes.clips.clip,
+            films=gallery.films,
+            task_card=card,
             episode=record,
             rail=functools.partial(rail, room),
             pairs=room.episodes.judging.pairs.next,
             runs=runs,
         ),
     )
+
+
+def next_of_all(room: LabelRoom, question: NextOfAll) -> Answer:
+    """{items}: the next clips outside queues; dreams come without twins of real ones and probes."""
+    imagined, order = KINDS[question.kind], question.order
+    return {
+        "items": room.episodes.gallery.records(
+            order=order,
+            imagined=imagined,
+            aside=False if imagined else None,
+            label="none" if order == UNCERTAIN else None,
+            limit=20,
+        )
+    }
 
 
 def rail(room: LabelRoom, question: Beside) -> Answer:

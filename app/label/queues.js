@@ -20,7 +20,7 @@ const template = (props) => html`<div class="row"><select aria-label="Queue" cla
     <label>order<select name="order" aria-label="Order">${options(props.queueOrders)}</select></label>
     <label>how many<input name="clips" type="number" min="1" max="5000" value="200"></label>
     <label>people a clip<input name="overlap" type="number" min="1" max="20" value="1"></label>
-    <label>known answer every<input name="gold" type="number" min="0" max="100" value="0"
+    <label>known answer every<input name="gold" type="number" min="0" max="100" value="10"
       title="Every so many clips one whose outcome the simulator knows; 0 for none"></label>
     <label>name<input name="name" maxlength="60" placeholder="as its order"></label>
     <button class="primary">Make queue</button></form>`;
@@ -128,7 +128,7 @@ export class Queues {
       order: this.form.elements.order.value,
       clips: number("clips"),
       overlap: number("overlap"),
-      gold: number("gold"),
+      gold: this.form.gold.value === this.form.gold.defaultValue ? null : number("gold"),
       name: this.form.elements.name.value,
     });
     if (!answer) return;

@@ -1,6 +1,6 @@
 """Queues of clips to judge, as the screen and scripts want them: made, handed out, counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from storage.judging.queue_orders import ORDERS, SAMPLES, Place, rank
 from storage.judging.queues import LEASE_SECONDS, Judgement, Queue
 
 QUEUE_ORDERS = (*SAMPLES, *ORDERS)
+GOLD = 10  # every so many clips, where nobody says how often
 MOST_CLIPS, MOST_QUEUES, MOST_MODES, MOST_AT_ONCE = 5_000, 200, 24, 50
 
 
@@ -29,7 +30,11 @@ class MakeQueue(Config):
     order: str = knob("random", "in which they come, or how they are sampled", choices=QUEUE_ORDERS)
     clips: int = knob(200, "at most so many", low=1, high=MOST_CLIPS)
     overlap: int = knob(1, "people who judge each clip", low=1, high=20)
-    gold: int = knob(0, "every so many a clip of known answer; 0: none", low=0, high=100)
+    gold: int | None = knob(
+        None,
+        f"every so many a clip of known answer; 0: none; else {GOLD} if there is one",
+        high=100,
+    )
     name: str | None = knob(None, "of the queue", high=60)
     seed: int | None = knob(None, "of the order", low=0, high=2**31 - 1)
 
@@ -92,8 +97,12 @@ class Queues:
         places = self._places(self._gallery.wanted(question.filter), order, clips, seed)
         if not places:
             raise ValueError("no episode fits this filter: there is nothing to judge")
-        if gold:
-            places = self._with_gold(places, every=gold, task=question.filter.task, seed=seed)
+        known = self._known(question.filter.task, besides={place.episode_id for place in places})
+        if gold and not known:
+            raise ValueError("calibration needs real episodes beside those of the filter")
+        gold = GOLD if gold is None else gold
+        if gold and known:
+            places = _with_gold(places, known, every=gold, seed=seed)
         chosen = {key: value for key, value in given(question.filter).items() if key in FILTERS}
         told = {"filter": chosen, "order": order, "clips": clips, "gold": gold, "seed": seed}
         self._cabinet.queues.add(name, places, query=told, overlap=question.overlap)
@@ -176,33 +185,30 @@ class Queues:
         relatives = self._cabinet.trajectories.episodes(kin) if related else rows
         return rank(order, rows, relatives=relatives, limit=clips, seed=seed)
 
-    def _with_gold(
-        self, places: Sequence[Place], *, every: int, task: str | None, seed: int
-    ) -> list[Place]:
-        """Every `every`th place a real episode, whose outcome the simulator knows."""
-        taken = {place.episode_id for place in places}
+    def _known(self, task: str | None, *, besides: Collection[str]) -> list[EpisodeRow]:
+        """Real episodes, whose outcome the simulator knows."""
         real = EpisodeFilter(imagined=False, task=task, guest=self._guest)
-        rows = [
-            row
-            for row in self._cabinet.trajectories.episodes(real, order="by id")
-            if row.id not in taken
-        ]
-        if not rows:
-            raise ValueError("calibration needs real episodes beside those of the filter")
-        generator = np.random.default_rng(seed)
-        rows = [rows[index] for index in generator.permutation(len(rows))]
-        # As many successes as failures, for as long as there are both.
-        wins, losses = ([row for row in rows if row.success is won] for won in (True, False))
-        fair = [row for pair in zip(wins, losses, strict=False) for row in pair]
-        rest = wins[len(losses) :] + losses[len(wins) :]
-        mixed: list[Place] = []
-        known = iter([*fair, *rest])
-        for place in places:
-            if len(mixed) % every == every - 1 and (row := next(known, None)) is not None:
-                answer = "success" if row.success else "fail"
-                mixed.append(Place(episode_id=row.id, gold=answer))
-            mixed.append(place)
-        return mixed
+        rows = self._cabinet.trajectories.episodes(real, order="by id")
+        return [row for row in rows if row.id not in besides]
+
+
+def _with_gold(
+    places: Sequence[Place], rows: Sequence[EpisodeRow], *, every: int, seed: int
+) -> list[Place]:
+    """Every `every`th place a known row: as many successes as failures, while both last."""
+    generator = np.random.default_rng(seed)
+    rows = [rows[index] for index in generator.permutation(len(rows))]
+    wins, losses = ([row for row in rows if row.success is won] for won in (True, False))
+    fair = [row for pair in zip(wins, losses, strict=False) for row in pair]
+    rest = wins[len(losses) :] + losses[len(wins) :]
+    mixed: list[Place] = []
+    known = iter([*fair, *rest])
+    for place in places:
+        if len(mixed) % every == every - 1 and (row := next(known, None)) is not None:
+            answer = "success" if row.success else "fail"
+            mixed.append(Place(episode_id=row.id, gold=answer))
+        mixed.append(place)
+    return mixed
 
 
 def _name(wanted: str, there: Sequence[str], *, given: bool) -> str:

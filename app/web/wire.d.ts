@@ -655,7 +655,7 @@ export interface MakeQueue {
   clips?: number | null;
   /** people who judge each clip */
   overlap?: number | null;
-  /** every so many a clip of known answer; 0: none */
+  /** every so many a clip of known answer; 0: none; else 10 if there is one */
   gold?: number | null;
   /** of the queue */
   name?: string | null;
@@ -728,6 +728,12 @@ export interface OneEpisode {
 export interface OneRun {
   /** its id */
   run: string;
+}
+
+/** A task by its name. */
+export interface OneTask {
+  /** its name */
+  task: string;
 }
 
 /** A new dream; what is left out is the task's. */
@@ -1067,6 +1073,14 @@ export interface TakeBackup {
   upload: string;
   /** of the file */
   name?: string | null;
+}
+
+/** The rule, ids of examples of each outcome, and ids of clips to practise on. */
+export interface TaskCard {
+  rule: string;
+  success: string[];
+  fail: string[];
+  practice: string[];
 }
 
 /** From where on a curve is worth an alarm. */
@@ -1516,6 +1530,10 @@ export interface Wire {
   take_part: {
     question: Part;
     answer: any;
+  };
+  task_card: {
+    question: OneTask;
+    answer: TaskCard;
   };
   twin_dream: {
     question: PathOf;

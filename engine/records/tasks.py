@@ -32,6 +32,7 @@ class Task:
         horizon: most actions in a rollout; a multiple of the chunk size.
         camera: where a frame is taken from.
         judge: window rules of the reward model (method.md §3).
+        rule: when it counts as done, in words for people who judge.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Task:
     horizon: int = 64
     camera: Camera = field(default_factory=Camera)
     judge: JudgeRules = field(default_factory=JudgeRules)
+    rule: str = ""
 
     @property
     def dimension_names(self) -> tuple[str, ...]:
@@ -55,13 +57,16 @@ class Task:
         return tuple(f"a{index}" for index in range(self.action_dim))
 
 
-def _metaworld(name: str, instruction: str, horizon: int = 64, **camera: Any) -> Task:
+def _metaworld(
+    name: str, instruction: str, horizon: int = 64, *, rule: str = "", **camera: Any
+) -> Task:
     return Task(
         name=name,
         instruction=instruction,
         env=f"{name}-v3",
         horizon=horizon,
         camera=Camera(**camera),
+        rule=rule,
     )
 
 
@@ -87,7 +92,13 @@ def _released(name: str, instruction: str, horizon: int) -> Task:
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        _metaworld("coffee-push", "push the mug under the coffee machine", 48),
+        _metaworld(
+            "coffee-push",
+            "push the mug under the coffee machine",
+            48,
+            rule="It succeeds as soon as the mug is under the machine, within 7 cm of its spot. It"
+            " fails where the mug stays on the table, tips over, or the arm comes without it.",
+        ),
         _metaworld("coffee-button", "press the button of the coffee machine"),
         _metaworld(
             "coffee-pull",

@@ -13,6 +13,7 @@ ORDERS = {
     "oldest first": "created, id",
     "by id": "id",
     "unlabelled first": "(label is not null), created desc, id",
+    "most uncertain first": "(label is not null), abs(probability - threshold) nulls last, id",
     "closest to the threshold": "abs(probability - threshold) nulls last, id",
     "most disagreement": "abs(probability - (outcome = 'success')::integer) desc nulls last, id",
     "largest drift": "drift desc nulls last, id",
@@ -44,6 +45,11 @@ _CLAUSES = {
 }
 _DISAGREEMENT = "outcome in ('success', 'fail') and (outcome = 'success') <> success"
 
+_ASIDE = (
+    "coalesce(json_extract_string(lineage, 'real_success'), json_extract_string(lineage, 'probe'))"
+    " is not null"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeFilter:
@@ -58,6 +64,8 @@ class EpisodeFilter:
         disagreement: whether a person's success or failure contradicts the verdict.
         queued: whether it was put into the label queue.
         groups: only members of a group, or only others.
+        aside: only what a measurement put beside others, such as a dream with a real twin or a
+            probe of a checkpoint, or only the rest.
     """
 
     task: str | None = None
@@ -80,6 +88,7 @@ class EpisodeFilter:
     disagreement: bool | None = None
     queued: bool | None = None
     groups: bool | None = None
+    aside: bool | None = None
     guest: bool = False
 
     def __post_init__(self) -> None:
@@ -96,6 +105,7 @@ class EpisodeFilter:
             (self.disagreement, f"coalesce({_DISAGREEMENT}, false)"),
             (self.queued, "queued is not null"),
             (self.groups, "group_name is not null"),
+            (self.aside, _ASIDE),
         ):
             if wanted is not None:
                 clauses.append(clause if wanted else f"not ({clause})")

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from app.access import Role
+from app.label.panel import NextOfAll, next_of_all
+from app.label.task_card import OneTask, task_card
 from app.studio import Studio
 from app.ui import site
 from app.web.questions import ask
@@ -49,6 +51,61 @@ class People:
 def next_ids(studio: Studio, queue: str, actor: str, count: int = 9, **more: Any) -> list[str]:
     query = {"queue": queue, "actor": actor, "count": count, **more}
     return [item["id"] for item in ask(studio.label.queues.next, query)["items"]]
+
+
+def test_what_comes_unasked_is_dreams_that_nobody_judged_the_most_uncertain_first(
+    stocked: Studio, make_trajectory: Maker
+) -> None:
+    """Real clips, the dreams of measured pairs and probes of checkpoints stay out."""
+    for name, lineage in (
+        ("twin", {"real_success": False}),
+        ("probe", {"probe": True}),
+        ("sure", {"threshold": 0.2}),
+        ("unsure", {"threshold": 0.89}),
+    ):
+        stocked.cabinet.trajectories.add(make_trajectory(name, lineage={"created": 1.0, **lineage}))
+    People(stocked).say("ann", "dream-0", "success")
+    found = next_of_all(stocked.label, NextOfAll())["items"]
+    assert [item["id"] for item in found] == [
+        "unsure",
+        *(f"dream-{number}" for number in range(1, 6)),
+        "sure",
+    ]
+    real = next_of_all(stocked.label, NextOfAll(kind="real"))["items"]
+    assert sorted(item["id"] for item in real) == ["real-lost", "real-won"]
+
+
+def test_every_tenth_clip_has_a_known_answer_where_any_is_known(
+    stocked: Studio, make_trajectory: Maker
+) -> None:
+    for number in range(6, 12):
+        add(stocked, make_trajectory, f"dream-{number}", True, imagined=True)
+    make = stocked.label.queues.make
+    name = ask(make, {"filter": {"kind": "imagined"}})["name"]
+    assert len(stocked.label.queues.gold_answers(name)) == 1
+    without = ask(make, {"filter": {"kind": "imagined"}, "gold": 0, "name": "without"})["name"]
+    assert stocked.label.queues.gold_answers(without) == {}
+    everything = ask(make, {"name": "everything"})["name"]  # nothing is left to know: no error
+    assert stocked.label.queues.gold_answers(everything) == {}
+
+
+def test_a_task_card_has_a_rule_examples_of_both_outcomes_and_other_clips_to_practise_on(
+    stocked: Studio, make_trajectory: Maker
+) -> None:
+    for number in range(3):
+        for success in (True, False):
+            name = f"more-{number}-{'won' if success else 'lost'}"
+            add(stocked, make_trajectory, name, success, imagined=False)
+    card = task_card(stocked.label, OneTask(task="coffee-push"))
+    assert "under the machine" in card["rule"]
+    assert card["success"] == ["more-0-won", "more-1-won"]
+    assert card["fail"] == ["more-0-lost", "more-1-lost"]
+    fresh = {"more-2-won", "more-2-lost", "real-won", "real-lost"}
+    assert set(card["practice"][:4]) == fresh
+    assert len(set(card["practice"])) == 5
+    assert stocked.episodes.judging.labels.history() == []
+    nothing = task_card(stocked.label, OneTask(task="of elsewhere"))
+    assert nothing == {"rule": "", "success": [], "fail": [], "practice": []}
 
 
 def test_a_queue_holds_what_its_filter_finds(stocked: Studio) -> None:

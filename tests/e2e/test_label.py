@@ -35,6 +35,7 @@ def labels(server: Server) -> dict[str, str]:
 def test_ten_fast_keys_are_ten_labels(page: Page, server: Server) -> None:
     before = labels(server)
     page.goto("/label")
+    page.get_by_label("Order of the queue").select_option("unlabelled first")
     page.wait_for_function("document.querySelectorAll('.upcoming img').length === 6")
     for key in "sfsufsfsfu":
         expect(page.get_by_text("fetching the clip…")).to_have_count(0)  # nobody judges unseen
@@ -62,6 +63,7 @@ def test_a_stroke_without_connection_is_sent_after_a_reload(
     before = labels(server).get("journey-01")
     page.context.set_offline(True)
     page.keyboard.press("u")
+    expect(page.get_by_text("Offline: 1 judgement kept here")).to_be_visible()
     expect(page.get_by_text("saving…")).to_be_visible()
     assert labels(server).get("journey-01") == before != "unsure"
     page.context.set_offline(False)

@@ -65,9 +65,9 @@ def press(page: Page, key: str) -> str:
     """Judge the clip on screen, once it is there; its name."""
     page.wait_for_function(
         "document.querySelector('.judge-page .note')?.textContent === ''"
-        " && document.querySelector('.aside .facts dd')"
+        " && document.querySelector('.this-clip dd')"
     )
-    shown = page.locator(".judge-page .aside .facts dd").first.inner_text()
+    shown = page.locator(".judge-page .this-clip dd").first.inner_text()
     page.keyboard.press(key)
     return shown
 

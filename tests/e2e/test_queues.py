@@ -26,7 +26,7 @@ def judge(page: Page, *keys: str) -> str:
     """Press keys at the clip on screen, the last of which judges it; the clip's name."""
     expect(page.get_by_role("button", name="Pause the recording")).to_be_visible()
     expect(page.get_by_text("fetching the clip…")).to_have_count(0)
-    shown = page.locator(".judge-page .aside .facts dd").first.inner_text()
+    shown = page.locator(".judge-page .this-clip dd").first.inner_text()
     for key in keys:
         page.keyboard.press(key)
     all_saved(page)

@@ -118,7 +118,7 @@ test("what was said is taken back under the same name, comparisons too", async (
 
 test("the line tells how many are kept, and is empty when none is", () => {
   assert.equal(keptWords(0, false), "");
-  assert.match(keptWords(1, true), /^Offline: 1 judgement is kept in this browser/);
-  assert.match(keptWords(3, true), /^Offline: 3 judgements are kept/);
+  assert.match(keptWords(1, true), /^Offline: 1 judgement kept here$/);
+  assert.match(keptWords(3, true), /^Offline: 3 judgements kept here$/);
   assert.doesNotMatch(keptWords(1, false), /Offline/);
 });

@@ -1,0 +1,148 @@
+"""Label at first sight: one screen, what counts, practice, and a session on a phone."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+
+from engine.records.events import read_events
+from engine.runs.run_directory import RunDirectory
+from tests.e2e.conftest import Problems, Server, all_saved, episode, visitor
+from tests.e2e.sights import is_drawn
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ANSWERS = ("✓ Success", "✕ Fail", "? Unsure", "Dream broke")
+PHONE: ViewportSize = {"width": 390, "height": 844}
+SIZES: list[ViewportSize] = [{"width": 1440, "height": 900}, {"width": 1280, "height": 720}, PHONE]
+RUN, CLIPS = "phone-clips", 20
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """One visitor with a finger for all of it."""
+    with visitor(browser, server, Problems()) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def twenty(server: Server) -> Iterator[str]:
+    """A finished run with twenty dreams."""
+    run = RunDirectory(server.data / "runs" / RUN)
+    run.state("running")
+    for number in range(CLIPS):
+        dream = dataclasses.replace(episode(number % 10), id=f"clip-{number:02d}")
+        run.record(dream)
+    (run.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
+    run.state("done")
+    run.close()
+    yield RUN
+
+
+def answer(page: Page, name: str) -> Locator:
+    return page.locator(".verdicts").get_by_role("button", name=name)
+
+
+def playing(page: Page) -> None:
+    expect(page.get_by_role("button", name="Pause the recording")).to_be_visible()
+    expect(page.get_by_text("fetching the clip…")).to_have_count(0)
+
+
+def in_sight(page: Page, *places: Locator) -> None:
+    """Fails unless all of them lie in the window as it stands."""
+    size = page.viewport_size
+    assert size is not None
+    for place in places:
+        box = place.bounding_box()
+        assert box is not None, place
+        assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"], (place, box)
+        assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"], (place, box)
+
+
+def test_clip_question_answers_and_what_counts_are_in_one_screen(page: Page) -> None:
+    page.goto("/label")
+    playing(page)
+    card = page.get_by_role("region", name="What counts")
+    examples = card.get_by_role("button", name="Play an example")
+    for size in SIZES:
+        page.set_viewport_size(size)
+        page.evaluate("scrollTo(0, 0)")
+        clip = page.get_by_role("img", name="Clip frame")
+        in_sight(page, clip, page.get_by_text("Did it succeed?"), card.locator(".rule"))
+        in_sight(page, *(answer(page, name) for name in ANSWERS), examples.first, examples.last)
+        in_sight(page, card.get_by_role("button", name="Practise on"))
+        in_sight(page, page.get_by_role("button", name="Undo"))
+        is_drawn(clip, smallest=240)
+        expect(examples).to_have_count(4)
+        for example in examples.all():
+            is_drawn(example.locator(".film"))
+    expect(card).to_contain_text("It succeeds as soon as")
+    expect(page.get_by_label("Which clips")).to_have_value("imagined")
+    expect(page.get_by_label("Order of the queue")).to_have_value("most uncertain first")
+
+
+def test_practice_answers_and_stores_nothing(page: Page, server: Server) -> None:
+    log = server.data / "labels.jsonl"
+    before = log.read_bytes() if log.is_file() else b""
+    page.get_by_role("button", name="Practise on 5 clips").click()
+    said = page.locator(".practice").get_by_role("status")
+    for number in range(1, 6):
+        expect(page.get_by_text(f"Practice {number} of 5")).to_be_visible()
+        playing(page)
+        page.keyboard.press("s")
+        expect(said).to_have_text(re.compile("^(Right|No): it (succeeds at frame|never succeeds)"))
+        page.keyboard.press("k" if number % 2 else "s")
+    expect(page.get_by_text("Practice: 2 of 5 right.")).to_be_visible()
+    expect(page.locator(".practice")).to_be_hidden()
+    playing(page)
+    all_saved(page)
+    assert (log.read_bytes() if log.is_file() else b"") == before
+
+
+def test_twenty_clips_are_judged_on_a_phone_without_scrolling(
+    page: Page, server: Server, twenty: str
+) -> None:
+    page.goto(f"/label?make=&run={twenty}&goal={CLIPS}")
+    page.set_viewport_size(PHONE)
+    page.get_by_role("button", name="Which clips…").click()
+    page.get_by_label("Clips", exact=True).select_option("the filter of Episodes")
+    page.get_by_label("known answer every").fill("0")
+    page.get_by_role("button", name="Make queue").click()
+    page.get_by_role("button", name="Which clips…").click()
+    hint = page.get_by_text("swipe ← fail · success →")
+    playing(page)
+    in_sight(page, hint)
+    swipe(page, "right")
+    expect(page.get_by_text(f"1 of {CLIPS}")).to_be_visible()
+    expect(hint).to_be_hidden()
+    for number in range(1, CLIPS):
+        playing(page)
+        in_sight(page, page.get_by_role("img", name="Clip frame"), answer(page, ANSWERS[0]))
+        answer(page, ANSWERS[number % 3]).click()
+        assert page.evaluate("scrollY") == 0
+    summary = page.locator(".summary")
+    expect(summary).to_contain_text(f"{CLIPS} judged")
+    expect(summary).to_contain_text("dreams with a clear outcome")
+    in_sight(page, summary)
+    all_saved(page)
+    events = read_events(server.data / "labels.jsonl")
+    ours = [name for _, event in events if (name := event["episode_id"]).startswith(f"{twenty}.")]
+    assert len(set(ours)) == len(ours) == CLIPS
+    page.get_by_role("button", name="Go on without a goal").click()
+    expect(summary).to_be_hidden()
+
+
+def swipe(page: Page, way: str) -> None:
+    """A finger that goes over the clip."""
+    page.get_by_role("img", name="Clip frame").evaluate(
+        """(canvas, way) => {
+          const at = {left: [200, 60], right: [60, 200]}[way];
+          ["pointerdown", "pointerup"].forEach((name, step) => canvas.dispatchEvent(
+            new PointerEvent(name, {pointerType: "touch", isPrimary: true, bubbles: true,
+              clientX: at[step], clientY: 300})));
+        }""",
+        way,
+    )
