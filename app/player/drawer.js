@@ -7,9 +7,10 @@ import { exportFrom, exportMenu } from "../web/errands/exports.js";
 import { clock, fixed, integer, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
-import { Player, verdict } from "./player.js";
+import { Player } from "./player.js";
 import { peakOf, Strips, stripsOf } from "./strips.js";
 import { Twin } from "./twin.js";
+import { verdict } from "./verdicts.js";
 
 const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode">
   <div class="between"><b class="mono name"></b><span class="row">
@@ -114,8 +115,9 @@ export class Drawer {
 
   lines() {
     const { clip } = this;
-    const lines = [...(clip.lines ?? []), ...(this.twin?.lines() ?? [])];
-    this.strips.show(stripsOf(clip, { window: clip.decisive, lines }));
+    const beside = this.twin?.current ? this.twin.strips() : {};
+    const lines = [...(clip.lines ?? []), ...(beside.lines ?? [])];
+    this.strips.show(stripsOf(clip, { window: clip.decisive, ...beside, lines }));
   }
 
   cursor(frame) {
