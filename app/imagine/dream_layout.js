@@ -1,4 +1,5 @@
 // What stands where on Imagine: stages over one row of transport over the strips; beside them the verdict.
+import { answerButtons } from "../judging/answers.js";
 import { softener, speedMenu } from "../player/transport.js";
 import { exportMenu } from "../web/errands/exports.js";
 import { html } from "../web/html.js";
@@ -15,10 +16,7 @@ export const template = html`<div class="wm dream">
     <div class="card judge"><div class="meter"><h3>Success probability</h3><b class="mono value">–</b><span
       class="mute threshold"></span></div><div class="row tried" hidden><button data-do="saveThreshold"></button>
       <button class="quiet" data-do="dropThreshold">Back</button></div>
-      <div class="choices"><button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-      <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-      <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-      <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
+      <div class="choices">${answerButtons}</div>
       <p class="mute said" role="status"></p>
       <div class="row keep"><button data-do="save">Save</button><button data-do="link"
         aria-label="Copy link">Link</button>${exportMenu}</div></div>

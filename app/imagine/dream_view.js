@@ -1,5 +1,6 @@
 // Imagine's screen: stage and transport, meter and facts, judging, strips; around it the pad, the
 // branches and reality.
+import { answers, showAnswers } from "../judging/answers.js";
 import { Judging } from "../judging/judging.js";
 import { showFacts } from "../judging/rail.js";
 import { Player } from "../player/player.js";
@@ -29,7 +30,7 @@ const WORDS = {
   done: "finished",
   failed: "failed",
 };
-const OWN = ["success", "fail", "unsure", "broke", "takeOver", "branch", "view", "difference"];
+const OWN = ["takeOver", "branch", "view", "difference"];
 const ASKED = ["frame", "chunk", "reset", "undo"];
 const ALWAYS = [
   "toggle",
@@ -104,6 +105,10 @@ class DreamView {
     const handlers = {
       ...this.player.clock.actions(),
       ...this.pad.actions(),
+      ...answers(
+        (change) => dream.judge(change),
+        () => dream.clip,
+      ),
       toggle: () => dream.toggle(),
     };
     for (const name of [...OWN, ...ASKED]) handlers[name] = () => this[name]();
@@ -222,19 +227,6 @@ class DreamView {
   difference() {
     return this.twin.difference();
   }
-  success() {
-    return this.dream.judge({ outcome: "success" });
-  }
-  fail() {
-    return this.dream.judge({ outcome: "fail" });
-  }
-  unsure() {
-    return this.dream.judge({ outcome: "unsure" });
-  }
-  broke() {
-    return this.dream.judge({ dream_broke: !this.dream.clip?.label?.dream_broke });
-  }
-
   cursor(frame) {
     if (!this.dream) return;
     this.strips.cursor(frame);
@@ -358,11 +350,9 @@ class DreamView {
   }
 
   pressed() {
-    const { outcome, dream_broke: broke } = this.dream.clip?.label ?? {};
-    for (const name of ["success", "fail", "unsure"])
-      this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(outcome === name));
-    this.find("[data-do=broke]").setAttribute("aria-pressed", String(Boolean(broke)));
-    if (!this.dream.clip?.label) this.find(".said").textContent = "";
+    const { label } = this.dream.clip ?? {};
+    showAnswers(this.find, label);
+    if (!label) this.find(".said").textContent = "";
   }
 
   told(text) {
