@@ -100,7 +100,10 @@ RULES: Mapping[str, Rule] = {
         "on a public studio queues are everybody's: none can be removed", "label.remove_queue"
     ),
     **_rules("on a public studio the failure modes are everybody's", "label.save_modes"),
-    **_rules("a public studio keeps the thresholds that it was opened with", "thresholds.save"),
+    **_rules(
+        "a public studio keeps the thresholds that it was opened with",
+        *("thresholds.save", "imagine.save_threshold"),
+    ),
     **_rules(
         "a public studio does not retrain or judge anew: run your own",
         *("retrain.freeze", "retrain.start", "retrain.rejudge", "retrain.restart"),

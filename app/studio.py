@@ -15,6 +15,7 @@ from app.evaluate.evaluation import Evaluation
 from app.evaluate.room import EvaluateRoom
 from app.fidelity.comparison import Fidelity
 from app.fidelity.room import FidelityRoom
+from app.fidelity.shipped import Shipped
 from app.imagine.imagining import Imagining
 from app.imagine.room import ImagineRoom
 from app.imagine.starts import Starts
@@ -110,7 +111,7 @@ class Studio:
         self._adopting = Adopting(cabinet, runs, check=check)
         sources = Sources(cabinet, errands, rules=rules)
         self.models = ModelsRoom(access, slots, sources, self._adopting, runs)
-        self.imagine = ImagineRoom(access, self.episodes, imagining, starts, slots)
+        self.imagine = ImagineRoom(access, self.episodes, imagining, starts, slots, simulator)
         self.start = StartRoom(access, starts, slots, gallery, runs, simulator)
 
         weights = functools.partial(cabinet.queues.weights, guest=guest)
@@ -125,8 +126,8 @@ class Studio:
         simulated = (cabinet, runs, simulator)
         evaluation = Evaluation(*simulated, sample=demo / "study", access=access)
         self.evaluate = EvaluateRoom(access, evaluation, clips)
-        fidelity = Fidelity(*simulated, sample=demo / "fidelity.json", access=access)
-        self.fidelity = FidelityRoom(access, fidelity, clips)
+        fidelity = Fidelity(*simulated, clips=clips, shipped=Shipped(demo), access=access)
+        self.fidelity = FidelityRoom(access, fidelity)
         self.data = Data(cabinet, exports, gallery, errands, demo=demo, rules=rules, access=access)
         if supervise:
             self.supervisor.begin()

@@ -1,30 +1,32 @@
 """Fidelity's use cases: how far the dream is from reality, each number with its videos."""
 
-import json
-from collections.abc import Mapping
+import base64
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from app.access import Access
 from app.evaluate.suites import path_name
+from app.fidelity.pairs import Pair, PairRecord, pair_film, pair_of
+from app.fidelity.shipped import SAMPLE, Shipped
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
 from app.models.catalogue import unaligned
+from app.player.clips import Clips, OneEpisode
+from app.player.media import KeptOnDisk
 from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.records.tasks import POOLS, TASKS
+from engine.statistics.intervals import wilson_interval
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import Checkpoint
-from storage.episodes.trajectories import EpisodeRow
 from storage.runs.runs import RunRow
 
-SAMPLE = "sample"
 POOLS_OFFERED = ("calibration", "free")
 ROLES = ("policy", "world_model", "baseline_world_model", "reward_model")
 MOST_EPISODES = 1_000
+MOST_FILMS = 24  # in one answer
 # Seconds an episode on one core of a small CPU, until this machine has compared some itself.
 PLAY_SECONDS, COMPARE_SECONDS, BASELINE_SECONDS, START_SECONDS = 0.85, 3.0, 0.9, 15.0
 
@@ -56,13 +58,22 @@ class Pairs(Config):
     outcome: str = knob("all", "in reality", choices=("all", "success", "failure"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairFilms(Config):
+    """Films of some pairs of a run, dream and reality side by side."""
+
+    run: str = knob(help="its id")
+    pairs: tuple[str, ...] = knob(help="ids of their dreams")
+
+
 class Fidelity:
     """What the Fidelity page asks. Every method may be called from any thread.
 
     What a user can get wrong raises a `ValueError` (an unknown run: `LookupError`) of one sentence.
 
     Args:
-        sample: a result of shipped checkpoints, shown where nothing was measured here.
+        clips: those of the studio's own episodes.
+        shipped: what was measured of the shipped checkpoints.
     """
 
     def __init__(
@@ -71,14 +82,17 @@ class Fidelity:
         launcher: Launcher,
         simulator: Simulator,
         *,
-        sample: Path,
+        clips: Clips,
+        shipped: Shipped,
         access: Access,
     ) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._simulator = simulator
-        self._sample = sample
+        self._clips = clips
+        self._shipped = shipped
         self._access = access
+        self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
     def choices(self) -> dict[str, Any]:
         """{policy, world_model, reward_model: [[label, id]…], unaligned, tasks, pools, refusal}.
@@ -134,11 +148,12 @@ class Fidelity:
         return {"run": self._launcher.start("fidelity", self._config(question))}
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
-        """{runs}: newest first, and the shipped sample: {id, title, state, done, total}."""
+        """{runs}: newest first, and what was shipped: {id, title, started, state, done, total}."""
         found = [
             {
                 "id": run.id,
-                "title": f"{run.id} · {run.config.get('episodes', '?')} episodes",
+                "title": self._title(run),
+                "started": run.created,
                 "state": run.state,
                 "busy": run.state.busy,
                 "error": run.error,
@@ -149,30 +164,35 @@ class Fidelity:
             for run in self._cabinet.runs.all()
             if run.job == "fidelity"
         ]
-        if self._sample.is_file():
-            title = "shipped demo, as measured"
-            found.append({"id": SAMPLE, "title": title, "state": "sample", "done": 0, "total": 0})
+        if self._shipped.there:
+            title = "the shipped world model, as measured"
+            sample = {"id": SAMPLE, "title": title, "started": None, "state": "sample"}
+            found.append(sample | {"busy": False, "done": 0, "total": 0})
         return {"runs": found}
 
     def results(self, question: OneRun) -> dict[str, Any]:
-        """{models, metrics, curves or null, notes, videos} of a finished run.
+        """{models, metrics, curves or null, lies, notes, videos} of a finished run.
+
+        `lies`, by model: real failures, those dreamt as successes, and the 95 % interval.
 
         Raises:
             ValueError: it has no result yet.
         """
         name = question.run
-        if name == SAMPLE and self._sample.is_file():
-            shipped: dict[str, Any] = json.loads(self._sample.read_text())
-            return {"run": SAMPLE, "videos": False, **shipped}
+        if name == SAMPLE and self._shipped.there:
+            found = self._shipped.results()
+            videos = bool(self._shipped.pairs())
+            return {"run": SAMPLE, "videos": videos, "lies": _lies(found["curves"]), **found}
         run = self._run(name)
         if run.result is None:
             raise ValueError(f"{run.id} is {run.state}: its numbers come when it is done")
         metrics = {
             key: value for key, value in run.result.items() if isinstance(value, (int, float))
         }
+        curves = run.result.get("curves")
         return {
             "run": run.id,
-            "videos": bool(self._rows(run.id)),
+            "videos": bool(self._pairs(run.id, "imagined")),
             "models": self._models(run),
             "settings": {
                 name: run.config[name]
@@ -180,39 +200,47 @@ class Fidelity:
                 if name in run.config and (run.config.get("policy") or name == "denoising_steps")
             },
             "metrics": metrics,
-            "curves": run.result.get("curves"),
+            "curves": curves,
+            "lies": _lies(curves),
             "notes": run.result.get("notes", []),
         }
 
-    def pairs(self, question: Pairs) -> dict[str, Any]:
+    def pairs(self, question: Pairs) -> dict[str, list[PairRecord]]:
         """{pairs}: real episodes beside their dreams.
 
         A depth keeps the pairs that reach that frame, the worst by PSNR there first; a cell is of
-        the success matrix by that depth. Each: {imagined, real, start_id, frame, text}.
+        the success matrix by that depth.
         """
         depth, cell, outcome = question.depth, question.cell, question.outcome
-        run, source = self._run(question.run), NAMES[question.model][1]
-        rows = [row for row in self._rows(run.id) if row.lineage["source"] == source]
+        found = self._pairs(question.run, question.model)
         if outcome != "all":
-            rows = [r for r in rows if r.lineage["real_success"] == (outcome == "success")]
+            found = [pair for pair in found if pair.real_success == (outcome == "success")]
         if cell:
-            rows = [row for row in rows if cell_of(row, depth) == cell]
+            found = [pair for pair in found if pair.cell(depth) == cell]
         elif depth:
-            rows = [row for row in rows if row.num_actions >= depth]
-        rows.sort(key=lambda row: (quality_at(row, depth), row.id))
-        real = real_ids(self._cabinet.trajectories, rows)
+            found = [pair for pair in found if pair.length >= depth]
+        found.sort(key=lambda pair: (pair.quality(depth), pair.imagined))
         return {
-            "pairs": [
-                {
-                    "imagined": row.id,
-                    "real": real[row.id],
-                    "start_id": row.start_id,
-                    "frame": 0 if cell else min(depth, row.num_actions),
-                    "text": _words(row, depth),
-                }
-                for row in rows
-            ]
+            "pairs": [pair.record(depth, 0 if cell else min(depth, pair.length)) for pair in found]
         }
+
+    def films(self, question: PairFilms) -> dict[str, dict[str, str]]:
+        """{films}: dream and reality side by side, by the id of the dream; at most `MOST_FILMS`."""
+        known = {pair.imagined: pair for pair in self._pairs(question.run, None)}
+        chosen = [known[name] for name in question.pairs[:MOST_FILMS] if name in known]
+        if question.run == SAMPLE:
+            made = {pair.imagined: self._shipped.film(pair) for pair in chosen}
+            uri = "data:image/webp;base64,"
+            films = {name: uri + base64.b64encode(film).decode() for name, film in made.items()}
+        else:
+            films = {pair.imagined: self._film(pair) for pair in chosen if pair.real}
+        return {"films": films}
+
+    def clip(self, question: OneEpisode) -> Any:
+        """A clip of a pair, shipped or of a run: what `app.player.clips.Clips.clip` gives."""
+        if self._shipped.has(question.episode):
+            return self._shipped.clip(question.episode)
+        return self._clips.clip(question)
 
     def _config(self, question: Comparison) -> dict[str, Any]:
         values = question.to_dict()
@@ -244,33 +272,36 @@ class Fidelity:
             if (path := run.config.get(role))
         }
 
-    def _rows(self, run: str) -> list[EpisodeRow]:
-        sources = {source for _, source in NAMES.values()}
-        return dreams_of(self._cabinet.trajectories, run, sources)
+    def _title(self, run: RunRow) -> str:
+        """Which world model, on how much."""
+        name = self._models(run).get("world_model", "a world model").split("/", 1)[-1]
+        return f"{name} · {run.config.get('episodes', '?')} episodes"
+
+    def _pairs(self, run: str, model: str | None) -> list[Pair]:
+        """The pairs of a run, of all its world models if none is named."""
+        if run == SAMPLE and self._shipped.there:
+            return self._shipped.pairs() if model in (None, "imagined") else []
+        sources = {source for name, (_, source) in NAMES.items() if model in (None, name)}
+        rows = dreams_of(self._cabinet.trajectories, self._run(run).id, sources)
+        real = real_ids(self._cabinet.trajectories, rows)
+        return [pair_of(row, real[row.id]) for row in rows]
+
+    def _film(self, pair: Pair) -> str:
+        return self._films.get(f"{pair.imagined}.pair")
+
+    def _encode_film(self, name: str) -> bytes:
+        dream = self._cabinet.trajectories.find(name.removesuffix(".pair"))
+        real = real_ids(self._cabinet.trajectories, [dream])[dream.id]
+        one, other = (self._cabinet.trajectories.get(id).frames for id in (dream.id, real or ""))
+        return pair_film(one, other, pair_of(dream, real))
 
 
-def cell_of(row: EpisodeRow, depth: int) -> str:
-    """Where a pair stands in the matrix of what had happened by a depth; 0 means by the end."""
-    lineage: Mapping[str, Any] = row.lineage
-    real = bool(lineage["real_success"])
-    imagined = row.success
-    if depth:
-        real = real and lineage.get("real_end_step", 0) <= depth
-        imagined = imagined and row.end_step <= depth
-    return CELLS[real, imagined]
-
-
-def quality_at(row: EpisodeRow, depth: int) -> float:
-    """PSNR of a dream at a frame, in dB, or its mean; what was not measured comes last."""
-    values = row.lineage.get("psnr") or []
-    if not values:
-        return float("inf")
-    return float(values[depth - 1]) if 0 < depth <= len(values) else sum(values) / len(values)
-
-
-def _words(row: EpisodeRow, depth: int) -> str:
-    real = "succeeded" if row.lineage["real_success"] else "failed"
-    quality = quality_at(row, depth)
-    where = f" at frame {depth}" if 0 < depth <= row.num_actions else " on average"
-    measured = "" if quality == float("inf") else f", {quality:.1f} dB{where}"
-    return f"really {real}, judged {'a success' if row.success else 'a failure'}{measured}"
+def _lies(curves: Any) -> dict[str, dict[str, Any]]:
+    """{model: {failures, count, interval}}: real failures dreamt as successes, by the end."""
+    last = {model: rows[-1] for model, rows in ((curves or {}).get("matrix") or {}).items()}
+    found = {}
+    for model, cells in last.items():
+        count, failures = cells["false_success"], cells["false_success"] + cells["true_failure"]
+        interval = wilson_interval(count, failures)
+        found[model] = {"count": count, "failures": failures, "interval": list(interval)}
+    return found

@@ -21,6 +21,7 @@ def fidelity_panel(room: FidelityRoom) -> gr.HTML:
             choices=fidelity.choices,
             plan=fidelity.plan,
             start=fidelity.start,
-            clip=room.clips.clip,
+            films=fidelity.films,
+            clip=fidelity.clip,
         ),
     )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from app.access import Access
 from app.fidelity.comparison import Fidelity
-from app.player.clips import Clips
 
 
 @dataclass(frozen=True)
@@ -13,4 +12,3 @@ class FidelityRoom:
 
     access: Access
     fidelity: Fidelity
-    clips: Clips

@@ -5,7 +5,7 @@ import { fill, html } from "../web/html.js";
 
 const ROW = 26;
 const KINDS = { policy: "policy noise", world: "world noise", nudge: "nudge" };
-const tone = (node) => (node.verdict === "success" ? "ok" : node.verdict === "fail" ? "bad" : "open");
+const tone = (verdict) => (verdict === "success" ? "ok" : verdict === "fail" ? "bad" : "open");
 const driver = (node) =>
   node.vary === "nudge"
     ? "nudged"
@@ -24,6 +24,7 @@ export class Branches {
     this.current = 0;
     this.stages = [];
     this.leaves = [];
+    this.paths = [];
     fill(
       element,
       html`<h3>Branches</h3><div class="tree"></div>
@@ -61,7 +62,7 @@ export class Branches {
 
   heard(kind) {
     if (kind === "cleared") {
-      Object.assign(this, { nodes: [], leaves: [], stages: [], known: "" });
+      Object.assign(this, { nodes: [], leaves: [], stages: [], paths: [], known: "" });
       this.futures.hidden = true;
     }
     if (kind !== "taken") return;
@@ -120,16 +121,12 @@ export class Branches {
       this.futures,
       html`<h3>${known.length} future${known.length === 1 ? "" : "s"} from frame ${this.from} · ${kind}</h3><div
         class="future-wall">
-        ${known.map(({ leaf, outcome, probabilities }) => {
-          const best = probabilities.length ? Math.max(...probabilities) : null;
-          const words = outcome?.success ? "success" : "fail";
-          return html`<button class="future ${outcome?.success ? "ok" : "bad"}" data-leaf="${leaf}"
-            aria-label="Future ${leaf}, ${words}, probability ${fixed(best)}"><span class="place"></span>
-            <span class="between"><span class="mono">${fixed(best)}</span><b>${
-              outcome?.success ? "✓" : "✕"
-            }</b></span></button>`;
-        })}</div>`,
+        ${known.map(
+          ({ leaf }) => html`<button class="future" data-leaf="${leaf}"><span class="place"></span>
+            <span class="between"><span class="mono"></span><b></b></span></button>`,
+        )}</div>`,
     );
+    this.paths = known;
     this.stages = [...this.futures.querySelectorAll(".place")].map((place, index) => ({
       stage: new Stage(place, { label: `Future ${index + 1}` }),
       images: images(known[index].frames),
@@ -153,8 +150,35 @@ export class Branches {
     const menu = this.find(".dimension");
     if (menu.childElementCount !== dims.length) fill(menu, html`${dims}`);
     this.draw();
-    for (const tile of this.futures.querySelectorAll("[data-leaf]"))
-      tile.classList.toggle("current", Number(tile.dataset.leaf) === this.dream.nodes.at(-1));
+    for (const tile of this.futures.querySelectorAll("[data-leaf]")) this.badge(tile);
+  }
+
+  /** A future's verdict at the threshold of the screen. */
+  badge(tile) {
+    const leaf = Number(tile.dataset.leaf);
+    const path = this.paths.find((one) => one.leaf === leaf);
+    if (!path) return;
+    const { probabilities, outcome, next } = path;
+    const own = this.dream.tried === null;
+    const success = (own ? outcome : this.dream.verdictOf({ ...path, after: next, status: path }))?.success;
+    const best = fixed(probabilities.length ? Math.max(...probabilities) : null);
+    tile.className = `future ${success ? "ok" : "bad"}`;
+    tile.classList.toggle("current", leaf === this.dream.nodes.at(-1));
+    const words = success ? "success" : "fail";
+    tile.setAttribute("aria-label", `Future ${leaf}, ${words}, probability ${best}`);
+    tile.querySelector(".mono").textContent = best;
+    tile.querySelector("b").textContent = success ? "✓" : "✕";
+  }
+
+  /** The verdicts of the tree at the threshold of the screen, by node. */
+  verdicts(nodes) {
+    const { tried } = this.dream;
+    if (tried === null) return new Map(nodes.map((node) => [node.id, node.verdict]));
+    const best = new Map();
+    for (const node of nodes) best.set(node.id, Math.max(best.get(node.parent) ?? 0, node.probability ?? 0));
+    return new Map(
+      nodes.map(({ id, verdict }) => [id, best.get(id) >= tried ? "success" : verdict && "fail"]),
+    );
   }
 
   /** Depth to the right, one row for each leaf; a node stands beside its first child. */
@@ -177,22 +201,25 @@ export class Branches {
     };
     lay(nodes[0]);
     const path = new Set(this.dream.nodes);
+    const verdicts = this.verdicts(nodes);
     const edges = nodes.slice(1).map((node) => {
       const [[x1, y1], [x2, y2]] = [at.get(node.parent), at.get(node.id)];
       const middle = (x1 + x2) / 2;
       return html`<path d="M${x1},${y1} C${middle},${y1} ${middle},${y2} ${x2},${y2}"
-        class="${this.fate(node, children)}
+        class="${this.fate(node, children, verdicts)}
         ${path.has(node.id) ? "path" : ""} ${driver(node) ? "human" : ""}"/>`;
     });
     const dots = nodes.map((node) => {
       const [x, y] = at.get(node.id);
-      const words = `Frame ${node.chunk * this.dream.chunkSize}${node.verdict ? `, ${node.verdict}` : ""}, go there`;
+      const verdict = verdicts.get(node.id);
+      const words = `Frame ${node.chunk * this.dream.chunkSize}${verdict ? `, ${verdict}` : ""}, go there`;
       const value =
         node.probability === null || node.probability === undefined
           ? ""
           : fixed(node.probability).replace("0.", ".");
-      const mark = node.verdict === "success" ? "✓" : node.verdict === "fail" ? "✕" : "";
-      const text = html`<text x="${x + 9}" y="${y + 4}" class="${tone(node)}">${mark} ${value} ${driver(node)}</text>`;
+      const mark = verdict === "success" ? "✓" : verdict === "fail" ? "✕" : "";
+      const said = [mark, value, driver(node)].join(" ");
+      const text = html`<text x="${x + 9}" y="${y + 4}" class="${tone(verdict)}">${said}</text>`;
       return html`<g data-node="${node.id}" role="button" tabindex="0" aria-label="${words}" class="${
         node.id === (this.dream.nodes.at(-1) ?? 0) ? "current" : ""
       }"><circle cx="${x}" cy="${y}" r="${
@@ -203,10 +230,10 @@ export class Branches {
   }
 
   /** The colour of an edge: that of the leaves behind it, where they agree. */
-  fate(node, children) {
+  fate(node, children, verdicts) {
     const below = children.get(node.id) ?? [];
-    if (!below.length) return tone(node);
-    const fates = new Set(below.map((child) => this.fate(child, children)));
+    if (!below.length) return tone(verdicts.get(node.id));
+    const fates = new Set(below.map((child) => this.fate(child, children, verdicts)));
     return fates.size === 1 ? [...fates][0] : "open";
   }
 }

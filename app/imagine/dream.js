@@ -1,6 +1,7 @@
 // Imagine: one live dream at a time. This is the session: what is asked of the studio and what came
 // back; what it looks like is in dream_view.js, branches in branches.js, reality in twin.js.
 import { dimensionNames, peakOf } from "../player/strips.js";
+import { verdictAt } from "../player/verdicts.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { memory } from "../web/memory.js";
@@ -8,6 +9,7 @@ import { toast } from "../web/toast.js";
 import { settings } from "./settings.js";
 
 const HEARD = 2_000; // milliseconds that a label waits to hear what was said of its dream before
+const TOLD = "ends probabilities actions overridden entropy drift nodes drivers".split(" ");
 const ALIVE = ["instruction", "seed", "denoising_steps", "temperature"]; // may change on the way
 
 export class Dream {
@@ -35,6 +37,9 @@ export class Dream {
   proposal = null;
   /** @type {boolean | null} */
   exact = null;
+  /** A threshold that is only tried out; null: the dream's own.
+   * @type {number | null} */
+  tried = null;
   wake = () => {};
 
   /** `view` shows it (`show()`, `cleared()`, `taken(answer)`); `player` plays it; `judging` is
@@ -75,7 +80,7 @@ export class Dream {
       entropy: [],
       drift: [],
     });
-    Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null });
+    Object.assign(this, { nodes: [], drivers: [], proposal: null, exact: null, tried: null });
     this.turn += 1;
     this.player.clear();
     this.player.clock.live = true;
@@ -91,6 +96,39 @@ export class Dream {
   get dims() {
     return this.status?.dims ?? dimensionNames(4);
   }
+  /** The threshold that everything on the screen is judged by. */
+  get threshold() {
+    return this.tried ?? this.status?.threshold ?? null;
+  }
+
+  /** Try another threshold: badges, leaves and verdict follow; nothing is saved. */
+  attempt(/** @type {number | null} */ threshold) {
+    this.tried = threshold === this.status?.threshold ? null : threshold;
+    this.tell("shown");
+  }
+
+  /** The tried threshold counts from now on, in Imagine and in new runs. */
+  async saveThreshold() {
+    const answer = await this.ask("save_threshold", { threshold: this.tried ?? undefined });
+    if (answer) toast(`τ ${answer.threshold.toFixed(2)} counts from the next dream on`, "note");
+  }
+
+  /** The verdict of what is shown, null while it is open: the dream's own, or that of a tried threshold. */
+  get outcome() {
+    const { status } = this;
+    if (!status || this.stale) return null;
+    if (this.tried === null) return status.outcome;
+    return this.verdictOf(this);
+  }
+
+  /** The verdict of a path at the threshold of the screen; null where it may still come. */
+  verdictOf({ ends, probabilities, after, status = this.status }) {
+    const { horizon, last_window_counts: lastCounts } = status;
+    const frames = after ?? this.after;
+    const found = verdictAt({ ends, probabilities, frames, horizon, lastCounts }, Number(this.threshold));
+    return found.open && status.state !== "done" ? null : found;
+  }
+
   get chunkSize() {
     return this.status?.chunk_size ?? 8;
   }
@@ -142,6 +180,7 @@ export class Dream {
     if (this.id && !this.stale) return true;
     this.busy = "waking the models…";
     this.tell("shown");
+    await settings.begun;
     const chosen = /** @type {import("../web/wire.d.ts").OpenDream} */ ({ ...settings.values });
     const answer = await ask(this.server, "open_dream", chosen);
     this.busy = null;
@@ -263,17 +302,7 @@ export class Dream {
     const elsewhere = this.epoch !== answer.epoch;
     if (!elsewhere && answer.next < this.after) return; // an older answer that came late
     Object.assign(this, { after: answer.next, epoch: answer.epoch, status: answer });
-    for (const name of [
-      "ends",
-      "probabilities",
-      "actions",
-      "overridden",
-      "entropy",
-      "drift",
-      "nodes",
-      "drivers",
-    ])
-      this[name] = answer[name] ?? [];
+    for (const name of TOLD) this[name] = answer[name] ?? [];
     Object.assign(this.player.clock, {
       total: answer.horizon,
       chunk: answer.chunk_size,

@@ -1,12 +1,15 @@
 // Imagine's screen: stage and transport, meter and facts, judging, strips; around it the pad, the
 // branches and reality.
+import { answers, showAnswers } from "../judging/answers.js";
 import { Judging } from "../judging/judging.js";
 import { showFacts } from "../judging/rail.js";
-import { Player, verdict } from "../player/player.js";
+import { Player } from "../player/player.js";
 import { Strips, stripsOf } from "../player/strips.js";
 import { Twin } from "../player/twin.js";
+import { verdict } from "../player/verdicts.js";
 import { address } from "../web/address.js";
-import { exportFrom, exportMenu } from "../web/errands/exports.js";
+import { ask } from "../web/calls.js";
+import { exportFrom } from "../web/errands/exports.js";
 import { clock, fixed, integer, measure } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
@@ -14,39 +17,11 @@ import { memory } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { Branches } from "./branches.js";
 import { Dream } from "./dream.js";
+import { row, template, under } from "./dream_layout.js";
+import { LieFinder } from "./lie_finder.js";
 import { Pad } from "./pad.js";
 import { settings } from "./settings.js";
 
-const template = html`<div class="wm dream">
-  <div class="dream-main"><div class="card">
-    <div class="screens"><div class="mine"><div class="screen"></div></div><div class="theirs" hidden></div></div>
-    <div class="row transport">
-      <button class="primary" data-do="toggle"><span>▶ Run</span> <kbd>space</kbd></button>
-      <button data-do="frame">Frame <kbd>→</kbd></button><button data-do="chunk">Chunk <kbd>e</kbd></button>
-      <button data-do="undo">Undo <kbd>⌫</kbd></button><button data-do="reset">Reset <kbd>r</kbd></button>
-      <button data-do="takeOver" aria-pressed="false">Take over <kbd>m</kbd></button>
-      <button data-do="branch">Branch <kbd>b</kbd></button>
-      <button data-do="view" title="Compare with reality" aria-label="Compare with reality">Reality
-        <kbd>v</kbd></button><span class="grow"></span>
-      <button data-do="save">Save</button><button data-do="link"
-        aria-label="Copy link">Link</button>${exportMenu}</div></div>
-    <div class="banner replayed" role="status" hidden></div>
-    <div class="card"><div class="between"><h3>Success probability by window · actions</h3>
-      <span class="mute legend"><i class="plus"></i>positive <i class="minus"></i>negative <i class="ghost"></i>the
-        policy's next
-        <i class="you"></i>you</span></div><div class="strip"></div></div>
-    <div class="card futures" hidden></div></div>
-  <div class="dream-side">
-    <div class="card meter"><h3>Success probability</h3><b class="mono value">–</b><span
-      class="mute threshold"></span></div>
-    <div class="card branches"></div><div class="card pad"></div>
-    <div class="card judge"><h3>Judge</h3><div class="choices">
-      <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-      <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-      <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-      <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
-      <p class="mute said" role="status"></p></div>
-    <div class="card"><dl class="facts plain"></dl></div></div></div>`;
 const WORDS = {
   idle: "ready",
   stale: "settings changed",
@@ -55,19 +30,38 @@ const WORDS = {
   done: "finished",
   failed: "failed",
 };
-const OWN = ["success", "fail", "unsure", "broke", "takeOver", "branch", "view", "difference"];
+const OWN = ["takeOver", "branch", "view", "difference"];
 const ASKED = ["frame", "chunk", "reset", "undo"];
+const ALWAYS = [
+  "toggle",
+  "takeOver",
+  "branch",
+  "back",
+  "forward",
+  "chunkBack",
+  "soften",
+  "unloop",
+  "more",
+  "find",
+];
+const PHONE = matchMedia("(max-width: 900px)");
 
 class DreamView {
   constructor(element, server) {
     fill(element, template);
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
-    this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.clock.jump(frame) });
-    this.player = new Player(this.find(".screen"), {
+    this.strips = new Strips(this.find(".strip"), {
+      onSeek: (frame) => this.player.clock.jump(frame),
+      onThreshold: (value) => this.dream.attempt(value),
+    });
+    this.handlers = {};
+    this.player = new Player(this.find(".controls"), {
       label: "Imagined frame",
       onCursor: (frame) => this.cursor(frame),
       onTap: () => this.dream.toggle(),
+      picture: this.find(".screen"),
+      bar: { row, under, act: (name) => this.act(name) },
     });
     const judging = new Judging(server, {
       mode: "imagine",
@@ -85,6 +79,11 @@ class DreamView {
         this.show();
       },
       onChange: () => this.show(),
+      bar: this.find(".compared"),
+    });
+    this.finder = new LieFinder(this.find(".finder"), {
+      server,
+      onFound: (dream, chosen) => this.open(dream, chosen),
     });
     this.pad = new Pad(this.find(".pad"), this.dream);
     this.branches = new Branches(this.find(".branches"), this.find(".futures"), this.dream);
@@ -102,18 +101,27 @@ class DreamView {
   }
 
   bind() {
+    const { dream } = this;
     const handlers = {
       ...this.player.clock.actions(),
       ...this.pad.actions(),
-      toggle: () => this.dream.toggle(),
+      ...answers(
+        (change) => dream.judge(change),
+        () => dream.clip,
+      ),
+      toggle: () => dream.toggle(),
     };
     for (const name of [...OWN, ...ASKED]) handlers[name] = () => this[name]();
     keys.use(["takeover", "imagine", "player"], handlers, this.pad.released());
-    const buttons = { ...handlers, save: () => this.dream.save(), link: () => this.dream.link() };
+    const own = { save: () => dream.save(), link: () => dream.link(), more: () => this.unfold() };
+    const tau = { saveThreshold: () => dream.saveThreshold(), dropThreshold: () => dream.attempt(null) };
+    this.handlers = { ...handlers, ...own, ...tau };
     this.element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-do]");
-      if (button && !button.closest(".player")) buttons[button.dataset.do]?.();
+      if (button && !button.closest(".player")) this.act(button.dataset.do);
     });
+    PHONE.addEventListener("change", () => this.place());
+    this.place();
     this.element.addEventListener("change", ({ target }) => {
       if (target.matches(".export")) exportFrom(target, this.dream.server, () => this.dream.save(true));
     });
@@ -121,7 +129,52 @@ class DreamView {
     document.addEventListener("wmpo-start", () => this.preview());
   }
 
+  /** Do what a button asks for; false where the page knows no such thing. */
+  act(name) {
+    if (name !== "more") this.unfold(false);
+    this.handlers[name]?.();
+    return name in this.handlers;
+  }
+
+  /** On a phone some buttons of the row stand in a menu. */
+  unfold(open = !this.find(".extra").classList.contains("open")) {
+    this.find(".extra").classList.toggle("open", open);
+    this.find(".more").setAttribute("aria-expanded", String(open));
+  }
+
+  /** On a phone the pad lies over the video, where the thumbs are. */
+  place() {
+    const home = PHONE.matches ? this.find(".mine") : this.find(".dream-side");
+    if (this.pad.element.parentElement === home) return;
+    if (PHONE.matches) home.append(this.pad.element);
+    else home.insertBefore(this.pad.element, home.lastElementChild);
+  }
+
+  /** A dream that is over already, from its start. */
+  async open(id, chosen) {
+    memory.set("dream", { id, settings: chosen });
+    this.dream.attach(id, chosen);
+    await this.dream.pull();
+    this.player.clock.jump(0);
+    this.player.clock.play();
+  }
+
+  /** Reality stands beside every dream that is over, until somebody prefers the dream alone. */
+  async compare() {
+    const { dream, twin } = this;
+    if (this.real === undefined) return;
+    twin.reserve(this.real && memory.get("reality", true) && !PHONE.matches);
+    if (!this.real || dream.state !== "done" || !memory.get("reality", true)) return;
+    if (twin.asked === dream.path || twin.current || dream.busy) return;
+    twin.asked = dream.path;
+    await (PHONE.matches ? twin.learn() : twin.show("side by side")); // a phone keeps the picture large
+  }
+
   begin() {
+    ask(this.dream.server, "reality", {}, true).then((answer) => {
+      this.real = answer?.missing === "";
+      this.show();
+    });
     const token = address.get("replay");
     const id = address.get("dream");
     if (token) this.dream.replay(token);
@@ -167,25 +220,13 @@ class DreamView {
   branch() {
     return this.branches.grow();
   }
-  view() {
-    return this.twin.next();
+  async view() {
+    await this.twin.next();
+    memory.set("reality", this.twin.view !== "dream");
   }
   difference() {
     return this.twin.difference();
   }
-  success() {
-    return this.dream.judge({ outcome: "success" });
-  }
-  fail() {
-    return this.dream.judge({ outcome: "fail" });
-  }
-  unsure() {
-    return this.dream.judge({ outcome: "unsure" });
-  }
-  broke() {
-    return this.dream.judge({ dream_broke: !this.dream.clip?.label?.dream_broke });
-  }
-
   cursor(frame) {
     if (!this.dream) return;
     this.strips.cursor(frame);
@@ -196,13 +237,13 @@ class DreamView {
     const meter = this.find(".meter");
     meter.querySelector(".value").textContent = fixed(value);
     meter.classList.toggle("none", value === null);
-    meter.classList.toggle("over", value !== null && value >= (this.dream.status?.threshold ?? 2));
+    meter.classList.toggle("over", value !== null && value >= (this.dream.threshold ?? 2));
   }
 
   show() {
     const { dream } = this;
     const { state, status, busy } = dream;
-    const outcome = dream.stale ? null : status?.outcome;
+    const { outcome } = dream;
     const done = state === "done";
     const working = Boolean(busy) && busy !== "acting";
     fill(this.player.verdict, outcome ? verdict(outcome) : html``);
@@ -210,19 +251,23 @@ class DreamView {
     this.find("[data-do=toggle] span").textContent =
       state === "running" ? "❚❚ Pause" : done ? "▶ Replay" : "▶ Run";
     const begun = dream.id && !dream.stale && dream.after > 1;
-    for (const button of this.element.querySelectorAll(".transport button, .judge button")) {
+    for (const button of this.element.querySelectorAll(".controls button, .judge button")) {
       const name = button.dataset.do;
-      if (["frame", "chunk"].includes(name)) button.disabled = working || (done && !dream.stale);
+      if (name === "chunk") button.disabled = working || (done && !dream.stale);
       else if (name === "reset") button.disabled = working;
-      else if (!["toggle", "takeOver", "branch"].includes(name)) button.disabled = !begun;
+      else if (name && !ALWAYS.includes(name)) button.disabled = !begun;
     }
     this.find(".export").disabled = !begun;
+    this.find(".tried").hidden = dream.tried === null;
+    this.find("[data-do=saveThreshold]").textContent = `Save τ ${fixed(dream.threshold)}`;
     const replayed = this.find(".replayed");
     replayed.hidden = dream.exact === null;
     replayed.textContent = dream.exact
       ? "Imagined again from the link: every pixel is the same."
       : "Imagined again from the link, but not the same: this machine or its checkpoints differ.";
-    this.find(".threshold").textContent = status?.threshold ? `τ ${status.threshold.toFixed(2)}` : "";
+    const tau = dream.threshold === null ? "" : `τ ${fixed(dream.threshold)}`;
+    this.find(".threshold").textContent =
+      dream.tried === null ? tau : `${tau}, tried; the dream ran at ${fixed(status.threshold)}`;
     this.find("[data-do=takeOver]").setAttribute("aria-pressed", String(dream.human));
     this.facts(state);
     this.pressed();
@@ -230,6 +275,7 @@ class DreamView {
     this.branches.show();
     this.strips.show(this.data(outcome));
     this.cursor(this.player.clock.cursor);
+    this.compare();
   }
 
   note(state) {
@@ -251,18 +297,19 @@ class DreamView {
     const lines = [
       { name: "entropy", frames: dream.entropy.map(middle), values: dream.entropy },
       { name: "drift", frames: dream.drift.map((_, index) => index), values: dream.drift },
-      ...this.twin.lines(),
     ];
+    const { lines: beside, ...compared } = this.twin.strips();
     const ghost = dream.proposal && { from: dream.after - 1, actions: dream.proposal.actions };
     return stripsOf(dream, {
       total: dream.status?.horizon ?? this.length(),
       chunk,
-      threshold: dream.status?.threshold,
+      threshold: dream.threshold,
       human: dream.overridden.map((step) => step.some(Boolean)),
       outcome,
       window: this.window(outcome),
       ghost,
-      lines,
+      lines: [...beside, ...lines],
+      ...compared,
     });
   }
 
@@ -274,7 +321,7 @@ class DreamView {
 
   facts(state) {
     const { status, after, entropy, id } = this.dream;
-    const { outcome } = status ?? {};
+    const { outcome } = this.dream;
     const { id: known, settings = {} } = memory.get("dream", {});
     const start = settings.from
       ? "a stored frame"
@@ -303,11 +350,9 @@ class DreamView {
   }
 
   pressed() {
-    const { outcome, dream_broke: broke } = this.dream.clip?.label ?? {};
-    for (const name of ["success", "fail", "unsure"])
-      this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(outcome === name));
-    this.find("[data-do=broke]").setAttribute("aria-pressed", String(Boolean(broke)));
-    if (!this.dream.clip?.label) this.find(".said").textContent = "";
+    const { label } = this.dream.clip ?? {};
+    showAnswers(this.find, label);
+    if (!label) this.find(".said").textContent = "";
   }
 
   told(text) {

@@ -19,6 +19,7 @@ from app.imagine.questions import (
     ActDream,
     BranchDream,
     ChangeDream,
+    DreamThreshold,
     Linked,
     OneDream,
     OpenDream,
@@ -149,11 +150,27 @@ class Imagining:
         """Keep a path as an episode: {episode}; the same path twice gives the same id."""
         return {"episode": self._cabinet.trajectories.add(self.trajectory(question))}
 
-    def imagine(self, question: OpenDream) -> str:
-        """Imagine an episode to its end and store it; its id."""
+    def finish(self, question: OpenDream) -> str:
+        """Imagine a new dream to its end; its id."""
         dream = self.open(question)["dream"]
         self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
-        return self.save(PathOf(dream=dream))["episode"]
+        return dream
+
+    def forget(self, question: OneDream) -> None:
+        """Make room: nobody wants to see this dream."""
+        self._dreams.forget(question.dream)
+
+    def imagine(self, question: OpenDream) -> str:
+        """Imagine an episode to its end and store it; its id."""
+        return self.save(PathOf(dream=self.finish(question)))["episode"]
+
+    def save_threshold(self, question: DreamThreshold) -> dict[str, float]:
+        """{threshold}: it counts for the dream's reward model, in new dreams and new runs."""
+        model = self._dreams.get(question.dream).settings.reward_model
+        saved = self._cabinet.thresholds.save(
+            model.hash, question.threshold, note="set under a dream", measures={}
+        )
+        return {"threshold": saved.threshold}
 
     def permalink(self, question: Linked) -> dict[str, Any]:
         """{token}, from which `replay` imagines it again."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.imagine.questions import PathOf
+from app.imagine.questions import OneDream, OpenDream, PathOf
 from app.imagine.room import ImagineRoom
 from app.web.calls import serve
 from app.web.panel import live_panel
@@ -22,6 +22,19 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
 
     def twin(question: PathOf) -> Answer:
         return episodes.twins.of(dreams.trajectory(question))
+
+    def probe(question: OpenDream) -> Answer:
+        """{dream, lies, imagined, real}: a new dream to its end beside reality; kept if it lies."""
+        dream = dreams.finish(question)
+        found = episodes.twins.of(dreams.trajectory(PathOf(dream=dream)))
+        lies = found["imagined"]["success"] and not found["real"]["success"]
+        if not lies:
+            dreams.forget(OneDream(dream=dream))
+        return {"dream": dream, "lies": lies, "imagined": found["imagined"], "real": found["real"]}
+
+    def reality() -> Answer:
+        """{missing}: why nothing can be compared with reality here; empty where it can."""
+        return {"missing": room.simulator.missing}
 
     def save(question: PathOf) -> Answer:
         episode = dreams.save(question)["episode"]
@@ -44,6 +57,9 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
             select_dream=dreams.select,
             dream_tree=dreams.tree,
             twin_dream=twin,
+            probe_dream=probe,
+            reality=reality,
+            save_threshold=dreams.save_threshold,
             save_dream=save,
             permalink=dreams.permalink,
             replay=dreams.replay,

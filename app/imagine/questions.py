@@ -74,6 +74,14 @@ class OneDream(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DreamThreshold(Config):
+    """A threshold for the reward model of a dream, from now on."""
+
+    dream: str = knob(help="its id")
+    threshold: float = knob(help="probability that counts as success", low=0.001, high=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PathOf(Config):
     """The path to a node of a dream, or what was seen."""
 

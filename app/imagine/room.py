@@ -6,6 +6,7 @@ from app.access import Access
 from app.episodes.room import EpisodesRoom
 from app.imagine.imagining import Imagining
 from app.imagine.starts import Starts
+from app.live.simulator import Simulator
 from app.models.slots import Slots
 
 
@@ -18,3 +19,4 @@ class ImagineRoom:
     dreams: Imagining
     starts: Starts
     slots: Slots
+    simulator: Simulator

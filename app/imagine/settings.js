@@ -7,10 +7,19 @@ import { toast } from "../web/toast.js";
 
 const PAGE = 16;
 
+/** @type {(nothing?: void) => void} */
+let begun = () => {};
+
 /** The settings of the next dream, kept in step with Gradio's inputs (which only report changes). */
 export const settings = {
   values: {},
   preview: null,
+  /** Ids of the starts that can be chosen, in their order. */
+  starts: /** @type {number[]} */ ([]),
+  /** Kept once the first start is chosen, or cannot be: who presses Run before that is heard then. */
+  begun: new Promise((resolve) => {
+    begun = resolve;
+  }),
   take: (names, values) => {
     names.forEach((name, index) => {
       settings.values[name] = values[index];
@@ -62,6 +71,7 @@ class Starts {
     await this.fetch(true);
     const episode = address.get("episode");
     if (episode) await this.store(episode);
+    begun();
   }
 
   /** `first`: choose the first of them, unless an upload or a stored frame is chosen by then. */
@@ -72,6 +82,7 @@ class Starts {
     const answer = await ask(this.server, shipped ? "shipped" : "starts", shipped ? { task } : question);
     if (!answer || task !== this.task) return;
     this.total = shipped ? answer.starts.length : answer.total;
+    settings.starts = answer.starts.map(({ start_id }) => start_id);
     const own = this.starts.filter((start) => start.own);
     this.starts = [
       ...own,

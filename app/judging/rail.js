@@ -1,5 +1,5 @@
 // What stands around the clip: verdict, next clips, the last judgements (each a way back), counts.
-import { verdict } from "../player/player.js";
+import { verdict } from "../player/verdicts.js";
 import { ago, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { labelLine, MARKS } from "./history.js";

@@ -1,8 +1,9 @@
 // A/B: two clips of one start in step, one key says which is better, next pair. Nothing waits for the
 // server and nothing is lost: pairs come from a supply and choices go through the door of the labels.
 import { showComparisons, showModes, showOrderAgreement } from "../player/comparisons.js";
-import { Player, verdict } from "../player/player.js";
+import { Player } from "../player/player.js";
 import { Stage } from "../player/stage.js";
+import { verdict } from "../player/verdicts.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { fixed } from "../web/formats.js";

@@ -26,6 +26,7 @@ class Readout(TypedDict):
     """Who drives a dream, and with which settings its next chunk will be drawn."""
 
     dims: list[str]
+    last_window_counts: bool
     settings: dict[str, Any]
     steering: dict[str, Any]
 
@@ -264,6 +265,7 @@ class Dream:
         draw = asdict(self._draw)
         return {
             "dims": list(self.settings.task.dimension_names),
+            "last_window_counts": self.settings.task.judge.last_window_counts,
             "settings": {name: draw[name] for name in FIELDS},
             "steering": self._steering.record(self.settings.task),
         }

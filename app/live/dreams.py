@@ -254,6 +254,11 @@ class Dreams:
         """
         return self.call(self.get(dream_id).trajectory)
 
+    def forget(self, dream_id: str) -> None:
+        """Let go of a dream, if it is still there."""
+        with self._lock:
+            self._dreams.pop(dream_id, None)
+
     def get(self, dream_id: str) -> Dream:
         """The dream of an id.
 

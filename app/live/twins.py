@@ -17,7 +17,13 @@ from engine.records.ledger import append_ledger, ledger_entry
 from engine.records.tasks import get_task
 from engine.records.types import Outcome, Trajectory
 from engine.statistics.intervals import Confusion, wilson_interval
-from engine.statistics.metrics import divergence_onset, psnr, repeat_first, ssim
+from engine.statistics.metrics import (
+    divergence_onset,
+    psnr,
+    repeat_first,
+    ssim,
+    verdict_onset,
+)
 from storage.cabinet import Cabinet
 
 BINS = 10
@@ -57,17 +63,18 @@ class Twins:
             real = self._real(dream, task, start_id, first)
         frames = real.frames[len(first) :]
         quality, standing = psnr(dream.frames, frames), psnr(repeat_first(frames), frames)
+        judged = self._judge(dream, frames)
         return {
             "twin": real.id,
             "first_frame": len(first),
             "psnr": quality.round(2).tolist(),
             "baseline_psnr": standing.round(2).tolist(),
             "ssim": ssim(dream.frames, frames).round(4).tolist(),
-            "onset": divergence_onset(quality, standing),
+            "onset": _seen_apart(dream, judged) or divergence_onset(quality, standing),
             "same_start": bool((dream.frames[0] == frames[0]).all()),
             "imagined": _verdict(dream.outcome),
             "real": _verdict(_from_frame(real.outcome, len(first))),
-            "judged_real": self._judge(dream, frames),
+            "judged_real": judged,
         }
 
     def of_episode(self, question: TwinOf) -> dict[str, Any]:
@@ -176,6 +183,14 @@ class Twins:
         ends, probabilities, found = self._dreams.judge(model, frames, get_task(dream.task).judge)
         rounded = [round(value, 4) for value in probabilities]
         return _verdict(found) | {"ends": ends, "probabilities": rounded}
+
+
+def _seen_apart(dream: Trajectory, judged: dict[str, Any] | None) -> int | None:
+    """The frame from which the dream's own reward model sees it and its twin apart."""
+    if judged is None or "window_probabilities" not in dream.arrays:
+        return None
+    found = verdict_onset(dream.arrays["window_probabilities"], np.array(judged["probabilities"]))
+    return None if found is None else int(dream.arrays["window_ends"][found]) - 1
 
 
 def _from_frame(outcome: Outcome, first: int) -> Outcome:

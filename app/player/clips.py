@@ -59,6 +59,10 @@ class Clips:
             "lines": lines(trajectory),
             "ends": ends,
             "probabilities": probabilities,
+            "real_probabilities": trajectory.arrays.get("real_probabilities", np.zeros(0))
+            .astype(np.float64)
+            .round(4)
+            .tolist(),
             "instruction": row.instruction,
             "lineage": dict(row.lineage),
             "replay": dict(trajectory.replay),

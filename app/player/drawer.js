@@ -1,4 +1,5 @@
 // The drawer: one episode from close up, over whatever page asked for it.
+import { answerButtons, answers, showAnswers } from "../judging/answers.js";
 import { showSaid } from "../judging/history.js";
 import { showFacts } from "../judging/rail.js";
 import { address } from "../web/address.js";
@@ -7,9 +8,10 @@ import { exportFrom, exportMenu } from "../web/errands/exports.js";
 import { clock, fixed, integer, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
-import { Player, verdict } from "./player.js";
+import { Player } from "./player.js";
 import { peakOf, Strips, stripsOf } from "./strips.js";
 import { Twin } from "./twin.js";
+import { verdict } from "./verdicts.js";
 
 const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode">
   <div class="between"><b class="mono name"></b><span class="row">
@@ -19,14 +21,11 @@ const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode
   <div class="screens"><div class="mine"><div class="screen"></div></div><div class="theirs" hidden></div></div>
   <div class="strip"></div>
   <div class="choices four">
-    <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-    <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-    <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-    <button data-do="broke" class="warn">Dream broke <kbd>w</kbd></button></div>
+    ${answerButtons}</div>
   <p class="mute said" role="status"></p><div class="before"></div>
   <div class="siblings"></div><dl class="facts"></dl>
   <div class="row links"></div></aside>`;
-const NAMES = ["next", "previous", "close", "success", "fail", "unsure", "broke", "reality"];
+const NAMES = ["next", "previous", "close", "reality"];
 
 export class Drawer {
   /** `clip(id)` fetches an episode; `move(by)` gives the id of a neighbour or null; `judging` is
@@ -56,7 +55,13 @@ export class Drawer {
     });
     // Where its page can ask the simulator, an imagined episode is compared with reality.
     this.twin = "twin_episode" in server ? this.compare(server) : null;
-    const handlers = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
+    const handlers = {
+      ...Object.fromEntries(NAMES.map((name) => [name, () => this[name]()])),
+      ...answers(
+        (change) => this.judge(change),
+        () => this.clip,
+      ),
+    };
     this.release = keys.over(["drawer", "player"], { ...this.player.clock.actions(), ...handlers });
     this.element.addEventListener("click", (event) => {
       handlers[event.target.closest("[data-do]")?.dataset.do]?.();
@@ -114,8 +119,9 @@ export class Drawer {
 
   lines() {
     const { clip } = this;
-    const lines = [...(clip.lines ?? []), ...(this.twin?.lines() ?? [])];
-    this.strips.show(stripsOf(clip, { window: clip.decisive, lines }));
+    const beside = this.twin?.current ? this.twin.strips() : {};
+    const lines = [...(clip.lines ?? []), ...(beside.lines ?? [])];
+    this.strips.show(stripsOf(clip, { window: clip.decisive, ...beside, lines }));
   }
 
   cursor(frame) {
@@ -126,14 +132,7 @@ export class Drawer {
 
   show() {
     const { clip } = this;
-    const label = clip.label ?? {};
-    for (const [name, pressed] of [
-      ["success", label.outcome === "success"],
-      ["fail", label.outcome === "fail"],
-      ["unsure", label.outcome === "unsure"],
-      ["broke", Boolean(label.dream_broke)],
-    ])
-      this.find(`[data-do=${name}]`).setAttribute("aria-pressed", String(pressed));
+    showAnswers(this.find, clip.label);
     const of = clip.lineage;
     const rows = [
       ["kind", clip.imagined ? "imagined" : "real"],
@@ -181,18 +180,6 @@ export class Drawer {
   }
   previous() {
     return this.go(-1);
-  }
-  success() {
-    this.judge({ outcome: "success" });
-  }
-  fail() {
-    this.judge({ outcome: "fail" });
-  }
-  unsure() {
-    this.judge({ outcome: "unsure" });
-  }
-  broke() {
-    this.judge({ dream_broke: !this.clip?.label?.dream_broke });
   }
   reality() {
     if (this.clip?.imagined) this.twin?.next();

@@ -2,9 +2,10 @@
 import { ask } from "../web/calls.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
-import { Player, verdict } from "./player.js";
+import { Player } from "./player.js";
 import { images, Stage } from "./stage.js";
-import { peakOf, Strips, stripsOf } from "./strips.js";
+import { peakOf, qualityLine, Strips, stripsOf } from "./strips.js";
+import { verdict } from "./verdicts.js";
 
 const template = html`<aside class="wm drawer pair" role="dialog" aria-label="Two videos in step">
   <div class="between"><b class="title"></b><span class="row">
@@ -15,7 +16,7 @@ const template = html`<aside class="wm drawer pair" role="dialog" aria-label="Tw
   <p class="mute text"></p>
   <div class="both"><div><div class="screen"></div><div class="between caption left"></div></div>
     <div class="second"><div class="other"></div><div class="between caption right"></div></div></div>
-  <div class="strip"></div></aside>`;
+  <div class="controls"></div><div class="strip"></div></aside>`;
 
 /** An item: {left, right (episode ids, the second may be null), title, text, frame}. */
 class Pair {
@@ -34,7 +35,8 @@ class Pair {
     this.find = (selector) => this.element.querySelector(selector);
     this.stage = new Stage(this.find(".other"), { label: `${names[1]} frame` });
     this.strips = new Strips(this.find(".strip"), { onSeek: (frame) => this.player.clock.jump(frame) });
-    this.player = new Player(this.find(".screen"), {
+    this.player = new Player(this.find(".controls"), {
+      picture: this.find(".screen"),
       label: `${names[0]} frame`,
       onCursor: (frame) => this.cursor(frame),
     });
@@ -75,7 +77,10 @@ class Pair {
     const frames = [...left.frames];
     while (frames.length < this.second.length) frames.push(frames[frames.length - 1]);
     this.player.load(frames, { chunk: left.chunk, at: item.frame ?? 0, peak: peakOf(left) });
-    this.strips.show(stripsOf(left));
+    const { psnr, onset = null } = left.lineage ?? {};
+    this.player.transport.mark(onset);
+    const quality = psnr?.length ? [qualityLine(psnr)] : [];
+    this.strips.show(stripsOf(left, { lines: [...(left.lines ?? []), ...quality] }));
     [left, right].forEach((one, side) => this.caption(one, side));
     this.cursor(this.player.clock.cursor);
     if (!item.frame) this.player.clock.play();
@@ -86,7 +91,7 @@ class Pair {
     fill(
       this.find(side ? ".right" : ".left"),
       html`<span><b>${this.names[side]}</b></span><span class="row">${verdict(clip)}
-        <a href="episodes?ep=${encodeURIComponent(clip.id)}">open</a></span>`,
+        ${clip.shipped ? "" : html`<a href="episodes?ep=${encodeURIComponent(clip.id)}">open</a>`}</span>`,
     );
   }
 

@@ -1,6 +1,5 @@
 // The player: a stage over a transport, and one clock for both. A live dream appends frames; a stored
 // clip brings all.
-import { html } from "../web/html.js";
 import { Clock } from "./clock.js";
 import { images, Stage } from "./stage.js";
 import { Transport } from "./transport.js";
@@ -11,16 +10,21 @@ export class Player {
   /** @type {HTMLImageElement[]} */
   frames = [];
 
-  /** `onCursor(frame)` after every move; `onTap`, `onSwipe` replace what touches of the stage do.
+  /** `onCursor(frame)` after every move; `onTap`, `onSwipe` replace what touches of the stage do;
+   * `picture` is where the stage stands, if not over the transport, `bar` the parts of that.
    * @param {Element} place
    * @param {{label?: string, onCursor?: (frame: number) => void, onTap?: () => void,
-   *   onSwipe?: (way: Way) => void}} options */
-  constructor(place, { label = "Episode frame", onCursor = () => {}, onTap, onSwipe } = {}) {
+   *   onSwipe?: (way: Way) => void, picture?: Element,
+   *   bar?: ConstructorParameters<typeof Transport>[2]}} options */
+  constructor(place, { label = "Episode frame", onCursor = () => {}, onTap, onSwipe, picture, bar } = {}) {
     this.clock = new Clock();
-    this.root = new Transport(place, this.clock).root;
-    const picture = document.createElement("div");
-    picture.className = "picture";
-    this.root.prepend(picture);
+    this.transport = new Transport(place, this.clock, bar);
+    this.root = this.transport.root;
+    if (!picture) {
+      picture = document.createElement("div");
+      picture.className = "picture";
+      this.root.prepend(picture);
+    }
     this.stage = new Stage(picture, {
       label,
       onTap: onTap ?? (() => this.clock.toggle()),
@@ -42,6 +46,7 @@ export class Player {
   clear() {
     this.frames = [];
     this.stage.clear();
+    this.transport.mark(null);
     this.clock.clear();
   }
 
@@ -51,6 +56,7 @@ export class Player {
   load(frames, clip) {
     this.frames = images(frames);
     this.stage.clear();
+    this.transport.mark(null);
     this.clock.load(frames.length, clip);
   }
 
@@ -69,10 +75,3 @@ export class Player {
     if (way === "right") this.clock.actions().chunkBack();
   }
 }
-
-/** The outcome of an episode as a tag.
- * @param {{success: boolean, end_step: number}} outcome */
-export const verdict = (outcome) =>
-  outcome.success
-    ? html`<span class="tag ok">✓ success at ${outcome.end_step}</span>`
-    : html`<span class="tag bad">✕ fail</span>`;

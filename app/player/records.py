@@ -53,6 +53,7 @@ class Clip(EpisodeRecord):
     lines: Any
     ends: list[int]
     probabilities: list[float]
+    real_probabilities: list[float]
     instruction: str
     lineage: dict[str, Any]
     replay: dict[str, Any]

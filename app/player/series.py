@@ -9,7 +9,10 @@ from engine.records.episodes import latent_drift
 from engine.records.types import Trajectory
 
 # Shown in strips of their own, or not numbers along the episode.
-ELSEWHERE = ("window_ends", "window_probabilities", "overridden", "latents")
+ELSEWHERE = (
+    *("window_ends", "window_probabilities", "real_probabilities"),
+    *("overridden", "latents"),
+)
 
 
 def chunk_size(trajectory: Trajectory, *, default: int = 8) -> int:

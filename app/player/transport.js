@@ -4,9 +4,10 @@ import { SPEEDS } from "./clock.js";
 import { smooth } from "./stage.js";
 
 const speeds = SPEEDS.map((speed) => html`<option value="${speed}">${speed}×</option>`);
-const template = html`<div class="player"><div class="track"><i class="ticks"></i><i class="band" hidden></i>
-    <input type="range" min="0" max="0" value="0" step="1" aria-label="Frame"></div>
-  <div class="scrub">
+export const softener = html`<button class="quiet" data-do="soften" aria-label="Smooth enlargement"
+    title="Sharp pixels or smooth enlargement">▦</button>`;
+export const speedMenu = html`<select class="speed" aria-label="Speed">${speeds}</select>`;
+const standard = html`
     <button class="quiet" data-do="chunkBack" aria-label="Previous chunk" title="Previous chunk">«</button>
     <button class="quiet" data-do="back" aria-label="Previous frame" title="Previous frame">‹</button>
     <button class="quiet" data-do="play" aria-label="Play the recording">▶</button>
@@ -14,16 +15,20 @@ const template = html`<div class="player"><div class="track"><i class="ticks"></
     <button class="quiet" data-do="chunkForward" aria-label="Next chunk" title="Next chunk">»</button>
     <output class="mono">– / –</output><span class="grow"></span>
     <button class="quiet looping" data-do="unloop" hidden></button>
-    <button class="quiet" data-do="soften" aria-label="Smooth enlargement"
-      title="Sharp pixels or smooth enlargement">▦</button>
-    <select aria-label="Speed">${speeds}</select>
-  </div></div>`;
+    ${softener}${speedMenu}`;
+const template = (/** @type {any} */ row, /** @type {any} */ under) => html`<div class="player"><div
+    class="track"><i class="ticks"></i><i class="band" hidden></i><i class="onset" hidden></i>
+    <input type="range" min="0" max="0" value="0" step="1" aria-label="Frame"></div>
+  <div class="scrub">${row}</div>${under}</div>`;
 
 export class Transport {
-  /** @param {Element} place
-   * @param {import("./clock.js").Clock} clock */
-  constructor(place, clock) {
-    fill(place, template);
+  /** `row` replaces the buttons, `under` comes below them; `act(name)` is true where it did what a
+   * button of the row asks for.
+   * @param {Element} place
+   * @param {import("./clock.js").Clock} clock
+   * @param {{row?: any, under?: any, act?: (name: string) => boolean}} [parts] */
+  constructor(place, clock, { row = standard, under = "", act = () => false } = {}) {
+    fill(place, template(row, under));
     /** @type {any} */
     this.root = place.firstElementChild;
     this.clock = clock;
@@ -32,7 +37,7 @@ export class Transport {
     clock.seen = () => this.root.isConnected;
     clock.watch((changed) => (changed ? this.show() : this.move()));
     this.range.addEventListener("input", () => clock.jump(Number(this.range.value)));
-    const speed = this.find("select");
+    const speed = this.find(".speed");
     speed.addEventListener("change", () => clock.setSpeed(Number(speed.value)));
     /** @type {Record<string, () => void>} */
     const buttons = { ...clock.actions(), play: () => clock.toggle(), unloop: () => clock.setLoop(null) };
@@ -40,8 +45,9 @@ export class Transport {
       smooth.set(!smooth.get());
       this.show();
     };
-    this.find(".scrub").addEventListener("click", (/** @type {any} */ event) => {
-      buttons[event.target.closest("[data-do]")?.dataset.do]?.();
+    this.root.addEventListener("click", (/** @type {any} */ event) => {
+      const name = event.target.closest("[data-do]")?.dataset.do;
+      if (name && !act(name)) buttons[name]?.();
     });
     this.show();
   }
@@ -61,12 +67,22 @@ export class Transport {
     looping.hidden = !loop;
     looping.textContent = loop ? `⟲ ${loop[0]}–${loop[1]} ✕` : "";
     if (loop) looping.setAttribute("aria-label", `Looping frames ${loop[0]} to ${loop[1]}. Stop looping`);
-    this.find("select").value = String(speed);
+    this.find(".speed").value = String(speed);
     this.find("[data-do=soften]").setAttribute("aria-pressed", String(smooth.get()));
     const button = this.find("[data-do=play]");
-    button.textContent = playing ? "❚❚" : "▶";
-    button.setAttribute("aria-label", playing ? "Pause the recording" : "Play the recording");
+    if (button) {
+      button.textContent = playing ? "❚❚" : "▶";
+      button.setAttribute("aria-label", playing ? "Pause the recording" : "Play the recording");
+    }
     this.move();
+  }
+
+  /** Mark the frame from which the clip and what it is compared with are apart; null: nothing. */
+  mark(/** @type {number | null} */ frame) {
+    const place = this.find(".onset");
+    place.hidden = frame === null;
+    place.style.setProperty("--at", (frame ?? 0) / Math.max(1, this.clock.total ?? this.clock.last));
+    place.title = frame === null ? "" : `apart from frame ${frame}`;
   }
 
   move() {

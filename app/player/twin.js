@@ -2,15 +2,17 @@
 // over each other, or as their difference.
 import { ask } from "../web/calls.js";
 import { fill, html } from "../web/html.js";
-import { verdict } from "./player.js";
 import { images, Stage } from "./stage.js";
+import { qualityLine } from "./strips.js";
+import { verdict } from "./verdicts.js";
 
 const VIEWS = ["dream", "side by side", "wipe", "difference"];
 
 export class Twin {
   /** `path()` names what is compared, null where nothing is; `ask()` lets the simulator play it;
-   * `say(text)` tells what is waited for, null when it is over; `onChange()` after another view. */
-  constructor(element, player, { server, path, ask, say, onChange }) {
+   * `say(text)` tells what is waited for, null when it is over; `onChange()` after another view;
+   * `bar` is where the views are chosen, if not under the transport. */
+  constructor(element, player, { server, path, ask, say, onChange, bar = null }) {
     this.element = element;
     this.player = player;
     this.server = server;
@@ -24,26 +26,25 @@ export class Twin {
     this.found = null;
     /** @type {string | null} */
     this.key = null;
+    /** What was asked of the simulator by itself.
+     * @type {string | null} */
+    this.asked = null;
     this.view = "dream";
     this.wipe = 0.5;
-    fill(
-      element,
-      html`<div class="real-stage"></div><div class="between caption"><span><b class="real">Real</b> · same
-        actions</span>
-        <span class="words"></span></div>`,
-    );
+    this.reserved = false;
+    fill(element, html`<div class="real-stage"></div><span class="side-name tag real">reality</span>`);
     this.stage = new Stage(element.querySelector(".real-stage"), { label: "Real frame" });
-    this.words = element.querySelector(".words");
+    this.words = this.stage.verdict;
     /** @type {any} */
-    this.bar = document.createElement("div");
-    this.bar.className = "views row";
+    this.bar = bar ?? document.createElement("div");
+    this.bar.classList.add("views", "row");
     fill(
       this.bar,
       html`${VIEWS.map((view) => html`<button class="quiet" data-view="${view}">${view}</button>`)}
         <input type="range" min="0" max="1" step="0.01" value="0.5" aria-label="Where the wipe is" hidden>
         <span class="mute small" role="status"></span>`,
     );
-    player.root.append(this.bar);
+    if (!bar) player.root.append(this.bar);
     this.bar.addEventListener("click", (event) => {
       const view = event.target.closest("[data-view]")?.dataset.view;
       if (view) this.show(view);
@@ -58,9 +59,17 @@ export class Twin {
   }
 
   forget() {
-    Object.assign(this, { images: [], found: null, key: null });
-    this.stage?.clear();
+    Object.assign(this, { images: [], found: null, key: null, asked: null });
+    this.stage.clear();
+    fill(this.words, html``);
     this.set("dream");
+  }
+
+  /** Keep the place of reality beside the dream, for what it will show. */
+  reserve(yes) {
+    if (this.reserved === yes) return;
+    this.reserved = yes;
+    this.set(this.view);
   }
 
   /** Whether reality is that of the path that is shown. */
@@ -81,10 +90,21 @@ export class Twin {
     this.onChange();
   }
 
+  /** Let reality be known, whatever is shown. */
+  async learn() {
+    if (!this.current && !(await this.fetch())) return;
+    this.set(this.view);
+    this.onChange();
+  }
+
   set(view) {
     this.view = view;
-    this.element.hidden = view !== "side by side";
-    this.bar.hidden = this.found === null;
+    const waiting = this.reserved && this.found === null;
+    this.element.hidden = view !== "side by side" && !waiting;
+    this.element.classList.toggle("waiting", waiting);
+    this.stage.note.textContent = waiting ? "reality plays the same actions when the dream is over" : "";
+    this.bar.classList.toggle("empty-bar", this.found === null);
+    this.player.transport.mark(this.current ? this.found.onset : null);
     this.slider.hidden = view !== "wipe";
     this.bar.querySelectorAll("[data-view]").forEach((button) => {
       button.setAttribute("aria-pressed", String(button.dataset.view === view));
@@ -111,12 +131,17 @@ export class Twin {
   describe() {
     const { imagined, real, onset } = this.found;
     fill(this.words, verdict(real));
-    const agree = imagined.success === real.success ? "the verdicts agree" : "the verdicts differ";
-    const when = onset === null || onset === undefined ? "no divergence" : `diverges at frame ${onset}`;
-    this.bar.querySelector("[role=status]").textContent = `${agree} · ${when}`;
+    const status = this.bar.querySelector("[role=status]");
+    const lies = imagined.success && !real.success;
+    const word = ({ success }) => (success ? "success" : "failed");
+    status.classList.toggle("bad", lies);
+    status.textContent = `dreamt: ${word(imagined)} · reality: ${word(real)}`;
+    status.title = onset === null || onset === undefined ? "never apart" : `apart from frame ${onset}`;
   }
 
   cursor(frame) {
+    if (this.element.classList.contains("waiting") && this.player.frames.length)
+      this.stage.paint(this.player.frames[0], 0);
     const image = this.images[Math.min(frame, this.images.length - 1)];
     if (image && this.view === "side by side") this.stage.paint(image, frame);
   }
@@ -143,23 +168,15 @@ export class Twin {
     pen.restore();
   }
 
-  lines() {
-    if (!this.found || !this.current) return [];
-    const { psnr, ssim, onset } = this.found;
-    const frames = (values) => values.map((_, index) => index);
-    // The first frame is the same: its infinite ratio would flatten all others.
-    const finite = psnr.map((value) => (value === null || value > 60 ? 60 : value)).slice(1);
-    const mark =
-      onset === null || onset === undefined ? null : { frame: onset, text: `diverges at ${onset}` };
-    return [
-      {
-        name: "psnr",
-        frames: frames(finite).map((frame) => frame + 1),
-        values: finite,
-        tone: "real",
-        mark,
-      },
-      { name: "ssim", frames: frames(ssim), values: ssim, low: 0, high: 1, tone: "real" },
-    ];
+  /** What strips show of the comparison: {lines, real, onset}. */
+  strips() {
+    if (!this.found || !this.current) return { lines: [], real: null, onset: null };
+    const { psnr, ssim, onset, judged_real: judged } = this.found;
+    const ssims = { name: "ssim", frames: ssim.map((_, index) => index), values: ssim, low: 0, high: 1 };
+    return {
+      lines: [qualityLine(psnr.slice(1)), { ...ssims, tone: "real" }],
+      real: judged?.probabilities ?? null,
+      onset: onset ?? null,
+    };
   }
 }

@@ -1,5 +1,6 @@
 // One kind of episodes (imagined or real) under a threshold: histogram, counts, shares, curves.
 // Everything that a drag changes was computed by the studio for 1,000 thresholds and is looked up.
+import { stacked } from "../player/chart.js";
 import { fixed, integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 
@@ -52,23 +53,18 @@ const bin = (
   <circle class="bin" cx="${across(one.score)}" cy="${up(one.rate)}" r="3.5"/></g>`;
 
 const bars = ({ success, fail, unknown }) => {
-  const most = Math.max(1, ...success.map((count, index) => count + fail[index] + unknown[index]));
-  const width = WIDE / success.length;
-  return success.map((good, index) => {
-    let floor = FLOOR;
-    const part = (count, tone) => {
-      const height = (count / most) * (FLOOR - 10);
-      floor -= height;
-      return count
-        ? html`<rect class="${tone}" x="${index * width + 1}" y="${floor.toFixed(1)}" width="${width - 2}"
-          height="${height.toFixed(1)}"/>`
-        : "";
-    };
+  const columns = success.map((good, index) => {
     const [low, high] = [index, index + 1].map((edge) => fixed(edge / success.length));
-    const counts = `${good} success, ${fail[index]} fail, ${unknown[index]} not judged`;
-    return html`<g><title>score ${low} to ${high}: ${counts}</title>
-      ${part(good, "good")}${part(fail[index], "wrong")}${part(unknown[index], "unknown")}</g>`;
+    return {
+      title: `score ${low} to ${high}: ${good} success, ${fail[index]} fail, ${unknown[index]} not judged`,
+      parts: [
+        [good, "good"],
+        [fail[index], "wrong"],
+        [unknown[index], "unknown"],
+      ],
+    };
   });
+  return stacked(columns, { width: WIDE, floor: FLOOR });
 };
 
 const counted = (kind, { episodes, known, labelled, unsure, broke, weighted }) => {

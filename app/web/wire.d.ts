@@ -160,6 +160,7 @@ export interface Clip {
   lines: any;
   ends: number[];
   probabilities: number[];
+  real_probabilities: number[];
   instruction: string;
   lineage: any;
   replay: any;
@@ -224,6 +225,14 @@ export interface DownloadKey {
   key: string;
 }
 
+/** A threshold for the reward model of a dream, from now on. */
+export interface DreamThreshold {
+  /** its id */
+  dream: string;
+  /** probability that counts as success */
+  threshold: number;
+}
+
 /** A dream by its id, as its viewers see it. */
 export interface DreamView {
   epoch: number;
@@ -247,6 +256,7 @@ export interface DreamView {
   horizon: number;
   chunk_size: number;
   dims: string[];
+  last_window_counts: boolean;
   settings: any;
   steering: any;
   dream: string;
@@ -760,6 +770,26 @@ export interface OpenDream {
   horizon?: number | null;
 }
 
+/** Films of some pairs of a run, dream and reality side by side. */
+export interface PairFilms {
+  /** its id */
+  run: string;
+  /** ids of their dreams */
+  pairs: string[];
+}
+
+/** A pair as the screen lists it; `cell` is where it stands at the end. */
+export interface PairRecord {
+  imagined: string;
+  real: string | null;
+  start_id: number;
+  cell: string;
+  end_step: number;
+  onset: number | null;
+  frame: number;
+  text: string;
+}
+
 /** Pairs of a run: real episodes beside their dreams. */
 export interface Pairs {
   /** its id */
@@ -1213,7 +1243,7 @@ export interface Wire {
   };
   clip: {
     question: OneEpisode;
-    answer: Clip;
+    answer: Clip | any;
   };
   compare: {
     question: Compare;
@@ -1264,8 +1294,8 @@ export interface Wire {
     answer: any;
   };
   films: {
-    question: Films | Wholes;
-    answer: Record<string, string> | any;
+    question: Films | PairFilms | Wholes;
+    answer: Record<string, string> | Record<string, Record<string, string>> | any;
   };
   find: {
     question: Find;
@@ -1337,7 +1367,7 @@ export interface Wire {
   };
   pairs: {
     question: Pairs | NextPairs;
-    answer: any;
+    answer: Record<string, PairRecord[]> | any;
   };
   part: {
     question: PartOf;
@@ -1357,6 +1387,10 @@ export interface Wire {
   };
   power: {
     question: Power;
+    answer: any;
+  };
+  probe_dream: {
+    question: OpenDream;
     answer: any;
   };
   probes: {
@@ -1389,6 +1423,10 @@ export interface Wire {
   };
   rail: {
     question: Beside;
+    answer: any;
+  };
+  reality: {
+    question: object;
     answer: any;
   };
   rejudge: {
@@ -1454,6 +1492,10 @@ export interface Wire {
   save_modes: {
     question: FailureModes;
     answer: Record<string, string[]>;
+  };
+  save_threshold: {
+    question: DreamThreshold;
+    answer: Record<string, number>;
   };
   save_view: {
     question: SaveView;

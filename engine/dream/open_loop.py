@@ -1,9 +1,11 @@
-"""Dreams of real action sequences, as latents: from the first frame, nothing decoded."""
+"""Dreams of real action sequences, as latents: from the first frame on, nothing decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from einops import repeat
 from jaxtyping import Float
@@ -12,6 +14,7 @@ from torch import Tensor
 from engine.data.states import states_of
 from engine.dream.tree import next_context
 from engine.images import to_model
+from engine.protocols import WorldModel
 from engine.records.types import Normalization, Trajectory
 from engine.reward.states import StateReward, nearest
 from engine.seeding import row_generators
@@ -46,6 +49,34 @@ class Dreamt:
 
 
 @torch.no_grad()
+def open_loop(
+    model: WorldModel,
+    episodes: Sequence[Trajectory],
+    actions: Float[Tensor, "b t a"],
+    *,
+    rows: Sequence[tuple[int, int]],
+    seed: int,
+    denoising_steps: int,
+) -> Iterator[Float[Tensor, "b k z y x"]]:
+    """Latents from each episode's first frame on: its own, then those of each chunk.
+
+    Args:
+        actions: normalised, of whole chunks.
+        rows: (start id, member), by which each episode's noise is drawn.
+    """
+    starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
+    latents = model.encode(to_model(starts), row_generators(seed, "encode", 0, rows=rows))
+    context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
+    memory = model.begin(latents)
+    yield latents[:, None]
+    for number, chunk in enumerate(actions.split(model.chunk_size, dim=1)):
+        generators = row_generators(seed, "world model", number, rows=rows)
+        future = model.predict(context, chunk, generators, denoising_steps, memory)
+        memory = model.remember(memory, chunk)
+        context = next_context(context, future, anchored=model.anchored)
+        yield future
+
+
 def dream_latents(
     model: LatentWorldModel,
     episodes: Sequence[Trajectory],
@@ -56,16 +87,16 @@ def dream_latents(
 ) -> Float[Tensor, "b f z y x"]:
     """Latents from each episode's first frame on under normalised actions of whole chunks."""
     rows = [(episode.start_id, index) for index, episode in enumerate(episodes)]
-    starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
-    latents = model.encode(to_model(starts), row_generators(seed, "encode", 0, rows=rows))
-    context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
-    memory, dream = model.begin(latents), [latents[:, None]]
-    for number, chunk in enumerate(actions.split(model.chunk_size, dim=1)):
-        generators = row_generators(seed, "world model", number, rows=rows)
-        dream.append(model.predict(context, chunk, generators, denoising_steps, memory))
-        context = next_context(context, dream[-1], anchored=model.anchored)
-        memory = model.remember(memory, chunk)
-    return torch.cat(dream, dim=1)
+    sampler = {"seed": seed, "denoising_steps": denoising_steps}
+    return torch.cat([*open_loop(model, episodes, actions, rows=rows, **sampler)], dim=1)
+
+
+def held(
+    actions: Sequence[npt.NDArray[Any]], longest: int, chunk_size: int
+) -> Float[Tensor, "b t a"]:
+    """Action sequences in as many whole chunks as the longest takes, each held at its last one."""
+    steps = np.arange(-(-longest // chunk_size) * chunk_size)
+    return torch.from_numpy(np.stack([a[np.minimum(steps, len(a) - 1)] for a in actions])).float()
 
 
 def held_actions(
@@ -73,9 +104,7 @@ def held_actions(
 ) -> Float[Tensor, "b t a"]:
     """Normalised actions of episodes in whole chunks, each held at its last one."""
     longest = max(len(episode.actions) for episode in episodes)
-    steps = np.arange(-(-longest // chunk_size) * chunk_size)
-    own = [statistics.normalize(e.actions) for e in episodes]
-    return torch.from_numpy(np.stack([a[np.minimum(steps, len(a) - 1)] for a in own])).float()
+    return held([statistics.normalize(e.actions) for e in episodes], longest, chunk_size)
 
 
 @torch.no_grad()

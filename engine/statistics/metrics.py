@@ -5,7 +5,7 @@ Depth is the index of a frame in its rollout: frame d has seen d actions. Frames
 """
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from skimage.metrics import structural_similarity
 
 PERFECT_DB = 100.0
@@ -73,7 +73,7 @@ def frechet_distance(
     return float(max(0.0, apart + np.trace(one) + np.trace(other) - 2.0 * shared))
 
 
-APART_FLOOR_DB, APART_CEILING_DB, APART_FRAMES = 20.0, 30.0, 4
+APART_FLOOR_DB, APART_CEILING_DB, APART_FRAMES, APART_PROBABILITY = 20.0, 30.0, 4, 0.25
 
 
 def divergence_onset(
@@ -92,9 +92,26 @@ def divergence_onset(
     """
     apart = quality < baseline.clip(APART_FLOOR_DB, APART_CEILING_DB)
     apart[:1] = False
-    for frame in np.flatnonzero(apart):
-        if apart[frame : frame + APART_FRAMES].all():
-            return int(frame)
+    return _lasting(apart)
+
+
+def verdict_onset(
+    imagined: Float[np.ndarray, " dreamt"], real: Float[np.ndarray, " played"]
+) -> int | None:
+    """The window from which a judge sees a dream and its real twin apart; None if it does not.
+
+    It is the first of `APART_FRAMES` consecutive windows (or of all that are left) whose
+    probabilities differ by at least `APART_PROBABILITY`. Pixels say less: a mug that is pushed in
+    the dream alone is a few of them.
+    """
+    shared = min(len(imagined), len(real))
+    return _lasting(np.abs(imagined[:shared] - real[:shared]) >= APART_PROBABILITY)
+
+
+def _lasting(apart: Bool[np.ndarray, " n"]) -> int | None:
+    for place in np.flatnonzero(apart):
+        if apart[place : place + APART_FRAMES].all():
+            return int(place)
     return None
 
 

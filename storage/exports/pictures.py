@@ -22,13 +22,28 @@ def enlarge(frames: Frames, scale: int) -> Frames:
     return frames.repeat(scale, axis=1).repeat(scale, axis=2)
 
 
-def mp4(frames: Frames, *, scale: int = 1) -> bytes:
-    """H.264 with 4:2:0 colours, which every browser plays; odd sides lose their last line."""
+def mp4(
+    frames: Frames, *, scale: int = 1, colours: str = "yuv420p", quality: str = QUALITY
+) -> bytes:
+    """H.264 with 4:2:0 colours, which every browser plays; odd sides lose their last line.
+
+    Args:
+        colours: `yuv444p` keeps those of every pixel, for `read_mp4` and few browsers.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "episode.mp4"
         large = enlarge(frames, scale)
-        write_mp4(path, large, size=large.shape[1:3])
+        write_mp4(path, large, size=large.shape[1:3], options={"crf": quality}, colours=colours)
         return path.read_bytes()
+
+
+def read_mp4(content: bytes) -> Frames:
+    """The frames [t, h, w, 3] of a video that `mp4` made."""
+    with av.open(io.BytesIO(content)) as container:
+        container.streams.video[
+            0
+        ].codec_context.thread_count = 1  # threads cost more than they give
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def write_mp4(
@@ -37,6 +52,7 @@ def write_mp4(
     *,
     size: tuple[int, ...],
     options: Mapping[str, str] | None = None,
+    colours: str = "yuv420p",
 ) -> None:
     """`mp4` into a file, from frames [h, w, 3] one by one; `options` go to x264 as well."""
     height, width = (side // 2 * 2 for side in size)
@@ -45,7 +61,7 @@ def write_mp4(
         stream = container.add_stream(
             "libx264", rate=FRAMES_PER_SECOND, options={"crf": QUALITY} | dict(options or {})
         )
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, colours
         for frame in frames:
             cropped = np.ascontiguousarray(frame[:height, :width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(cropped, format="rgb24")))

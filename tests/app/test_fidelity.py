@@ -1,5 +1,7 @@
 """Fidelity runs: their pairs by depth and cell, what is refused, and the shipped sample."""
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.live.simulator import Simulator
 from app.studio import Studio
@@ -31,6 +34,11 @@ QUERY: dict[str, Any] = {
 }
 # (real end step or None, imagined end step or None, PSNR at every frame)
 PAIRS = [(6, 12, 20.0), (None, 4, 10.0), (None, None, 30.0)]
+# What had happened by frames 8 and 16: at 8 nothing of the failures was decided yet.
+MATRIX = [
+    {"depth": 8, "true_success": 0, "false_success": 1, "false_failure": 1, "true_failure": 1},
+    {"depth": 16, "true_success": 1, "false_success": 1, "false_failure": 0, "true_failure": 1},
+]
 
 
 @pytest.fixture
@@ -57,11 +65,13 @@ def compared(
             "real_success": real is not None,
             "real_end_step": real or 16,
             "psnr": [quality] * 16,
+            "onset": None if imagined is None else imagined - 2,
             "threshold": 0.5,
         }
         outcome = Outcome(imagined is not None, imagined or 16)
         run.record(make_trajectory(f"pair-{number}", outcome=outcome, lineage=lineage))
-    run.result({"fidelity/mean_imagined_psnr": 20.0, "curves": {"chunk_size": 8}, "notes": ["n"]})
+    curves = {"chunk_size": 8, "matrix": {"imagined": MATRIX}}
+    run.result({"fidelity/mean_imagined_psnr": 20.0, "curves": curves, "notes": ["n"]})
     run.state("done")
     run.close()
     return make_studio(simulator=Simulator(CountingEnv))
@@ -76,7 +86,10 @@ def test_a_point_opens_its_pairs_the_worst_first_at_its_frame(compared: Studio) 
     assert ids(found) == ["fid.pair-1", "fid.pair-0", "fid.pair-2"]
     first, second, _ = found["pairs"]
     assert (first["frame"], first["real"], second["real"]) == (9, None, "fid.real-0")
-    assert second["text"] == "really succeeded, judged a success, 20.0 dB at frame 9"
+    assert second["text"] == (
+        "really succeeded, judged a success, 20.0 dB at frame 9, apart from frame 10"
+    )
+    assert (first["cell"], first["onset"], first["end_step"]) == ("false_success", 2, 4)
     assert ids(ask(compared.fidelity.fidelity.pairs, {"run": "fid", "outcome": "success"})) == [
         "fid.pair-0"
     ]
@@ -99,7 +112,10 @@ def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Stu
 
 def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) -> None:
     found = ask(compared.fidelity.fidelity.results, {"run": "fid"})
-    assert (found["curves"], found["videos"], found["notes"]) == ({"chunk_size": 8}, True, ["n"])
+    assert (found["curves"]["chunk_size"], found["videos"], found["notes"]) == (8, True, ["n"])
+    lies = found["lies"]["imagined"]
+    assert (lies["count"], lies["failures"]) == (1, 2)  # at the last frame, of the failures alone
+    assert lies["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-3)
     assert found["metrics"] == {"fidelity/mean_imagined_psnr": 20.0}
     run = ask(compared.fidelity.fidelity.start, QUERY)["run"]
     with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
@@ -130,6 +146,14 @@ def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(
     assert make_studio().fidelity.fidelity.choices()["unaligned"] == ["demo/world"]
 
 
+def test_a_pair_is_a_film_of_dream_and_reality_side_by_side(compared: Studio) -> None:
+    question = {"run": "fid", "pairs": ["fid.pair-0", "fid.pair-1", "nobody"]}
+    films = ask(compared.fidelity.fidelity.films, question)["films"]
+    assert list(films) == ["fid.pair-0"]  # the real half of the other is not here
+    film = Image.open(io.BytesIO(base64.b64decode(films["fid.pair-0"].split(",")[1])))
+    assert film.size == (12 * 2 * 8, 8)
+
+
 def test_the_shipped_sample_stands_where_nothing_was_measured(
     make_studio: Callable[..., Studio], demo: Path
 ) -> None:
@@ -137,5 +161,7 @@ def test_the_shipped_sample_stands_where_nothing_was_measured(
     (demo / "fidelity.json").write_text(json.dumps(sample))
     fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
     assert [run["state"] for run in fidelity.runs()["runs"]] == ["sample"]
-    assert ask(fidelity.results, {"run": "sample"}) == {"run": "sample", "videos": False, **sample}
+    expected = {"run": "sample", "videos": False, "lies": {}, **sample}
+    assert ask(fidelity.results, {"run": "sample"}) == expected
+    assert ask(fidelity.pairs, {"run": "sample"}) == {"pairs": []}
     assert np.isclose(ask(fidelity.plan, QUERY)["seconds"], 15.0 + 10 * 3.85)

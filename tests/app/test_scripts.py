@@ -44,6 +44,8 @@ def test_no_key_has_two_meanings_on_one_page(group: str) -> None:
 def test_every_key_leads_to_an_action_of_its_script(group: str, script: str) -> None:
     text = MODULES.files[script].decode()
     shared = MODULES.files["player/clock.js"].decode()
+    if "answers(" in text:
+        shared += MODULES.files["judging/answers.js"].decode()
     if "new Strokes" in text:
         shared += MODULES.files["label/strokes.js"].decode()
     unbound = [

@@ -126,8 +126,7 @@ def imagined(page: Page) -> None:
         page.keyboard.press(key)
     expect(page.get_by_role("button", name=re.compile("^Future "))).to_have_count(4)
     if rendering_backend():
-        page.keyboard.press("v")
-        expect(page.get_by_role("img", name="Real frame")).to_be_visible()
+        expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()
     page.keyboard.press("End")
 
 

@@ -26,7 +26,7 @@ PAGES = ["/", "/imagine", "/episodes", "/label?episode=journey-03", "/train"]
 # Every frame as it is drawn: [milliseconds, number].
 WATCH = """() => {
   window.drawn = [];
-  const canvas = document.querySelector('.player canvas');
+  const canvas = document.querySelector('.stage canvas');
   new MutationObserver(() => drawn.push([performance.now(), Number(canvas.dataset.frame)]))
     .observe(canvas, {attributeFilter: ['data-frame']});
 }"""
@@ -36,7 +36,7 @@ STOPWATCH = """() => {
   window.waits = [];
   window.pressed = 0;
   let furthest = 0;
-  const canvas = document.querySelector('.player canvas');
+  const canvas = document.querySelector('.stage canvas');
   addEventListener('keydown', (event) => {
     if ('ei'.includes(event.key)) pressed = performance.now();
     if (event.key === 'r') furthest = 0;

@@ -147,6 +147,8 @@ def test_from_a_point_of_fidelity_to_reality_beside_the_dream(page: Page, server
     expect(page.get_by_role("figure", name="PSNR by frame depth")).to_be_visible()
     run.close()
     expect(page.get_by_text("LPIPS is not measured here")).to_be_visible()
+    expect(page.get_by_text("1 of 2 real failures are dreamt as successes")).to_be_visible()
+    expect(page.get_by_text("Real against imagined success by frame 24, the last")).to_be_visible()
     page.get_by_role("slider", name="Frame depth").fill("12")
     expect(page.get_by_text("Real against imagined success by frame 16")).to_be_visible()
     page.get_by_role("slider", name="Frame depth").fill("20")

@@ -20,6 +20,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.judge import outcome
 from engine.runs.run_directory import write_control
+from engine.statistics.metrics import verdict_onset
 from tests.engine.test_exact_resume import account
 from tests.engine.tiny import do, fit, last_checkpoint
 
@@ -166,6 +167,12 @@ def test_the_pairs_of_fidelity_name_their_real_twins(
     twins = [(real[p.lineage["real"]].outcome, p.lineage) for p in pairs]
     assert all(o.end_step == lineage["real_end_step"] for o, lineage in twins)
     assert all(len(pair.lineage["psnr"]) == len(pair.actions) for pair in pairs)
+    judged_real = [pair.arrays["real_probabilities"] for pair in pairs]
+    assert [len(values) for values in judged_real] == [len(p.arrays["window_ends"]) for p in pairs]
+    for pair, values in zip(pairs, judged_real, strict=True):
+        onset = verdict_onset(pair.arrays["window_probabilities"], values)
+        expected = None if onset is None else pair.arrays["window_ends"][onset] - 1
+        assert pair.lineage["onset"] == expected
     judged = sum(pair.outcome.success for pair in pairs)
     assert judged == metrics["fidelity/true_success"] + metrics["fidelity/false_success"]
 

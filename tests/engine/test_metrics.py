@@ -11,6 +11,7 @@ from engine.statistics.metrics import (
     psnr,
     repeat_first,
     ssim,
+    verdict_onset,
 )
 
 
@@ -67,6 +68,22 @@ def test_a_dream_parts_from_reality_where_it_stays_worse_than_standing_still(
     quality: list[float], baseline: list[float], onset: int | None
 ) -> None:
     assert divergence_onset(np.array(quality, float), np.array(baseline, float)) == onset
+
+
+@pytest.mark.parametrize(
+    ("imagined", "real", "onset"),
+    [
+        ([0.1, 0.1, 0.5, 0.9, 0.9, 0.9], [0.1] * 6, 2),  # the dream pushes the mug alone
+        ([0.1] * 6, [0.1, 0.1, 0.1, 0.4, 0.9, 0.9], 3),  # or reality does, to the end
+        ([0.1, 0.9, 0.1, 0.9, 0.1, 0.1], [0.1] * 6, None),  # never four in a row
+        ([0.3] * 6, [0.1] * 6, None),  # a judge in doubt
+        ([0.1, 0.9], [0.1, 0.1, 0.1, 0.1], 1),  # the dream ended there
+    ],
+)
+def test_a_judge_sees_a_dream_and_its_twin_apart_where_its_verdicts_stay_apart(
+    imagined: list[float], real: list[float], onset: int | None
+) -> None:
+    assert verdict_onset(np.array(imagined), np.array(real)) == onset
 
 
 def test_the_frechet_distance_of_gaussians_known_in_closed_form() -> None:

@@ -29,7 +29,7 @@ from engine.reward.judge import outcome
 from engine.runs.run_directory import RunDirectory
 from engine.seeding import numpy_generator, row_generators
 from engine.statistics.leaks import learnt_from, overlap
-from engine.statistics.metrics import repeat_first
+from engine.statistics.metrics import repeat_first, verdict_onset
 from engine.statistics.perceptual import MISSING, load_backbone
 from engine.world_model.model import LatentWorldModel
 
@@ -205,13 +205,16 @@ def judge_row(
     assert models.judge is not None
     checkpoints = {"imagined": config.world_model, "baseline": config.baseline_world_model}
     videos = {"real": source[1].frames} | clips
-    for name in scores.verdicts:
-        pair = judged_pair(models.judge, videos[name], source, row, config)
+    pairs = {
+        name: judged_pair(models.judge, videos[name], source, row, config)
+        for name in scores.verdicts
+    }
+    for name, pair in pairs.items():
         scores.verdicts[name][row] = (pair.outcome.success, pair.outcome.end_step)
         scores.describe(row, name, models.judge, videos[name], models.world.chunk_size)
         if name in checkpoints and row < config.record_pairs:
             quality = scores.pixels[f"{name}/psnr"][row, : len(videos[name]) - 1]
-            run.record(named(pair, name, Path(checkpoints[name]), quality))
+            run.record(named(pair, name, Path(checkpoints[name]), quality, pairs["real"]))
 
 
 def judged_pair(
@@ -254,16 +257,27 @@ def judged_pair(
     )
 
 
-def named(pair: Trajectory, name: str, world_model: Path, quality: Array) -> Trajectory:
-    """A dream under the name of what imagined it, with its PSNR in dB by frame, from frame 1."""
+def named(
+    pair: Trajectory, name: str, world_model: Path, quality: Array, real: Trajectory
+) -> Trajectory:
+    """A dream under the name of what imagined it, with its PSNR in dB by frame, from frame 1.
+
+    Args:
+        real: the real video as the same reward model judges it; `onset` is the frame from which
+            it sees the two apart.
+    """
     prefix, label = NAMES[name]
+    ends, judged = pair.arrays["window_ends"], real.arrays["window_probabilities"]
+    onset = verdict_onset(pair.arrays["window_probabilities"], judged)
     lineage = {
         "source": label,
         **pair.lineage,
         "world_model": checkpoint_hash(world_model),
         "psnr": quality.round(2).tolist(),
+        "onset": None if onset is None else int(ends[onset]) - 1,
     }
-    return dataclasses.replace(pair, id=f"{prefix}-{pair.id}"[:128], lineage=lineage)
+    arrays = {**pair.arrays, "real_probabilities": judged}
+    return dataclasses.replace(pair, id=f"{prefix}-{pair.id}"[:128], lineage=lineage, arrays=arrays)
 
 
 def report(run: Run, scores: Scores, models: Models, sources: Sources) -> dict[str, Any]:

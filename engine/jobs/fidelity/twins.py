@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from einops import rearrange, repeat
 
-from engine.dream.tree import decode_frames, next_context
-from engine.images import to_model
+from engine.dream.open_loop import held, open_loop
+from engine.dream.tree import decode_frames
 from engine.protocols import WorldModel
 from engine.records.types import Trajectory
-from engine.seeding import row_generators
 
 
 @torch.no_grad()
@@ -32,23 +30,13 @@ def imagine_twins(
     Args:
         actions: of each episode, in [-1, 1], [its own length, a].
     """
-    chunks = max(-(-len(episode.actions) // model.chunk_size) for episode in episodes)
-    length = chunks * model.chunk_size
-    held = [a[np.minimum(np.arange(length), len(a) - 1)] for a in actions]
-    y = rearrange(
-        torch.from_numpy(np.stack(held)).float(), "b (n k) a -> n b k a", k=model.chunk_size
-    )
+    longest = max(len(episode.actions) for episode in episodes)
     rows = [(episode.start_id, 0) for episode in episodes]
+    sampler = {"seed": seed, "denoising_steps": denoising_steps}
+    _, *chunks = open_loop(
+        model, episodes, held(actions, longest, model.chunk_size), rows=rows, **sampler
+    )
     starts = torch.from_numpy(np.stack([episode.frames[0] for episode in episodes]))
-    latents = model.encode(to_model(starts), row_generators(seed, "encode", 0, rows=rows))
-    context = repeat(latents, "b z y x -> b t z y x", t=model.context_frames)
-    memory = model.begin(latents)
-    video = [starts[:, None]]
-    for chunk in range(chunks):
-        generators = row_generators(seed, "world model", chunk, rows=rows)
-        future = model.predict(context, y[chunk], generators, denoising_steps, memory)
-        memory = model.remember(memory, y[chunk])
-        context = next_context(context, future, anchored=model.anchored)
-        video.append(decode_frames(model, future).cpu())
+    video = [starts[:, None], *(decode_frames(model, chunk).cpu() for chunk in chunks)]
     frames = torch.cat(video, dim=1).numpy()
     return [frames[i, : len(e.actions) + 1] for i, e in enumerate(episodes)]
