@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.access import Limits
+from app.access import Access
 from app.imagine.permalinks import (
     frames_hash,
     read_context,
@@ -53,11 +53,11 @@ class DreamView(View):
 class Imagining:
     """Dreams by id; unknown ids are `LookupError`s, all else that is wrong a `ValueError`."""
 
-    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, limits: Limits) -> None:
+    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, access: Access) -> None:
         self._cabinet = cabinet
         self._dreams = dreams
         self._starts = starts
-        self._max_steps = limits.denoising_steps
+        self._access = access
 
     def open(self, question: OpenDream) -> dict[str, str]:
         """{dream}: the id of a live rollout, paused at its start."""
@@ -147,13 +147,19 @@ class Imagining:
 
     def save(self, question: PathOf) -> dict[str, str]:
         """Keep a path as an episode: {episode}; the same path twice gives the same id."""
-        return {"episode": self._cabinet.trajectories.add(self.trajectory(question))}
+        episode = self.trajectory(question)
+        if not self._cabinet.trajectories.find_all([episode.id]):
+            self._access.spend("saved episodes")
+        return {"episode": self._cabinet.trajectories.add(episode)}
 
     def imagine(self, question: OpenDream) -> str:
         """Imagine an episode to its end and store it; its id."""
         dream = self.open(question)["dream"]
-        self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
-        return self.save(PathOf(dream=dream))["episode"]
+        try:
+            self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
+            return self.save(PathOf(dream=dream))["episode"]
+        finally:
+            self._dreams.forget(dream)  # nobody knows its id: nobody looks at it again
 
     def permalink(self, question: Linked) -> dict[str, Any]:
         """{token}, from which `replay` imagines it again."""
@@ -196,7 +202,9 @@ class Imagining:
         )
         check_integer("the number of chunks", len(draws), 1, settings.horizon // chunk_size)
         for draw in draws:
-            check_integer("denoising_steps", draw.denoising_steps, 1, self._max_steps)
+            check_integer(
+                "denoising_steps", draw.denoising_steps, 1, self._access.limits.denoising_steps
+            )
         dream_id = self._dreams.replay(settings, draws)
         again = frames_hash(self.trajectory(PathOf(dream=dream_id)))
         node = self._dreams.get(dream_id).reel.pull(0)["node"]
@@ -225,6 +233,10 @@ class Imagining:
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
+    @property
+    def _most_steps(self) -> int:
+        return self._access.limits.denoising_steps
+
     def _act(self, question: ActDream | SteerDream, action: str) -> DreamView:
         answer = self._dreams.act(question.dream, action, question.after, question.epoch)
         return {"dream": question.dream, **answer}
@@ -238,7 +250,9 @@ class Imagining:
                 return check_integer("seed", values.get("seed", 0), 0, 2**53)
             case "denoising_steps":
                 steps = values.get("denoising_steps", 4)
-                return check_integer("denoising_steps", steps, 1, self._max_steps)
+                return check_integer(
+                    "denoising_steps", steps, 1, self._access.limits.denoising_steps
+                )
             case _:
                 return check_number("temperature", values.get("temperature", 1.0), 0.0, 5.0)
 
