@@ -26,12 +26,12 @@ except ValueError as told:
 # These read the environment while they are imported.
 import torch
 
-from app.access import Role
 from app.runs.uploads import clear_orphans, held_uploads
 from app.studio import Studio
 from app.ui import site as ui
-from app.visitors import Seal
+from app.visitors import Role, Seal
 from app.web.doors import door_rules
+from app.web.sessions import logins
 from engine.device import choose_device, limit_threads
 from engine.records.tasks import get_task
 from storage.downloads.sources import rules_from
@@ -82,6 +82,12 @@ def main() -> None:
             studio.close()
 
 
+def visitors_of(studio: Studio) -> ui.Visitors:
+    """How the visitors of a public studio are told apart."""
+    seal = Seal(studio.data_directory / ".secret")
+    return ui.Visitors(seal=seal, access=studio.access, logins=logins(os.environ))
+
+
 def serve(studio: Studio, stop: threading.Event) -> None:
     """Show the pages of a studio until `stop` is set."""
     task = get_task(TASK)
@@ -97,7 +103,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         health=studio.health.look,
         port=server_port(os.environ),
         doors=door_rules(os.environ),
-        seal=Seal(studio.data_directory / ".secret") if studio.access.guest else None,
+        visitors=visitors_of(studio) if studio.access.guest else None,
     )
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)

@@ -1,11 +1,11 @@
 // The one door of everything that is said of clips: labels, comparisons, and taking either back.
 import { memory } from "../web/memory.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 import { showKept } from "./kept.js";
 import { corrected, labelOf } from "./label.js";
 import { Outbox } from "./outbox.js";
 import { Shelf } from "./shelf.js";
+import { uuid } from "./uuid.js";
 
 /** @typedef {import("./label.js").Clip} Clip */
 /** @typedef {import("./label.js").Said} Said */

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.access import LIMITS, RULES, Access, Limits, Role
+from app.access import LIMITS, RULES, Access, Limits
 from app.live.models import Models
 from app.studio import Studio
 from app.ui import site
 from app.ui.wire import served_by
+from app.visitors import Role
 from storage.workspace import open_workspace
 from tests.app.conftest import load_fake, make_demo
 

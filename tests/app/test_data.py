@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.access import Role
 from app.runs.handover import PART, Handover
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
 from storage.exports.formats import read_episodes

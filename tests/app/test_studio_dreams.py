@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.access import Role
 from app.models.catalogue import summary
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.manifest import write_manifest
 from tests.app.conftest import CHUNK, make_checkpoint, three
