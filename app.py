@@ -5,7 +5,8 @@ free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/s
 WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
 them), WMPO_LOG (level of the log), HF_ENDPOINT and WMPO_SOURCE_HOSTS (mirrors to fetch checkpoints
 from), WMPO_HOSTS (names of proxies under which it is reached) and, on a Space, SPACE_ID (public
-mode: caps, a guest pool).
+mode: caps, a guest pool), OAUTH_CLIENT_SECRET (visitors may log in) and WMPO_ADMINS (who may
+do everything, besides the Space's owner, by their names on the Hub).
 """
 
 import logging
@@ -14,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.environment import prepare, server_port, tell
@@ -96,6 +98,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         device=device_words(choose_device()),
         instruction=task.instruction,
         horizon=task.horizon,
+        login=logins(os.environ).open and find_spec("authlib") is not None,  # a Space has it
     )
     address = ui.launch(
         blocks,

@@ -69,12 +69,14 @@ def build(
     device: str,
     instruction: str,
     horizon: int,
+    login: bool = False,
 ) -> gr.Blocks:
     """All pages and the public API.
 
     Args:
         device: the machine in words, for example "CPU · 2 cores".
         instruction, horizon: of the default task.
+        login: whether visitors may log in through Gradio's OAuth.
     """
     pages: dict[str, Callable[[], None]] = {
         "Start": lambda: start.build(studio.start, device=device),
@@ -105,8 +107,11 @@ def build(
                 pages=addresses,
                 page=name,
                 device=device,
+                login=login,
             )
             content()
+            if name == FIRST and login:
+                gr.LoginButton(visible=False)  # brings Gradio's routes; the header links to them
             if name == FIRST:
                 api.publish(
                     studio.access,

@@ -130,7 +130,19 @@ def test_behind_the_queue_it_is_still_known_who_asks(public: PublicSite) -> None
     ann, ben = public.browser("10.0.1.1"), public.browser("10.0.1.2")
     ann.post(CALL, json=public.question("judge", label()))
     words = label()["strokes"][0] | {"event_id": str(uuid.uuid4())}
-    data = ["episode-1", "success", None, words["event_id"], None, None, "", None, "ben", None, None]
+    data = [
+        "episode-1",
+        "success",
+        None,
+        words["event_id"],
+        None,
+        None,
+        "",
+        None,
+        "ben",
+        None,
+        None,
+    ]
     assert "complete" in called(ann, "label", data)
     first, second = said(public)[:2]
     assert first == second != "guest:ben"

@@ -15,9 +15,9 @@ from app.access import LIMITS, Access
 from app.rates import Buckets, Rate
 from app.runs.launcher import Control
 from app.studio import Studio
-from app.visitors import Role, Seal, asking, visitor
+from app.visitors import Role, Seal, asking, person, visitor
 from app.web.questions import ask
-from app.web.sessions import COOKIE, Sessions
+from app.web.sessions import COOKIE, Logins, Sessions, logins
 from app.web.turnstile import Turnstile
 from engine.records.types import Trajectory
 from tests.app.conftest import START
@@ -190,3 +190,48 @@ def test_a_visitor_has_few_dreams_and_takes_nobody_elses(
         with pytest.raises(LookupError):
             studio.dreams.get(gone)
     assert all(studio.dreams.get(one) for one in own[2:])
+
+
+SPACE = {"SPACE_ID": "Ann/studio", "OAUTH_CLIENT_SECRET": "s", "SPACE_AUTHOR_NAME": "Ann"}
+
+
+def test_the_hubs_name_is_believed_only_where_the_hub_gave_a_secret(tmp_path: Any) -> None:
+    def who(name: str, told: Logins) -> str:
+        class Session:
+            """What Gradio's OAuth leaves in a request after it checked its own signature."""
+
+            def __init__(self, app: Any) -> None:
+                self._app = app
+
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                scope["session"] = {"oauth_info": {"userinfo": {"preferred_username": name}}}
+                await self._app(scope, receive, send)
+
+        async def answer(request: Request) -> PlainTextResponse:
+            found = person()
+            return PlainTextResponse(f"{found.name} {found.role}" if found else "")
+
+        seal = Seal(tmp_path / ".secret")
+        app = Starlette(
+            routes=[Route("/", answer)],
+            middleware=[Middleware(Session), Middleware(Sessions, seal=seal, logins=told)],
+        )
+        return TestClient(app).get("/").text
+
+    assert who("Ben", logins(SPACE)) == "hub-ben annotator"
+    assert who("ann", logins(SPACE)) == "hub-ann admin"
+    assert who("Ben", logins(SPACE | {"WMPO_ADMINS": "cy, ben"})) == "hub-ben admin"
+    # Without the secret Gradio takes whoever asks for the owner.
+    for lacking in SPACE:
+        known = logins({name: value for name, value in SPACE.items() if name != lacking})
+        if lacking != "SPACE_AUTHOR_NAME":
+            assert who("ann", known).startswith("at-testclient visitor")
+        else:
+            assert who("ann", known) == "hub-ann annotator"
+
+
+def test_roles_have_more_from_one_to_the_next() -> None:
+    visitor, annotator, admin = (LIMITS[role] for role in Role)
+    assert admin.rates == {} and annotator.dataset_episodes > visitor.dataset_episodes
+    for name, rate in visitor.rates.items():
+        assert annotator.rates[name].per_second >= rate.per_second
