@@ -5,7 +5,8 @@ free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/s
 WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
 them), WMPO_LOG (level of the log), HF_ENDPOINT and WMPO_SOURCE_HOSTS (mirrors to fetch checkpoints
 from), WMPO_HOSTS (names of proxies under which it is reached) and, on a Space, SPACE_ID (public
-mode: caps, a guest pool).
+mode: caps, a guest pool), OAUTH_CLIENT_SECRET (visitors may log in) and WMPO_ADMINS (who may
+do everything, besides the Space's owner, by their names on the Hub).
 """
 
 import logging
@@ -14,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.environment import prepare, server_port, tell
@@ -26,12 +28,12 @@ except ValueError as told:
 # These read the environment while they are imported.
 import torch
 
-from app.access import Role
 from app.runs.uploads import clear_orphans, held_uploads
 from app.studio import Studio
 from app.ui import site as ui
-from app.visitors import Seal
+from app.visitors import Role, Seal
 from app.web.doors import door_rules
+from app.web.sessions import logins
 from engine.device import choose_device, limit_threads
 from engine.records.tasks import get_task
 from storage.downloads.sources import rules_from
@@ -82,6 +84,12 @@ def main() -> None:
             studio.close()
 
 
+def visitors_of(studio: Studio) -> ui.Visitors:
+    """How the visitors of a public studio are told apart."""
+    seal = Seal(studio.data_directory / ".secret")
+    return ui.Visitors(seal=seal, access=studio.access, logins=logins(os.environ))
+
+
 def serve(studio: Studio, stop: threading.Event) -> None:
     """Show the pages of a studio until `stop` is set."""
     task = get_task(TASK)
@@ -90,6 +98,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         device=device_words(choose_device()),
         instruction=task.instruction,
         horizon=task.horizon,
+        login=logins(os.environ).open and find_spec("authlib") is not None,  # a Space has it
     )
     address = ui.launch(
         blocks,
@@ -97,7 +106,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         health=studio.health.look,
         port=server_port(os.environ),
         doors=door_rules(os.environ),
-        seal=Seal(studio.data_directory / ".secret") if studio.access.guest else None,
+        visitors=visitors_of(studio) if studio.access.guest else None,
     )
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)

@@ -5,17 +5,13 @@ The door asks it for every question of a page and of the API (`app.web.calls`). 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
+from app.rates import Buckets, Rate, TooMuchError, a_day, in_words
+from app.visitors import Role, person
 from engine.runs.tracker import NONE
 
-
-class Role(StrEnum):
-    """Who uses the studio: a visitor of a Space, or whoever runs it at home."""
-
-    VISITOR = "visitor"
-    ADMIN = "admin"
+MEGABYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,10 @@ class Limits:
         waiting_runs: unfinished runs beside which another may be started; None: any number.
         seconds_between_loads: how long models stay before others are loaded.
         export_hours: how long a file that was exported is kept.
+        dreams: that are there at once; those beyond are the oldest, and go; None: any number.
+        waiting_events: calls of the API that may wait in the queue; None: any number.
+        calls_at_once: questions that are answered at the same time; others wait their turn.
+        rates: how much of what in so much time, by what it is.
     """
 
     denoising_steps: int = 50
@@ -48,32 +48,65 @@ class Limits:
     waiting_runs: int | None = None
     seconds_between_loads: float = 0.0
     export_hours: float = 24.0
+    dreams: int | None = None
+    waiting_events: int | None = None
+    calls_at_once: int | None = None
+    rates: Mapping[str, Rate] = field(default_factory=dict)
 
 
+# What reaches the studio, before anything else looks at it.
+_REQUESTS = {
+    "pages and films": Rate(60.0, 600.0),
+    "questions": Rate(15.0, 60.0),
+    "calls of the API": Rate(1.0, 8.0),
+    "uploads": Rate(0.1, 6.0),
+    "megabytes of uploads": Rate(10.0 / 60.0, 60.0),
+    "megabytes of uploads today": a_day(200.0, at_once=200.0),
+}
+# What it leaves behind, or keeps busy.
+_THINGS = {
+    "labels": Rate(2.0, 120.0),
+    "saved episodes": a_day(300.0, at_once=60.0),
+    "pictures": a_day(60.0, at_once=10.0),
+    "exports": a_day(100.0, at_once=10.0),
+    "episodes played in the simulator": a_day(200.0, at_once=10.0),
+    "runs": a_day(12.0, at_once=2.0),
+}
+# One kind of run, small, few at a time (reliability.md §4.3).
+_VISITOR = Limits(
+    denoising_steps=8,
+    rows=64,
+    dataset_episodes=8,
+    run_jobs=("optimise",),
+    run_options={
+        "iterations": 5,
+        "groups": 4,
+        "group_size": 8,
+        "max_groups": 8,
+        "denoising_steps": 8,
+        "record_groups": 4,
+        "num_starts": 128,
+        "real_every": 0,
+        "workers": 1,
+    },
+    run_choices={"logger": NONE, "environment": "imagination", "ray": ""},
+    waiting_runs=2,
+    seconds_between_loads=10.0,
+    export_hours=1.0,
+    dreams=4,
+    waiting_events=4,
+    calls_at_once=4,
+    rates=_REQUESTS | _THINGS,
+)
 LIMITS = {
-    Role.ADMIN: Limits(),
-    # One kind of run, small, few at a time (reliability.md §4.3).
-    Role.VISITOR: Limits(
-        denoising_steps=8,
-        rows=64,
-        dataset_episodes=8,
-        run_jobs=("optimise",),
-        run_options={
-            "iterations": 5,
-            "groups": 4,
-            "group_size": 8,
-            "max_groups": 8,
-            "denoising_steps": 8,
-            "record_groups": 4,
-            "num_starts": 128,
-            "real_every": 0,
-            "workers": 1,
-        },
-        run_choices={"logger": NONE, "environment": "imagination", "ray": ""},
-        waiting_runs=2,
-        seconds_between_loads=10.0,
-        export_hours=1.0,
+    Role.VISITOR: _VISITOR,
+    # Whoever has a name to lose may do the same, and more of it.
+    Role.ANNOTATOR: replace(
+        _VISITOR,
+        dataset_episodes=64,
+        rates=_REQUESTS | {name: rate.times(5.0) for name, rate in _THINGS.items()},
     ),
+    Role.ADMIN: Limits(),
 }
 
 
@@ -124,18 +157,29 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True)
 class Access:
-    """What somebody in a role may do here."""
+    """What who asks may do here.
 
-    role: Role = Role.ADMIN
+    Attributes:
+        least: the role of whoever comes without a name; at home everybody is an admin.
+    """
+
+    least: Role = Role.ADMIN
+    buckets: Buckets = field(default_factory=Buckets, compare=False, repr=False)
+
+    @property
+    def role(self) -> Role:
+        """The role of who asks."""
+        known = person()
+        return known.role if known and self.guest else self.least
 
     @property
     def guest(self) -> bool:
         """Whether labels go to, and are read from, the pool of a Space's visitors."""
-        return self.role is Role.VISITOR
+        return self.least is not Role.ADMIN
 
     @property
     def limits(self) -> Limits:
-        """How much may be asked for."""
+        """How much who asks may ask for."""
         return LIMITS[self.role]
 
     def refusal(self, action: str) -> str:
@@ -151,3 +195,21 @@ class Access:
         """
         if sentence := self.refusal(action):
             raise ValueError(sentence)
+
+    def spend(self, what: str, amount: float = 1.0) -> None:
+        """Count something against what who asks may have of it.
+
+        Raises:
+            TooMuchError: they had all that they may have for now.
+        """
+        rate, known = self.limits.rates.get(what), person()
+        if rate is None:
+            return
+        wait = self.buckets.take(what, known.name if known else "", rate, amount)
+        if wait:
+            raise TooMuchError(too_many(what, wait))
+
+
+def too_many(what: str, wait: float) -> str:
+    """Tells somebody to wait."""
+    return f"That is too many {what} for one visitor of a public studio: again in {in_words(wait)}."

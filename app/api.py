@@ -144,6 +144,7 @@ def publish(
             "supersedes": supersedes,
             "mode": "api",
         }
+        access.spend("labels")
         return episodes.judging.labels.add(event, actor=actor)
 
     def rm_audit(episode_ids: list[str] | None = None, filter: Record | None = None) -> Record:

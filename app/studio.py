@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from app.access import Access, Role
+from app.access import Access
 from app.data.data import Data
 from app.episodes.exports import Exports
 from app.episodes.gallery import Gallery
@@ -46,6 +46,7 @@ from app.train.preflight import Preflight
 from app.train.room import TrainRoom
 from app.train.siblings import Siblings
 from app.train.training import Training
+from app.visitors import Role
 from engine.device import slot_names
 from engine.envs.gl import rendering_backend
 from engine.runs.slot import Slot
@@ -89,7 +90,7 @@ class Studio:
         places = slot_names()
         on_gpu = places[0].startswith("gpu")  # on a CPU runs and dreams both go on
         turn = Slot(workspace.locks / f"{places[0]}.lock").turn if on_gpu else nullcontext
-        self.dreams = dreams = Dreams(models, turn=turn)
+        self.dreams = dreams = Dreams(models, turn=turn, most_of_one=lambda: access.limits.dreams)
         self.simulator = simulator = simulator or Simulator()
         self.supervisor = Supervisor(cabinet, slots=places)
         self.runs = runs = Launcher(cabinet, self.supervisor, starts=shipped, access=access)
@@ -97,12 +98,12 @@ class Studio:
         self.health = Health(cabinet, guest=guest)
 
         starts = Starts(shipped, workspace.starts, simulator)
-        imagining = Imagining(cabinet, dreams, starts, limits=limits)
+        imagining = Imagining(cabinet, dreams, starts, access=access)
         clips = Clips(cabinet, guest=guest)
         gallery, exports = Gallery(cabinet, clips, guest=guest), Exports(cabinet, access=access)
         labels, pairs = Labelling(cabinet, guest=guest), Preferences(cabinet, guest=guest)
-        judging = Judging(labels, pairs, imagining.save)
-        twins = Twins(cabinet, dreams, simulator)
+        judging = Judging(labels, pairs, imagining.save, access)
+        twins = Twins(cabinet, dreams, simulator, access=access)
         self.episodes = EpisodesRoom(access, gallery, clips, exports, twins, judging)
         self.label = LabelRoom(access, self.episodes, Queues(cabinet, gallery, guest=guest))
 

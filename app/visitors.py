@@ -1,4 +1,5 @@
-"""Who asks: a visitor of a Space, told from the others by a cookie that only the studio can write.
+"""Who asks: somebody on a Space, told from the others by a cookie that only the studio can write,
+or by the name that the Hub gave them.
 
 At home there are no visitors: whoever reaches the studio is its owner, and `visitor` is empty.
 """
@@ -11,21 +12,58 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-_ASKING: ContextVar[str] = ContextVar("asking", default="")
+
+class Role(StrEnum):
+    """What somebody is here."""
+
+    VISITOR = "visitor"  # of a Space
+    ANNOTATOR = "annotator"  # a visitor whom the Hub knows by name
+    ADMIN = "admin"  # whoever runs the studio
+
+
+@dataclass
+class Person:
+    """Who asks, by a name that nobody else has.
+
+    Attributes:
+        too_much: whether the question went beyond a limit; the answer is a 429 then.
+    """
+
+    name: str = ""
+    role: Role = Role.VISITOR
+    too_much: bool = False
+
+
+_NOBODY = Person()
+_ASKING: ContextVar[Person] = ContextVar("asking", default=_NOBODY)
 _NAME = re.compile(r"[A-Za-z0-9_-]{16,40}")
 
 
+def person() -> Person | None:
+    """Who asks the question that is answered now; None at home, and where nobody is known."""
+    found = _ASKING.get()
+    return found if found.name else None
+
+
 def visitor() -> str:
-    """The visitor whose question is answered now; empty at home, and where nobody is known."""
-    return _ASKING.get()
+    """The name of `person`; empty where there is none."""
+    return _ASKING.get().name
+
+
+def may_change(owner: str) -> bool:
+    """Whether who asks may change what `owner` began: themselves, an admin, anybody at home."""
+    found = person()
+    return found is None or found.role is Role.ADMIN or found.name == owner
 
 
 @contextmanager
-def asking(name: str) -> Iterator[None]:
+def asking(who: Person | str) -> Iterator[None]:
     """Inside the block, `visitor` is this one; threads that are begun there inherit it."""
-    token = _ASKING.set(name)
+    token = _ASKING.set(Person(who) if isinstance(who, str) else who)
     try:
         yield
     finally:

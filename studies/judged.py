@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.access import Limits
+from app.access import Access
 from app.imagine.imagining import Imagining
 from app.imagine.questions import PathOf, Replay
 from app.imagine.starts import Starts
@@ -92,7 +92,7 @@ def restore(
     dreams = Dreams(capacity=1, spare_seconds=0.0)
     simulator = Simulator()
     imagining = Imagining(
-        cabinet, dreams, Starts(starts, cabinet.workspace.starts, simulator), limits=Limits()
+        cabinet, dreams, Starts(starts, cabinet.workspace.starts, simulator), access=Access()
     )
     clips = read_clips(folder)
     known = cabinet.trajectories.find_all([clip.episode_id for clip in clips])

@@ -37,7 +37,8 @@ def pack(run_directory: Path, demo: Path) -> dict[str, int]:
         raise ValueError(f"{run_directory} has not come to its end")
     episodes = {episode.id: episode for episode in load_episodes([str(run_directory)])}
     dreams = [e for e in episodes.values() if e.lineage.get("source") == "fidelity"]
-    pairs, arrays = [], {}
+    pairs: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
     for number, dream in enumerate(sorted(dreams, key=lambda dream: dream.id)):
         real = episodes[dream.lineage["real"]]
         pair, videos = _pair(number, dream, real)

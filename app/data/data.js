@@ -1,7 +1,7 @@
 // Data: cards for what comes in and goes out, who said what, what keeps it, and use from scripts.
+import { copy } from "../web/copy.js";
 import { Errands } from "../web/errands/errands.js";
 import { fill, html } from "../web/html.js";
-import { toast } from "../web/toast.js";
 import { Audit } from "./audit.js";
 import { Export, Import } from "./exchange.js";
 import { Keeping } from "./keeping.js";
@@ -28,11 +28,9 @@ const scripts = (element, texts) => {
       the rest of the API is at <a href="./?view=api">view=api</a>.</p>
       <div class="blocks">${Object.entries(texts).map(block)}</div>`,
   );
-  element.addEventListener("click", async ({ target }) => {
-    const { copy } = target.closest("button")?.dataset ?? {};
-    if (!copy) return;
-    await navigator.clipboard?.writeText(element.querySelector(`[aria-label="${copy} example"]`).textContent);
-    toast("copied", "note");
+  element.addEventListener("click", ({ target }) => {
+    const language = target.closest("button")?.dataset.copy;
+    if (language) copy(element.querySelector(`[aria-label="${language} example"]`).textContent);
   });
 };
 

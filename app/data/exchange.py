@@ -81,6 +81,7 @@ class Exchange:
         what = question.what
         known = LOGS.get(what) or {name: FORMATS[name] for name in DATASETS}
         kind = check_choice("format", question.format, known)
+        self._access.spend("exports")
         name = f"{what}-{stamp()}{known[kind][0]}"
         path = self._handover.place(name)
         rows = self._chosen(question) if what == "episodes" else []

@@ -81,6 +81,7 @@ class Exports:
         mp4, gif and png are pictures, enlarged by a whole number; zip is exact and comes back by
         `take_in`, and so do lerobot, wmpo and robomimic, each of one or many `episodes`.
         """
+        self._access.spend("exports")
         kind = question.format
         names = question.episodes or ((question.episode,) if question.episode else ())
         if not names:

@@ -4,6 +4,7 @@ import { dimensionNames, peakOf } from "../player/strips.js";
 import { verdictAt } from "../player/verdicts.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
+import { copy } from "../web/copy.js";
 import { memory } from "../web/memory.js";
 import { toast } from "../web/toast.js";
 import { settings } from "./settings.js";
@@ -374,10 +375,7 @@ export class Dream {
     const url = new URL("imagine", location.href.split("?")[0]);
     url.searchParams.set("replay", answer.token);
     this.linked = url.href;
-    await navigator.clipboard?.writeText(url.href).then(
-      () => toast("Link copied: it imagines this path again, bit for bit", "note"),
-      () => toast(url.href, "note"),
-    );
+    await copy(url.href, "Link copied: it imagines this path again, bit for bit");
   }
 
   async replay(token) {

@@ -1,12 +1,13 @@
 """Imagine's use cases: what a browser asks of a dream, checked and answered as plain JSON."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from app.access import Limits
+from app.access import Access
 from app.imagine.permalinks import (
     frames_hash,
     read_context,
@@ -54,11 +55,11 @@ class DreamView(View):
 class Imagining:
     """Dreams by id; unknown ids are `LookupError`s, all else that is wrong a `ValueError`."""
 
-    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, limits: Limits) -> None:
+    def __init__(self, cabinet: Cabinet, dreams: Dreams, starts: Starts, *, access: Access) -> None:
         self._cabinet = cabinet
         self._dreams = dreams
         self._starts = starts
-        self._max_steps = limits.denoising_steps
+        self._access = access
 
     def open(self, question: OpenDream) -> dict[str, str]:
         """{dream}: the id of a live rollout, paused at its start."""
@@ -148,21 +149,34 @@ class Imagining:
 
     def save(self, question: PathOf) -> dict[str, str]:
         """Keep a path as an episode: {episode}; the same path twice gives the same id."""
-        return {"episode": self._cabinet.trajectories.add(self.trajectory(question))}
+        episode = self.trajectory(question)
+        if not self._cabinet.trajectories.find_all([episode.id]):
+            self._access.spend("saved episodes")
+        return {"episode": self._cabinet.trajectories.add(episode)}
 
     def finish(self, question: OpenDream) -> str:
         """Imagine a new dream to its end; its id."""
         dream = self.open(question)["dream"]
-        self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
+        try:
+            self._dreams.complete(dream, seconds=IMAGINE_SECONDS)
+        except BaseException:
+            self._dreams.forget(dream)  # nobody knows its id
+            raise
         return dream
 
     def forget(self, question: OneDream) -> None:
-        """Make room: nobody wants to see this dream."""
-        self._dreams.forget(question.dream)
+        """Make room: who began this dream does not want to see it; one that is gone is no matter."""
+        with suppress(LookupError):
+            self._dreams.get(question.dream)
+            self._dreams.forget(question.dream)
 
     def imagine(self, question: OpenDream) -> str:
         """Imagine an episode to its end and store it; its id."""
-        return self.save(PathOf(dream=self.finish(question)))["episode"]
+        dream = self.finish(question)
+        try:
+            return self.save(PathOf(dream=dream))["episode"]
+        finally:
+            self._dreams.forget(dream)  # nobody looks at it again
 
     def save_threshold(self, question: DreamThreshold) -> dict[str, float]:
         """{threshold}: it counts for the dream's reward model, in new dreams and new runs."""
@@ -213,7 +227,9 @@ class Imagining:
         )
         check_integer("the number of chunks", len(draws), 1, settings.horizon // chunk_size)
         for draw in draws:
-            check_integer("denoising_steps", draw.denoising_steps, 1, self._max_steps)
+            check_integer(
+                "denoising_steps", draw.denoising_steps, 1, self._access.limits.denoising_steps
+            )
         dream_id = self._dreams.replay(settings, draws)
         again = frames_hash(self.trajectory(PathOf(dream=dream_id)))
         node = self._dreams.get(dream_id).reel.pull(0)["node"]
@@ -242,6 +258,10 @@ class Imagining:
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
+    @property
+    def _most_steps(self) -> int:
+        return self._access.limits.denoising_steps
+
     def _act(self, question: ActDream | SteerDream, action: str) -> DreamView:
         answer = self._dreams.act(question.dream, action, question.after, question.epoch)
         return {"dream": question.dream, **answer}
@@ -255,7 +275,9 @@ class Imagining:
                 return check_integer("seed", values.get("seed", 0), 0, 2**53)
             case "denoising_steps":
                 steps = values.get("denoising_steps", 4)
-                return check_integer("denoising_steps", steps, 1, self._max_steps)
+                return check_integer(
+                    "denoising_steps", steps, 1, self._access.limits.denoising_steps
+                )
             case _:
                 return check_number("temperature", values.get("temperature", 1.0), 0.0, 5.0)
 

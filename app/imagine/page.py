@@ -119,6 +119,7 @@ def _starts(room: ImagineRoom, task: gr.State) -> gr.HTML:
         )
 
     def on_upload(path: str, task: str) -> dict[str, Any]:
+        room.access.spend("pictures")
         image = read_image(path)
         start_id = room.starts.add_upload(image)
         own = {"start_id": start_id, "label": "uploaded image", "image": thumbnail(image)}

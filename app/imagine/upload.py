@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from engine.records.types import Frames
 
-MOST_PIXELS = 24_000_000
+MOST_PIXELS = 4_096 * 4_096  # as `app.imagine.starts.LARGEST`
 
 
 def read_image(path: str) -> Frames:

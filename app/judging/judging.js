@@ -1,17 +1,21 @@
 // The one door of everything that is said of clips: labels, comparisons, and taking either back.
 import { memory } from "../web/memory.js";
 import { toast } from "../web/toast.js";
-import { uuid } from "../web/uuid.js";
 import { showKept } from "./kept.js";
 import { corrected, labelOf } from "./label.js";
 import { Outbox } from "./outbox.js";
 import { Shelf } from "./shelf.js";
+import { uuid } from "./uuid.js";
 
 /** @typedef {import("./label.js").Clip} Clip */
 /** @typedef {import("./label.js").Said} Said */
 /** @typedef {import("../web/types.d.ts").Stroke} Stroke */
 /** @typedef {import("../web/types.d.ts").Ack} Ack */
 /** @typedef {{judge: (question: {strokes: Stroke[]}) => Promise<{acks: Ack[]} | null>}} Server */
+
+const PASSING =
+  "This browser keeps nothing here: its storage is full or forbidden. What you say is sent all the same; " +
+  "do not close the page while something is unsaved.";
 
 export class Judging {
   /** `mode` is where something is said; `onSaid(clip)` hears of it at once, `onAck(ack, clip)` when the
@@ -31,9 +35,14 @@ export class Judging {
       shelf,
       send: async (strokes) => (await server.judge({ strokes }))?.acks ?? null,
       onAck: (ack, { stroke }) => this.acknowledge(ack, stroke),
+      onPassing: () => this.warn(),
       onChange: () => show(this.outbox),
     });
+    this.passing = false; // whether the browser could not keep something
     globalThis.addEventListener?.("online", () => this.outbox.flush());
+    globalThis.addEventListener?.("beforeunload", (event) => {
+      if (this.passing && this.waiting.length) event.preventDefault();
+    });
     this.outbox.flush();
   }
 
@@ -67,6 +76,12 @@ export class Judging {
     }
     this.outbox.add(subject(stroke), stroke);
     return stroke;
+  }
+
+  /** Say once that this page alone holds what is on its way. */
+  warn() {
+    if (!this.passing) this.tell(PASSING);
+    this.passing = true;
   }
 
   /** Take back what a stroke said.

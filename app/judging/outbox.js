@@ -11,13 +11,22 @@ const CAREFUL = 3; // failures in a row after which each clip goes alone: one ma
 
 export class Outbox {
   /** `send(strokes)` gives an acknowledgement of each, null without an answer; `onAck(ack, kept)` hears
-   * of each, `onChange()` of everything.
+   * of each, `onPassing()` of a stroke that the browser cannot keep, `onChange()` of everything.
    * @param {{shelf: import("./shelf.js").Shelf, send: (strokes: Stroke[]) => Promise<Ack[] | null>,
-   *   onAck?: (ack: Ack, kept: Kept) => void, onChange?: () => void, patience?: number}} parts */
-  constructor({ shelf, send, onAck = () => {}, onChange = () => {}, patience = PATIENCE }) {
+   *   onAck?: (ack: Ack, kept: Kept) => void, onPassing?: () => void, onChange?: () => void,
+   *   patience?: number}} parts */
+  constructor({
+    shelf,
+    send,
+    onAck = () => {},
+    onPassing = () => {},
+    onChange = () => {},
+    patience = PATIENCE,
+  }) {
     this.shelf = shelf;
     this.send = send;
     this.onAck = onAck;
+    this.onPassing = onPassing;
     this.onChange = onChange;
     this.patience = patience;
     this.failures = 0;
@@ -39,7 +48,7 @@ export class Outbox {
 
   /** @param {string} clip what it is said of @param {Stroke} stroke */
   add(clip, stroke) {
-    this.shelf.put({ clip, stroke });
+    if (!this.shelf.put({ clip, stroke })) this.onPassing();
     return this.flush();
   }
 

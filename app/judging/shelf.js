@@ -1,5 +1,7 @@
 // What was said and has not arrived yet, kept in the browser: one entry for each stroke, so that two
 // tabs never overwrite what the other one keeps.
+import { store } from "../web/memory.js";
+
 /** @typedef {import("../web/types.d.ts").Stroke} Stroke */
 /** @typedef {{clip: string, stroke: Stroke}} Entry a stroke, and the clip that it is said of */
 /** @typedef {{place: number, key: string} & Entry} Kept */
@@ -7,32 +9,25 @@
 const PREFIX = "wmpo.unsent.";
 
 export class Shelf {
-  /** Where a browser forbids a storage that lasts, entries last as long as the page.
-   * @param {() => Record<string, string>} storage */
-  constructor(storage = () => localStorage) {
-    /** @type {Record<string, string>} */
-    this.passing = {};
-    try {
-      this.lasting = storage();
-    } catch {
-      this.lasting = this.passing;
-    }
+  /** @param {import("../web/memory.js").Store} place */
+  constructor(place = store) {
+    this.place = place;
   }
 
   /** Everything that is kept, oldest first.
    * @returns {Kept[]} */
   get all() {
-    return Object.entries({ ...this.lasting, ...this.passing })
+    return this.place.entries
       .map(([key, text]) => read(key, text))
       .filter((kept) => kept !== null)
       .sort((one, other) => one.place - other.place);
   }
 
   /** Keep a stroke behind all others, until it is taken.
-   * @param {Entry} entry */
+   * @param {Entry} entry @returns whether it outlives the page */
   put(entry) {
     const place = Math.max(Date.now(), (this.all.at(-1)?.place ?? 0) + 1);
-    this.write(`${PREFIX}${place}.${entry.stroke.event_id}`, entry);
+    return this.write(`${PREFIX}${place}.${entry.stroke.event_id}`, entry);
   }
 
   /** Put another stroke where this one is kept.
@@ -43,17 +38,12 @@ export class Shelf {
 
   /** @param {Kept} kept */
   take({ key }) {
-    delete this.lasting[key];
-    delete this.passing[key];
+    this.place.delete(key);
   }
 
   /** @param {string} key @param {Entry} entry */
   write(key, entry) {
-    try {
-      this.lasting[key] = JSON.stringify(entry);
-    } catch {
-      this.passing[key] = JSON.stringify(entry); // the browser has no room for more
-    }
+    return this.place.set(key, JSON.stringify(entry));
   }
 }
 

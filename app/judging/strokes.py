@@ -4,18 +4,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.access import Access
 from app.judging.labelling import Labelling
 from app.judging.preferences import Preferences
 from app.player.clips import OneEpisode
 from app.web.questions import Answer, ask, sentence
 from engine.config import Config, knob
 
+MOST_STROKES = 50  # in one question, as the browser's outbox sends them
+
 
 @dataclass(frozen=True, kw_only=True)
 class Strokes(Config):
     """What a person says, in order."""
 
-    strokes: tuple[Mapping[str, Any], ...] = knob(help="each as `Judging.on_judge` reads it")
+    strokes: tuple[Mapping[str, Any], ...] = knob(
+        help="each as `Judging.on_judge` reads it", high=MOST_STROKES
+    )
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Judging:
     labels: Labelling
     pairs: Preferences
     save_dream: Callable[..., Answer]
+    access: Access
 
     @property
     def answers(self) -> dict[str, Callable[..., Answer]]:
@@ -42,6 +48,7 @@ class Judging:
         episode, with `pair` a preference, with `undo` the event that takes one back. It may name
         its `actor`. One that cannot be stored does not stop the others.
         """
+        self.access.spend("labels", len(question.strokes))
         return {"acks": [self._stroke(dict(stroke)) for stroke in question.strokes]}
 
     def on_said(self, question: OneEpisode) -> Answer:

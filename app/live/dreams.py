@@ -18,7 +18,7 @@ from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
 from app.live.models import Models
 from app.live.reel import Seen
-from app.visitors import visitor
+from app.visitors import may_change, visitor
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
-MOST_OF_A_VISITOR = 4
 ACT_SECONDS = 20.0
 BRANCH_SECONDS = 60.0
+SWEEP_SECONDS = 30.0
 
 
 class View(Seen, Readout):
@@ -47,8 +47,9 @@ class Dreams:
         models: those of every dream; used on that thread only.
         capacity: most dreams at once; when there are so many, one that nobody looked at for
             `spare_seconds` makes room, and where there is none, a new one is refused.
-        idle_seconds: a dream unseen for so long is forgotten.
+        idle_seconds: a dream unseen for so long is forgotten, whether or not another is opened.
         turn: entered for everything on the thread, one at a time: a background run gives way.
+        most_of_one: how many dreams who asks may have; None: any number.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class Dreams:
         spare_seconds: float = 60.0,
         idle_seconds: float = 900.0,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        most_of_one: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._turn = turn
+        self._turn, self._most_of_one = turn, most_of_one
         self.models = models or Models()
         self._capacity = capacity
         self._spare_seconds = spare_seconds
@@ -77,9 +79,12 @@ class Dreams:
             initializer=torch.set_num_threads,
             initargs=(1,),
         )
+        self._closing = threading.Event()
+        threading.Thread(target=self._sweep, name="idle dreams", daemon=True).start()
 
     def close(self) -> None:
-        """Finish the chunk being imagined and end the thread."""
+        """Finish the chunk being imagined and end the threads."""
+        self._closing.set()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def warm_up(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -132,7 +137,7 @@ class Dreams:
         dream = Dream(settings, self.models, clock=self._clock)
         with self._lock:
             self._make_room_among_own(visitor())
-            self._forget_unseen()
+            self._make_room()
             self._dreams[dream_id] = dream
             self._owners[dream_id] = visitor()
         self._submit(dream_id, dream, dream.wake)
@@ -254,21 +259,37 @@ class Dreams:
         """
         return self.call(self.get(dream_id).trajectory)
 
-    def forget(self, dream_id: str) -> None:
-        """Let go of a dream, if it is still there."""
-        with self._lock:
-            self._dreams.pop(dream_id, None)
-
     def get(self, dream_id: str) -> Dream:
         """The dream of an id.
 
         Raises:
-            LookupError: no such dream, or it was forgotten.
+            LookupError: no such dream, it was forgotten, or another visitor began it.
         """
         with self._lock:
             if dream_id not in self._dreams:
                 raise LookupError("this dream is over: nobody looked at it for a while")
+            if not may_change(self._owners[dream_id]):
+                raise LookupError("somebody else began this dream: begin your own")
             return self._dreams[dream_id]
+
+    def forget(self, dream_id: str) -> None:
+        """Let go of a dream that nobody will look at again, and of all that it imagined."""
+        with self._lock:
+            self._dreams.pop(dream_id, None)
+            self._owners.pop(dream_id, None)
+
+    def forget_unseen(self) -> int:
+        """Let go of the dreams that nobody looked at for `idle_seconds`; how many there are."""
+        oldest = self._clock() - self._idle_seconds
+        with self._lock:
+            idle = [name for name, dream in self._dreams.items() if dream.reel.last_seen < oldest]
+        for name in idle:
+            self.forget(name)
+        return len(self._dreams)
+
+    def _sweep(self) -> None:
+        while not self._closing.wait(SWEEP_SECONDS):
+            self.forget_unseen()
 
     def _enqueue(self, function: Callable[..., Value], *arguments: Any) -> "Future[Value]":
         def work() -> Value:
@@ -307,23 +328,24 @@ class Dreams:
     def _make_room_among_own(self, owner: str) -> None:
         """A visitor's new dream takes the place of their oldest: nobody takes all there are."""
         self._owners = {name: who for name, who in self._owners.items() if name in self._dreams}
-        own = [name for name, who in self._owners.items() if owner and who == owner]
+        own = [name for name, who in self._owners.items() if who == owner]
         own.sort(key=lambda name: self._dreams[name].reel.last_seen)
-        for name in own[: max(0, len(own) - MOST_OF_A_VISITOR + 1)]:
+        most = self._most_of_one()
+        for name in [] if most is None else own[: max(0, len(own) - most + 1)]:
             del self._dreams[name], self._owners[name]
 
-    def _forget_unseen(self) -> None:
-        """Make room for one more dream.
+    def _make_room(self) -> None:
+        """Where there are too many dreams, the one unseen for longest goes.
 
         Raises:
             ValueError: every dream there is was looked at a moment ago.
         """
-        now = self._clock()
+        if len(self._dreams) < self._capacity:
+            return
         seen = {dream_id: dream.reel.last_seen for dream_id, dream in self._dreams.items()}
-        for dream_id in sorted(seen, key=seen.__getitem__):
-            full = len(self._dreams) >= self._capacity
-            if seen[dream_id] < now - (self._spare_seconds if full else self._idle_seconds):
-                del self._dreams[dream_id]
+        unseen = min(seen, key=seen.__getitem__)
+        if seen[unseen] < self._clock() - self._spare_seconds:
+            del self._dreams[unseen]
         if len(self._dreams) >= self._capacity:
             raise ValueError(
                 f"{self._capacity} dreams are being watched here already, which is as many as "

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app.access import Access
 from app.live.dreams import Dreams
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
@@ -46,10 +47,12 @@ class MatrixOf(Config):
 class Twins:
     """Plays imagined episodes in the simulator; every real one enters the studio's ledger once."""
 
-    def __init__(self, cabinet: Cabinet, dreams: Dreams, simulator: Simulator) -> None:
+    def __init__(
+        self, cabinet: Cabinet, dreams: Dreams, simulator: Simulator, *, access: Access
+    ) -> None:
         self._cabinet = cabinet
         self._dreams = dreams
-        self._simulator = simulator
+        self._simulator, self._access = simulator, access
         self._playing = threading.Lock()
 
     def of(self, dream: Trajectory) -> dict[str, Any]:
@@ -139,6 +142,7 @@ class Twins:
         episode_id = f"twin-{digest[:12]}-{len(actions)}"
         if self._cabinet.trajectories.find_all([episode_id]):
             return self._cabinet.trajectories.get(episode_id)
+        self._access.spend("episodes played in the simulator")
         frames, end_step = self._simulator.play(get_task(task), start_id, actions)
         policy = dream.lineage.get("policy")
         success = end_step is not None

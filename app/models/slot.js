@@ -1,7 +1,7 @@
 // One slot of the Models page: a chooser, and everything a checkpoint says about itself.
+import { copy } from "../web/copy.js";
 import { fixed, integer, measure } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
-import { toast } from "../web/toast.js";
 
 const TITLES = { policy: "Policy", world_model: "World model", reward_model: "Reward model" };
 const words = (role) => role.replaceAll("_", " ");
@@ -126,9 +126,6 @@ export const Slot = class {
   }
 
   copy() {
-    navigator.clipboard.writeText(this.model.hash).then(
-      () => toast("The hash is copied.", "note"),
-      () => toast(this.model.hash, "note"),
-    );
+    copy(this.model.hash, "The hash is copied.");
   }
 };

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
 
+from app.visitors import may_change, visitor
 from engine.config import Config, knob
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class _Errand:
     kind: str
     title: str
     unit: str
+    owner: str = field(default_factory=visitor)
     state: str = "queued"
     done: int = 0
     total: int = 0
@@ -86,7 +88,7 @@ class Errands:
     """Runs errands on one thread; the last `MOST_KEPT` are remembered until the studio closes.
 
     Args:
-        guest: who asks sees only the errands whose ids they know.
+        guest: who asks sees only what they began themselves, and by its id.
     """
 
     def __init__(self, *, guest: bool = False) -> None:
@@ -132,7 +134,8 @@ class Errands:
         """{errands}: those of the ids that are known."""
         if question.ids is None:
             return {"errands": [] if self._guest else self.all()}
-        return {"errands": [errand for errand in self.all() if errand["id"] in question.ids]}
+        known = [one for name in question.ids if (one := self._errands.get(name)) is not None]
+        return {"errands": [_record(one) for one in reversed(known) if may_change(one.owner)]}
 
     def get(self, name: str) -> ErrandRecord:
         """One errand: {id, kind, title, unit, state, done, total, result, error, at}.
@@ -153,10 +156,10 @@ class Errands:
         return _record(errand)
 
     def _find(self, name: str) -> _Errand:
-        try:
-            return self._errands[name]
-        except KeyError as error:
-            raise LookupError("the studio no longer knows this errand: start it again") from error
+        errand = self._errands.get(name)
+        if errand is None or not may_change(errand.owner):
+            raise LookupError("the studio no longer knows this errand: start it again")
+        return errand
 
     def _run(self, errand: _Errand, work: Work) -> None:
         errand.state = "running"

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from app.access import Access
 from app.runs.journal import owner
 from app.runs.supervisor import Supervisor
-from app.visitors import visitor
+from app.visitors import may_change, visitor
 from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
 from engine.runs.registry import job_config, job_names
@@ -90,6 +90,7 @@ class Launcher:
         """
         chosen, config = self.config(job, values)
         self._check_room(config)
+        self._access.spend("runs")
         run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         return self._supervisor.submit(run_id, chosen, config, owner=visitor()).id
 
@@ -136,8 +137,7 @@ class Launcher:
         return self.status(question.run)
 
     def _is_own(self, run_id: str) -> bool:
-        known = visitor()
-        return bool(known) and owner(self._cabinet.runs.directory(run_id)) == known
+        return bool(visitor()) and may_change(owner(self._cabinet.runs.directory(run_id)))
 
     def iterations(self, run_id: str) -> list[int]:
         """Iterations that left episodes.

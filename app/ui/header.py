@@ -26,6 +26,7 @@ def header(
     pages: Mapping[str, str],
     page: str,
     device: str,
+    login: bool = False,
 ) -> None:
     """Build the header.
 
@@ -33,7 +34,9 @@ def header(
         troubles: what whoever looks should know of the studio.
         pages: the address of each page by its name; `page` is the one it stands on.
         device: the machine in words.
+        login: whether visitors may log in.
     """
+    door = '<a class="chip" href="./login/huggingface" target="_blank">Log in</a>' * login
     links = "".join(
         f'<a href="./{path}"{" aria-current=page" if name == page else ""}>{name}</a>'
         for name, path in pages.items()
@@ -45,7 +48,7 @@ def header(
             f'<header class="wm wm-header"><a class="brand" href="./">{_MARK}WMPO Studio</a>'
             f'<nav aria-label="Pages">{links}</nav><span class="grow"></span>'
             '<span class="row jobs" aria-live="polite"></span>'
-            f'<span class="chip device">{escape(device)}</span>'
+            f'<span class="chip device">{escape(device)}</span>{door}'
             '<button class="quiet" data-do="theme" aria-label="Theme"></button>'
             '<button class="quiet" data-do="help" aria-label="Keys"><kbd>?</kbd></button></header>'
             '<div class="wm troubles" role="alert" hidden></div>'

@@ -1,6 +1,7 @@
 """The studio as one Gradio app: its pages, the public API, and how it is launched."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from app import api
+from app.access import Access
 from app.data import page as data
 from app.episodes import page as episodes
 from app.evaluate import page as evaluate
@@ -27,11 +29,38 @@ from app.visitors import Seal
 from app.web.assets import routes
 from app.web.doors import DoorRules, Doors
 from app.web.early import EarlyScript
-from app.web.sessions import Sessions
+from app.web.sessions import PERSON, Logins, Sessions
 from app.web.theme import stylesheet, theme
+from app.web.turnstile import Turnstile
+
+MOST_EVENTS = 64  # that wait in Gradio's queue
 
 FIRST = "Start"  # at the address of the site itself
 HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would answer for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitors:
+    """How the visitors of a public studio are told apart, and what each may have."""
+
+    seal: Seal
+    access: Access
+    logins: Logins
+
+    def middleware(self, blocks: gr.Blocks) -> list[Middleware]:
+        """Who asks, and how much of it there may be."""
+
+        def waiting(name: str) -> int:
+            queue = blocks._queue
+            lists = [each.queue for each in queue.event_queue_per_concurrency_id.values()]
+            known = [event for part in (*lists, *queue.active_jobs) for event in part or ()]
+            requests = [event.request for event in known if event.request is not None]
+            return sum(one.scope[PERSON].name == name for one in requests if PERSON in one.scope)
+
+        return [
+            Middleware(Sessions, seal=self.seal, logins=self.logins),
+            Middleware(Turnstile, access=self.access, waiting=waiting),
+        ]
 
 
 def build(
@@ -40,12 +69,14 @@ def build(
     device: str,
     instruction: str,
     horizon: int,
+    login: bool = False,
 ) -> gr.Blocks:
     """All pages and the public API.
 
     Args:
         device: the machine in words, for example "CPU · 2 cores".
         instruction, horizon: of the default task.
+        login: whether visitors may log in through Gradio's OAuth.
     """
     pages: dict[str, Callable[[], None]] = {
         "Start": lambda: start.build(studio.start, device=device),
@@ -76,8 +107,11 @@ def build(
                 pages=addresses,
                 page=name,
                 device=device,
+                login=login,
             )
             content()
+            if name == FIRST and login:
+                gr.LoginButton(visible=False)  # brings Gradio's routes; the header links to them
             if name == FIRST:
                 api.publish(
                     studio.access,
@@ -99,7 +133,7 @@ def launch(
     health: Callable[[], dict[str, Any]] = lambda: {"ok": True},
     port: int | None = None,
     doors: DoorRules | None = None,
-    seal: Seal | None = None,
+    visitors: Visitors | None = None,
 ) -> str:
     """Serve the pages in the background with the settings of reliability.md §4.2; their address.
 
@@ -108,14 +142,14 @@ def launch(
 
     Args:
         doors: under which names it is reached; those of loopback when left out.
-        seal: tells the visitors of a public studio from one another; None at home.
+        visitors: how those of a public studio are told apart; None at home.
     """
 
     def healthz(request: Request) -> JSONResponse:
         answer = health()
         return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
-    blocks.queue(max_size=64, default_concurrency_limit=2)
+    blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=2)
     _, address, _ = blocks.launch(
         server_port=port,
         share=False,
@@ -131,7 +165,7 @@ def launch(
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
-        max_threads=16,
+        max_threads=40,
         state_session_capacity=500,
         footer_links=[],
         _frontend=False,  # no look at its own page: on a busy machine that gives up after 3 s
@@ -140,7 +174,7 @@ def launch(
             "routes": [Route(HEALTH, healthz), *routes()],
             "middleware": [
                 Middleware(Doors, rules=doors or DoorRules()),
-                *([Middleware(Sessions, seal=seal)] if seal else []),
+                *(visitors.middleware(blocks) if visitors else []),
                 Middleware(EarlyScript),
             ],
         },

@@ -3,6 +3,23 @@ import { toast } from "./toast.js";
 
 /** @typedef {import("./wire.d.ts").Wire} Wire */
 
+// What a limit of a public studio said last, for Gradio's client keeps an answer of 429 to itself.
+let limit = "";
+const plain = globalThis.fetch.bind(globalThis);
+
+/** @type {typeof fetch} */
+globalThis.fetch = async (...request) => {
+  const answer = await plain(...request);
+  if (answer.status === 429) {
+    const told = await answer
+      .clone()
+      .json()
+      .catch(() => ({}));
+    limit = told.detail ?? told.refused ?? "That was too often: ask again in a moment.";
+  } else if (answer.ok) limit = "";
+  return answer;
+};
+
 /**
  * Ask the server; a refusal is shown as its sentence and gives null.
  *
@@ -21,7 +38,7 @@ export const ask = async (server, name, question = {}, quiet = false) => {
     answer = undefined;
   }
   if (answer === undefined || answer === null) {
-    if (!quiet) toast("The studio does not answer. Nothing is lost; it is asked again.");
+    if (!quiet) toast(limit || "The studio does not answer. Nothing is lost; it is asked again.");
     return null;
   }
   if (answer.refused) {

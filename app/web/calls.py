@@ -8,13 +8,18 @@ and stays an exception.
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gradio as gr
 import orjson
+from gradio.context import LocalContext
 
 from app.access import Access
+from app.rates import TooMuchError
+from app.visitors import asking, person
 from app.web.questions import Answer, answer_of, parse, question_of, sentence
+from app.web.sessions import PERSON
 from engine.records.texts import as_unicode, check_unicode
 from storage.damage import fault_of_disk
 
@@ -53,6 +58,10 @@ def _served(access: Access, panel: str, name: str, fn: Callable[..., Answer]) ->
             return answer
         except (ValueError, LookupError) as error:
             return {"refused": sentence(error)}
+        except TooMuchError as error:
+            if who := person():
+                who.too_much = True  # the answer is a 429
+            return {"refused": str(error)}
         except Exception as error:
             if told := fault_of_disk(error):
                 return {"refused": told}
@@ -82,15 +91,25 @@ def in_sentences(fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             check_unicode([value for value in values if isinstance(value, _PLAIN)])
             check_unicode(named)
-            return presentable(fn(*values, **named))
+            with _asked():
+                return presentable(fn(*values, **named))
         except (ValueError, LookupError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
+        except TooMuchError as error:
+            raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:
             if told := fault_of_disk(error):
                 raise gr.Error(told, print_exception=False) from error
             raise
 
     return call
+
+
+def _asked() -> AbstractContextManager[None]:
+    """Who asks, also where an event waited in the queue, far from the request that brought it."""
+    request = getattr(LocalContext.request.get(None), "request", None)
+    known = request.scope.get(PERSON) if request is not None else None
+    return asking(known) if known is not None else nullcontext()
 
 
 def on(

@@ -1,122 +1,93 @@
-"""Visitors of a Space: each has a name of their own, and so many requests in so much time.
+"""Visitors of a Space: each has a name of their own.
 
-Buckets are asked before Gradio's queue, which is one for all: whoever asks too often is told so
-with 429, and nobody else waits for it. They are of the visitor and of the address, because a new
-visitor costs nothing.
+It stands in a cookie that only the studio can write, or is the Hub's own where somebody logged in
+through Gradio's OAuth. A program that keeps no cookies goes by its address.
 """
 
-import math
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.visitors import Seal, asking
+from app.visitors import Person, Role, Seal, asking
 
 COOKIE = "wmpo_visitor"
+PERSON = "wmpo.person"  # in the scope of a request: its `Person`
 YEAR = 365 * 86_400
-MOST_KNOWN = 20_000  # buckets; those that were not asked for longest are forgotten
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A bucket of `burst` tokens that fills by `per_second`."""
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """Whom the Hub names.
 
-    per_second: float
-    burst: float
-
-
-CALLS, QUEUED, UPLOADS = Rate(15.0, 60.0), Rate(1.0, 8.0), Rate(0.1, 6.0)
-# One address may be a school: it has several times what one visitor has.
-OF_ADDRESS = 3.0
-
-
-class Buckets:
-    """Token buckets by name.
-
-    Args:
-        clock: seconds, monotonic: a jump of the time of day locks nobody out.
+    Attributes:
+        open: whether anybody can log in. Without the secret of a Space Gradio takes whoever asks
+            for the owner, so nobody is believed then (reliability.md §4.1, T3).
+        admins: their names on the Hub, in small letters.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._levels: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+    open: bool = False
+    admins: frozenset[str] = frozenset()
 
-    def take(self, kind: str, name: str, rate: Rate) -> float:
-        """Take a token; 0, or the seconds until there is one."""
-        now = self._clock()
-        with self._lock:
-            level, then = self._levels.pop((kind, name), (rate.burst, now))
-            level = min(rate.burst, level + (now - then) * rate.per_second)
-            wait = 0.0 if level >= 1 else (1 - level) / rate.per_second
-            self._levels[kind, name] = (level if wait else level - 1, now)
-            while len(self._levels) > MOST_KNOWN:
-                self._levels.popitem(last=False)
-        return wait
+
+def logins(environ: Mapping[str, str]) -> Logins:
+    """From what the Hub tells a Space, and WMPO_ADMINS (names, separated by commas)."""
+    named = [*environ.get("WMPO_ADMINS", "").split(","), environ.get("SPACE_AUTHOR_NAME", "")]
+    return Logins(
+        open="SPACE_ID" in environ and bool(environ.get("OAUTH_CLIENT_SECRET")),
+        admins=frozenset(name.strip().lower() for name in named if name.strip()),
+    )
 
 
 class Sessions:
     """ASGI middleware of a public studio; right behind the doors."""
 
-    def __init__(self, app: ASGIApp, *, seal: Seal, buckets: Buckets | None = None) -> None:
-        self._app, self._seal = app, seal
-        self._buckets = buckets or Buckets()
+    def __init__(self, app: ASGIApp, *, seal: Seal, logins: Logins = Logins()) -> None:
+        self._app, self._seal, self._logins = app, seal, logins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Say who asks, refuse who asks too often, and name who is new."""
+        """Say who asks, name who is new, and let an answer beyond a limit be a 429."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, address = Headers(scope=scope), _address(scope)
-        known = _logged_in(scope) or self._seal.read(_cookie(headers))
-        name = known or f"at-{address}"
-        wait = self._wait(scope, name, address)
-        if wait:
-            sentence = f"That was too often: ask again in {math.ceil(wait)} s."
-            refusal = JSONResponse({"detail": sentence}, status_code=429)
-            refusal.headers["retry-after"] = str(math.ceil(wait))
-            await refusal(scope, receive, send)
-            return
-        with asking(name):
-            await self._app(scope, receive, send if known else self._naming(scope, send))
+        known = self._seal.read(_cookie(Headers(scope=scope)))
+        who = self._logged_in(scope) or Person(known or f"at-{address(scope)}")
+        scope[PERSON] = who
+        with asking(who):
+            await self._app(scope, receive, self._answering(scope, send, who, is_new=not known))
 
-    def _wait(self, scope: Scope, name: str, address: str) -> float:
-        if scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
-            return 0.0
-        path = scope["path"]
-        kind, rate = ("call", CALLS)
-        if path.endswith("/upload"):
-            kind, rate = "upload", UPLOADS
-        elif path.endswith("/queue/join") or "/gradio_api/call/" in path:
-            kind, rate = "queue", QUEUED
-        larger = Rate(rate.per_second * OF_ADDRESS, rate.burst * OF_ADDRESS)
-        return self._buckets.take(kind, name, rate) or self._buckets.take(
-            kind, f"at {address}", larger
-        )
-
-    def _naming(self, scope: Scope, send: Send) -> Send:
+    def _answering(self, scope: Scope, send: Send, who: Person, *, is_new: bool) -> Send:
         async def put(message: Message) -> None:
-            if message["type"] == "http.response.start" and scope["method"] == "GET":
+            if message["type"] == "http.response.start":
+                if who.too_much:
+                    message["status"] = 429
                 headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
-                    secure = Headers(scope=scope).get("x-forwarded-proto", scope["scheme"])
-                    frame = "SameSite=None; Secure; Partitioned"  # the Hub frames a Space
-                    manner = frame if secure.startswith("https") else "SameSite=Lax"
-                    value = f"{COOKIE}={self._seal.new()}; Path=/; HttpOnly; Max-Age={YEAR}"
-                    headers.append("set-cookie", f"{value}; {manner}")
+                is_page = headers.get("content-type", "").startswith("text/html")
+                if is_new and is_page and scope["method"] == "GET":
+                    headers.append("set-cookie", self._named(scope))
             await send(message)
 
         return put
 
+    def _named(self, scope: Scope) -> str:
+        secure = Headers(scope=scope).get("x-forwarded-proto", scope["scheme"])
+        frame = "SameSite=None; Secure; Partitioned"  # the Hub frames a Space
+        manner = frame if secure.startswith("https") else "SameSite=Lax"
+        return f"{COOKIE}={self._seal.new()}; Path=/; HttpOnly; Max-Age={YEAR}; {manner}"
 
-def _address(scope: Scope) -> str:
+    def _logged_in(self, scope: Scope) -> Person | None:
+        """Who logged in through Gradio's own OAuth, which signs its session."""
+        session = scope.get("session") or {}
+        person = (session.get("oauth_info") or {}).get("userinfo") or {}
+        name = str(person.get("preferred_username") or "").lower()[:60]
+        if not name or not self._logins.open:
+            return None
+        return Person(f"hub-{name}", Role.ADMIN if name in self._logins.admins else Role.ANNOTATOR)
+
+
+def address(scope: Scope) -> str:
     """Who sends: the last address that a proxy wrote down, for earlier ones may be invented."""
     forwarded = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
     client = scope.get("client")
@@ -129,11 +100,3 @@ def _cookie(headers: Headers) -> str:
     except CookieError:
         return ""
     return found.value if found else ""
-
-
-def _logged_in(scope: Scope) -> str:
-    """The Hub's name of a visitor who logged in through Gradio's own OAuth."""
-    session = scope.get("session") or {}
-    person = (session.get("oauth_info") or {}).get("userinfo") or {}
-    name = str(person.get("preferred_username") or "")
-    return f"hub-{name}"[:60] if name else ""

@@ -5,6 +5,7 @@ import math
 import warnings
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,21 +51,21 @@ def read_npy(data: bytes) -> Array:
             raise ValueError(f"it is not an array file: {error}") from error
     if dtype.kind not in KINDS:
         raise ValueError(f"it holds {dtype}, not numbers")
-    body = data[stream.tell() :]
+    body = memoryview(data)[stream.tell() :]  # no second copy of what may be large
     if any(side < 0 for side in shape) or math.prod(shape) * dtype.itemsize != len(body):
         raise ValueError(f"an array {list(shape)} of {dtype} does not have {len(body)} bytes")
     array = np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
-    return array.astype(dtype.newbyteorder("="), order="C")
+    return array.astype(dtype.newbyteorder("="), order="C", copy=False)
 
 
-def read_npz(data: bytes, *, largest: int) -> dict[str, Array]:
-    """The arrays of `.npz` bytes.
+def read_npz(data: bytes | Path, *, largest: int) -> dict[str, Array]:
+    """The arrays of `.npz` bytes, or of such a file.
 
     Raises:
         ValueError: no such file, or more than `largest` bytes.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
             if sum(member.file_size for member in archive.infolist()) > largest:
                 raise ValueError(f"it unpacks to more than {largest // 2**20} MB")
             return {

@@ -93,7 +93,7 @@ def _collected(room: Path, largest: int) -> Contents:
 
 def _item(path: Path, kept: dict[str, Any], largest: int) -> LabelledEpisode:
     with wrong_in(str(kept["episode"]["id"])):
-        found = read_npz(path.read_bytes(), largest=largest + BESIDE)
+        found = read_npz(path, largest=largest + BESIDE)
         arrays = {name.removeprefix(ARRAY): a for name, a in found.items() if ARRAY in name}
         return item_from(
             kept["episode"],

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from engine.gate import sandbox
 from engine.gate.verdict import RefusedError
 
-MOST_ROWS = 1_000_000
-MEMORY, OUTPUT = 2**29, 2**27  # bytes
+MOST_ROWS = 200_000
+MEMORY, OUTPUT = 2**29, 2**26  # bytes
 
 
 def parquet_rows(data: bytes) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def _plain_arrays(path: Path, largest: int) -> dict[str, Array]:
             raise ValueError(f"this HDF5 file {refusal.sentence}") from refusal
         if "place" in answer:
             raise WrongError(str(answer["place"]), answer["reason"])
-        return read_npz(target.read_bytes(), largest=largest + beside)
+        return read_npz(target, largest=largest + beside)
 
 
 def _put(demo: h5py.Group, episode: Trajectory) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.access import LIMITS, RULES, Access, Limits, Role
+from app.access import LIMITS, RULES, Access, Limits
 from app.live.models import Models
 from app.studio import Studio
 from app.ui import site
 from app.ui.wire import served_by
+from app.visitors import Person, Role, asking
 from storage.workspace import open_workspace
 from tests.app.conftest import load_fake, make_demo
 
@@ -28,7 +29,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Role, Funct
             models=Models(load_fake),
             supervise=False,
         )
-        for role in Role
+        for role in (Role.VISITOR, Role.ADMIN)
     }
     yield {role: served(studio) for role, studio in studios.items()}
     for studio in studios.values():
@@ -46,6 +47,8 @@ def test_a_visitor_is_refused_in_the_sentence_of_the_table(
 ) -> None:
     refused = {"refused": RULES[action].sentence}
     assert doors[Role.VISITOR][action]({}) == refused
+    with asking(Person("hub-ann", Role.ANNOTATOR)):
+        assert doors[Role.VISITOR][action]({}) == refused
     # At home the empty question is refused for what it lacks, or answered.
     if action not in ("data.verify", "data.back_up"):
         assert doors[Role.ADMIN][action]({}) != refused

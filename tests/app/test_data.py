@@ -1,6 +1,7 @@
 """The Data page's use cases: plain values in, errands out; what a public site refuses."""
 
 import base64
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.access import Role
 from app.runs.handover import PART, Handover
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.types import Outcome, Trajectory
 from storage.exports.formats import read_episodes
@@ -353,3 +354,16 @@ def test_parts_of_a_file_come_in_order_or_not_at_all(tmp_path: Path) -> None:
     )
     handover.drop(upload)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big"]
+
+
+def test_no_jump_of_the_clock_takes_a_file_away(tmp_path: Path) -> None:
+    now = [0.0]
+    handover = Handover(tmp_path, hours=1.0, clock=lambda: now[0])
+    made = handover.place("labels.csv")
+    made.write_text("here")
+    os.utime(made, (0, 0))  # a clock that was set: the file is decades old
+    handover.place("other.csv")
+    assert made.exists()
+    now[0] += 3_601.0
+    handover.place("another.csv")
+    assert not made.exists()

@@ -276,9 +276,10 @@ def test_a_registry_full_of_watched_dreams_refuses_another_in_a_sentence(
 def test_an_unseen_dream_is_forgotten_in_time(
     dreams: Dreams, clock: Clock, make_settings: Callable[..., DreamSettings]
 ) -> None:
-    old = dreams.open(make_settings())
+    old, seen = dreams.open(make_settings()), dreams.open(make_settings(seed=2))
     clock.now += 61.0
-    dreams.open(make_settings(seed=2))
+    dreams.pull(seen, 0)
+    assert dreams.forget_unseen() == 1  # nobody has to open another
     with pytest.raises(LookupError, match="this dream is over"):
         pace(dreams, old, "run")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.access import Role
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.types import Label, Trajectory
 from storage.exports.bundle import pack

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.access import Role
 from app.imagine.permalinks import read_token, token
 from app.live.models import Models
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.types import Trajectory
 from storage.workspace import open_workspace

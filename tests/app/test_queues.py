@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.access import Role
 from app.label.panel import NextOfAll, next_of_all
 from app.label.task_card import OneTask, task_card
 from app.studio import Studio
 from app.ui import site
+from app.visitors import Role
 from app.web.questions import ask
 from engine.learning.grpo import group_advantages, success_returns
 from engine.records.types import Outcome, Trajectory

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.access import Role
 from app.models.catalogue import summary
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.records.manifest import write_manifest
 from tests.app.conftest import CHUNK, make_checkpoint, three
@@ -103,6 +103,7 @@ def test_imagine_gives_the_episode_that_a_dream_of_the_same_settings_gives(
     record = studio.episodes.gallery.record(
         ask(studio.imagine.dreams.imagine, settings | {"seed": 7})
     )
+    assert studio.dreams.forget_unseen() == 0  # its id was told to nobody: nothing is kept of it
     dream = ask(studio.imagine.dreams.open, settings)["dream"]
     ask(studio.imagine.dreams.act, {"dream": dream, "action": "run"})
     finished(studio, dream)

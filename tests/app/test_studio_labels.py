@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.access import Role
 from app.studio import Studio
+from app.visitors import Role
 from engine.records.types import Outcome, Trajectory
 
 Maker = Callable[..., Trajectory]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.access import Role
 from app.live.dreams import Dreams
 from app.live.models import Models
 from app.models.lineage import details, parents
 from app.models.loader import Loader
 from app.models.panel import model_panel
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.device import DeviceMemory, Placement
 from engine.records.tasks import get_task

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.access import Role
 from app.runs.launcher import event_text
 from app.studio import Studio
+from app.visitors import Role
 from app.web.questions import ask
 from engine.jobs.optimise.job import JobConfig
 from engine.records.types import Trajectory

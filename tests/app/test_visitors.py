@@ -11,19 +11,21 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.access import Role
-from app.live.dreams import MOST_OF_A_VISITOR
+from app.access import LIMITS, Access
+from app.rates import Buckets, Rate
 from app.runs.launcher import Control
 from app.studio import Studio
-from app.visitors import Seal, asking, visitor
+from app.visitors import Role, Seal, asking, person, visitor
 from app.web.questions import ask
-from app.web.sessions import CALLS, COOKIE, UPLOADS, Buckets, Sessions
+from app.web.sessions import COOKIE, Logins, Sessions, logins
+from app.web.turnstile import Turnstile
 from engine.records.types import Trajectory
 from tests.app.conftest import START
 
 Make = Callable[..., Trajectory]
 A, B, HOUSE = "visitor-a-0000000", "visitor-b-0000000", ""
 EVENT = {"event_id": "event-0001", "episode_id": "episode-1", "outcome": "fail"}
+RATES = LIMITS[Role.VISITOR].rates
 CALL = "/gradio_api/component_server"
 
 
@@ -52,9 +54,12 @@ def clock() -> Clock:
 @pytest.fixture
 def site(tmp_path: Any, clock: Clock) -> Callable[[], TestClient]:
     """Makes browsers of one public studio, each of which keeps its own cookies."""
-    seal, buckets = Seal(tmp_path / ".secret"), Buckets(clock)
+    access = Access(Role.VISITOR, Buckets(clock))
     routes = [Route("/", _page), Route("/{path:path}", _who, methods=["POST", "GET"])]
-    middleware = [Middleware(Sessions, seal=seal, buckets=buckets)]
+    middleware = [
+        Middleware(Sessions, seal=Seal(tmp_path / ".secret")),
+        Middleware(Turnstile, access=access, waiting=lambda name: 4 * (name == "at-busy")),
+    ]
     app = Starlette(routes=routes, middleware=middleware)
     return lambda: TestClient(app)
 
@@ -84,9 +89,11 @@ def test_a_flood_is_told_to_wait_and_others_are_not(
     flood, other = site(), site()
     other.get("/", headers={"x-forwarded-for": "10.0.0.2"})
     flood.get("/")
-    answers = [flood.post(CALL) for _ in range(int(CALLS.burst) + 5)]
+    answers = [flood.post(CALL) for _ in range(int(RATES["questions"].burst) + 5)]
     assert [one.status_code for one in answers[-6:]] == [200, 429, 429, 429, 429, 429]
-    assert "too often" in answers[-1].json()["detail"] and answers[-1].headers["retry-after"]
+    assert (
+        "too many questions" in answers[-1].json()["detail"] and answers[-1].headers["retry-after"]
+    )
     assert other.post(CALL, headers={"x-forwarded-for": "10.0.0.2"}).status_code == 200
     clock.now += 1.0
     assert flood.post(CALL).status_code == 200
@@ -96,7 +103,7 @@ def test_new_cookies_do_not_help_against_the_limit_of_an_address(
     site: Callable[[], TestClient],
 ) -> None:
     found = []
-    for _ in range(int(3 * UPLOADS.burst) + 1):
+    for _ in range(int(3 * RATES["uploads"].burst) + 1):
         browser = site()
         browser.get("/")
         # What a visitor invents stands before what the proxy wrote.
@@ -108,7 +115,7 @@ def test_new_cookies_do_not_help_against_the_limit_of_an_address(
 def test_the_memory_of_buckets_is_bounded(clock: Clock) -> None:
     buckets = Buckets(clock)
     for number in range(20_500):
-        buckets.take("call", str(number), CALLS)
+        buckets.take("call", str(number), Rate(1.0, 1.0))
     assert len(buckets._levels) == 20_000
 
 
@@ -167,17 +174,64 @@ def test_nobody_speaks_as_another(public: Studio) -> None:
 
 
 def test_a_visitor_has_few_dreams_and_takes_nobody_elses(
-    studio: Studio, settings: dict[str, Any]
+    public: Studio, settings: dict[str, Any]
 ) -> None:
+    studio, most = public, LIMITS[Role.VISITOR].dreams or 0
+
     def opened() -> str:
         return str(ask(studio.imagine.dreams.open, settings)["dream"])
 
     with asking(B):
         others = opened()
     with asking(A):
-        own = [opened() for _ in range(MOST_OF_A_VISITOR + 2)]
+        own = [opened() for _ in range(most + 2)]
     assert studio.dreams.get(others)
     for gone in own[:2]:
         with pytest.raises(LookupError):
             studio.dreams.get(gone)
     assert all(studio.dreams.get(one) for one in own[2:])
+
+
+SPACE = {"SPACE_ID": "Ann/studio", "OAUTH_CLIENT_SECRET": "s", "SPACE_AUTHOR_NAME": "Ann"}
+
+
+def test_the_hubs_name_is_believed_only_where_the_hub_gave_a_secret(tmp_path: Any) -> None:
+    def who(name: str, told: Logins) -> str:
+        class Session:
+            """What Gradio's OAuth leaves in a request after it checked its own signature."""
+
+            def __init__(self, app: Any) -> None:
+                self._app = app
+
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                scope["session"] = {"oauth_info": {"userinfo": {"preferred_username": name}}}
+                await self._app(scope, receive, send)
+
+        async def answer(request: Request) -> PlainTextResponse:
+            found = person()
+            return PlainTextResponse(f"{found.name} {found.role}" if found else "")
+
+        seal = Seal(tmp_path / ".secret")
+        app = Starlette(
+            routes=[Route("/", answer)],
+            middleware=[Middleware(Session), Middleware(Sessions, seal=seal, logins=told)],
+        )
+        return TestClient(app).get("/").text
+
+    assert who("Ben", logins(SPACE)) == "hub-ben annotator"
+    assert who("ann", logins(SPACE)) == "hub-ann admin"
+    assert who("Ben", logins(SPACE | {"WMPO_ADMINS": "cy, ben"})) == "hub-ben admin"
+    # Without the secret Gradio takes whoever asks for the owner.
+    for lacking in SPACE:
+        known = logins({name: value for name, value in SPACE.items() if name != lacking})
+        if lacking != "SPACE_AUTHOR_NAME":
+            assert who("ann", known).startswith("at-testclient visitor")
+        else:
+            assert who("ann", known) == "hub-ann annotator"
+
+
+def test_roles_have_more_from_one_to_the_next() -> None:
+    visitor, annotator, admin = (LIMITS[role] for role in Role)
+    assert admin.rates == {} and annotator.dataset_episodes > visitor.dataset_episodes
+    for name, rate in visitor.rates.items():
+        assert annotator.rates[name].per_second >= rate.per_second

@@ -106,7 +106,7 @@ def start_server(
     """app.py over `root`/data in a process of its own; returns once it answers."""
     port = port or free_port()
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "SPACE_ID"},
         "GRADIO_SERVER_PORT": str(port),
         "WMPO_DATA_DIR": str(root / "data"),
         "WMPO_DEMO_DIR": str(demo),
@@ -114,7 +114,6 @@ def start_server(
         "OMP_NUM_THREADS": "1",
         **variables,
     }
-    environment.pop("SPACE_ID", None)
     with (root / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py"],

@@ -129,6 +129,10 @@ def headers() -> Corpus:
         "four-bytes.safetensors": (b"\1\0\0\0", Reason.TRUNCATED),
         "no-header.safetensors": (safetensors(""), Reason.BAD_JSON),
         "bad-utf8.safetensors": (safetensors(b'{"\xff\xfe": 1}'), Reason.BAD_JSON),
+        "blank-first.safetensors": (
+            safetensors("  " + json.dumps({"w": w}), FOUR),
+            Reason.BAD_HEADER,
+        ),
         "not-json.safetensors": (safetensors("{'w': 1}"), Reason.BAD_JSON),
         "digits-5000.safetensors": (
             safetensors('{"w": {"dtype": "F32", "shape": [' + "9" * 5_000 + "]}}"),
@@ -236,6 +240,8 @@ def texts(ran: Path) -> Corpus:
         "latin_cfg.py": ("x = 'é'\n".encode("latin-1"), Reason.NOT_DATA),
         "large_cfg.py": (lambda path: sparse(path, 300_000, b"x = 1\n"), Reason.TOO_LARGE),
         "beyond_cfg.py": (b"lr = 1e999\n", Reason.NOT_FINITE),
+        "keyword_cfg.py": (b"model = dict(depth=2, depth=3)\n", Reason.DUPLICATE_KEY),
+        "key_cfg.py": (b"model = {'depth': 2, 'depth': 3}\n", Reason.DUPLICATE_KEY),
         "deep.json": (deep.encode(), Reason.TOO_DEEP),
         "deep-30.json": (('{"a": ' + "[" * 30 + "]" * 30 + "}").encode(), Reason.TOO_DEEP),
         "nan.json": (b'{"q01": [NaN]}', Reason.NOT_FINITE),
@@ -249,6 +255,7 @@ def texts(ran: Path) -> Corpus:
         "bad-utf8.json": (b'{"a": "\xff"}', Reason.BAD_JSON),
         "large.json": (lambda path: sparse(path, 17_000_000, b"{"), Reason.TOO_LARGE),
         "way-out.index.json": (json_object.encode(), Reason.BAD_NAME),
+        "self.index.json": (b'{"weight_map": {"w": "self.index.json"}}', Reason.BAD_NAME),
         "empty.index.json": (b'{"metadata": {}}', Reason.BAD_JSON),
     }
 

@@ -5,13 +5,11 @@ import test from "node:test";
 import { Judging } from "../../app/judging/judging.js";
 import { keptWords } from "../../app/judging/kept.js";
 import { Shelf } from "../../app/judging/shelf.js";
+import { Store } from "../../app/web/memory.js";
 import { settled } from "./browser.js";
 
 /** A shelf that lasts as long as the test. */
-const shelf = () =>
-  new Shelf(() => {
-    throw new Error("SecurityError");
-  });
+const shelf = () => new Shelf(new Store(() => ({})));
 
 /** A door to a studio that answers each stroke with `answer(stroke)`; all that was sent and told. */
 const door = (answer = () => ({}), page = {}) => {
@@ -38,6 +36,21 @@ const door = (answer = () => ({}), page = {}) => {
   });
   return { judging, sent, sentences };
 };
+test("a browser that keeps nothing is said once, and the label goes out", async () => {
+  const forbidden = new Store(() => {
+    throw new Error("SecurityError");
+  });
+  const { judging, sent, sentences } = door(undefined, { shelf: new Shelf(forbidden) });
+  for (const outcome of ["success", "fail"]) judging.say({ id: outcome }, { outcome });
+  await settled();
+  assert.deepEqual(
+    sent.map(({ outcome }) => outcome),
+    ["success", "fail"],
+  );
+  assert.equal(sentences.length, 1);
+  assert.match(sentences[0], /keeps nothing here/);
+});
+
 const refused = (reason) => (stroke) => ({ event_id: stroke.event_id, refused: reason });
 
 test("a label stands at its clip at once, and the next one corrects it", async () => {

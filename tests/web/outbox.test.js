@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Outbox } from "../../app/judging/outbox.js";
 import { Shelf } from "../../app/judging/shelf.js";
+import { Store } from "../../app/web/memory.js";
 
 /** A browser's storage; `room` entries fit in. */
 const storage = (room = Infinity) =>
@@ -43,7 +44,8 @@ const studio = (refuse = () => null) => {
 
 const stroke = (name, more = {}) => ({ event_id: name, outcome: "success", ...more });
 const ids = (strokes) => strokes.map(({ event_id: id }) => id);
-const box = (server, shelf = new Shelf(() => storage()), more = {}) =>
+const shelfIn = (there) => new Shelf(new Store(() => there));
+const box = (server, shelf = shelfIn(storage()), more = {}) =>
   new Outbox({ shelf, send: server.send, ...more });
 
 test("strokes arrive in order, each once", async () => {
@@ -70,19 +72,19 @@ test("what was said while the studio is away arrives once when it is back", asyn
 
 test("another page of the browser, or the same one after a reload, sends what one left", async () => {
   const [server, there] = [studio(), storage()];
-  const first = box(server, new Shelf(() => there));
+  const first = box(server, shelfIn(there));
   server.open = false;
   await first.add("clip", stroke("a"));
   clearTimeout(first.timer);
   server.open = true;
-  await box(server, new Shelf(() => there)).flush();
+  await box(server, shelfIn(there)).flush();
   assert.deepEqual(ids(server.stored), ["a"]);
   assert.deepEqual(there, {});
 });
 
 test("two tabs that send at once store nothing twice and lose nothing", async () => {
   const [server, there] = [studio(), storage()];
-  const [one, other] = [box(server, new Shelf(() => there)), box(server, new Shelf(() => there))];
+  const [one, other] = [box(server, shelfIn(there)), box(server, shelfIn(there))];
   await Promise.all([one.add("clip", stroke("a")), other.add("clip", stroke("b"))]);
   assert.deepEqual(ids(server.stored).sort(), ["a", "b"]);
   assert.deepEqual(there, {});
@@ -91,7 +93,7 @@ test("two tabs that send at once store nothing twice and lose nothing", async ()
 test("an answer that never comes is waited for no longer than the patience", async () => {
   const server = studio();
   const silent = { ...server, send: () => new Promise(() => {}) };
-  const outbox = box(silent, new Shelf(() => storage()), { patience: 5 });
+  const outbox = box(silent, shelfIn(storage()), { patience: 5 });
   await outbox.add("clip", stroke("a"));
   assert.equal(outbox.kept, 1);
   clearTimeout(outbox.timer);
@@ -198,12 +200,13 @@ test("without room or permission in the browser strokes still go out", async () 
   const forbidden = () => {
     throw new Error("SecurityError");
   };
-  for (const shelf of [new Shelf(() => storage(0)), new Shelf(forbidden)]) {
+  for (const shelf of [shelfIn(storage(0)), new Shelf(new Store(forbidden))]) {
     const server = studio();
-    const outbox = box(server, shelf);
+    let told = 0;
+    const outbox = box(server, shelf, { onPassing: () => told++ });
     server.open = false;
     await outbox.add("clip", stroke("a"));
-    assert.deepEqual(ids(outbox.waiting), ["a"]);
+    assert.deepEqual([ids(outbox.waiting), told], [["a"], 1]);
     server.open = true;
     await outbox.flush();
     assert.deepEqual([ids(server.stored), outbox.waiting], [["a"], []]);
@@ -215,7 +218,7 @@ test("what somebody else wrote into the storage is left alone", () => {
   const there = storage();
   there["wmpo.unsent.odd"] = "{";
   there["wmpo.theme"] = '"dark"';
-  assert.deepEqual(new Shelf(() => there).all, []);
+  assert.deepEqual(shelfIn(there).all, []);
   assert.deepEqual(Object.keys(there), ["wmpo.unsent.odd", "wmpo.theme"]);
 });
 

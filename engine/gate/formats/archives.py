@@ -29,7 +29,7 @@ def check_archive(stream: IO[bytes], size: int, limits: Limits) -> None:
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             _check_members(members, size, limits)
-            [pickle] = [m for m in members if m.filename.count("/") == 1 and _is_pickle(m)]
+            [pickle] = [member for member in members if _is_pickle(member)]
             if pickle.file_size > limits.pickle_bytes:
                 raise RefusedError(
                     Reason.TOO_LARGE,
@@ -45,7 +45,8 @@ def check_archive(stream: IO[bytes], size: int, limits: Limits) -> None:
 
 
 def _is_pickle(member: zipfile.ZipInfo) -> bool:
-    return member.filename.endswith("/data.pkl")
+    """Whether some reader may take it for the pickle: not all of them tell apart large letters."""
+    return member.filename.rpartition("/")[2].casefold() == "data.pkl"
 
 
 def _check_directory_size(stream: IO[bytes], size: int) -> None:
@@ -71,7 +72,7 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, limits: Limits) ->
     names = [member.filename for member in members]
     if len(names) > 2 * limits.tensors:
         raise RefusedError(Reason.TOO_MANY_TENSORS, f"lists {len(names):,} members")
-    if len(set(names)) < len(names):
+    if len({name.casefold() for name in names}) < len(names):
         raise RefusedError(Reason.DUPLICATE_KEY, "lists a member twice")
     for member in members:
         _check_member(member)
@@ -82,8 +83,15 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, limits: Limits) ->
         )
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise RefusedError(Reason.TORCHSCRIPT, "is a TorchScript program; only weights are read")
-    if not any(_is_pickle(member) for member in members):
+    pickles = [member.filename for member in members if _is_pickle(member)]
+    if not pickles:
         raise RefusedError(Reason.BAD_ZIP, "is a zip archive, but not one that torch.save writes")
+    if len(pickles) > 1:
+        raise RefusedError(
+            Reason.BAD_ZIP, f"holds {len(pickles)} pickles, and readers differ about which counts"
+        )
+    if pickles[0].count("/") != 1:
+        raise RefusedError(Reason.BAD_ZIP, "keeps its pickle where torch.save puts none")
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:

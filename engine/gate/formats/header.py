@@ -36,6 +36,8 @@ def read_header(stream: IO[bytes], size: int, limits: Limits) -> dict[str, Tenso
     text = stream.read(length)
     if size < LENGTH_BYTES or len(text) < length:
         raise RefusedError(Reason.TRUNCATED, "ends before its header does")
+    if text[:1].isspace():
+        raise RefusedError(Reason.BAD_HEADER, "has blanks before its header, which are not read")
     values = parse_json(text, depth=3)
     if not isinstance(values, dict):
         raise RefusedError(Reason.BAD_HEADER, "has a header that is not an object")

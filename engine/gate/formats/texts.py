@@ -43,14 +43,16 @@ def _check_json(name: str, text: bytes, limits: Limits) -> None:
     if not isinstance(value, dict):
         raise RefusedError(Reason.BAD_JSON, "holds no object at its top")
     if name.endswith("index.json"):
-        _check_index(value)
+        _check_index(name, value)
 
 
-def _check_index(index: dict[str, Any]) -> None:
-    """An index of shards names files beside it, nothing else."""
+def _check_index(name: str, index: dict[str, Any]) -> None:
+    """An index of shards names files of weights beside it, nothing else, itself least of all."""
     shards = index.get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
         raise RefusedError(Reason.BAD_JSON, "has no `weight_map` from tensors to files")
+    if name in shards.values():
+        raise RefusedError(Reason.BAD_NAME, "names itself as one of its shards")
     for shard in shards.values():
         if not _SHARD.fullmatch(shard):
             raise RefusedError(
@@ -121,6 +123,7 @@ def _check_statement(statement: ast.stmt) -> None:
         case ast.Assign(targets=[ast.Name()], value=value):
             for node in ast.walk(value):
                 _check_node(node)
+                _check_keys(node)
         case _:
             raise _more_than_data(statement)
 
@@ -150,6 +153,18 @@ def _check_node(node: ast.AST) -> None:
             return
         case _:
             raise _more_than_data(node)
+
+
+def _check_keys(node: ast.AST) -> None:
+    """Every name once: which of two counts is for each reader to say."""
+    keys: list[object] = []
+    if isinstance(node, ast.Call):
+        keys = [keyword.arg for keyword in node.keywords]
+    elif isinstance(node, ast.Dict):
+        keys = [ast.dump(key) for key in node.keys if key is not None]
+    if len(set(keys)) < len(keys):
+        line = getattr(node, "lineno", 0)
+        raise RefusedError(Reason.DUPLICATE_KEY, f"has a key twice, in line {line}")
 
 
 def _more_than_data(node: ast.AST) -> RefusedError:

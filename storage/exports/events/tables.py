@@ -37,6 +37,9 @@ Placed = tuple[str, Event | str]  # (place in the file, the event or what is wro
 KINDS = ("jsonl", "csv", "parquet")
 LARGEST = 64 * 2**20  # bytes of a file that is read
 LONGEST = 10_000  # characters of a text
+# What a text may unpack to: a byte of "{}," becomes twenty of Python's.
+MOST_ROWS, MOST_OBJECTS, MOST_PARTS = 200_000, 1_000_000, 4_000_000
+MOST_PROBLEMS = 1_000
 # A table program runs a text that begins like this as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 # How tables write nothing, and truth values; in a column of text they are words like any other.
@@ -171,7 +174,9 @@ class EventTable(Generic[Event]):
     def _from_csv(self, data: bytes) -> Iterable[Placed[Event]]:
         text = _text(data)
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        # Not a StringIO, which takes four bytes a letter.
+        lines = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")
+        reader = csv.reader(lines, strict=True, delimiter=delimiter)
         head = [name.strip() for name in next(reader, [])]
         needed = set(self.hints) - set(self.later)
         if len(head) != len(set(head)) or not needed <= set(head) <= set(self.hints):
@@ -241,11 +246,40 @@ def import_events(
     what = log.kind.nouns
     if len(data) > LARGEST:
         raise ValueError(f"a file of {what} may have {LARGEST // 2**20} MB")
+    if kind != "parquet":  # which the sandbox unpacks
+        check_amount(data)
     try:
-        placed = list(read(kind, data))
+        placed = _some(read(kind, data))
     except (KeyError, TypeError, ValueError, csv.Error, pa.ArrowException) as error:
         raise ValueError(f"that is no {kind} file of {what}: {error}") from error
     return import_placed(log, placed, dry_run=dry_run)
+
+
+def check_amount(data: bytes) -> None:
+    """Refuse a text that would unpack to far more than itself, before it is parsed.
+
+    Raises:
+        ValueError: more rows, objects or values than a file of events has.
+    """
+    found = {
+        "rows": (data.count(b"\n"), MOST_ROWS),
+        "objects": (data.count(b"{") + data.count(b"["), MOST_OBJECTS),
+        "values": (sum(data.count(sign) for sign in (b",", b";", b"\t", b":")), MOST_PARTS),
+    }
+    for what, (count, most) in found.items():
+        if count > most:
+            raise ValueError(f"it has {count:,} {what}; at most {most:,} are read: split it")
+
+
+def _some(placed: Iterable[Placed[Event]]) -> list[Placed[Event]]:
+    """All of them, or those up to the problem after which nobody reads on."""
+    kept, problems = [], 0
+    for one in placed:
+        kept.append(one)
+        problems += isinstance(one[1], str)
+        if problems == MOST_PROBLEMS:
+            break
+    return kept
 
 
 def import_placed(log: EventLog, placed: Sequence[Placed[Event]], *, dry_run: bool) -> ImportReport:

@@ -1,24 +1,23 @@
 """Small files that unpack to gigabytes cost the studio nothing: a child decodes them."""
 
-import io
-import json
-import zipfile
-from collections.abc import Callable
+import gc
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from app.imagine.upload import read_image
 from engine.records.types import Outcome, Trajectory
 from storage.database import Database
 from storage.events.labels import LabelStore
 from storage.exports import bundle
 from storage.exports.contents import LabelledEpisode
-from storage.exports.events.labels import TABLE, import_labels
+from storage.exports.events.labels import import_labels
 from storage.exports.formats import FORMATS, read_episodes
+from tests.storage.exports.bombs import OF_EPISODES, OF_LABELS, OF_PICTURES
 
 pytestmark = pytest.mark.slow
 MOST_MEMORY = 300 * 2**20
@@ -40,36 +39,82 @@ def episode() -> Trajectory:
 
 
 @pytest.fixture
-def bounded() -> Callable[[Callable[[], object]], object]:
-    """Runs something and asserts that this process did not grow by it."""
+def bounded() -> Callable[[Callable[[], object]], int]:
+    """Runs something and asserts that this process never needed much more than before it."""
 
-    def run(work: Callable[[], object]) -> object:
-        before = psutil.Process().memory_info().rss
-        found = work()
-        assert psutil.Process().memory_info().rss - before < MOST_MEMORY
-        return found
+    def run(work: Callable[[], object]) -> int:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = _status("VmRSS")
+        work()
+        grown = _status("VmHWM") - before
+        assert grown < MOST_MEMORY
+        return grown
 
     return run
 
 
-def test_a_parquet_dictionary_bomb_is_refused(
-    database: Database, tmp_path: Path, bounded: Callable[..., object]
+def _status(name: str) -> int:
+    [line] = re.findall(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) * 1024
+
+
+def of(names: Iterable[str], daily: Iterable[str]) -> list[Any]:
+    """A few of every day; all of them are a drill."""
+    return [pytest.param(name, marks=[] if name in daily else pytest.mark.soak) for name in names]
+
+
+@pytest.mark.parametrize("name", of(OF_LABELS, ["a dictionary", "tasks of nothing", "cells"]))
+def test_labels_that_unpack_to_gigabytes_are_refused(
+    name: str, database: Database, tmp_path: Path, bounded: Callable[..., int]
 ) -> None:
     store = LabelStore(database, tmp_path / "labels.jsonl")
-    long = "x" * 5_000
-    rows = 400_000
-    columns = {name: pa.array([None] * rows) for name in TABLE.hints}
-    same = pa.array(np.zeros(rows, np.int32))
-    columns["note"] = pa.DictionaryArray.from_arrays(same, pa.array([long]))
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd", use_dictionary=True)
-    data = buffer.getvalue()
-    assert len(data) < 2**20
-    del columns
+    kind, make = OF_LABELS[name]
+    data = make()
 
     def attempt() -> None:
-        with pytest.raises(ValueError, match=r"memory|large|read it"):
-            import_labels(store, "parquet", data, dry_run=True)
+        try:
+            report = import_labels(store, kind, data, dry_run=True)
+        except ValueError as error:
+            assert str(error) and len(str(error)) < 2_000
+        else:
+            assert report.problems
+
+    bounded(attempt)
+
+
+@pytest.mark.parametrize("name", of(OF_EPISODES, ["a record of 100 MB", "a picture", "members"]))
+def test_episodes_that_unpack_to_gigabytes_are_refused(
+    name: str, tmp_path: Path, episode: Trajectory, bounded: Callable[..., int]
+) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(OF_EPISODES[name](episode, tmp_path))
+    assert path.stat().st_size < 80 * 2**20
+
+    def attempt() -> None:
+        try:
+            contents = read_episodes(path)
+        except ValueError as error:
+            assert str(error) and len(str(error)) < 3_000
+        else:
+            assert contents.problems or name == "a long info"  # blanks: an episode as any other
+
+    bounded(attempt)
+
+
+@pytest.mark.parametrize("name", OF_PICTURES)
+def test_a_picture_is_refused_or_costs_its_pixels(
+    name: str, tmp_path: Path, bounded: Callable[..., int]
+) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(OF_PICTURES[name]())
+
+    def attempt() -> None:
+        if name.startswith("as large"):
+            assert read_image(str(path)).shape == (4_096, 4_096, 3)
+        else:
+            with pytest.raises(ValueError, match=r"too large|pixels"):
+                read_image(str(path))
 
     bounded(attempt)
 
@@ -89,27 +134,11 @@ def test_every_format_comes_back_through_the_sandbox(tmp_path: Path, episode: Tr
         assert np.array_equal(found.episode.arrays["tokens"], episode.arrays["tokens"])
 
 
-def test_an_archive_that_unpacks_to_gigabytes_is_refused(
-    tmp_path: Path, episode: Trajectory, bounded: Callable[..., object]
-) -> None:
-    path = tmp_path / "bomb.wmpo.zip"
-    plain = zipfile.ZipFile(io.BytesIO(bundle.pack(episode)))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in plain.namelist():
-            content = plain.read(name)
-            if name == "episode.json":
-                record = json.loads(content) | {"lineage": {"note": "x" * 100_000_000}}
-                content = json.dumps(record).encode()
-            archive.writestr(name, content)
-
-    def attempt() -> None:
-        with pytest.raises(ValueError):
-            read_episodes(path, largest=2**26)
-
-    bounded(attempt)
-
-
 def test_a_foreign_file_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="that is no file of episodes"):
         read_episodes(tmp_path / "x")
+
+
+def test_there_are_two_dozen_of_them() -> None:
+    assert len(OF_LABELS) + len(OF_EPISODES) + len(OF_PICTURES) >= 24
