@@ -165,7 +165,7 @@ class Imagining:
         return dream
 
     def forget(self, question: OneDream) -> None:
-        """Make room: who began this dream does not want to see it; one that is gone is no matter."""
+        """Make room: who began this dream does not want to see it."""
         with suppress(LookupError):
             self._dreams.get(question.dream)
             self._dreams.forget(question.dream)
