@@ -6,6 +6,7 @@ and all, shows without a GPU where it would mix devices. (PyTorch's own FakeTens
 numbers: a job cannot go on behind its first `if`. It is what the largest models are tried with.)
 """
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "pretend"
+# What a model computes with: on a device it is never done in main memory.
+WORK = ("convolution", "addmm", "mm", "bmm")
 # These take tensors of the CPU beside those of a device, as they do on CUDA.
 ACROSS = ("copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_impl_", "set_")
 
@@ -80,10 +83,14 @@ def compute(func: Any, args: Any, given: Mapping[str, Any]) -> Any:
     if is_far and near and func.overloadpacket.__name__ not in ACROSS:
         shapes = [f"{tuple(t.shape)} on {t.device}" for t in tensors]
         raise RuntimeError(f"two devices in {func}: {', '.join(shapes)}")
+    # Tensors that only have shapes are planned with, not computed.
+    real = all(type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" for t in near)
+    if near and real and not is_far and func.overloadpacket.__name__ in WORK:
+        _left_behind.append("".join(traceback.format_stack(limit=8)[:-2]))
     asked = kwargs.get("device")
     if asked is not None:
         is_far = torch.device(asked).type == NAME
-        kwargs["device"] = torch.device("cpu")
+        kwargs["device"] = torch.device("cpu") if is_far else asked
     if func.overloadpacket.__name__ == "copy_":
         is_far = isinstance(args[0], Far)
     kwargs.pop("pin_memory", None)
@@ -98,6 +105,9 @@ def _far(tensor: Tensor) -> Tensor:
     return tensor if isinstance(tensor, Far) else Far(tensor)
 
 
+_left_behind: list[str] = []
+
+
 def known_device() -> None:
     """Tell PyTorch of the device; for a process of its own, because it stays known."""
     _setup_privateuseone_for_python_backend(NAME)
@@ -106,7 +116,14 @@ def known_device() -> None:
 
 @contextmanager
 def pretend_device() -> Iterator[None]:
-    """The device is there and computes, in this process."""
+    """The device is there and computes, in this process.
+
+    Raises:
+        AssertionError: a model computed in main memory meanwhile.
+    """
     known_device()
+    _left_behind.clear()
     with PretendMode():
         yield
+    found = f"{len(_left_behind)} products were not computed on the device, the first here:\n"
+    assert not _left_behind, found + _left_behind[0]

@@ -122,11 +122,15 @@ def load_weights(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    exact: str = "",
 ) -> None:
     """Load `model.safetensors` or its shards strictly, tensor by tensor.
 
     The model's tensors are replaced: it may have been built on the meta device, and nothing is
     held twice. Parameters become `dtype`, buffers keep their own.
+
+    Args:
+        exact: parameters whose names begin so stay float32.
 
     Raises:
         ValueError: an unreadable file, or names or shapes that do not fit the module (eight are
@@ -140,7 +144,10 @@ def load_weights(
             {name: tuple(tensor.shape) for name, tensor in own.items()},
         )
         kinds = {name: tensor.dtype for name, tensor in own.items()}
-        kinds |= {name: dtype for name, _ in model.named_parameters()}
+        kinds |= {
+            name: torch.float32 if exact and name.startswith(exact) else dtype
+            for name, _ in model.named_parameters()
+        }
         # A copy, so that no weight stays tied to a file that may go.
         weights = {
             name: tensor.load().to(device, kinds[name], copy=True)

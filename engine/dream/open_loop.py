@@ -123,8 +123,9 @@ def dream_episodes(
     for index in torch.arange(len(episodes)).split(ROWS):
         own, acted = [episodes[i] for i in index.tolist()], actions[index]
         latents = dream_latents(model, own, acted, seed=seed, denoising_steps=denoising_steps)
-        states.append(judge.read(latents))
-        chained.append(judge.chains(states[-1][:, 0], acted, judge.config.states.members))
+        states.append(judge.read(latents).cpu())
+        chains = judge.chains(states[-1][:, 0], acted, judge.config.states.members)
+        chained.append([chain.cpu() for chain in chains])
     frames = np.arange(states[0].shape[1])
     true = []
     for episode in episodes:

@@ -46,8 +46,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Dream the episodes, choose the radii and leave the judge with them."""
     if not (config.reward_model and config.world_model):
         raise ValueError("calibrate needs reward_model=DIRECTORY and world_model=DIRECTORY")
-    judge = load_state_reward(Path(config.reward_model))
-    model = load_world_model(Path(config.world_model))
+    judge = load_state_reward(Path(config.reward_model), run.placement)
+    model = load_world_model(Path(config.world_model), run.placement)
     statistics = load_normalization(Path(config.world_model))
     episodes = [e for e in load_episodes(config.episodes_from) if not e.imagined]
     episodes = episodes[: config.episodes]

@@ -168,7 +168,8 @@ def _parameters(placement: Placement, trained: bool) -> torch.dtype:
 def _filled(directory: Path, model: M, placement: Placement, trained: bool) -> M:
     """The model with its stored weights, in evaluation mode."""
     dtype = _parameters(placement, trained)
-    load_weights(directory, model, dtype=dtype, device=placement.where)
+    # A state model reads metres off latents, which are float32 everywhere.
+    load_weights(directory, model, dtype=dtype, device=placement.where, exact="state_model.")
     return model.eval()
 
 

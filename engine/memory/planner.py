@@ -117,7 +117,7 @@ def plan(
 def rows_that_fit(
     policy: PolicyConfig,
     world_model: WorldModelConfig,
-    reward_model: RewardConfig,
+    reward_model: JudgeConfig,
     *,
     device: DeviceMemory,
     placement: Placement,

@@ -80,6 +80,11 @@ class StateReward(nn.Module):
         return self.config.success_threshold
 
     @property
+    def where(self) -> torch.device:
+        """The device it reads on."""
+        return self.autoencoder.mean_frame.device
+
+    @property
     def micro_batch(self) -> int:
         """Frames that are encoded together."""
         return self.config.micro_batch
@@ -121,17 +126,16 @@ class StateReward(nn.Module):
 
     def read(self, latents: Float[Tensor, "b f z y x"]) -> Float[Tensor, "b f s"]:
         """States of latents, in metres."""
-        flat = rearrange(latents, "b f z y x -> (b f) z y x")
+        flat = rearrange(latents.to(self.where), "b f z y x -> (b f) z y x")
         return self.state_model.read(flat).unflatten(0, latents.shape[:2])
 
     @torch.no_grad()
     def read_frames(self, frames: UInt8[Tensor, "b f h w 3"]) -> Float[Tensor, "b f s"]:
         """States of frames, in metres."""
         pixels = to_model(rearrange(frames, "b f h w c -> (b f) h w c"))
-        device = self.autoencoder.mean_frame.device
         z, y, x = self.config.sizes.latent_shape
-        none = torch.zeros(len(pixels), z, y, x, device=device)
-        latents = self.autoencoder.encode_from(pixels.to(device), none)
+        none = torch.zeros(len(pixels), z, y, x, device=self.where)
+        latents = self.autoencoder.encode_from(pixels.to(self.where), none)
         return self.read(latents.unflatten(0, frames.shape[:2]))
 
     def chains(
@@ -142,7 +146,7 @@ class StateReward(nn.Module):
         The members that judge are the last ones: the first also moves the dream.
         """
         moving, members = self.config.states.moving, self.config.states.members
-        found = []
+        start, actions, found = start.to(self.where), actions.to(self.where), []
         for member in range(members - count, members):
             states = self.state_model.chain(member, start, actions)
             goal = start[:, None, moving:].expand(-1, states.shape[1], -1)

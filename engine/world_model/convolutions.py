@@ -47,7 +47,9 @@ class Painter(nn.Module):
 
     def forward(self, states: Float[Tensor, "b t f"]) -> Float[Tensor, "b m t y x"]:
         """Maps of every frame."""
-        painted = steady(self.layers, states)
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
+        painted = steady(self.layers, states.to(first.weight.dtype))
         return rearrange(painted, "b t (m y x) -> b m t y x", y=self.side, x=self.side)
 
 

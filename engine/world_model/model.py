@@ -229,6 +229,8 @@ class LatentWorldModel(nn.Module):
         sizes = self.config.memory_sizes
         if sizes is None:
             return latents.new_zeros(len(latents), 0)
+        device = self.transformer.rope.freqs.device
+        latents, actions, known = latents.to(device), actions.to(device), known.to(device)
         states, fixed = latents.new_zeros(*latents.shape[:2], 0), latents.new_zeros(len(latents), 0)
         if self.state_model is not None:
             seen = self.state_model.read(rearrange(latents, "b t z y x -> (b t) z y x"))

@@ -301,7 +301,8 @@ class STDiT(nn.Module):
             features.append(conditions.past_states)
         embedded = self.action_embedder(torch.cat(features, dim=-1))
         none = self.action_embedder.none_action.weight
-        return embedded + (1.0 - conditions.known[..., None]) * none
+        unknown = (1.0 - conditions.known[..., None]).to(embedded.dtype)
+        return embedded + unknown * none
 
     def denoise(
         self,

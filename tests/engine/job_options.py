@@ -8,7 +8,12 @@ from engine.records.episodes import list_episodes, read_episode, write_episode
 from engine.records.types import Outcome
 from tests.engine.released.official import write_release
 from tests.engine.reward_episodes import episode, write_run
-from tests.engine.state_models import TINY_LEARNING, TINY_STATES, episode_with_states
+from tests.engine.state_models import (
+    TINY_LEARNING,
+    TINY_STATES,
+    episode_with_states,
+    sibling_with_states,
+)
 from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do, last_checkpoint
 
 # Points are means over steps that lie on both sides of a checkpoint.
@@ -36,7 +41,7 @@ def job_options(root: Path, models: dict[str, str], made: Path) -> dict[str, dic
     judge = last_checkpoint(made / "states")
     varied_options = {"episodes_from": [stated], "autoencoder": last["ae"], "state_model": judge}
     varied_options |= {"held_out": 1, "batch_size": 4, "mix": "balanced", "carried_share": 0.5}
-    varied_options |= {"transformer": TRANSFORMER | {"convolutions": 4}, "fit": FIT}
+    varied_options |= {"transformer": TRANSFORMER | {"convolutions": 4, "state_map": 8}, "fit": FIT}
     do("train_world_model", made / "varied", **varied_options)
     varied = last_checkpoint(made / "varied")
     return {
@@ -56,6 +61,13 @@ def job_options(root: Path, models: dict[str, str], made: Path) -> dict[str, dic
             "reward_model": judge,
             "world_model": varied,
             "held_out": [write_run(made / "aside", [episode_with_states(n) for n in (30, 31)])],
+            "siblings": [
+                write_run(made / "siblings", [sibling_with_states(20, m) for m in range(3)])
+            ],
+            "sibling_chunks": 1,
+            "policy": models["policy"],
+            "starts": 1,
+            "denoising_steps": 1,
         },
         "train_reward": fitted | {"held_out_share": 0.3, "model": REWARD},
         "optimise": imagination

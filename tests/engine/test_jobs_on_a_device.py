@@ -55,6 +55,16 @@ def test_a_job_on_a_device_finds_what_it_finds_on_the_cpu(
             assert math.isclose(far[name], value, rel_tol=1e-3, abs_tol=1e-3), name
 
 
+def test_dreams_judged_by_states_are_optimised_on_a_device(
+    options: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    judged = {name: options["calibrate"][name] for name in ("world_model", "reward_model")}
+    values = options["optimise"] | judged | {"iterations": 1, "real_every": 0}
+    far = work(tmp_path / "far", "optimise", values, {"device": NAME}, around=pretend_device)
+    near = work(tmp_path / "near", "optimise", values, {"device": "cpu", "dtype": "bfloat16"})
+    assert far["rollout/frames"] == near["rollout/frames"] == 2 * 8
+
+
 @pytest.mark.parametrize(
     "job", [job if job in QUICK else pytest.param(job, marks=pytest.mark.soak) for job in ALL]
 )

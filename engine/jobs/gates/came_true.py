@@ -32,7 +32,7 @@ def play_again(
 
     A dream that succeeded ends with its chunk, and so do its actions.
     """
-    policy, task = load_policy(policy_directory), env.task
+    policy, task = load_policy(policy_directory, run.placement), env.task
     starts = render_starts(env, list(start_ids))
     frames, rows = group_starts(torch.from_numpy(starts.frames), list(start_ids), 1)
     dreams = imagine(

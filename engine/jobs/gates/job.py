@@ -68,8 +68,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Measure, leave the report as the document `gates`, and return its main numbers."""
     if not (config.world_model and config.reward_model and config.held_out):
         raise ValueError("gates needs world_model, reward_model and held_out")
-    model = load_world_model(Path(config.world_model))
-    judge = load_state_reward(Path(config.reward_model))
+    model = load_world_model(Path(config.world_model), run.placement)
+    judge = load_state_reward(Path(config.reward_model), run.placement)
     statistics = load_normalization(Path(config.world_model))
     sets = {"held out": config.held_out, "moved": config.moved}
     measured: dict[str, Measures] = {}

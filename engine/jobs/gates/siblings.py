@@ -93,6 +93,7 @@ def _dreamt(
         actions.append(own[branch : branch + chunks * model.chunk_size])
     latents, acted = torch.stack(context), torch.stack(actions)
     memory = model.recall(latents, torch.stack(led), torch.stack(known))
+    latents = latents.to(memory.device)
     first, rows = latents[:, -1:], [(e.start_id, i) for i, e in enumerate(group)]
     for number, chunk in enumerate(acted.split(model.chunk_size, dim=1)):
         generators = row_generators(seed, "siblings", number, rows=rows)
@@ -104,4 +105,4 @@ def _dreamt(
 
 def _apart(before: Tensor, after: Tensor) -> np.ndarray:
     moved = (after[:, -1, OBJECT] - before[:, -1, OBJECT]).norm(dim=1)
-    return moved.double().numpy()
+    return moved.double().cpu().numpy()

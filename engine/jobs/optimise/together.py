@@ -9,6 +9,7 @@ from engine.jobs.optimise.optimise_plan import JobConfig
 from engine.memory.planner import config_of, rows_that_fit
 from engine.policy.config import PolicyConfig
 from engine.reward.classifier import RewardConfig
+from engine.reward.states import StateRewardConfig
 from engine.world_model.model import WorldModelConfig
 
 
@@ -28,7 +29,11 @@ def most_rows_together(
         if read_role(directory) != role:
             raise ValueError(f"{directory.name} is not the checkpoint of a {role}")
     match [config_of(read_json(path / "config.json")) for path in directories.values()]:
-        case [PolicyConfig() as policy, WorldModelConfig() as world, RewardConfig() as reward]:
+        case [
+            PolicyConfig() as policy,
+            WorldModelConfig() as world,
+            (RewardConfig() | StateRewardConfig()) as reward,
+        ]:
             return rows_that_fit(
                 policy,
                 world,

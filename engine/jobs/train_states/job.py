@@ -64,6 +64,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     aside = [episodes[i] for i in order[: config.held_out]]
     learnt = [episodes[i] for i in order[config.held_out :]]
     judge, statistics = _model(config, episodes)
+    judge.to(run.placement.where)
     model, data = judge.state_model, observe(judge, learnt, statistics, config.latents_cache)
     standardise(model, data)
     parts = 1 + config.model.members
@@ -103,7 +104,7 @@ def observe(
 @torch.no_grad()
 def errors(model: StateModel, data: Observed) -> dict[str, float]:
     """Median errors in centimetres: of reading, and of the first chain at the last frame."""
-    read = read_all(model, data.mean)
+    read, where = read_all(model, data.mean), model.mean.device
     found = {
         f"states/read_{name}_cm": _centimetres(read[:, part] - data.states[:, part])
         for name, part in (("hand", HAND), ("object", OBJECT), ("goal", GOAL))
@@ -111,9 +112,9 @@ def errors(model: StateModel, data: Observed) -> dict[str, float]:
     k, first, missed = model.sizes.chunk_size, 0, []
     for begin, length in zip(data.first_frame, data.lengths, strict=True):
         whole = int(length) // k * k
-        acted = data.actions[first : first + whole][None]
-        chained = model.chain(0, read[begin : begin + 1], acted)[0, -1, OBJECT]
-        missed.append(chained - data.states[begin + whole, OBJECT])
+        acted = data.actions[first : first + whole][None].to(where)
+        chained = model.chain(0, read[begin : begin + 1].to(where), acted)[0, -1, OBJECT]
+        missed.append(chained.cpu() - data.states[begin + whole, OBJECT])
         first += int(length)
     return found | {"states/chain_object_cm": _centimetres(torch.stack(missed))}
 

@@ -75,7 +75,8 @@ def standardise(model: StateModel, data: Observed) -> None:
 
 def learn_readout(model: StateModel, data: Observed, config: StateLearning, seed: int) -> None:
     """L1 on standardised states of latents sampled from the posterior."""
-    wanted = (data.states - model.mean) / model.deviation
+    where = model.mean.device
+    wanted = (data.states - model.mean.cpu()) / model.deviation.cpu()
 
     def loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(seed, "read-out batch", step)
@@ -83,22 +84,23 @@ def learn_readout(model: StateModel, data: Observed, config: StateLearning, seed
         shape = (2, len(rows), *data.mean.shape[1:])
         noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
         latents = data.mean[rows] + data.std[rows] * noise[0] + config.latent_noise * noise[1]
-        return (model.readout(latents) - wanted[rows]).abs().mean(), {}
+        return (model.readout(latents.to(where)) - wanted[rows].to(where)).abs().mean(), {}
 
     refine(model.readout, loss, config.readout)
 
 
 @torch.no_grad()
 def read_all(model: StateModel, mean: Tensor) -> Tensor:
-    """States read of every frame, [frames, s]."""
-    return torch.cat([model.read(part) for part in mean.split(1024)])
+    """States read of every frame, [frames, s], in main memory."""
+    where = model.mean.device
+    return torch.cat([model.read(part.to(where)).cpu() for part in mean.split(1024)])
 
 
 def learn_forecast(
     model: StateModel, member: int, data: Observed, config: StateLearning, seed: int
 ) -> None:
     """L1 on the true states of the next chunks, from what is read of the frames before them."""
-    seen, moving = read_all(model, data.mean), model.config.moving
+    seen, moving, where = read_all(model, data.mean), model.config.moving, model.mean.device
     context, k = model.sizes.context_frames, model.sizes.chunk_size
     frames, actions = _windows(data, context, k * config.unroll)
     draw = _draw(data, frames, context, config)
@@ -108,15 +110,16 @@ def learn_forecast(
         random = numpy_generator(seed, "forecast batch", member, step)
         chosen = draw(random.random(size))
         rows = torch.from_numpy(frames[chosen])
-        acted = data.actions[torch.from_numpy(actions[chosen])]
+        acted = data.actions[torch.from_numpy(actions[chosen])].to(where)
         read = seen[rows[:, :context]]
         noise = random.standard_normal((size, context, moving)) * random.random((size, 1, 1))
         past = read[..., :moving] + config.state_noise * torch.from_numpy(noise).float()
-        fixed, total = read[:, -1, moving:], torch.zeros(())
+        past, fixed = past.to(where), read[:, -1, moving:].to(where)
+        total = past.new_zeros(())
         for chunk in range(config.unroll):
             part = slice(k * chunk, k * (chunk + 1))
             foreseen = model.foresee(member, past, fixed, acted[:, part])
-            true = data.states[rows[:, context:][:, part], :moving]
+            true = data.states[rows[:, context:][:, part], :moving].to(where)
             total = total + ((foreseen - true) / model.change).abs().mean()
             past = torch.cat([past, foreseen], dim=1)[:, -context:]
         return total, {}
