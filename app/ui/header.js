@@ -6,6 +6,7 @@ import { together } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { theme } from "../web/shade.js";
 import { draw, none, view } from "../web/view.js";
+import { giveTips } from "../web/words.js";
 
 const MARKS = { system: "◐", light: "☀", dark: "☾" };
 
@@ -41,6 +42,7 @@ const dock = (runs, control) => {
 
 export const mountHeader = (element, server) => {
   theme.apply();
+  giveTips();
   for (const page of ["imagine", "train"])
     element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
       link.href = together.link(`./${page}`);

@@ -62,7 +62,7 @@ def test_the_banner_claims_a_gpu_only_where_there_is_one() -> None:
 
 def test_models_that_fit_are_confirmed(studio: Studio) -> None:
     line, _ = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
-    assert "✓ compatible · 64 px · 4-D actions · K 8" in line
+    assert "✓ compatible · 64 px · 4-D actions · chunks of 8" in line
 
 
 def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> None:
