@@ -99,6 +99,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         instruction=task.instruction,
         horizon=task.horizon,
         login=logins(os.environ).open and find_spec("authlib") is not None,  # a Space has it
+        space=os.environ.get("SPACE_ID", ""),
     )
     address = ui.launch(
         blocks,

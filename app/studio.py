@@ -41,6 +41,7 @@ from app.runs.errands import Errands
 from app.runs.health import Health
 from app.runs.launcher import Launcher
 from app.runs.supervisor import Supervisor
+from app.start.first_dream import load_first_dream
 from app.start.room import StartRoom
 from app.train.preflight import Preflight
 from app.train.room import TrainRoom
@@ -113,7 +114,8 @@ class Studio:
         sources = Sources(cabinet, errands, rules=rules)
         self.models = ModelsRoom(access, slots, sources, self._adopting, runs)
         self.imagine = ImagineRoom(access, self.episodes, imagining, starts, slots, simulator)
-        self.start = StartRoom(access, starts, slots, gallery, runs, simulator)
+        first, curves = load_first_dream(demo / "first"), cabinet.curves
+        self.start = StartRoom(access, starts, slots, gallery, runs, simulator, curves, first)
 
         weights = functools.partial(cabinet.queues.weights, guest=guest)
         thresholds = ThresholdLab(cabinet, guest=guest, weights=weights)

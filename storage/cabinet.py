@@ -27,6 +27,7 @@ from storage.quarantine import put_aside, rebuilt_sentences
 from storage.runs.curves import Curves
 from storage.runs.ingest import Ingest
 from storage.runs.runs import RunStore
+from storage.runs.shipped import bring_shipped
 from storage.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -190,6 +191,7 @@ def _open_stores(workspace: Workspace, database: Database, *, demo: Path, rules:
     )
     trajectories.scan(workspace.episodes)
     trajectories.scan(demo / "episodes")
+    bring_shipped(demo / "runs", workspace.runs)
     for run_id in dict.fromkeys([*runs.discover(), *cabinet.ingest.behind()]):
         try:
             cabinet.ingest.ingest(run_id)

@@ -172,6 +172,7 @@ class MemoryRun:
         self.metrics: list[tuple[int, dict[str, float]]] = []
         self.episodes: list[Trajectory] = []
         self.alarms: list[str] = []
+        self.phases: list[str] = []
         self.done = (0, 0)
         self.ledger: dict[int, bool] = {}
         self.saved: list[Path] = []
@@ -185,6 +186,9 @@ class MemoryRun:
 
     def progress(self, done: int, total: int) -> None:
         self.done = (done, total)
+
+    def phase(self, name: str) -> None:
+        self.phases.append(name)
 
     def alarm(self, message: str) -> None:
         self.alarms.append(message)

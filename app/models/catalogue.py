@@ -92,7 +92,7 @@ def describe_together(policy: Checkpoint, world_model: Checkpoint, reward_model:
     common = together(policy, world_model, reward_model)
     return (
         f"compatible · {common.image_size} px · {common.action_dim}-D actions · "
-        f"K {common.chunk_size}"
+        f"chunks of {common.chunk_size}"
     )
 
 
@@ -106,7 +106,9 @@ def compatibility(
     return [
         _agreement("image", seen, world_model.config.get("image_size"), "{} px"),
         _agreement("actions", policy.config.get("action_dim"), dynamics.get("action_dim"), "{}-D"),
-        _agreement("chunk", policy.config.get("chunk_size"), dynamics.get("chunk_size"), "K {}"),
+        _agreement(
+            "chunk", policy.config.get("chunk_size"), dynamics.get("chunk_size"), "{} actions"
+        ),
         _agreement("statistics", _statistics(policy), _statistics(world_model), "{}"),
         _agreement("window", task.judge.window, reward_model.config.get("num_frames"), "{} frames"),
     ]

@@ -3,17 +3,20 @@
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 from app.access import Access
+from app.runs.about import Abouts
 from app.runs.journal import owner
+from app.runs.names import method_of, run_name
 from app.runs.supervisor import Supervisor
 from app.visitors import may_change, visitor
 from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
+from engine.records.states import RunState
 from engine.runs.registry import job_config, job_names
 from engine.runs.run_directory import CONTROLS
 from storage.cabinet import Cabinet
@@ -38,17 +41,40 @@ class Control(Config):
     control: str = knob(help="pause, run (resume), stop (save and end) or cancel", choices=CONTROLS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Describe(Config):
+    """What is said of a run; what is left out stays as it is."""
+
+    run: str = knob(help="its id")
+    name: str | None = knob(None, "in place of method and time", high=120)
+    note: str | None = knob(None, "anything worth knowing", high=2_000)
+    tags: tuple[str, ...] | None = knob(None, "words to find it by", high=20)
+    hidden: bool | None = knob(None, "whether lists leave it out")
+
+
 class RunRecord(TypedDict):
-    """A run as lists show it."""
+    """A run as lists show it.
+
+    `phase` is what it does now where its progress is not counted yet; `waits_for` says behind what
+    a queued run stands.
+    """
 
     id: str
+    name: str
+    method: str
+    note: str
+    tags: tuple[str, ...]
+    hidden: bool
     job: str
     state: str
+    phase: str
+    waits_for: str
     busy: bool
     done: int
     total: int
     started: float | None
     created: float
+    seconds: float | None
     seconds_left: float | None
     attempt: int
     error: str | None
@@ -77,12 +103,17 @@ class Launcher:
         self._supervisor = supervisor
         self._starts = starts
         self._access = access
+        self._abouts = Abouts()
+        self._expected: dict[str, float] = {}  # seconds, until its own pace is known
 
-    def start(self, job: object, values: object, *, name: str = "") -> str:
+    def start(
+        self, job: object, values: object, *, name: str = "", expected: float | None = None
+    ) -> str:
         """Queue a run; its id. Checkpoints may be named by catalogue id.
 
         Args:
             name: what its id begins with, in place of the job.
+            expected: seconds that it will take, if that is known.
 
         Raises:
             ValueError: unknown job, option or checkpoint, a value out of range, a full disk, or
@@ -92,6 +123,8 @@ class Launcher:
         self._check_room(config)
         self._access.spend("runs")
         run_id = f"{name or chosen}-{time.strftime('%y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        if expected:
+            self._expected[run_id] = expected
         return self._supervisor.submit(run_id, chosen, config, owner=visitor()).id
 
     def config(self, job: object, values: object) -> tuple[str, dict[str, Any]]:
@@ -112,7 +145,23 @@ class Launcher:
 
     def all(self) -> list[RunRecord]:
         """Every run, newest first."""
-        return [_shown(run) for run in self._cabinet.runs.all()]
+        runs = self._cabinet.runs.all()
+        waiting = [run for run in runs if run.state.busy]
+        return [self._shown(run, waiting) for run in runs]
+
+    def describe(self, question: Describe) -> RunRecord:
+        """Rename a run, note something, tag it, or leave it out of lists; the run then.
+
+        Raises:
+            LookupError: no such run.
+            ValueError: a text that is too long, or on a Space somebody else began it.
+        """
+        run = self._cabinet.runs.get(question.run)
+        if self._access.guest and not self._is_own(run.id):
+            raise ValueError("only who began a run may rename it")
+        said = {k: v for k, v in question.to_dict().items() if k != "run" and v is not None}
+        self._abouts.change(self._cabinet.runs.directory(run.id), said)
+        return self._shown(run, [])
 
     def status(self, run_id: str) -> RunStatus:
         """One run, with its config and result.
@@ -122,7 +171,8 @@ class Launcher:
         """
         run = self._cabinet.runs.get(run_id)
         config = self._nameable(run.config) if self._access.guest else dict(run.config)
-        return {**_shown(run), "config": config, "result": run.result}
+        waiting = [each for each in self._cabinet.runs.unfinished() if each.state.busy]
+        return {**self._shown(run, waiting), "config": config, "result": run.result}
 
     def control(self, question: Control) -> RunStatus:
         """Tell a run what to do; its status then.
@@ -158,6 +208,50 @@ class Launcher:
         self._cabinet.runs.get(run_id)
         events = self._cabinet.runs.events(run_id, limit=check_integer("limit", limit, 1, 500))
         return [{"at": e["time"], "kind": e["kind"], "text": event_text(e)} for e in events]
+
+    def _shown(self, run: RunRow, busy: Sequence[RunRow]) -> RunRecord:
+        about = self._abouts.of(self._cabinet.runs.place(run.id))
+        alive = run.state.alive
+        return {
+            "id": run.id,
+            "name": about.name or run_name(run.job, run.config, run.created),
+            "method": method_of(run.job, run.config),
+            "note": about.note,
+            "tags": about.tags,
+            "hidden": about.hidden,
+            "job": run.job,
+            "state": run.state,
+            "phase": self._cabinet.runs.phase(run.id) if alive else "",
+            "waits_for": self._waits_for(run, busy),
+            "busy": run.state.busy,
+            "done": run.done or 0,
+            "total": run.total or 0,
+            "started": run.started,
+            "created": run.created,
+            "seconds": (run.updated or 0.0) - run.started if run.started else None,
+            "seconds_left": self._seconds_left(run),
+            "attempt": run.attempt,
+            "error": run.error,
+        }
+
+    def _seconds_left(self, run: RunRow) -> float | None:
+        expected = self._expected.get(run.id)
+        if run.seconds_left is not None or expected is None or not run.state.busy:
+            return run.seconds_left
+        return max(1.0, expected - (time.time() - run.started if run.started else 0.0))
+
+    def _waits_for(self, run: RunRow, busy: Sequence[RunRow]) -> str:
+        """Behind what a queued run stands, in words."""
+        if run.state is not RunState.QUEUED:
+            return ""
+        before = [other for other in busy if other.state.alive or other.created < run.created]
+        if not before:
+            return "starting"
+        first = min(before, key=lambda other: (not other.state.alive, other.created))
+        about = self._abouts.of(self._cabinet.runs.place(first.id))
+        name = about.name or run_name(first.job, first.config, first.created)
+        others = f" and {len(before) - 1} more" if len(before) > 1 else ""
+        return f"behind {name}{others}"
 
     def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Ids of checkpoints, label sets and runs to directories; on a public studio nothing else
@@ -234,7 +328,11 @@ def event_text(event: Mapping[str, Any]) -> str:
     """An event of a run's log in words."""
     match event["kind"]:
         case "state":
-            return ": ".join(str(event[name]) for name in ("state", "error") if event.get(name))
+            again = event["state"] == "running" and event.get("attempt", 1) > 1
+            words = ": ".join(str(event[name]) for name in ("state", "error") if event.get(name))
+            return f"{words} again, attempt {event['attempt']}" if again else words
+        case "phase":
+            return str(event["phase"])
         case "checkpoint":
             return f"checkpoint of step {event['step']} saved"
         case "alarm":
@@ -244,19 +342,3 @@ def event_text(event: Mapping[str, Any]) -> str:
             return ", ".join(f"{name} {value:.4g}" for name, value in list(numbers.items())[:4])
         case kind:
             return str(kind)
-
-
-def _shown(run: RunRow) -> RunRecord:
-    return {
-        "id": run.id,
-        "job": run.job,
-        "state": run.state,
-        "busy": run.state.busy,
-        "done": run.done or 0,
-        "total": run.total or 0,
-        "started": run.started,
-        "created": run.created,
-        "seconds_left": run.seconds_left,
-        "attempt": run.attempt,
-        "error": run.error,
-    }

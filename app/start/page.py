@@ -1,4 +1,4 @@
-"""Start: what this is, three ways in, what is loaded, what happened lately."""
+"""Start: a dream beside reality, ways in, and what is here: recordings, checkpoints, runs."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -7,40 +7,45 @@ from typing import Any
 import gradio as gr
 
 from app.imagine.starts import Shipped
-from app.start.room import StartRoom
+from app.start.first_dream import first_dream_html
+from app.start.room import RECORDED, StartRoom
 from app.web.calls import on_visit
 from app.web.panel import text_panel
 
 Record = Mapping[str, Any]
+Points = Sequence[tuple[float, float]]
 
+PAPER = "https://arxiv.org/abs/2511.09515"
 _ROLES = {"policy": "policy", "world_model": "world model", "reward_model": "reward model"}
-_TILES = (
-    ("imagine", "Play in the dream", "A policy acts inside a video world model, frame by frame."),
-    ("label", "Judge 10 clips", "One key a clip. See where the reward model is wrong."),
-    ("train", "Watch it learn", "GRPO in imagination, every video with its reward."),
-)
 
 
-def build(room: StartRoom, *, device: str) -> None:
-    """Lay out the page; it is read anew at every visit."""
+def build(room: StartRoom, *, device: str, space: str = "") -> None:
+    """Lay out the page; what is here is read anew at every visit.
 
-    def overview() -> str:
-        return overview_html(
-            starts=room.starts.shipped(Shipped())["starts"],
+    Args:
+        space: the name of the Space that the studio runs on; empty at home.
+    """
+
+    def here() -> str:
+        return here_html(
             checkpoints=room.slots.checkpoints(),
-            episodes=room.gallery.records(limit=6),
-            runs=room.runs.all()[:4],
+            episodes=room.gallery.records(limit=5),
+            runs=[run for run in room.runs.all() if run["id"] != RECORDED][:5],
         )
 
     def banner() -> str:
         return banner_html(banner_text(device, room.access.guest, room.simulator.missing))
 
+    pictures = [str(start["image"]) for start in room.starts.shipped(Shipped())["starts"][:3]]
     with gr.Column(elem_classes="page one"):
-        text_panel(hero_html())
+        text_panel(hero_html(space))
+        if room.first is not None:
+            text_panel(first_dream_html(room.first))
+        text_panel(ways_html(pictures, room.success_of(RECORDED)))
+        page = text_panel(here())
         mode = text_panel(banner_html(banner_text(device, room.access.guest, "")))
-        page = text_panel(overview())
+    on_visit(here, None, page)
     on_visit(banner, None, mode)
-    on_visit(overview, None, page)
 
 
 def banner_text(device: str, public: bool, simulator: str) -> str:
@@ -57,13 +62,20 @@ def banner_text(device: str, public: bool, simulator: str) -> str:
     return f"{device}. {scale}{place}{without * bool(simulator)}"
 
 
-def hero_html() -> str:
-    """Headline and what the studio is for."""
+def hero_html(space: str = "") -> str:
+    """Headline, what the studio is for, and where it comes from."""
+    links = f'<a href="{PAPER}">Paper</a>'
+    if space:
+        site = f"https://huggingface.co/spaces/{escape(space)}"
+        links = (
+            f'<b>{escape(space)}</b><a class="button" href="{site}?duplicate=true">Duplicate this '
+            f'Space</a>{links}<a href="{site}/tree/main">Code</a>'
+        )
     return (
         '<section class="wm hero"><h1>Train robot policies in imagination</h1>'
-        "<p>Load a policy, a video world model and a reward model. Watch the policy act inside the "
-        "world model, correct the judge where it errs, and let the policy learn from episodes that "
-        "never happened.</p></section>"
+        "<p>A policy acts inside a video world model and learns from episodes that never happened. "
+        "See where its dreams are wrong, correct the judge, train again.</p>"
+        f'<p class="row links">{links}</p></section>'
     )
 
 
@@ -72,39 +84,76 @@ def banner_html(text: str) -> str:
     return f'<p class="wm banner mode">{escape(text)}</p>'
 
 
-def overview_html(
+def ways_html(pictures: Sequence[str], success: Mapping[str, Points]) -> str:
+    """Three ways in: to judge, to watch a run, to play; `success` is that of the recorded run."""
+    films = [f'<img class="pixel" alt="" src="{escape(image)}">' for image in pictures]
+    judge, play = (films[0], films[1]) if len(films) > 1 else ("", "")
+    path, title = "train", "Watch it learn"
+    if success:
+        path, title = f"train?run={RECORDED}", "Watch a recorded training run"
+    tiles = (
+        ("label", "Judge ten clips", judge, "One key or swipe a clip. See where you and the reward "
+         "model disagree."),
+        (path, title, _spark(success), _risen(success)),
+        ("imagine", "Play in the dream", play, "Drive the robot yourself, rewind, and branch "
+         "into other futures."),
+    )  # fmt: skip
+    shown = "".join(
+        f'<a class="card tile" href="{path}"><span class="picture">{picture}</span>'
+        f"<span><b>{title}</b><span>{text}</span></span></a>"
+        for path, title, picture, text in tiles
+    )
+    return f'<section class="wm tiles" aria-label="Ways in">{shown}</section>'
+
+
+def _risen(success: Mapping[str, Points]) -> str:
+    said = ", ".join(
+        f"{name} {100 * points[0][1]:.0f} → {100 * points[-1][1]:.0f} %"
+        for name, points in success.items()
+    )
+    return f"WMPO on these models. Success: {said}." if said else "GRPO on imagined episodes."
+
+
+def _spark(success: Mapping[str, Points]) -> str:
+    """Success over the iterations, imagined and real, as a small picture."""
+    last = max((points[-1][0] for points in success.values()), default=1.0)
+    lines = "".join(
+        f'<polyline class="{name}" points="'
+        + " ".join(f"{4 + 92 * x / last:.1f},{66 - 56 * y:.1f}" for x, y in points)
+        + '"/>'
+        for name, points in success.items()
+    )
+    return (
+        f'<svg viewBox="0 0 100 76" preserveAspectRatio="none" aria-hidden="true">{lines}</svg>'
+        if lines
+        else ""
+    )
+
+
+def here_html(
     *,
-    starts: Sequence[Record],
     checkpoints: Sequence[Record],
     episodes: Sequence[Record],
     runs: Sequence[Record],
 ) -> str:
-    """Ways in, checkpoints and recent activity as HTML; every text from outside is escaped."""
-    pictures = [str(start["image"]) for start in starts]
-    tiles = "".join(
-        _tile(path, title, text, pictures[index : index + 1])
-        for index, (path, title, text) in enumerate(_TILES)
+    """Recordings, checkpoints and runs as HTML; every text from outside is escaped."""
+    parts = (
+        ("Recordings", "episodes", _activity(episodes)),
+        ("Checkpoints", "models", _checkpoints(checkpoints)),
+        ("Runs", "train", _runs(runs)),
     )
-    return (
-        f'<div class="wm start"><section class="tiles" aria-label="Ways in">{tiles}</section>'
-        '<div class="halves">'
-        f'<section class="card"><h3>Checkpoints</h3>{_checkpoints(checkpoints)}</section>'
-        f'<section class="card"><h3>Lately</h3>{_activity(episodes, runs)}</section></div></div>'
+    cards = "".join(
+        f'<section class="card"><div class="between"><h3>{title}</h3>'
+        f'<a href="{path}">all</a></div>{rows}</section>'
+        for title, path, rows in parts
     )
-
-
-def _tile(path: str, title: str, text: str, pictures: Sequence[str]) -> str:
-    shown = "".join(f'<img class="pixel" alt="" src="{escape(image)}">' for image in pictures)
-    return (
-        f'<a class="card tile" href="{path}"><span class="picture">{shown}</span>'
-        f"<b>{escape(title)}</b><span>{escape(text)}</span></a>"
-    )
+    return f'<div class="wm start thirds">{cards}</div>'
 
 
 def _checkpoints(checkpoints: Sequence[Record]) -> str:
     known = {role: [r for r in checkpoints if r["role"] == role] for role in _ROLES}
     rows = "".join(
-        "".join(map(_checkpoint, records[:3])) + _more(len(records) - 3)
+        "".join(map(_checkpoint, records[:2])) + _more(len(records) - 2)
         for records in known.values()
     )
     if rows:
@@ -118,19 +167,19 @@ def _checkpoints(checkpoints: Sequence[Record]) -> str:
 def _more(count: int) -> str:
     if count <= 0:
         return ""
-    return f'<li class="mute"><span class="role"></span>and {count} more, from runs</li>'
+    return f'<li class="mute">and {count} more</li>'
 
 
 def _checkpoint(record: Record) -> str:
     metrics = "".join(
-        f'<span class="chip mono">{escape(name)} {value}</span>'
-        for name, value in card_metrics(record.get("card") or {})
+        f'<p>{escape(name)} <span class="mono">{escape(value)}</span></p>'
+        for name, value in card_metrics(record.get("card") or {}, most=2)
     )
+    source, _, name = str(record["id"]).rpartition("/")
     return (
-        f'<li><span class="role">{_ROLES[record["role"]]}</span>'
-        f'<span class="grow"><b>{escape(str(record["id"]))}</b> '
-        f'<span class="mono mute">{escape(str(record["short"]))}</span>'
-        f'<span class="row metrics">{metrics}</span></span></li>'
+        f'<li><span class="grow"><b>{escape(name)}</b> <span class="mute">'
+        f"{_ROLES[record['role']]}{', shipped' if source == 'demo' else ''}</span>"
+        f"{metrics}</span></li>"
     )
 
 
@@ -146,22 +195,31 @@ def card_metrics(card: Record, *, most: int = 4) -> list[tuple[str, str]]:
     return numbers[:most]
 
 
-def _activity(episodes: Sequence[Record], runs: Sequence[Record]) -> str:
-    if not episodes and not runs:
+def _activity(episodes: Sequence[Record]) -> str:
+    if not episodes:
         return (
-            '<p class="empty"><b>Nothing has happened yet</b>'
+            '<p class="empty"><b>Nothing recorded yet</b>'
             'Let the policy <a href="imagine">act in the dream</a> first.</p>'
         )
-    return f'<ul class="rows">{"".join(map(_run, runs))}{"".join(map(_episode, episodes))}</ul>'
+    return f'<ul class="rows">{"".join(map(_episode, episodes))}</ul>'
+
+
+def _runs(runs: Sequence[Record]) -> str:
+    if not runs:
+        return (
+            '<p class="empty"><b>No runs of yours yet</b>'
+            '<a href="train">Train a policy</a>: a quick look takes minutes.</p>'
+        )
+    return f'<ul class="rows">{"".join(map(_run, runs))}</ul>'
 
 
 def _run(run: Record) -> str:
-    done = f"{run['done']} of {run['total'] or '?'}"
+    state = escape(str(run["state"]))
+    done = f" {run['done']} of {run['total']}" if run["busy"] and run["total"] else ""
     return (
-        f'<li><i class="dot {escape(str(run["state"]))}"></i>'
-        f'<a class="grow mono" href="train?run={escape(str(run["id"]))}">{escape(str(run["id"]))}'
-        f'</a><span class="mute">{escape(str(run["job"]))} · {done}</span>'
-        f'<span class="tag">{escape(str(run["state"]))}</span></li>'
+        f'<li><i class="dot {state}"></i><a class="grow" title="{escape(str(run["name"]))}" '
+        f'href="train?run={escape(str(run["id"]))}">{escape(str(run["name"]))}</a>'
+        f'<span class="tag">{state}{done}</span></li>'
     )
 
 
@@ -173,7 +231,8 @@ def _episode(episode: Record) -> str:
         else '<span class="tag bad">✕ fail</span>'
     )
     name = escape(str(episode["id"]))
+    what = f"start {episode['start_id']:,}" if episode["start_id"] >= 0 else "uploaded image"
     return (
-        f'<li>{kind}<a class="grow mono" href="label?episode={name}">{name}</a>'
-        f'<span class="mute">{escape(str(episode["task"]))}</span>{verdict}</li>'
+        f'<li>{kind}<a class="grow" href="label?episode={name}" title="{name}">'
+        f"{escape(str(episode['task']))}, {what}</a>{verdict}</li>"
     )

@@ -8,6 +8,11 @@ from app.imagine.starts import Starts
 from app.live.simulator import Simulator
 from app.models.slots import Slots
 from app.runs.launcher import Launcher
+from app.start.first_dream import FirstDream
+from storage.runs.curves import Curves
+
+RECORDED = "recorded-wmpo"  # the run that ships, to watch
+_SUCCESS = {"imagined": "rollout/success_rate", "real": "real/success_rate"}
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,11 @@ class StartRoom:
     gallery: Gallery
     runs: Launcher
     simulator: Simulator
+    curves: Curves
+    first: FirstDream | None
+
+    def success_of(self, run_id: str) -> dict[str, list[tuple[float, float]]]:
+        """(iteration, success) of a run, imagined and real; empty where there is no such run."""
+        series = self.curves.of(run_id).series
+        found = {name: series.get(metric, []) for name, metric in _SUCCESS.items()}
+        return {name: [(x, y) for x, y, _ in points] for name, points in found.items() if points}

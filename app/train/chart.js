@@ -44,24 +44,40 @@ const smoothed = (values, weight) => {
 const nearest = (points, x) =>
   points.length ? points.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a)) : null;
 
+/** plotly.min.js is large: it comes when the first chart is drawn, and nothing waits for it.
+ * @type {Promise<void> | null} */
+let plotly = null;
+const load = (/** @type {string} */ address) => {
+  plotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    Object.assign(script, { src: new URL(address, document.baseURI).href, onload: resolve, onerror: reject });
+    document.head.append(script);
+  });
+  return plotly;
+};
+
 export class Charts {
   run = "none";
   job = "";
   /** @type {Map<string, Map<string, [number, number, number][]>>} */
   runs = new Map();
   axis = "iteration";
+  /** @type {any[]} */
+  drawn = [];
   smoothing = 0;
   log = false;
+  names = "";
+  name = (/** @type {string} */ run) => run;
 
   /** `onPick(step)` when a point is clicked, `onAxis()` when other points are needed.
    * @param {any} root
-   * @param {any[]} charts
-   * @param {any} other
+   * @param {{figures: any[], other: any, plotly: string}} parts
    * @param {{onPick: (step: number) => void, onAxis: () => void}} listeners */
-  constructor(root, charts, other, { onPick, onAxis }) {
+  constructor(root, { figures, other, plotly: address }, { onPick, onAxis }) {
     fill(root, toolbar);
-    this.charts = charts;
+    this.charts = figures;
     this.other = other;
+    this.address = address;
     this.onPick = onPick;
     this.onAxis = onAxis;
     /** @type {number | null} */
@@ -92,6 +108,13 @@ export class Charts {
       remember();
       this.draw();
     });
+    this.root.addEventListener("click", ({ target }) => {
+      const figure = target.closest(".wide")?.closest("figure");
+      if (figure) this.widen(figure.classList.contains("whole") ? null : figure);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.widen(null);
+    });
     this.root.addEventListener("pointermove", (event) => this.move(event));
     this.root.addEventListener("pointerleave", () => this.point(null));
     this.root.addEventListener("pointerdown", (event) => this.press(event), true);
@@ -120,6 +143,14 @@ export class Charts {
     this.draw();
   }
 
+  /** How runs are called where two of them meet. */
+  call(name) {
+    const names = [...this.runs.keys()].map(name).join();
+    this.name = name;
+    if (names !== this.names) this.draw();
+    this.names = names;
+  }
+
   drop(run) {
     this.runs.delete(run);
     this.draw();
@@ -139,7 +170,10 @@ export class Charts {
     const metrics = (chart) => chart.light.data.map((trace) => trace.meta);
     const has = (chart) => metrics(chart).some((name) => names.has(name));
     const own = (chart) => chart.job === this.job;
-    const known = this.charts.filter((chart) => has(chart) || (own(chart) && !names.size));
+    // Of another job's charts those that show what none of the job's own does.
+    const mine = new Set(this.charts.filter(own).flatMap(metrics));
+    const adds = (chart) => metrics(chart).some((name) => names.has(name) && !mine.has(name));
+    const known = this.charts.filter((chart) => (own(chart) ? has(chart) || !names.size : adds(chart)));
     if (known.length && this.charts.some(own)) return known;
     const taken = new Set(this.charts.flatMap(metrics));
     const others = [...names].filter((name) => !taken.has(name)).map((name) => this.another(name));
@@ -153,11 +187,19 @@ export class Charts {
     });
     const { light, dark } = this.other;
     const id = name.replace(/\W/g, "-");
-    return { name: id, title: name.replace(/[/_]/g, " "), light: drawn(light), dark: drawn(dark) };
+    return {
+      name: id,
+      title: name.replace(/[/_]/g, " "),
+      help: `the metric ${name}`,
+      light: drawn(light),
+      dark: drawn(dark),
+    };
   }
 
   draw() {
-    this.due ??= requestAnimationFrame(() => {
+    this.due ??= requestAnimationFrame(async () => {
+      this.outline();
+      await load(this.address);
       this.due = null;
       const begin = performance.now();
       this.render();
@@ -165,24 +207,31 @@ export class Charts {
     });
   }
 
-  render() {
+  /** The frames of the charts, which stand before what draws in them has come. */
+  outline() {
     const charts = this.shown();
     const wanted = charts.map((chart) => chart.name).join();
     if (wanted !== this.laid) {
       this.laid = wanted;
-      this.root.querySelectorAll(".plot").forEach((place) => Plotly.purge(place));
+      this.root.querySelectorAll(".js-plotly-plot").forEach((place) => Plotly.purge(place));
       fill(
         this.root,
         html`${charts.map(
           (chart) => html`<figure class="card chart" aria-label="${chart.title}">
-          <h3>${chart.title}</h3><div class="frame"><div class="plot" id="plot-${chart.name}"></div>
+          <div class="between"><h3 title="${chart.help}">${chart.title}</h3><button class="quiet wide"
+            aria-label="${chart.title} over the whole screen" title="Whole screen (Escape ends it)">⤢</button></div>
+          <div class="frame"><div class="plot" id="plot-${chart.name}"></div>
           <i class="at" hidden></i><i class="step" hidden></i></div>
           <figcaption class="mono mute">&nbsp;</figcaption></figure>`,
         )}`,
       );
     }
-    charts.forEach((chart) => this.one(chart));
     this.drawn = charts;
+  }
+
+  render() {
+    this.outline();
+    this.drawn.forEach((chart) => this.one(chart));
     this.lines();
     this.captions();
     const runs = [...this.runs.keys()];
@@ -190,8 +239,8 @@ export class Charts {
       this.legend,
       this.compares
         ? html`${runs.map(
-            (run) => html`<span class="mono"><i class="key"
-          style="background:${this.colour(run)}"></i>${run}</span>`,
+            (run) => html`<span><i class="key"
+          style="background:${this.colour(run)}"></i>${this.name(run)}</span>`,
           )}`
         : html``,
     );
@@ -233,6 +282,13 @@ export class Charts {
     if (!this.smoothing || points.length < 3 || trace.marker.size > 5) return [drawn];
     const faint = { ...drawn, mode: "lines", opacity: 0.22 };
     return [faint, { ...drawn, y: smoothed(y, this.smoothing), mode: "lines" }];
+  }
+
+  /** One chart over the whole screen, or none. */
+  widen(figure) {
+    const changed = [...this.root.querySelectorAll(".whole"), figure].filter(Boolean);
+    for (const each of changed) each.classList.toggle("whole", each === figure);
+    for (const each of changed) Plotly.Plots.resize(each.querySelector(".plot"));
   }
 
   /** The pointer over any chart is a place on the axis of all of them. */
@@ -295,7 +351,7 @@ export class Charts {
   }
 
   captions() {
-    for (const chart of this.drawn ?? []) {
+    for (const chart of this.drawn) {
       const place = this.root.querySelector(`#plot-${chart.name}`)?.closest("figure");
       if (!place) continue;
       const traces = chart[theme.isDark() ? "dark" : "light"].data;

@@ -213,12 +213,12 @@ export class Group {
   }
 
   /** A further film under the same cursor: the same start at one of the checkpoints. */
-  async beside(canvas, id) {
+  async beside(canvas, id, place = "probe") {
     const found = await this.ask("films", { episodes: [id] }, true);
     if (!found) return;
     const film = new Film(canvas, found[id]);
     film.probe = true;
-    this.films.set("probe", film);
+    this.films.set(place, film);
     film.paint(this.clock.cursor);
     if (film.frames - 1 > this.clock.last) this.wind(this.clock.playing);
   }

@@ -23,6 +23,7 @@ SOURCES = {
     "replay_from": ("collect",),
     "key_frames_from": ("collect", "optimise"),
 }
+KINDS = {"method": "Methods", "step": "Steps before", "ablation": "Ablations"}
 KEEP = "the world model that is chosen"
 LACKING = (
     "No world model of the catalogue is known never to have seen a policy's rollouts: train one "
@@ -37,7 +38,13 @@ class MethodForms:
         self._room = room
         self._jobs = offered()
         first = methods()[0]
-        self.method = gr.Dropdown([m.name for m in methods()], value=first.name, label="Method")
+        self.kind = gr.Radio(
+            [(words, kind) for kind, words in KINDS.items()],
+            value="method",
+            label="What to run",
+            elem_classes="kinds",
+        )
+        self.method = gr.Radio(_names("method"), value=first.name, label="Method")
         self.size = gr.Radio(list(first.sizes), value=next(iter(first.sizes)), label="Size")
         self.about = text_panel(_about(first))
         self.forms: dict[str, Form] = {}
@@ -64,6 +71,11 @@ class MethodForms:
     def outputs(self) -> list[Any]:
         """What a chosen method changes: its words, which form is seen, every input."""
         return [self.about, *self.places, *self.inputs[1:]]
+
+    def of_kind(self, kind: str) -> dict[str, Any]:
+        """The methods, the steps before them, or the ablations; the first of them chosen."""
+        names = _names(kind)
+        return gr.update(choices=names, value=names[0])
 
     def choose(self, name: str, size: str, world_model: str | None = KEEP) -> list[Any]:
         """`outputs` for a method in a size; the world model, where it is told, to suit it."""
@@ -99,15 +111,16 @@ class MethodForms:
                 return job, form.parse(*own).to_dict() | decided
         raise AssertionError("every method has a form")
 
-    def checked(self, name: str, *values: Any) -> str:
-        """What preflight finds, as HTML; also of inputs that describe nothing yet."""
+    def checked(self, name: str, *values: Any) -> tuple[str, dict[str, Any]]:
+        """What preflight finds, as HTML, and whether Start works; also of unfinished inputs."""
         try:
             job, options = self.described(name, *values)
         except ValueError as error:
-            return preflight_html(
-                {"checks": [{"name": "options", "ok": False, "text": str(error)}]}
-            )
-        return preflight_html(self._room.training.look(job, options))
+            wrong = {"name": "options", "ok": False, "text": str(error)}
+            found: Mapping[str, Any] = {"ok": False, "checks": [wrong]}
+        else:
+            found = self._room.training.look(job, options)
+        return preflight_html(found), gr.update(interactive=found["ok"])
 
     def follow(self) -> None:
         """At every visit offer the checkpoints and the runs that there are then."""
@@ -122,7 +135,7 @@ class MethodForms:
 
     def _run_choices(self, knob: str) -> list[tuple[str, str]]:
         runs = self._room.runs.all()
-        return [(run["id"], run["id"]) for run in runs if run["job"] in SOURCES[knob]]
+        return [(run["name"], run["id"]) for run in runs if run["job"] in SOURCES[knob]]
 
     def _choices(self, preset: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
         found = {
@@ -134,16 +147,16 @@ class MethodForms:
 
 def build(room: TrainRoom) -> None:
     """Lay out the page."""
-    with gr.Row(elem_classes="page side-right"):
+    with gr.Row(elem_classes="page side-right train"):
         with gr.Column(elem_classes="stack"):
-            run_board()
-        with gr.Column(elem_classes="stack"):
-            with gr.Column(elem_classes="card form"):
-                text_panel('<div class="wm"><h3>New run</h3></div>')
-                forms = MethodForms(room)
-                checks = text_panel("")
-                launch = gr.Button("Start training", variant="primary")
             panel = run_panel(room)
+            run_board()
+        with gr.Column(elem_classes="card form"):
+            text_panel('<div class="wm"><h3>New run</h3></div>')
+            forms = MethodForms(room)
+            with gr.Column(elem_classes="launch"):
+                checks = text_panel("")
+                launch = gr.Button("Start training", variant="primary", interactive=False)
     forms.follow()
 
     def on_launch(*values: Any) -> dict[str, str]:
@@ -151,12 +164,18 @@ def build(room: TrainRoom) -> None:
 
     world_model = forms.forms["optimise"].named["world_model"]
     preset = [forms.method, forms.size]
-    on(forms.method.input, forms.choose, [*preset, world_model], forms.outputs, queue=False)
+    on(forms.kind.input, forms.of_kind, forms.kind, forms.method, queue=False)
+    on(forms.method.change, forms.choose, [*preset, world_model], forms.outputs, queue=False)
     on(forms.size.input, forms.choose, preset, forms.outputs, queue=False)
     # Queued, unlike other visits: a number out of range is refused there, in a sentence.
     opened_or_changed = functools.partial(gr.on, None)
-    on(opened_or_changed, forms.checked, forms.inputs, checks, trigger_mode="always_last")
+    told = [checks, launch]
+    on(opened_or_changed, forms.checked, forms.inputs, told, trigger_mode="always_last")
     on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
+
+
+def _names(kind: str) -> list[str]:
+    return [method.name for method in methods() if method.kind == kind]
 
 
 def _about(method: Method, *, lacking: bool = False) -> str:

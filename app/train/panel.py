@@ -10,6 +10,7 @@ from app.train.alarms import Thresholds
 from app.train.methods import offered
 from app.train.plots import OTHER, skeleton, skeletons
 from app.train.room import TrainRoom
+from app.web.assets import plotly_address
 from app.web.calls import serve
 from app.web.panel import live_panel
 
@@ -21,7 +22,7 @@ def run_board() -> gr.HTML:
     thresholds = Thresholds()
     return live_panel(
         "mountRunBoard",
-        charts=True,
+        plotly=plotly_address(),
         figures=skeletons(offered()),
         other=skeleton(OTHER),
         thresholds=[
@@ -59,6 +60,7 @@ def run_panel(room: TrainRoom) -> gr.HTML:
             call_off=room.errands.cancel,
             table=training.table,
             control=room.runs.control,
+            describe=room.runs.describe,
             twin_matrix=episodes.twins.matrix,
             clip=episodes.clips.clip,
             export_episode=episodes.exports.export,
@@ -68,14 +70,24 @@ def run_panel(room: TrainRoom) -> gr.HTML:
 
 
 def preflight_html(found: Mapping[str, Any]) -> str:
-    """What `Preflight.look` found, as a list."""
-    rows = []
-    for check in found["checks"]:
-        tone, mark = MARKS[check["ok"]]
-        rows.append(
-            f'<li><b class="{tone}">{mark}</b> <span class="mute">{escape(check["name"])}</span> '
-            f"<span>{escape(check['text'])}</span></li>"
+    """What `Preflight.look` found: what is against a run in full, what is for it folded."""
+    checks = found["checks"]
+    passed = [check for check in checks if check["ok"]]
+    rows = "".join(_row(check) for check in checks if check["ok"] is not True)
+    if passed:
+        time = next((check["text"] for check in passed if check["name"] == "time"), "")
+        noun = "checks" if len(passed) > 1 else "check"
+        words = f"{len(passed)} {noun} passed" + (f": {time}" if time else "")
+        rows += (
+            f'<li><details><summary><b class="ok">✓</b> {escape(words)}</summary>'
+            f"<ul>{''.join(map(_row, passed))}</ul></details></li>"
         )
+    return f'<div class="wm"><ul class="preflight" aria-label="Preflight">{rows}</ul></div>'
+
+
+def _row(check: Mapping[str, Any]) -> str:
+    tone, mark = MARKS[check["ok"]]
     return (
-        f'<div class="wm"><ul class="preflight" aria-label="Preflight">{"".join(rows)}</ul></div>'
+        f'<li><b class="{tone}">{mark}</b> <span class="mute">{escape(check["name"])}</span> '
+        f"<span>{escape(check['text'])}</span></li>"
     )

@@ -34,6 +34,7 @@ def skeleton(chart: Chart, job: str = "") -> dict[str, Any]:
     return {
         "name": chart.name,
         "title": chart.title,
+        "help": chart.help,
         "job": job,
         "light": figure(chart),
         "dark": figure(chart, dark=True),

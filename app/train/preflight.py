@@ -11,7 +11,7 @@ from app.runs.launcher import MIN_FREE_BYTES, Launcher
 from engine.config import Config
 from engine.records.tasks import TASKS, Task
 from engine.runs.job import Finding, Job, Lessons, Pace
-from engine.runs.registry import declared, job_config
+from engine.runs.registry import declared, job_config, objections
 from engine.runs.tracker import NONE, missing
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES, Checkpoint
@@ -41,33 +41,32 @@ class Preflight:
         self._task = task
 
     def look(self, job: object, values: object) -> dict[str, Any]:
-        """{ok, checks: [{name, ok, text}]}; a check whose ok is None could not be made.
+        """{ok, checks: [{name, ok, text}], seconds}; a check whose ok is None could not be made.
 
-        A wrong option is the only thing said: nothing else can be known then.
+        A wrong option is the only thing said: nothing else can be known then. The seconds that
+        the run will take are None where nothing like it was measured.
         """
         try:
             chosen, config = self._launcher.config(job, values)
         except (ValueError, LookupError) as error:
-            return {"ok": False, "checks": [_check("options", False, str(error))]}
+            wrong = _check("options", False, str(error))
+            return {"ok": False, "checks": [wrong], "seconds": None}
         assert isinstance(values, Mapping)
         checks = list(self._checks(chosen, values, config))
-        return {"ok": all(check["ok"] is not False for check in checks), "checks": checks}
-
-    def refuse(self, job: object, values: object) -> None:
-        """Raise the first sentence that speaks against a run.
-
-        Raises:
-            ValueError: it cannot work here.
-        """
-        for check in self.look(job, values)["checks"]:
-            if check["ok"] is False:
-                raise ValueError(check["text"])
+        known = [check.pop("seconds") for check in checks if "seconds" in check]
+        return {
+            "ok": all(check["ok"] is not False for check in checks),
+            "checks": checks,
+            "seconds": known[0] if known else None,
+        }
 
     def _checks(
         self, job: str, values: Mapping[str, Any], config: Mapping[str, Any]
     ) -> Iterator[Check]:
         own, options = declared(job), job_config(job, config)
-        yield from map(_plain, own.check(options))
+        refused = objections(job, options)
+        yield from map(_plain, refused)
+        yield from (_plain(each) for each in own.check(options) if each not in refused)
         if lacking := missing(config.get("logger", NONE)):
             yield _check("logger", False, lacking)
         models, needed = self._models(values), own.needs(options)
@@ -84,7 +83,7 @@ class Preflight:
             if together["ok"] is False:
                 return
             yield self._memory(three, config)
-            yield _alignment(models["world_model"])
+            yield _alignment(models["world_model"], wanted=_wants_unaligned(own, config))
             yield _reward(models["reward_model"])
         if own.learns:
             yield self._episodes(own, values, options)
@@ -209,8 +208,16 @@ def _plain(finding: Finding) -> Check:
     return _check(finding.name, finding.ok, finding.text)
 
 
-def _alignment(world_model: Checkpoint) -> Check:
+def _wants_unaligned(own: Job, config: Mapping[str, Any]) -> bool:
+    """Whether the method of a run is to dream in a world model without alignment."""
+    return any(each.unaligned and each.name == config.get("method") for each in own.methods)
+
+
+def _alignment(world_model: Checkpoint, *, wanted: bool) -> Check:
     match is_aligned(world_model):
+        case True if wanted:
+            text = "this world model has seen a policy's own rollouts: choose one that has not"
+            return _check("alignment", False, text)
         case True:
             return _check("alignment", True, "the world model has seen a policy's own rollouts")
         case False:
@@ -229,7 +236,7 @@ def _reward(reward_model: Checkpoint) -> Check:
         return _check(
             "reward", False, f"{reward_model.id} has no threshold τ: choose one on Reward"
         )
-    return _check("reward", True, f"τ {threshold:.2f} of {reward_model.hash[:8]}; {learnt}")
+    return _check("reward", True, f"threshold τ {threshold:.2f}; learnt from {learnt}")
 
 
 def _duration(seconds: float | None, run: str | None) -> Check:
@@ -239,8 +246,8 @@ def _duration(seconds: float | None, run: str | None) -> Check:
     words = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     if seconds >= 5_400:
         words = f"{seconds / 3600:.1f} h"
-    source = f"as in {run}" if run else "from the first use of these models"
-    return _check("time", True, f"about {words}, {source}")
+    source = "as the last run like it" if run else "from the first use of these models"
+    return {**_check("time", True, f"about {words}, {source}"), "seconds": seconds}
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any], names: tuple[str, ...]) -> bool:

@@ -9,26 +9,25 @@ import { draw, none, view } from "../web/view.js";
 import { Charts } from "./chart.js";
 import { Checkpoints } from "./checkpoints.js";
 import { showMatrix } from "./matrix.js";
+import { Table } from "./table.js";
 import { Wall } from "./wall.js";
 
 /** @typedef {import("../web/types.d.ts").Ask} Ask */
 
 const MOST_RUNS = 10;
 
-const layout = view`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
-  <div class="plots"></div><div class="versus"></div>
-  <div class="card wall"></div></div>`;
 /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
-const panel = (
-  thresholds,
-) => view`<div class="wm runs side"><div class="card now"></div><div class="card kept-by" hidden></div>
-  <div class="card"><h3>Runs</h3><ul class="list"></ul></div>
+const layout = (thresholds) => view`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
+  <div class="plots"></div><div class="versus"></div>
+  <div class="card wall"></div>
+  <div class="halves"><div class="card kept-by" hidden></div>
   <div class="card"><h3>Events</h3><ul class="events mono"></ul>
-    <details class="thresholds"><summary>Alarm thresholds</summary>
+    <details class="thresholds"><summary>When to warn</summary>
       ${thresholds.map(
         ({ name, value, help }) => view`<label class="between mute">${help}
         <input type="number" step="any" name="${name}" value="${memory.get("thresholds", {})[name] ?? value}"></label>`,
-      )}</details></div></div>`;
+      )}</details></div></div></div>`;
+const panel = view`<div class="wm runs over"><div class="card table"></div><div class="card now"></div></div>`;
 
 class Runs {
   /** @type {any} */
@@ -48,13 +47,15 @@ class Runs {
   panel = null;
   /** @type {any} */
   server = null;
+  /** @type {any} */
+  table = null;
   wake = () => {};
 
   constructor(element, props) {
-    draw(element, layout);
+    draw(element, layout(props.thresholds));
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
-    this.charts = new Charts(this.find(".plots"), props.figures, props.other, {
+    this.charts = new Charts(this.find(".plots"), props, {
       onPick: (step) => this.wall.pick(step),
       onAxis: () => this.again(),
     });
@@ -64,23 +65,31 @@ class Runs {
       onIteration: (iteration) => this.charts.mark(iteration),
       onLabel: () => this.wake(),
     });
-    this.thresholds = props.thresholds;
+    this.find(".thresholds").addEventListener("change", (event) => this.onThreshold(event));
     this.forget(null);
   }
 
   connect(element, props, server) {
-    draw(element, panel(this.thresholds));
+    draw(element, panel);
     Object.assign(this, { panel: element, server });
+    this.table = new Table(element.querySelector(".table"), {
+      open: (run) => this.attach(run),
+      beside: (run) => this.beside(run),
+      say: async (question) => {
+        const answer = await ask(server, "describe", question);
+        this.wake();
+        return answer;
+      },
+    });
     element.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("wmpo-runs", () => this.wake());
     this.wall.judging.outbox.flush();
-    this.kept = new Checkpoints(element.querySelector(".kept-by"), {
+    this.kept = new Checkpoints(this.find(".kept-by"), {
       ask: /** @type {Ask} */ ((name, question) => ask(this.server, name, question)),
       server: () => this.server,
       open: !props.public,
     });
     this.kept.runs = () => [this.run ?? "", ...this.others.keys()];
-    element.querySelector(".thresholds").addEventListener("change", (event) => this.onThreshold(event));
     const attached = address.get("run");
     const beside = (address.get("with") ?? "").split(",").filter(Boolean);
     if (attached) this.forget(attached);
@@ -133,6 +142,7 @@ class Runs {
       return;
     }
     if (run && !answer.status) {
+      toast(`There is no run “${run}” here: it may lie in another data directory.`);
       this.attach(null);
       return;
     }
@@ -159,7 +169,7 @@ class Runs {
     if (answer.alarms) this.alarms(answer.alarms);
     this.now();
     const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
-    this.panel.querySelector(".kept-by").hidden = false;
+    this.find(".kept-by").hidden = false;
     this.kept.show(this.run, `${saved} ${answer.status.state}`);
     this.wall.arrive(answer.iterations, saved);
   }
@@ -189,57 +199,39 @@ class Runs {
   now() {
     const place = this.panel.querySelector(".now");
     const run = this.status;
-    if (!run) {
-      draw(
-        place,
-        view`<h3>No run yet</h3>
-          <p class="mute">Start one above: it goes on in its own process, whatever happens to this page.</p>`,
-      );
-      return;
-    }
+    place.hidden = !run;
+    if (!run) return;
     const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
     const paused = run.state === "paused";
     const alive = run.busy || paused;
+    const unit = run.job === "optimise" ? "iteration " : "";
+    const left = alive && run.seconds_left ? `${duration(run.seconds_left)} left` : "";
     draw(
       place,
-      view`<div class="between"><b class="mono name">${run.id}</b>
+      view`<div class="between"><b class="name" title="${run.id}">${run.name}</b>
         <span class="tag ${run.state === "failed" ? "bad" : run.state === "done" ? "ok" : ""}">
-        <i class="dot ${run.state}"></i> ${run.state}</span></div>
+        <i class="dot ${run.state}"></i> ${run.state}</span>
+        <span class="mute">${run.state === "queued" ? `waits ${run.waits_for}` : run.phase}</span>
+        <span class="grow"></span>
+        <span class="mono">${run.total ? `${unit}${run.done} of ${run.total}` : ""}</span>
+        <span class="mono">${left}</span>
+        ${
+          alive
+            ? view`<span class="row">
+        <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
+        <button data-control="stop">■ Stop and save</button></span>`
+            : none
+        }</div>
       <div class="bar" role="progressbar" aria-label="Iterations done" aria-valuenow="${Math.round(share)}">
         <i style="width:${share}%"></i></div>
-      <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
-        <span>${alive && run.seconds_left ? `${duration(run.seconds_left)} left` : ""}</span></div>
-      ${
-        alive
-          ? view`<div class="row">
-        <button data-control="${paused ? "run" : "pause"}">${paused ? "▶ Resume" : "❚❚ Pause"}</button>
-        <button data-control="stop">■ Stop and save</button></div>`
-          : none
-      }
-      ${run.error ? view`<p class="bad">${run.error}</p>` : ""}`,
+      ${run.error ? view`<p class="bad">${run.error}</p>` : ""}
+      ${run.note ? view`<p class="mute">${run.note}</p>` : ""}`,
     );
   }
 
   list(runs) {
-    const rows = runs.map((run) => {
-      const beside = run.id !== this.run && this.run;
-      return view`<li class="row">
-          <button class="quiet grow" data-run="${run.id}" aria-pressed="${String(run.id === this.run)}">
-          <i class="dot ${run.state}"></i><span class="mono grow">${run.id}</span>
-          <span class="mute">${run.job} · ${
-            run.state === "running" ? `${run.done}/${run.total || "?"}` : run.state
-          }</span>
-          </button>${
-            beside
-              ? view`<button class="quiet" data-beside="${run.id}" aria-label="Compare with ${run.id}"
-                  title="Compare" aria-pressed="${String(this.others.has(run.id))}">⊕</button>`
-              : none
-          }</li>`;
-    });
-    draw(
-      this.panel.querySelector(".list"),
-      rows.length ? view`${rows}` : view`<li class="mute">None yet.</li>`,
-    );
+    this.table.show(runs, this.run, this.others, (run) => this.charts.colour(run));
+    this.charts.call((run) => this.table.name(run));
     if (this.others.size && !this.find(".versus").childElementCount) this.differences();
   }
 
@@ -265,8 +257,9 @@ class Runs {
     const found = await ask(this.server, "differences", { runs });
     if (!found) return;
     const head = found.runs.map(
-      (run) =>
-        view`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>${run}</th>`,
+      (run, index) =>
+        view`<th scope="col"><i class="key" style="background:${this.charts.colour(run)}"></i>
+          ${found.names[index]}</th>`,
     );
     const rows = found.rows.map(
       ({ name, values }) =>
@@ -295,7 +288,7 @@ class Runs {
 
   events(events) {
     draw(
-      this.panel.querySelector(".events"),
+      this.find(".events"),
       events.length
         ? view`${events.map(
             (event) => view`<li>
@@ -307,16 +300,6 @@ class Runs {
   }
 
   async onClick(event) {
-    const beside = event.target.closest("[data-beside]");
-    if (beside) {
-      this.beside(beside.dataset.beside);
-      return;
-    }
-    const chosen = event.target.closest("[data-run]");
-    if (chosen) {
-      this.attach(chosen.dataset.run);
-      return;
-    }
     const button = event.target.closest("[data-control]");
     if (!button) return;
     button.disabled = true;

@@ -10,6 +10,7 @@ from app.runs.launcher import Launcher, OneRun
 from app.train.alarms import Thresholds, alarms
 from app.train.preflight import Preflight
 from app.train.siblings import Siblings
+from app.train.successes import NAMES, success_of
 from app.web.checks import check_integer, check_names
 from engine.config import Config, knob
 from storage.cabinet import Cabinet
@@ -81,8 +82,11 @@ class Training:
         Raises:
             ValueError: it cannot work, in one sentence.
         """
-        self._preflight.refuse(job, values)
-        return self._launcher.start(job, values)
+        found = self._preflight.look(job, values)
+        for check in found["checks"]:
+            if check["ok"] is False:
+                raise ValueError(check["text"])
+        return self._launcher.start(job, values, expected=found["seconds"])
 
     def unaligned(self) -> list[str]:
         """World models that have never seen a policy's rollouts, by their cards, newest first."""
@@ -92,9 +96,10 @@ class Training:
         """What is new about runs since cursors.
 
         {runs, status, next, series, iterations, events, audits, alarms, others}; alarms are None
-        where nothing changed. Without a run, or with one that is unknown, only the list.
+        where nothing changed. Without a run, or with one that is unknown, only the list: the runs
+        as `app.runs.launcher` shows them, with the success of each.
         """
-        runs = self._launcher.all()
+        runs = self._listed()
         known = {record["id"] for record in runs}
         run, axis = question.run or "", question.axis
         if run not in known:
@@ -120,6 +125,17 @@ class Training:
             },
         }
 
+    def _listed(self) -> list[dict[str, Any]]:
+        latest = self._cabinet.curves.latest(NAMES)
+        configs = {run.id: run.config for run in self._cabinet.runs.all()}
+        return [
+            {
+                **record,
+                "success": success_of(latest.get(record["id"], {}), configs.get(record["id"], {})),
+            }
+            for record in self._launcher.all()
+        ]
+
     def curves(self, run_id: str, *, axis: str = "iteration", after: int = 0) -> Points:
         """Points of a run's curves after a cursor.
 
@@ -130,7 +146,7 @@ class Training:
         return self._points(run_id, axis, after)
 
     def differences(self, question: Runs) -> dict[str, Any]:
-        """{runs, rows: [{name, values}]}: options in which runs differ."""
+        """{runs, names, rows: [{name, values}]}: options in which runs differ."""
         runs = [self._cabinet.runs.get(run) for run in question.runs]
         configs = [_flat(run.config) | {"job": run.job} for run in runs]
         names = sorted({name for config in configs for name in config} - set(UNTOLD))
@@ -139,7 +155,12 @@ class Training:
             for name in names
             if len({repr(config.get(name)) for config in configs}) > 1
         ]
-        return {"runs": [run.id for run in runs], "rows": rows}
+        names = {record["id"]: record["name"] for record in self._launcher.all()}
+        return {
+            "runs": [run.id for run in runs],
+            "names": [names[run.id] for run in runs],
+            "rows": rows,
+        }
 
     def checkpoints(self, question: OneRun) -> dict[str, list[dict[str, Any]]]:
         """{checkpoints} that a run keeps, newest first: {id, role, step, short, metrics}.

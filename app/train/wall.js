@@ -8,17 +8,25 @@ import { toast } from "../web/toast.js";
 import { draw, none, view } from "../web/view.js";
 import { Group } from "./group.js";
 
-const layout = view`<div class="between"><h3 class="title">Imagined in this iteration</h3>
+const layout = view`<div class="between"><h3 class="title">Imagined</h3>
     <div class="row"><span class="ab"></span>
       <button data-do="earlier" aria-label="Earlier iteration">‹</button>
       <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
       </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
       </div></div>
     <div class="row chips" role="tablist" aria-label="Siblings by start"></div><div class="group" hidden></div>
-    <div class="probe" hidden><canvas width="64" height="64"></canvas><div><p class="cap">the same start at every
+    <div class="probe" hidden><figure><canvas class="before" width="64" height="64"></canvas>
+      <figcaption class="mute">before</figcaption></figure><figure>
+      <canvas class="after" width="64" height="64"></canvas>
+      <figcaption class="mute"></figcaption></figure><div><p class="cap">the same dream at every
       checkpoint</p><div class="row marks"></div><p class="mute told"></p></div></div>
     <p class="empty"><b>No videos yet</b> Every iteration of a run leaves its imagined episodes here, with reward
       and advantage.</p>`;
+
+/** Whether a reward model looked at a dream: those of a world model's training are for people alone. */
+const judged = (probe) => probe.probability !== null;
+const said = (probe) =>
+  judged(probe) ? `${probe.success ? "success" : "fail"}, p ${fixed(probe.probability)}` : "not judged";
 
 export class Wall {
   /** @type {string | null} */
@@ -199,18 +207,19 @@ export class Wall {
     draw(
       this.find(".marks"),
       view`${this.probes.map(
-        (probe) => view`<button class="mark ${probe.success ? "ok" : "bad"}" data-probe="${probe.id}"
-        aria-pressed="${String(probe.id === id)}" aria-label="After ${probe.iteration} iterations: ${
-          probe.success ? "success" : "fail"
-        }"></button>`,
+        (probe) => view`<button class="mark ${judged(probe) ? (probe.success ? "ok" : "bad") : ""}"
+        data-probe="${probe.id}" aria-pressed="${String(probe.id === id)}"
+        aria-label="After ${probe.iteration}: ${said(probe)}"></button>`,
       )}`,
     );
-    const verdict = `${shown.success ? "success" : "fail"}, p ${fixed(shown.probability)}`;
-    this.find(".told").textContent =
-      `start ${integer(shown.start_id)} after ${shown.iteration} iterations, greedy: ${verdict}`;
+    this.find(".told").textContent = judged(shown)
+      ? `Start ${integer(shown.start_id)}, always the likeliest action: ${said(shown)}.`
+      : "The same real actions, dreamt by the world model as it was then.";
+    this.find(".probe figure:nth-child(2) figcaption").textContent = `after ${shown.iteration}`;
     if (id === this.probed) return;
     this.probed = id;
-    this.group.beside(this.find(".probe canvas"), id);
+    this.group.beside(this.find(".probe .before"), this.probes[0].id, "before");
+    this.group.beside(this.find(".probe .after"), id, "after");
   }
 
   /** A click on a member opens it here; with Ctrl the link leads to its page, as links do. */

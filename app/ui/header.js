@@ -5,31 +5,48 @@ import { showKeys } from "../web/help.js";
 import { together } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { theme } from "../web/shade.js";
-import { draw, view } from "../web/view.js";
+import { draw, none, view } from "../web/view.js";
+import { giveTips } from "../web/words.js";
 
 const MARKS = { system: "◐", light: "☀", dark: "☾" };
 
-const dock = (run, control) => {
+/** What is left of a run, in words. */
+const rest = (run) => {
+  if (run.state !== "running") return run.state;
+  if (run.phase && !run.total) return run.phase;
+  return run.seconds_left ? `${duration(run.seconds_left)} left` : "running";
+};
+
+/** One pill for all that runs: the first run by name, and how many more there are. */
+const dock = (runs, control) => {
+  const [run] = runs;
   const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
-  const left = run.state === "running" && run.seconds_left ? `${duration(run.seconds_left)} left` : run.state;
   const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
   return view`<span class="chip dock"><i class="dot ${run.state}"></i>
-    <a href="train?run=${run.id}">${run.job} · ${run.done} of ${run.total || "?"}</a>
+    <a href="train?run=${run.id}" title="${run.name ?? run.job}: ${run.done} of ${run.total || "?"}, ${rest(run)}"
+      ><span class="name">${run.name ?? run.job}</span>
+      <span class="mono">${run.total ? `${run.done} of ${run.total} · ` : ""}${rest(run)}</span></a>
     <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
-      <i style="width:${share}%"></i></span><span class="mono">${left}</span>
+      <i style="width:${share}%"></i></span>
     <button @click=${() => control(run.id, pause[0])} aria-label="${pause[2]}">${pause[1]}</button>
-      <button @click=${() => control(run.id, "stop")} aria-label="Stop the run">■</button></span>`;
+    <button @click=${() => control(run.id, "stop")} aria-label="Stop the run">■</button>
+    ${
+      runs.length > 1
+        ? view`<a class="more" href="train?run=${runs[1].id}" title="${runs
+            .slice(1)
+            .map((each) => each.name)
+            .join(", ")}">+${runs.length - 1}</a>`
+        : none
+    }</span>`;
 };
 
 export const mountHeader = (element, server) => {
   theme.apply();
+  giveTips();
   for (const page of ["imagine", "train"])
     element.querySelectorAll(`nav a[href="./${page}"]`).forEach((link) => {
       link.href = together.link(`./${page}`);
     });
-  // On a phone the names of the pages are wider than it: the one that is open is in view.
-  const nav = element.querySelector("nav");
-  nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.clientWidth / 2;
   const place = element.querySelector(".jobs");
   const troubles = element.querySelector(".troubles");
   const toggle = element.querySelector("[data-do=theme]");
@@ -51,7 +68,9 @@ export const mountHeader = (element, server) => {
       const answer = await ask(server, "jobs", {}, true);
       if (!answer) return;
       const alive = answer.runs.filter((run) => run.busy || run.state === "paused");
-      draw(place, view`${alive.slice(0, 2).map((run) => dock(run, control))}`);
+      // What computes stands before what waits.
+      alive.sort((one, other) => Number(other.state === "running") - Number(one.state === "running"));
+      draw(place, alive.length ? dock(alive, control) : none);
       draw(troubles, view`${answer.troubles.map((sentence) => view`<p>${sentence}</p>`)}`);
       troubles.hidden = !answer.troubles.length;
     },

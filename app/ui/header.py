@@ -1,6 +1,6 @@
-"""The header of every page: brand, pages, job dock, device, theme, help."""
+"""The header of every page: brand, six places, the running job, device, theme, keys; its tabs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 
 import gradio as gr
@@ -8,6 +8,7 @@ from gradio.components.navbar import Navbar
 
 from app.access import Access
 from app.runs.launcher import Launcher
+from app.ui.places import PLACES, address, place_of
 from app.web.assets import head, imported
 from app.web.calls import serve
 
@@ -23,7 +24,6 @@ def header(
     *,
     access: Access,
     troubles: Callable[[], list[str]],
-    pages: Mapping[str, str],
     page: str,
     device: str,
     login: bool = False,
@@ -32,27 +32,14 @@ def header(
 
     Args:
         troubles: what whoever looks should know of the studio.
-        pages: the address of each page by its name; `page` is the one it stands on.
+        page: the name of the page it stands on.
         device: the machine in words.
         login: whether visitors may log in.
     """
-    door = '<a class="chip" href="./login/huggingface" target="_blank">Log in</a>' * login
-    links = "".join(
-        f'<a href="./{path}"{" aria-current=page" if name == page else ""}>{name}</a>'
-        for name, path in pages.items()
-    )
     Navbar(visible=False)
     gr.HTML(
         apply_default_css=False,
-        html_template=(
-            f'<header class="wm wm-header"><a class="brand" href="./">{_MARK}WMPO Studio</a>'
-            f'<nav aria-label="Pages">{links}</nav><span class="grow"></span>'
-            '<span class="row jobs" aria-live="polite"></span>'
-            f'<span class="chip device">{escape(device)}</span>{door}'
-            '<button class="quiet" data-do="theme" aria-label="Theme"></button>'
-            '<button class="quiet" data-do="help" aria-label="Keys"><kbd>?</kbd></button></header>'
-            '<div class="wm troubles" role="alert" hidden></div>'
-        ),
+        html_template=header_html(page, device, login=login),
         js_on_load=(
             f"{imported('mountHeader')}.then(({{ mountHeader }}) => mountHeader(element, server))"
         ),
@@ -64,4 +51,49 @@ def header(
         ),
         head=head("mountHeader"),
         elem_id="header",
+    )
+
+
+def header_html(page: str, device: str, *, login: bool = False) -> str:
+    """One line of places, the tabs of the place that is open, and the menu of a phone."""
+    here = place_of(page)
+    door = '<a class="chip" href="./login/huggingface" target="_blank">Log in</a>' * login
+    return (
+        f'<header class="wm wm-header"><a class="brand" href="./">{_MARK}<span>WMPO Studio</span>'
+        f'</a><nav aria-label="Places">{_places(page)}</nav>'
+        f'<button class="menu" popovertarget="menu">☰ {here.name}</button>'
+        '<span class="grow"></span><span class="jobs" aria-live="polite"></span>'
+        f'<span class="chip device">{escape(device)}</span>{door}'
+        '<button class="quiet" data-do="theme" aria-label="Theme"></button>'
+        '<button class="quiet keys" data-do="help" aria-label="Keys"><kbd>?</kbd></button>'
+        f'</header>{_tabs(page)}<nav class="wm" id="menu" popover aria-label="Menu">'
+        f'{_menu(page)}</nav><div class="wm troubles" role="alert" hidden></div>'
+    )
+
+
+def _link(page: str, text: str, current: bool) -> str:
+    return f'<a href="./{address(page)}"{" aria-current=page" if current else ""}>{text}</a>'
+
+
+def _places(page: str) -> str:
+    return "".join(_link(place.names[0], place.name, page in place.names) for place in PLACES)
+
+
+def _tabs(page: str) -> str:
+    place = place_of(page)
+    if len(place.pages) == 1:
+        return ""
+    links = "".join(_link(name, text, name == page) for name, text in place.pages)
+    return f'<nav class="wm wm-tabs" aria-label="{place.name}">{links}</nav>'
+
+
+def _menu(page: str) -> str:
+    return "".join(
+        _link(name, text, name == page)
+        if len(place.pages) == 1
+        else f'<b class="mute">{place.name}</b>{_link(name, text, name == page)}'
+        if name == place.names[0]
+        else _link(name, text, name == page)
+        for place in PLACES
+        for name, text in place.pages
     )

@@ -25,6 +25,8 @@ from app.start import page as start
 from app.studio import Studio
 from app.train import page as train
 from app.ui.header import header
+from app.ui.lost import Lost
+from app.ui.places import FIRST, address
 from app.visitors import Seal
 from app.web.assets import routes
 from app.web.doors import DoorRules, Doors
@@ -35,7 +37,6 @@ from app.web.turnstile import Turnstile
 
 MOST_EVENTS = 64  # that wait in Gradio's queue
 
-FIRST = "Start"  # at the address of the site itself
 HEALTH = "/gradio_api/healthz"  # Gradio's own prefix: elsewhere a page would answer for it
 
 
@@ -70,6 +71,7 @@ def build(
     instruction: str,
     horizon: int,
     login: bool = False,
+    space: str = "",
 ) -> gr.Blocks:
     """All pages and the public API.
 
@@ -77,9 +79,10 @@ def build(
         device: the machine in words, for example "CPU · 2 cores".
         instruction, horizon: of the default task.
         login: whether visitors may log in through Gradio's OAuth.
+        space: the name of the Space that it runs on; empty at home.
     """
     pages: dict[str, Callable[[], None]] = {
-        "Start": lambda: start.build(studio.start, device=device),
+        "Start": lambda: start.build(studio.start, device=device, space=space),
         "Models": lambda: models.build(studio.models),
         "Imagine": lambda: imagine.build(studio.imagine, instruction=instruction, horizon=horizon),
         "Episodes": lambda: episodes.build(studio.episodes),
@@ -90,7 +93,6 @@ def build(
         "Fidelity": lambda: fidelity.build(studio.fidelity),
         "Data": lambda: data.build(studio.data),
     }
-    addresses = {name: "" if name == FIRST else name.lower() for name in pages}
     blocks = gr.Blocks(
         title="WMPO Studio",
         analytics_enabled=False,
@@ -98,13 +100,12 @@ def build(
         fill_width=True,
     )
     for name, content in pages.items():
-        page = blocks if name == FIRST else blocks.route(name, f"/{addresses[name]}")
+        page = blocks if name == FIRST else blocks.route(name, f"/{address(name)}")
         with page:
             header(
                 studio.runs,
                 access=studio.access,
                 troubles=studio.health.troubles,
-                pages=addresses,
                 page=name,
                 device=device,
                 login=login,
@@ -150,7 +151,7 @@ def launch(
         return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
     blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=2)
-    _, address, _ = blocks.launch(
+    _, opened, _ = blocks.launch(
         server_port=port,
         share=False,
         show_error=False,
@@ -175,10 +176,11 @@ def launch(
             "middleware": [
                 Middleware(Doors, rules=doors or DoorRules()),
                 *(visitors.middleware(blocks) if visitors else []),
+                Middleware(Lost),
                 Middleware(EarlyScript),
             ],
         },
         theme=theme(),
         css=stylesheet(),
     )
-    return address
+    return opened

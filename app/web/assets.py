@@ -65,7 +65,7 @@ def imported(name: str) -> str:
     return f"import(new URL('{known.address(known.homes[name])}', document.baseURI))"
 
 
-def head(name: str, *, charts: bool = False) -> str:
+def head(name: str) -> str:
     """Tags for a component's `head`: all that the module of `name` imports comes at once."""
     known = modules()
     links = [
@@ -73,10 +73,15 @@ def head(name: str, *, charts: bool = False) -> str:
         for path in known.graph(known.homes[name])
         if path.endswith(".js")
     ]
-    if charts:
-        size = plotly_script().stat().st_size
-        links.insert(0, f'<script src="{PREFIX}/plotly.min.js?v={size}"></script>')
     return "".join(links)
+
+
+def plotly_address() -> str:
+    """Where a page finds plotly.min.js, which a script asks for when it draws its first chart.
+
+    It is 5 MB: what stands in the head of a page would hold up everything else on it.
+    """
+    return f"{PREFIX}/plotly.min.js?v={plotly_script().stat().st_size}"
 
 
 def plotly_script() -> Path:

@@ -102,7 +102,6 @@ def _input(
     field: dataclasses.Field[Any], hint: Any, value: Any, choices: Choices | None
 ) -> gr.components.Component:
     label, info = _words(field.name).capitalize(), field.metadata.get("help") or None
-    low, high = field.metadata.get("low"), field.metadata.get("high")
     if choices is not None and typing.get_origin(hint) is tuple:
         known = [choice for _, choice in choices]
         chosen = [each for each in value if each in known]
@@ -116,9 +115,8 @@ def _input(
         return gr.Checkbox(value, label=label, info=info)
     if _number(hint) is not None:
         whole = _number(hint) is int
-        return gr.Number(
-            value, label=label, info=info, precision=0 if whole else None, minimum=low, maximum=high
-        )
+        # No minimum and no maximum: Gradio would refuse it before the page can say what is wrong.
+        return gr.Number(value, label=label, info=info, precision=0 if whole else None)
     text = ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else value
     return gr.Textbox("" if text is None else str(text), label=label, info=info)
 

@@ -1,6 +1,7 @@
 // The keys of the page, written from the map; a key is changed by pressing it and then another one.
 import { fill, html } from "./html.js";
 import { keys } from "./keys.js";
+import { words } from "./words.js";
 
 /** @type {Record<string, string>} */
 const TITLES = {
@@ -38,7 +39,10 @@ const show = (sentence = "Keys rest while you type in a field. Press a key here 
     html`<div><div class="between"><b>Keys</b><span class="row"><button class="quiet" data-do="restore">Restore
       all</button>
       <button class="quiet" data-do="close" aria-label="Close">✕</button></span></div>
-      <div class="cols">${keys.active().map(part)}</div><p class="mute" role="status">${sentence}</p></div>`,
+      <div class="cols">${keys.active().map(part)}</div><p class="mute" role="status">${sentence}</p>
+      <details class="words"><summary>Words</summary><dl>${words().map(
+        ([word, meaning]) => html`<dt>${word}</dt><dd>${meaning}</dd>`,
+      )}</dl></details></div>`,
   );
   overlay.querySelector("[data-do=close]").focus();
 };

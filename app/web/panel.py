@@ -12,7 +12,7 @@ def text_panel(html: str) -> gr.HTML:
     return gr.HTML(html, apply_default_css=False)
 
 
-def live_panel(mount: str, value: Any = None, *, charts: bool = False, **settings: Any) -> gr.HTML:
+def live_panel(mount: str, value: Any = None, **settings: Any) -> gr.HTML:
     """An empty element that our scripts fill: the module that exports `mount` is loaded for it.
 
     The script gets {element, props, server, watch}. `settings` may bring server functions and
@@ -26,6 +26,6 @@ def live_panel(mount: str, value: Any = None, *, charts: bool = False, **setting
             f"{mount}({{ element, props, watch, server }}))"
         ),
         apply_default_css=False,
-        head=head(mount, charts=charts),
+        head=head(mount),
         **settings,
     )

@@ -209,6 +209,20 @@ export interface Control {
   control: string;
 }
 
+/** What is said of a run; what is left out stays as it is. */
+export interface Describe {
+  /** its id */
+  run: string;
+  /** in place of method and time */
+  name?: string | null;
+  /** anything worth knowing */
+  note?: string | null;
+  /** words to find it by */
+  tags?: string[] | null;
+  /** whether lists leave it out */
+  hidden?: boolean | null;
+}
+
 /** A threshold looked at closely. */
 export interface Details {
   /** of success */
@@ -986,16 +1000,47 @@ export interface Retrain {
   seed?: number | null;
 }
 
-/** A run with its options and its result. */
-export interface RunStatus {
+/** A run as lists show it. */
+export interface RunRecord {
   id: string;
+  name: string;
+  method: string;
+  note: string;
+  tags: string[];
+  hidden: boolean;
   job: string;
   state: string;
+  phase: string;
+  waits_for: string;
   busy: boolean;
   done: number;
   total: number;
   started: number | null;
   created: number;
+  seconds: number | null;
+  seconds_left: number | null;
+  attempt: number;
+  error: string | null;
+}
+
+/** A run with its options and its result. */
+export interface RunStatus {
+  id: string;
+  name: string;
+  method: string;
+  note: string;
+  tags: string[];
+  hidden: boolean;
+  job: string;
+  state: string;
+  phase: string;
+  waits_for: string;
+  busy: boolean;
+  done: number;
+  total: number;
+  started: number | null;
+  created: number;
+  seconds: number | null;
   seconds_left: number | null;
   attempt: number;
   error: string | null;
@@ -1256,6 +1301,10 @@ export interface Wire {
   control_adoption: {
     question: Control;
     answer: RunStatus;
+  };
+  describe: {
+    question: Describe;
+    answer: RunRecord;
   };
   details: {
     question: OneCheckpoint | Details;

@@ -1,6 +1,7 @@
 """Behaviour cloning of the base policy on demonstrations (method.md §2.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
 from engine.data.statistics import action_statistics
 from engine.device import Placement
+from engine.envs.factory import make_env
+from engine.envs.gl import missing_rendering
+from engine.jobs.optimise.real_checks import real_success
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_policy
@@ -25,8 +29,19 @@ from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Run
+from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
-from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Finding, Job, Lessons, Method
+from engine.runs.job import (
+    CHOSEN_BY_STUDIO,
+    OF_FITS,
+    ROLLOUTS,
+    Chart,
+    Finding,
+    Job,
+    Lessons,
+    Method,
+    Trace,
+)
 from engine.runs.tracker import logger_knob
 from engine.seeding import initialisation, numpy_generator
 
@@ -48,6 +63,9 @@ class JobConfig(Config):
     only_successes: bool = knob(True, "Learn from successful demonstrations only")
     smoothing: float = knob(0.0, "Width of the target around its bin, in bins; 0 is one-hot", low=0)
     held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
+    real_episodes: int = knob(
+        0, "Episodes played in the simulator before and after, for the success; 0: none", low=0
+    )
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     batch_size: int = knob(32, "Frames in a step", low=1)
@@ -56,6 +74,12 @@ class JobConfig(Config):
         help="Optimisation",
         factory=lambda: FitConfig(steps=2000, learning_rate=1e-3, weight_decay=0.01),
     )
+
+
+def check(config: JobConfig) -> Iterator[Finding]:
+    """Whether its success can be played here."""
+    if config.real_episodes and (lacking := missing_rendering()):
+        yield Finding("simulator", False, f"{lacking} Or set real_episodes to 0.")
 
 
 def check_lessons(config: JobConfig, lessons: Lessons) -> Finding | None:
@@ -73,9 +97,13 @@ JOB = Job(
             about="clone what was executed in the policy's own successes",
             values={"targets": "executed", "only_successes": True},
             sizes={
-                "quick look": {"held_out": 2, "fit": {"steps": 40, "log_every": 4}},
-                "demo": {"fit": {"steps": 400, "learning_rate": 2e-4}},
-                "long": {"fit": {"steps": 2000, "learning_rate": 2e-4}},
+                "quick look": {
+                    "held_out": 2,
+                    "real_episodes": 8,
+                    "fit": {"steps": 40, "log_every": 4},
+                },
+                "demo": {"real_episodes": 32, "fit": {"steps": 400, "learning_rate": 2e-4}},
+                "long": {"real_episodes": 100, "fit": {"steps": 2000, "learning_rate": 2e-4}},
             },
             needs=ROLLOUTS,
         ),
@@ -84,9 +112,29 @@ JOB = Job(
     shown=("policy", "episodes_from"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "model", "play_from", "play_share", "limit"),
-        *("targets", "only_successes"),
+        *("targets", "only_successes", "smoothing"),
     ),
     learns=True,
+    check=check,
+    charts=(
+        Chart(
+            name="cloned",
+            title="success in the simulator",
+            help="Of the same held-out starts, before the cloning and after it",
+            traces=(Trace(metric="real/success_rate", name="real", colour="real", marks=True),),
+            low=0.0,
+            high=1.0,
+        ),
+        Chart(
+            name="clone_loss",
+            title="loss",
+            help="Cross-entropy of the cloned actions; held out: of episodes kept aside",
+            traces=(
+                Trace(metric="policy/loss", name="training"),
+                Trace(metric="policy/held_out_loss", name="held out", colour="ok", marks=True),
+            ),
+        ),
+    ),
     check_lessons=check_lessons,
 )
 
@@ -153,7 +201,7 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) ->
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit the policy by cross-entropy on all action tokens of a chunk at once."""
     demonstrations = _keep(load_episodes(config.episodes_from, limit=config.limit or None), config)
-    play = load_episodes(config.play_from) if config.play_from else []
+    mixed_in = load_episodes(config.play_from) if config.play_from else []
     policy = _policy(config, demonstrations, run.placement)
     order = numpy_generator(config.seed, "held out").permutation(len(demonstrations))
     if len(order) <= config.held_out:
@@ -164,13 +212,13 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     held_out = pairs([demonstrations[i] for i in order[: config.held_out]], config.targets)
     sources = [pairs([demonstrations[i] for i in order[config.held_out :]], config.targets)]
-    if play:
-        sources.append(pairs(play, "expert"))
+    if mixed_in:
+        sources.append(pairs(mixed_in, "expert"))
     metrics: dict[str, Any] = {}
 
     def batch_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(config.seed, "clone batch", step)
-        from_play = round(config.play_share * config.batch_size) if play else 0
+        from_play = round(config.play_share * config.batch_size) if mixed_in else 0
         losses = []
         for source, size in zip(sources, [config.batch_size - from_play, from_play], strict=False):
             rows = random.integers(0, len(source.frames), size)
@@ -181,12 +229,36 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     def save(directory: Path) -> None:
         metrics.update(validation(policy, held_out))
         parents = {"policy": config.policy}
-        document = card(config, metrics, episodes=demonstrations + play, parents=parents)
+        document = card(config, metrics, episodes=demonstrations + mixed_in, parents=parents)
         write_policy(directory, policy, document)
 
+    task = demonstrations[0].task
+    if config.policy and run.latest_checkpoint() is None:
+        _play(config, policy, task, run, step=0)
     if not fit(policy, batch_loss, run, config.fit, prefix="policy", save=save):
         return None
-    return validation(policy, held_out)
+    return validation(policy, held_out) | _play(config, policy, task, run, step=config.fit.steps)
+
+
+def _play(
+    config: JobConfig, policy: OpenVLAPolicy, task: str, run: Run, *, step: int
+) -> dict[str, float]:
+    """The policy's success in the simulator after so many steps, logged; empty where not asked."""
+    if not config.real_episodes:
+        return {}
+    run.phase("playing in the simulator")
+    with closing(make_env(get_task(task))) as env:
+        found = real_success(
+            policy,
+            env,
+            run,
+            episodes=config.real_episodes,
+            temperature=0.0,
+            seed=config.seed,
+            name=f"step {step}",
+        )
+    run.log(step, {"real/success_rate": found})
+    return {"real/success_rate": found}
 
 
 @torch.no_grad()

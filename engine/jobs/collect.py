@@ -53,8 +53,9 @@ JOB = Job(
     methods=(
         Method(
             name="Collect rollouts",
-            about="play the policy in the simulator: the real budget P of the methods above",
+            about="play the policy in the simulator: the real episodes that the methods learn from",
             values={"source": "policy", "pool": "budget"},
+            kind="step",
             sizes={
                 "quick look": {"episodes": 8, "episodes_per_start": 4},
                 "demo": {"episodes": 128, "episodes_per_start": 4},
@@ -115,6 +116,8 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
         ray=config.ray,
         cast=partial(cast, config, run.placement),
     )
+    run.phase("playing in the simulator")
+    run.progress(0, len(planned))
     for done, (episode_id, start_id, _) in enumerate(planned):
         if run.stop_requested or run.pause_requested:
             episodes.close()

@@ -71,6 +71,8 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
         ray=config.ray,
         cast=partial(cast, config, run.placement),
     )
+    run.phase("playing in the simulator")
+    run.progress(0, len(starts))
     for done, start_id in enumerate(starts):
         if run.stop_requested or run.pause_requested:
             results.close()

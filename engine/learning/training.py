@@ -91,6 +91,8 @@ def fit(
 
     model.train()
     clock, timed = monotonic(), begin
+    run.phase("training")
+    run.progress(begin, config.steps)
     for step in range(begin, config.steps):
         if run.stop_requested or run.pause_requested:
             save_checkpoint(step)

@@ -27,11 +27,15 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One chart: a name fit for an element id, a title, its traces, a fixed range if it has one."""
+    """One chart: a name fit for an element id, a title, its traces, a fixed range if it has one.
+
+    `help` is a sentence for those who do not know the measure.
+    """
 
     name: str
     title: str
     traces: tuple[Trace, ...]
+    help: str = ""
     low: float | None = None
     high: float | None = None
     unit: str = ""
@@ -46,6 +50,8 @@ class Method:
         hidden: knobs that get no input: the method decides them, or does not use them.
         sizes: values by the name of a size, the first for a look, the last for a result.
         needs: what has to be there before, in words; empty for nothing.
+        requires: knobs without which it is another method; the job refuses a run that lacks one.
+        kind: method, step (what is done before) or ablation.
         unaligned: dreams in a world model that has never seen a policy's rollouts.
         job: filled in by the registry.
     """
@@ -56,6 +62,8 @@ class Method:
     hidden: tuple[str, ...] = ()
     sizes: Mapping[str, Values] = field(default_factory=dict)
     needs: str = ""
+    requires: tuple[str, ...] = ()
+    kind: str = "method"
     unaligned: bool = False
     job: str = ""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.config import Config
 from engine.protocols import Run
-from engine.runs.job import Job
+from engine.runs.job import Finding, Job
 
 JOBS = "engine.jobs"
 
@@ -54,5 +54,22 @@ def job_config(job: str, values: Mapping[str, Any]) -> Config:
 def run_job(job: str, values: Mapping[str, Any], run: Run) -> dict[str, Any] | None:
     """Run a job to its end; its metrics, or None where it was asked to end before."""
     config = job_config(job, values)
+    for finding in objections(job, config):
+        raise ValueError(finding.text)
     metrics: dict[str, Any] | None = job_module(job).run(config, run)
     return metrics
+
+
+def objections(job: str, config: Config) -> list[Finding]:
+    """What the job itself has against valid options: the same on Train and in a shell."""
+    own = declared(job)
+    found = [finding for finding in own.check(config) if finding.ok is False]
+    values = config.to_dict()
+    chosen = [method for method in own.methods if method.name == values.get("method")]
+    for method in chosen:
+        found += [
+            Finding("method", False, f"{method.name} needs {method.needs}")
+            for name in method.requires
+            if not values.get(name)
+        ]
+    return found

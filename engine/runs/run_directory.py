@@ -137,6 +137,10 @@ class RunDirectory:
         """Record how far the job is; the reader derives the time left."""
         self.emit("progress", done=done, total=total)
 
+    def phase(self, name: str) -> None:
+        """Say what the job does from now on; progress is counted anew from here."""
+        self.emit("phase", phase=name)
+
     def alarm(self, message: str) -> None:
         """Record something a person should look at."""
         self.emit("alarm", message=message)

@@ -1,5 +1,6 @@
 """Metrics of runs as curves: on an axis of choice, thinned by the database, and as tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,18 @@ class Curves:
             {"run": run_id, "steps": list(steps)},
         )
         return {row["step"]: row["x"] for row in rows}
+
+    def latest(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The last value of some metrics, by run and name."""
+        rows = self._database.read(
+            "select run, name, arg_max(value, step) as value from metrics"
+            " where name in (select unnest(?::text[])) group by run, name",
+            [list(names)],
+        )
+        found: dict[str, dict[str, float]] = {}
+        for row in rows:
+            found.setdefault(row["run"], {})[row["name"]] = row["value"]
+        return found
 
     def table(self, run_ids: list[str]) -> list[Row]:
         """Every point of some runs: {run, step, name, value, time, attempt}."""

@@ -38,6 +38,7 @@ class _Event:
     mono: float
     metrics: dict[str, Any]
     message: str
+    phase: str
     error: str | None
 
 
@@ -265,6 +266,8 @@ def _pace(row: Row, event: dict[str, Any]) -> Row:
 
 
 def _state(event: dict[str, Any]) -> Row:
+    if event["kind"] == "phase":  # what was counted belongs to the phase before
+        return {"done": None, "total": None, "pace_done": None, "pace_time": None}
     if event["kind"] == "result":
         return {"result": json.dumps(event["metrics"])}
     if event["kind"] != "state":

@@ -86,6 +86,20 @@ class RunStore:
         """
         return self._root / self.get(run_id).id
 
+    def place(self, run_id: str) -> Path:
+        """Where a run that is known lies; nothing is asked."""
+        return self._root / run_id
+
+    def phase(self, run_id: str) -> str:
+        """What the newest attempt of a run said that it does; empty where it counts progress."""
+        rows = self._database.read(
+            "select event from run_events join runs on runs.id = run"
+            " where run = ? and kind = 'phase' and run_events.attempt = runs.attempt"
+            " order by seq desc limit 1",
+            [run_id],
+        )
+        return str(json.loads(rows[0]["event"])["phase"]) if rows else ""
+
     def create(self, run_id: str, job: str, config: Mapping[str, Any]) -> RunRow:
         """Make a run directory with its `config.json` and queue the run.
 

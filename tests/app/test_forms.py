@@ -53,7 +53,7 @@ def test_a_hidden_knob_keeps_its_value_and_has_no_input() -> None:
 
 def test_an_input_says_what_its_knob_means() -> None:
     steps = next(box for box in make().inputs if box.label == "Steps")
-    assert (steps.info, steps.minimum, steps.maximum) == ("How many steps", 1, 50)
+    assert steps.info == "How many steps"
 
 
 def test_every_input_has_a_label() -> None:

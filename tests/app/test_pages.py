@@ -3,30 +3,44 @@
 from typing import Any
 
 from app.imagine.page import together_html
-from app.start.page import banner_text, card_metrics, overview_html
+from app.start.page import banner_text, card_metrics, here_html, hero_html
 from app.studio import Studio
 
-NOTHING: dict[str, Any] = {"starts": [], "checkpoints": [], "episodes": [], "runs": []}
-EPISODE = {"id": "ep-1", "imagined": True, "success": True, "end_step": 41, "task": "coffee-push"}
+NOTHING: dict[str, Any] = {"checkpoints": [], "episodes": [], "runs": []}
+EPISODE = {
+    "id": "ep-1",
+    "imagined": True,
+    "success": True,
+    "end_step": 41,
+    "task": "coffee-push",
+    "start_id": 300_000,
+}
 
 
 def test_an_empty_studio_says_how_to_begin() -> None:
-    page = overview_html(**NOTHING)
+    page = here_html(**NOTHING)
     assert "No checkpoints yet" in page
-    assert "Nothing has happened yet" in page
+    assert "Nothing recorded yet" in page
 
 
 def test_text_from_outside_cannot_become_markup() -> None:
     episode = EPISODE | {"id": "<img src=x onerror=alert(1)>"}
-    page = overview_html(**NOTHING | {"episodes": [episode]})
+    page = here_html(**NOTHING | {"episodes": [episode]})
     assert "<img src=x" not in page
     assert "&lt;img src=x" in page
 
 
 def test_an_episode_links_to_its_judgement() -> None:
-    page = overview_html(**NOTHING | {"episodes": [EPISODE]})
+    page = here_html(**NOTHING | {"episodes": [EPISODE]})
     assert 'href="label?episode=ep-1"' in page
     assert "✓ at 41" in page
+
+
+def test_a_space_says_its_name_and_how_to_get_a_copy() -> None:
+    page = hero_html("lab/studio")
+    assert "<b>lab/studio</b>" in page
+    assert 'href="https://huggingface.co/spaces/lab/studio?duplicate=true"' in page
+    assert "Duplicate" not in hero_html()
 
 
 def test_a_card_shows_its_first_plain_numbers() -> None:
@@ -48,7 +62,7 @@ def test_the_banner_claims_a_gpu_only_where_there_is_one() -> None:
 
 def test_models_that_fit_are_confirmed(studio: Studio) -> None:
     line, _ = together_html(studio.models.slots, "demo/base", "demo/world", "demo/reward")
-    assert "✓ compatible · 64 px · 4-D actions · K 8" in line
+    assert "✓ compatible · 64 px · 4-D actions · chunks of 8" in line
 
 
 def test_models_that_do_not_fit_are_refused_with_the_reason(studio: Studio) -> None:

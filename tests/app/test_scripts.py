@@ -102,7 +102,7 @@ def test_a_page_loads_no_module_of_another_page(mount: str, rooms: set[str]) -> 
 
 
 def test_nothing_is_loaded_from_another_host() -> None:
-    text = ALL + stylesheet() + assets.head("mountRunBoard", charts=True)
+    text = ALL + stylesheet() + assets.head("mountRunBoard")
     assert re.findall(r"https?://[^\s\"'`)]+", text) == []
 
 

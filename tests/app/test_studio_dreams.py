@@ -39,7 +39,7 @@ def test_checkpoints_are_listed_with_what_a_page_shows(studio: Studio) -> None:
 
 def test_three_that_fit_are_described(studio: Studio) -> None:
     assert ask(studio.models.slots.together, three("demo/base", "demo/world", "demo/reward")) == {
-        "text": "compatible · 64 px · 4-D actions · K 8",
+        "text": "compatible · 64 px · 4-D actions · chunks of 8",
         "task": "coffee-push",
         "instruction": "push the mug under the coffee machine",
         "horizon": 48,

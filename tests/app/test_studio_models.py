@@ -56,7 +56,7 @@ def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: S
     assert {check["name"]: (check["ok"], check["text"]) for check in plan["checks"]} == {
         "image": (True, "64 px"),
         "actions": (True, "4-D"),
-        "chunk": (True, "K 8"),
+        "chunk": (True, "8 actions"),
         "statistics": (None, "not said"),
         "window": (None, "8 frames"),
     }

@@ -54,7 +54,7 @@ def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
     models.get_by_role("button", name="Use together").click()
     models.wait_for_url(re.compile("/imagine"))
     expect(
-        models.get_by_text(f"compatible · 64 px · {task.action_dim}-D actions · K 8")
+        models.get_by_text(f"compatible · 64 px · {task.action_dim}-D actions · chunks of 8")
     ).to_be_visible()
     expect(models.get_by_text(f"No start frames of {name} here")).to_be_visible()
     expect(models.get_by_text("choose a start, or upload an image")).to_be_visible()

@@ -24,7 +24,7 @@ def test_three_models_are_chosen_loaded_and_used_together(models: Page) -> None:
     models.get_by_label("rollouts at once").fill("16")
     models.get_by_label("rollouts at once").blur()
     expect(models.get_by_text(re.compile("16 rows in float32"))).to_be_visible()
-    expect(models.get_by_text("✓ chunk K 8")).to_be_visible()
+    expect(models.get_by_text("✓ chunk 8 actions")).to_be_visible()
 
     models.get_by_role("button", name="Load", exact=False).first.click()
     for role in ("policy", "world_model", "reward_model"):

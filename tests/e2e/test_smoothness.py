@@ -184,7 +184,7 @@ def test_report_ten_runs_of_a_hundred_thousand_points(browser: Browser, server: 
     (watched.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
     page = visit(browser, server, "/train")
     for run in RUNS:  # all of it was taken in
-        expect(page.locator(".list li").filter(has_text=run)).to_contain_text("done")
+        expect(page.locator(f".run-table tr:has([data-run={run}])")).to_contain_text("done")
     page.goto(f"/train?run={RUNS[0]}&with={','.join(RUNS[1:])}")
     expect(page.locator(".toolbar .legend span")).to_have_count(10)
     for axis in ("time", "iteration", "time", "iteration"):

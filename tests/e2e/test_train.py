@@ -48,7 +48,7 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     run = page.url.split("run=")[1].split("&")[0]
     points(page, 1)
     dock = page.get_by_role("banner").or_(page.locator("header")).first
-    expect(dock).to_contain_text("optimise")
+    expect(dock).to_contain_text("WMPO, ")
     page.get_by_role("button", name="Pause", exact=False).last.click()
     resume = page.get_by_role("button", name="Resume", exact=False).last
     expect(resume).to_be_visible()
@@ -56,7 +56,12 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
         re.compile(r"^\s*paused")
     )  # no iteration comes now
 
-    done = page.locator(".now").get_by_text(re.compile(r"^\d+ of 200$")).inner_text().split()[0]
+    done = (
+        page.locator(".now")
+        .get_by_text(re.compile(r"^iteration \d+ of 200$"))
+        .inner_text()
+        .split()[1]
+    )
     expect(page.locator(".wall output").first).to_have_text(f"{done} of {done}")
 
     # A group of what it imagined so far: one verdict flipped, and all advantages are other ones.
@@ -90,11 +95,11 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
 
     other = six_pairs(server.data / "runs" / "fidelity-beside")
     other.log(1, {"rollout/success_rate": 0.5})
-    page.get_by_role("button", name="Compare with fidelity-beside").click()
+    page.get_by_role("button", name=re.compile("^Compare with Fidelity, ")).click()
     differing = page.get_by_role("table", name="Options in which the runs differ")
-    expect(differing).to_contain_text("fidelity-beside")
+    expect(differing).to_contain_text(re.compile(r"Fidelity, \d"))
     expect(differing.get_by_role("row").filter(has_text="group size")).to_contain_text("2")
-    expect(page.locator(".toolbar .legend")).to_contain_text("fidelity-beside")
+    expect(page.locator(".toolbar .legend")).to_contain_text(re.compile(r"WMPO, .*Fidelity, "))
     assert "with=fidelity-beside" in page.url
     other.state("done")
     other.close()
@@ -157,43 +162,73 @@ def test_the_zoom_survives_twenty_updates_and_charts_share_a_cursor(
     run.close()
 
 
-def test_what_cannot_start_is_refused_and_another_method_brings_its_own_form(page: Page) -> None:
+def test_start_rests_while_a_check_fails_and_each_method_brings_its_own_form(page: Page) -> None:
     page.goto("/train")
     checks = page.get_by_role("list", name="Preflight")
+    start = page.get_by_role("button", name="Start training")
     expect(checks).to_contain_text("compatible")
+    expect(start).to_be_enabled()
     page.get_by_label("Group size").fill("1")
-    page.get_by_role("button", name="Start training").click()
-    refused = re.compile("group_size must be at least 2|Value 1 is less")
-    expect(page.get_by_text(refused).first).to_be_visible()
+    expect(checks).to_contain_text("group_size must be at least 2")
+    expect(start).to_be_disabled()
     page.get_by_label("Group size").fill("8")
+    expect(start).to_be_enabled()
 
     page.get_by_label("demo", exact=True).check()
     expect(page.get_by_label("Iterations", exact=True)).to_have_value("25")
-    page.get_by_label("Method").click()
-    page.get_by_role("option", name="DPO").click()
+    page.get_by_label("DPO").check()
     expect(page.get_by_label("Beta")).to_be_visible()
     expect(page.get_by_label("Iterations", exact=True)).to_be_hidden()
     expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
-    page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_role("alert").or_(page.get_by_test_id("toast-body")).first).to_contain_text(
-        "choose the runs"
-    )
+    expect(start).to_be_disabled()
 
     # The world model that WMPO dreams in is aligned here, too.
-    page.get_by_label("Method").click()
-    page.get_by_role("option", name="Align the world model").click()
+    page.get_by_label("Steps before").check()
+    page.get_by_label("Align the world model").check()
     expect(page.get_by_label("Replay share")).to_have_value("0.35")
     expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
 
+    # A variant without what it needs does not run as another method.
+    page.get_by_label("Ablations").check()
+    expect(page.get_by_label("WMPO from key frames")).to_be_checked()
+    expect(checks).to_contain_text("WMPO from key frames needs the policy's own rollouts")
+    expect(start).to_be_disabled()
+
     # The method without alignment takes no aligned world model, and gives it back afterwards.
-    page.get_by_label("Method").click()
-    page.get_by_role("option", name="WMPO without alignment").click()
+    page.get_by_label("WMPO without alignment").check()
     expect(page.get_by_text("train one from demonstrations and play alone")).to_be_visible()
     expect(checks).to_contain_text("choose a world model")
-    page.get_by_label("Method").click()
-    page.get_by_role("option", name="WMPO with an anchor").click()
+    page.get_by_label("WMPO with an anchor").check()
     expect(checks).to_contain_text("compatible")
     expect(checks).to_contain_text("has seen a policy's own rollouts")
+
+
+def test_a_run_is_renamed_noted_hidden_and_found_again(page: Page) -> None:
+    page.goto("/train?run=recorded-wmpo")
+    table = page.get_by_role("table", name="Runs")
+    row = table.get_by_role("row").filter(has_text="WMPO, recorded")
+    expect(row).to_contain_text("69 %")
+    expect(row).to_contain_text("real")
+    row.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("WMPO, the shipped one")
+    page.get_by_label("Tags").fill("shipped, first")
+    page.get_by_role("button", name="Save").click()
+    row = table.get_by_role("row").filter(has_text="WMPO, the shipped one")
+    expect(row.locator(".tag")).to_have_text(["shipped", "first"])
+    page.reload()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("WMPO, recorded")
+    page.get_by_role("button", name="Save").click()
+
+    # One chart over the whole screen, and back.
+    page.get_by_role("button", name="success over the whole screen").click()
+    chart = page.get_by_role("figure", name="success", exact=True)
+    box = chart.bounding_box()
+    assert box is not None and box["width"] >= 1440
+    page.keyboard.press("Escape")
+    box = chart.bounding_box()
+    assert box is not None and box["width"] < 720
 
 
 def test_an_unknown_run_leaves_a_page_that_works(page: Page) -> None:

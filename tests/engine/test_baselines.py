@@ -13,6 +13,7 @@ from engine.data.starts import FIRST_KEY_FRAME, key_frames
 from engine.jobs.optimise import job as optimise
 from engine.loading.models import load_policy, load_world_model
 from engine.records.episodes import list_episodes, read_episode, write_episode
+from engine.records.events import read_run_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256
 from engine.records.types import Outcome
@@ -239,10 +240,15 @@ def test_cloning_the_successes_starts_from_the_policy_that_rolled_out(
         "policy": tiny[1]["policy"],
         "targets": "executed",
         "held_out": 1,
+        "real_episodes": 1,
         "batch_size": 2,
         "fit": fit(1) | {"learning_rate": 0.0},
     }
     do("clone", tmp_path / "run", **options)
+    points = [
+        e for e in read_run_events(tmp_path / "run" / "events.jsonl") if e["kind"] == "metric"
+    ]
+    assert [e["step"] for e in points if "real/success_rate" in e["metrics"]] == [0, 1]
     assert _hash(tmp_path / "run") == file_sha256(Path(tiny[1]["policy"]) / "model.safetensors")
 
 

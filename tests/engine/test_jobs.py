@@ -92,10 +92,16 @@ def test_alignment_starts_from_the_world_model_and_mixes_in_old_data(
         episodes_from=[str(tmp_path / "rollouts")],
         replay_from=[str(root / "play")],
         held_out=1,
+        record_dreams=True,
         batch_size=4,
         fit=fit(2),
     )
     assert metrics is not None
+    dreams = [read_episode(path) for path in list_episodes(tmp_path / "aligned" / "episodes")]
+    assert [dream.lineage["iteration"] for dream in dreams] == [0, 2]
+    assert len({dream.frames[0].tobytes() for dream in dreams}) == 1  # of the same start
+    assert dreams[0].frames.shape == dreams[1].frames.shape
+    assert (dreams[0].frames != dreams[1].frames).any()
     aligned, parent = Path(last_checkpoint(tmp_path / "aligned")), Path(models["world_model"])
     # An action means what it meant before, whatever the rollouts' own statistics are.
     assert load_normalization(aligned) == load_normalization(parent)

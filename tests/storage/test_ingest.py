@@ -245,3 +245,20 @@ def test_a_worker_that_writes_faster_than_we_read_does_not_keep_us(
     log.emit("episode", episode="first", success=True, end_step=1, iteration=1)
     assert ingest.ingest("run-1") == 2
     assert len(grown) == 1
+
+
+def test_a_phase_is_told_and_what_was_counted_before_it_is_forgotten(
+    cabinet: Cabinet, log: Log
+) -> None:
+    log.emit("state", state="running")
+    log.emit("phase", phase="playing in the simulator")
+    log.emit("progress", done=24, total=24)
+    log.emit("phase", phase="imagining and comparing")
+    cabinet.ingest.ingest("run-1")
+    run = cabinet.runs.get("run-1")
+    assert (run.done, run.total, run.seconds_left) == (None, None, None)
+    assert cabinet.runs.phase("run-1") == "imagining and comparing"
+    log.attempt = 2
+    log.emit("state", state="running")
+    cabinet.ingest.ingest("run-1")
+    assert cabinet.runs.phase("run-1") == ""  # of the attempt before

@@ -118,6 +118,8 @@ def measure(config: JobConfig, run: Run, models: Models, sources: Sources) -> Sc
     episodes = [episode for _, episode in sources]
     others = numpy_generator(config.seed, "shuffle").permutation(len(episodes))
     others = np.where(others == np.arange(len(episodes)), (others + 1) % len(episodes), others)
+    run.phase("imagining and comparing")
+    run.progress(scores.done, len(episodes))
     while scores.done < len(episodes):
         if run.stop_requested or run.pause_requested:
             return None

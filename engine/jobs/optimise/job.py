@@ -68,6 +68,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
+    run.phase("loading the models")
     with ExitStack() as stack:
         return _optimise(_build(config, env, run, stack), run)
 
@@ -102,6 +103,8 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
         if iteration and (kept := run.latest_checkpoint()) is not None:
             job.weights = checkpoint_hash(kept)
 
+    run.phase("imagining and learning")
+    run.progress(begin, config.iterations)
     if latest is None:
         save(begin)
     _probe(job, run, begin)  # of a resumed run, too: it may have been killed before this
@@ -139,7 +142,16 @@ def _real_episodes(job: _Job, iterations: int) -> int:
 
 def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
     assert job.env is not None
-    success = real_success(job.config, job.policy, job.env, run, iterations)
+    config = job.config
+    success = real_success(
+        job.policy,
+        job.env,
+        run,
+        episodes=config.real_episodes,
+        temperature=0.0 if config.real_greedy else config.temperature,
+        seed=config.seed,
+        name=f"iteration {iterations}",
+    )
     return {"real/success_rate": success}
 
 

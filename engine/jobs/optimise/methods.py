@@ -1,6 +1,7 @@
 """How the Train page offers GRPO: its variants, control and baseline, and its charts."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from engine.runs.job import ROLLOUTS, Chart, Method, Trace, Values
 
@@ -38,10 +39,10 @@ _DREAMT_ONLY = (
     *("anchored", "context_noise"),
 )
 
-METHODS = (
+_METHODS = (
     Method(
         name="WMPO",
-        about="GRPO on groups imagined in the world model",
+        about="GRPO on groups of episodes imagined in the world model",
         hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
     ),
@@ -52,6 +53,8 @@ METHODS = (
         hidden=_REAL_ONLY,
         sizes=_GRPO_SIZES,
         needs=ROLLOUTS,
+        requires=("key_frames_from",),
+        kind="ablation",
     ),
     Method(
         name="WMPO in short branches",
@@ -60,6 +63,8 @@ METHODS = (
         hidden=_REAL_ONLY,
         sizes=_GRPO_SIZES,
         needs=ROLLOUTS,
+        requires=("key_frames_from",),
+        kind="ablation",
     ),
     Method(
         name="WMPO with an anchor",
@@ -67,6 +72,7 @@ METHODS = (
         values={"anchored": True},
         hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
+        kind="ablation",
     ),
     Method(
         name="WMPO with a noisy context",
@@ -74,12 +80,14 @@ METHODS = (
         values={"context_noise": 50.0},
         hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
+        kind="ablation",
     ),
     Method(
         name="WMPO without alignment",
-        about="ablation: dreams in a world model that has never seen the policy's rollouts",
+        about="dreams in a world model that has never seen the policy's own rollouts",
         hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
+        kind="ablation",
         unaligned=True,
     ),
     Method(
@@ -88,10 +96,11 @@ METHODS = (
         values={"shuffle_rewards": True},
         hidden=_WHOLE_EPISODES,
         sizes=_GRPO_SIZES,
+        kind="ablation",
     ),
     Method(
         name="GRPO in the simulator",
-        about="the baseline: the same loss on real episodes, P of them",
+        about="the baseline: the same loss on a fixed number of real episodes",
         values={"environment": "simulator", "pool": "budget"},
         hidden=(*_DREAMT_ONLY, "key_frames_from"),
         sizes={
@@ -101,14 +110,23 @@ METHODS = (
         },
     ),
 )
+# A run says which of them it is, so that it can refuse to be another.
+METHODS = tuple(replace(each, values={**each.values, "method": each.name}) for each in _METHODS)
 
 CHARTS = (
     Chart(
         name="success",
         title="success",
+        help=(
+            "Share of episodes that succeed: imagined, as the reward model judges; real, in the "
+            "simulator; audited, as people judge the imagined ones"
+        ),
         traces=(
             Trace(metric="rollout/success_rate", name="imagined"),
             Trace(metric="real/success_rate", name="real", colour="real", marks=True),
+            Trace(
+                metric="real/final_success_rate", name="real, at the end", colour="real", marks=True
+            ),
             Trace(metric="audit/success_rate", name="audited", colour="ok", marks=True),
         ),
         low=0.0,
@@ -117,6 +135,10 @@ CHARTS = (
     Chart(
         name="groups",
         title="groups",
+        help=(
+            "A group is several episodes from one start. Only groups with both outcomes teach "
+            "anything: the others are dropped"
+        ),
         traces=(
             Trace(metric="grpo/kept_groups", name="kept"),
             Trace(metric="grpo/all_success_groups", name="all ✓", colour="ok"),
@@ -126,31 +148,49 @@ CHARTS = (
     Chart(
         name="drift",
         title="drift of the dreams",
+        help=(
+            "How much the last imagined frame lost of the first one's contrast, colour and "
+            "sharpness: when it grows, look whether dreams still look real"
+        ),
         traces=(Trace(metric="rollout/drift", name="last frame"),),
     ),
     Chart(
         name="clip",
         title="clip fraction",
+        help=(
+            "Share of action tokens whose probability moved more than the clip range allows; much "
+            "above 0.2 the updates are too large"
+        ),
         traces=(Trace(metric="grpo/clip_fraction", name="clipped"),),
     ),
     Chart(
         name="kl",
         title="approximate KL",
+        help=(
+            "How far an iteration moved the policy from the one that imagined its episodes (KL "
+            "divergence)"
+        ),
         traces=(Trace(metric="grpo/approx_kl", name="nats a token"),),
     ),
     Chart(
         name="entropy",
         title="policy entropy",
+        help=(
+            "How undecided the policy is; near zero every episode of a group is the same and "
+            "nothing is learnt"
+        ),
         traces=(Trace(metric="rollout/entropy", name="nats a token"),),
     ),
     Chart(
         name="gradient",
         title="gradient norm",
+        help="Length of the gradient before it is clipped",
         traces=(Trace(metric="grpo/gradient_norm", name="before clipping"),),
     ),
     Chart(
         name="speed",
         title="imagined frames/s",
+        help="Frames imagined in a second, all dreams together",
         traces=(Trace(metric="rollout/frames_per_second", name="frames/s"),),
     ),
 )

@@ -16,6 +16,11 @@ class JobConfig(Config):
     """GRPO in imagination. `paper()` has the published numbers, the defaults suit two cores."""
 
     task: str = knob("coffee-push", "Task record")
+    method: str = knob(
+        "",
+        "Method by its name on Train; a run refuses to be another for want of what it needs",
+        choices=("", *(method.name for method in METHODS)),
+    )
     environment: str = knob(
         "imagination",
         "Where groups are played: imagined (WMPO) or in the simulator (the baseline)",
@@ -170,8 +175,8 @@ JOB = Job(
     ),
     # Seldom changed: left to the command line.
     hidden=(
-        *(*CHOSEN_BY_STUDIO, "shuffle_rewards", "record_played", "real_greedy", "slice_rows"),
-        "ray",
+        *(*CHOSEN_BY_STUDIO, "method", "shuffle_rewards", "record_played", "real_greedy"),
+        *("slice_rows", "ray", "anchored"),
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,

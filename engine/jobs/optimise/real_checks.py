@@ -1,4 +1,4 @@
-"""How the policy does in the simulator while it is optimised, on starts it does not learn from."""
+"""How a policy does in the simulator while it is trained, on starts it does not learn from."""
 
 import numpy as np
 
@@ -11,22 +11,24 @@ from engine.records.tasks import pool_starts
 
 
 def real_success(
-    config: JobConfig, policy: OpenVLAPolicy, env: Env, run: Run, iterations: int
+    policy: OpenVLAPolicy,
+    env: Env,
+    run: Run,
+    *,
+    episodes: int,
+    temperature: float,
+    seed: int,
+    name: str,
 ) -> float:
-    """Success on calibration starts after so many iterations; entered in the ledger."""
-    temperature = 0.0 if config.real_greedy else config.temperature
+    """Success of a policy on the first calibration starts; entered in the ledger under its name."""
     actor = PolicyActor(policy, env.task.instruction, temperature=temperature)
     outcomes = []
-    for start_id in pool_starts("calibration", 0, config.real_episodes):
+    for start_id in pool_starts("calibration", 0, episodes):
         run.give_way()
-        success = play_outcome(env, actor, start_id=start_id, seed=config.seed).success
+        success = play_outcome(env, actor, start_id=start_id, seed=seed).success
         outcomes.append(success)
         run.count_real(
-            task=env.task.name,
-            start_id=start_id,
-            use="diagnostic",
-            policy=f"iteration {iterations}",
-            success=success,
+            task=env.task.name, start_id=start_id, use="diagnostic", policy=name, success=success
         )
     return float(np.mean(outcomes))
 

@@ -20,6 +20,7 @@ from engine.data.states import PRIVILEGED
 from engine.data.statistics import action_statistics
 from engine.device import Placement
 from engine.jobs.train_world_model.clips import Batch, Clips, Rows, balanced, cut_clips, join
+from engine.jobs.train_world_model.same_dream import record_same_dream
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import (
@@ -55,6 +56,9 @@ class JobConfig(Config):
     autoencoder: str = knob("", "Autoencoder checkpoint; not needed with world_model")
     world_model: str = knob("", "World model checkpoint to start from (alignment)")
     held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
+    record_dreams: bool = knob(
+        False, "Dream the actions of one held-out episode before and at every checkpoint, to see"
+    )
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     batch_size: int = knob(32, "Clips in a step", low=1)
@@ -111,8 +115,9 @@ JOB = Job(
     methods=(
         Method(
             name="Align the world model",
-            about="train it on to dream what this policy does; WMPO then dreams in the result",
-            values={"batch_size": 16, "replay_share": 0.35},
+            about="continue its training on this policy's rollouts; WMPO then dreams in the result",
+            values={"batch_size": 16, "replay_share": 0.35, "record_dreams": True},
+            kind="step",
             sizes={
                 "quick look": {"held_out": 2, "fit": {"steps": 20, "log_every": 2}},
                 # As the shipped world model was aligned (engine.jobs.demo.recipe).
@@ -127,6 +132,7 @@ JOB = Job(
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer", "normalization_from"),
         *("predict_changes", "timestep_ratio", "latents_cache", "carried_share", "first_clips"),
+        "record_dreams",
         *("state_model", "deterministic"),  # chosen before the first training
     ),
     needs=lambda config: () if config.autoencoder else ("world_model",),
@@ -155,7 +161,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             cache=config.latents_cache,
         )
 
-    held_out = cut([own[i] for i in order[: config.held_out]])
+    kept = [own[i] for i in order[: config.held_out]]
+    held_out = cut(kept)
     sources = [cut([own[i] for i in order[config.held_out :]])]
     if replay:
         sources.append(cut(replay))
@@ -172,9 +179,14 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         batch = _mixed_batch(sources, shares, config, random)
         return _loss(model, batch, random, noisy_context=config.context_noise), {}
 
+    def dream(step: int) -> None:
+        if config.record_dreams:
+            record_same_dream(model, run, kept[0], statistics, seed=config.seed, step=step)
+
     def save(directory: Path) -> None:
         metrics["world_model/held_out_loss"] = validation_loss(model, held_out, config)
         run.log(run_step(directory), dict(metrics))
+        dream(run_step(directory))
         document = card(
             config,
             metrics,
@@ -189,6 +201,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             document["privileged"] = PRIVILEGED
         write_world_model(directory, model, statistics, document)
 
+    if config.world_model and run.latest_checkpoint() is None:
+        dream(0)
     if not fit(model.transformer, batch_loss, run, config.fit, prefix="world_model", save=save):
         return None
     return {"world_model/held_out_loss": validation_loss(model, held_out, config)}

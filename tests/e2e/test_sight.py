@@ -1,0 +1,123 @@
+"""Every page at three sizes, light and dark: nothing jumps or is cut, what matters is in view.
+
+One visitor and one studio for all of it. What a page must show without scrolling stands in
+`ESSENTIAL`; whoever builds a page adds to it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.conftest import PATIENCE, Problems, Server
+from tests.e2e.sight import SIZES, faults, open_page, pale, watch
+from tests.e2e.test_looks import NAMELESS, PAGES, sign
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
+    "start": lambda page: [
+        page.get_by_role("img", name="A dream, playing"),
+        page.get_by_text("tap to see"),
+        page.get_by_role("link", name="Where does this world model lie?"),
+    ],
+    "train": lambda page: [
+        page.get_by_role("button", name="Start training").or_(page.get_by_text("☰ Train")).first,
+        page.get_by_role("progressbar", name="Iterations done"),
+        page.get_by_role("figure", name="success", exact=True),
+    ],
+}
+# Playwright's own script in a frame that runs none.
+FOREIGN = "frame is sandboxed and the 'allow-scripts' permission is not set"
+# Colours are on their way for a moment after the theme changed.
+STILL = "!document.getAnimations().some((each) => each instanceof CSSTransition)"
+PLACES = ["Start", "Imagine", "Label", "Train", "Evaluate", "Library"]
+
+
+@pytest.fixture(scope="module")
+def looker(browser: Browser, server: Server) -> Iterator[tuple[Page, Problems]]:
+    """A visitor whose pages are watched from their first moment; films rest."""
+    context = browser.new_context(base_url=server.address, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
+    page, problems = context.new_page(), Problems()
+    page.on("console", problems.on_console)
+    page.on("pageerror", lambda error: problems.seen.append(str(error)))
+    watch(page)
+    yield page, problems
+    context.close()
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_every_page_is_whole_at_first_sight(looker: tuple[Page, Problems], size: str) -> None:
+    page, problems = looker
+    found = {}
+    for name in PAGES:
+        open_page(page, "/" if name == "start" else f"/{name}", sign(page, name), size)
+        seen = faults(page, ESSENTIAL.get(name, lambda page: [])(page))
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("body")).to_have_class(re.compile("dark"))
+        page.wait_for_function(STILL)
+        seen += [f"dark: {sentence}" for sentence in pale(page)]
+        page.emulate_media(color_scheme="light")
+        seen += [f"nameless: {control}" for control in page.evaluate(NAMELESS)]
+        seen += [text for text in problems.seen if FOREIGN not in text]
+        problems.seen.clear()
+        if seen:
+            found[name] = seen
+    assert found == {}
+
+
+def test_six_places_lead_to_every_page(looker: tuple[Page, Problems]) -> None:
+    page, _ = looker
+    open_page(page, "/", sign(page, "start"), "desk")
+    places = page.get_by_role("navigation", name="Places")
+    assert places.get_by_role("link").all_inner_texts() == PLACES
+    places.get_by_role("link", name="Library").click()
+    expect(page).to_have_url(re.compile("/episodes$"))
+    tabs = page.get_by_role("navigation", name="Library")
+    expect(tabs.get_by_role("link")).to_have_text(["Episodes", "Models", "Reward judge", "Data"])
+    tabs.get_by_role("link", name="Reward judge").click()
+    expect(sign(page, "reward")).to_be_visible()
+    expect(places.get_by_role("link", name="Library")).to_have_attribute("aria-current", "page")
+
+
+def test_a_phone_has_a_menu_of_every_page(looker: tuple[Page, Problems]) -> None:
+    page, _ = looker
+    open_page(page, "/label", sign(page, "label"), "phone")
+    page.get_by_role("button", name="☰ Label").click()
+    menu = page.get_by_role("navigation", name="Menu")
+    expect(menu.get_by_role("link")).to_have_count(len(PAGES))
+    menu.get_by_role("link", name="Can I believe this world model?").click()
+    expect(sign(page, "fidelity")).to_be_visible()
+
+
+def test_a_wrong_address_says_so_and_leads_on(looker: tuple[Page, Problems]) -> None:
+    page, problems = looker
+    answer = page.goto("/models/nobody")
+    assert answer is not None and answer.status == 404
+    expect(page.get_by_role("heading", name="There is no page here")).to_be_visible()
+    page.get_by_role("link", name="Start").click()
+    expect(sign(page, "start")).to_be_visible()
+    page.goto("/library")
+    expect(page).to_have_url(re.compile("/episodes$"))
+    problems.seen.clear()  # the browser reports the 404, which is meant
+
+
+def test_the_first_dream_plays_by_itself_and_a_tap_uncovers_reality(
+    looker: tuple[Page, Problems],
+) -> None:
+    """By pixels: the film moves, and under the cover lies another picture."""
+    page, _ = looker
+    page.emulate_media(reduced_motion="no-preference")
+    open_page(page, "/", sign(page, "start"), "phone")
+    dream = page.get_by_role("img", name="A dream, playing")
+    seen = {dream.screenshot() for _ in range(4)}
+    assert len(seen) > 1
+    box = dream.bounding_box()
+    assert box is not None and min(box["width"], box["height"]) > 100
+    covered = page.get_by_text("tap to see")
+    page.get_by_label("Show reality").check(force=True)
+    expect(covered).to_be_hidden()
+    expect(page.get_by_text("really: ✕ fail")).to_be_attached()
+    page.emulate_media(reduced_motion="reduce")

@@ -1,0 +1,145 @@
+"""The tour of docs/tour.md and the film at the top of README.md, taken from the real pages.
+
+Only when asked for, as the pictures of the pages are:
+WMPO_SCREENSHOTS=1 pytest -m e2e tests/e2e/test_tour.py
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import PATIENCE, Server, start_server
+from tests.e2e.test_looks import DOCS, imagined, settled, visit
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif("WMPO_SCREENSHOTS" not in os.environ, reason="only when asked for"),
+]
+
+SIZE = {"width": 1280, "height": 720}
+WIDTH = 760  # of the film, in pixels
+MOST_BYTES = 5_000_000
+# The first dream by its own clock, so that the film does not depend on how fast pictures are taken.
+TURN = """(seconds) => document.getAnimations().forEach((each) => {
+  each.pause();
+  each.currentTime = 1000 * seconds;
+})"""
+Shot = tuple[Image.Image, int]  # a picture and for how many milliseconds it stands
+
+
+@pytest.fixture
+def fresh(demo: Path, tmp_path: Path) -> Iterator[Server]:
+    """A studio as it is opened for the first time: what ships, and nothing else."""
+    server = start_server(tmp_path, demo)
+    yield server
+    server.process.terminate()
+    server.process.wait(60)
+
+
+def test_tour(browser: Browser, fresh: Server) -> None:
+    context = browser.new_context(
+        base_url=fresh.address, viewport=SIZE, color_scheme="light", reduced_motion="no-preference"
+    )
+    context.set_default_timeout(PATIENCE)
+    shots = [shot for scene in SCENES for shot in scene(context.new_page())]
+    context.close()
+    first, *others = [picture for picture, _ in shots]
+    target = DOCS / "tour.gif"
+    first.save(
+        target,
+        save_all=True,
+        append_images=others,
+        duration=[milliseconds for _, milliseconds in shots],
+        loop=0,
+        optimize=True,
+    )
+    assert target.stat().st_size < MOST_BYTES
+    assert 15_000 <= sum(milliseconds for _, milliseconds in shots) <= 25_000
+
+
+def keep(page: Page, name: str) -> None:
+    """A picture of the tour."""
+    folder = DOCS / "tour"
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", animations="allow")
+
+
+def shot(page: Page, milliseconds: int) -> Shot:
+    """The page as a picture of the film."""
+    whole = Image.open(io.BytesIO(page.screenshot(animations="allow"))).convert("RGB")
+    height = round(WIDTH * whole.height / whole.width)
+    small = whole.resize((WIDTH, height), Image.Resampling.LANCZOS)
+    return small.quantize(256, dither=Image.Dither.NONE), milliseconds
+
+
+def first_dream(page: Page) -> Iterator[Shot]:
+    """The dream to its verdict, then reality beside it."""
+    visit(page, "start")
+    settled(page)
+    for frame in range(0, 33, 2):
+        page.evaluate(TURN, frame / 10)
+        yield shot(page, 130)
+    page.evaluate(TURN, 4.2)
+    yield shot(page, 1_200)
+    page.get_by_label("Show reality").check(force=True)
+    page.evaluate(TURN, 5.6)  # uncovered, both at their last frame
+    page.evaluate("(css) => document.head.append(Object.assign(document.createElement('style'),"
+                  " {textContent: css}))", ".first .said{opacity:1!important}"
+                  ".first .film{background-position-x:100%!important}")  # fmt: skip
+    keep(page, "start")
+    yield shot(page, 3_200)
+
+
+def world_model(page: Page) -> Iterator[Shot]:
+    """Where it lies."""
+    visit(page, "fidelity")
+    settled(page)
+    keep(page, "believe")
+    yield shot(page, 3_000)
+
+
+def dream(page: Page) -> Iterator[Shot]:
+    """A dream with its judgement, branches and reality."""
+    visit(page, "imagine")
+    imagined(page)
+    page.keyboard.press("Home")
+    for _ in range(6):
+        yield shot(page, 300)
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
+    keep(page, "imagine")
+    yield shot(page, 1_500)
+
+
+def label(page: Page) -> Iterator[Shot]:
+    """One clip, one question."""
+    visit(page, "label")
+    settled(page)
+    keep(page, "label")
+    yield shot(page, 2_600)
+
+
+def recorded_run(page: Page) -> Iterator[Shot]:
+    """The run that ships: its curves, then what it imagined."""
+    page.goto("/train?run=recorded-wmpo")
+    expect(page.get_by_role("link", name="advantage").first).to_be_visible()
+    page.wait_for_function("document.querySelectorAll('.main-svg').length > 4")
+    keep(page, "train")
+    yield shot(page, 2_200)
+    page.locator(".wall").scroll_into_view_if_needed()
+    page.locator(".probe").scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.member canvas')].every((canvas) => canvas.dataset.frame)"
+    )
+    keep(page, "group")
+    yield shot(page, 2_600)
+
+
+SCENES = (first_dream, world_model, dream, label, recorded_run)
