@@ -56,17 +56,14 @@ export const showCounts = (place, counts) => {
 export const showFacts = (place, rows) =>
   fill(place, html`${rows.map(([name, value]) => html`<dt>${name}</dt><dd class="mono">${value}</dd>`)}`);
 
-/** Thumbnails of the next clips; `items` is null when every clip is judged.
- * @type {(place: Element, items: any[] | null, fetch: (item: any) => Promise<any>) => void} */
+/** What stands where a clip would, when every one is judged. */
+export const nothingLeft = html`<p class="empty"><b>Every clip here is judged</b> <a href="imagine">Imagine an
+  episode</a> or <a href="train">start a run</a>, and its clips come here. “Which clips” offers others, real
+  ones too.</p>`;
+
+/** Thumbnails of the next clips.
+ * @type {(place: Element, items: any[], fetch: (item: any) => Promise<any>) => void} */
 export const showUpcoming = (place, items, fetch) => {
-  if (items === null) {
-    fill(
-      place,
-      html`<p class="empty"><b>Every clip here is judged</b> <a href="imagine">Imagine an episode</a>
-        or <a href="train">start a run</a>, and its clips come here.</p>`,
-    );
-    return;
-  }
   const thumbs = items.map((item) => html`<span class="thumb" data-clip="${item.id}"></span>`);
   fill(place, html`${thumbs}`);
   items.forEach(async (item) => {

@@ -1,6 +1,8 @@
 // Label: one clip, one key, next clip. The screen never waits for the server; nothing is lost.
+import { answerButtons } from "../judging/answers.js";
 import { labelOf } from "../judging/label.js";
 import {
+  nothingLeft,
   showAgreement,
   showCounts,
   showFacts,
@@ -29,6 +31,7 @@ import { Strokes } from "./strokes.js";
 import { Supply } from "./supply.js";
 import { TaskCard } from "./task.js";
 
+const NAMES = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole", "setup"];
 const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
 
 const template = html`<div class="wm judge-page"><div class="card desk">
@@ -39,15 +42,12 @@ const template = html`<div class="wm judge-page"><div class="card desk">
       <button class="quiet" data-do="blind" aria-pressed="true"
         title="The model's verdict is hidden while you judge">Blind <kbd>h</kbd></button></div></div>
   <div class="practice row" hidden></div>
-  <div class="board"><div class="watch"><div class="screen"></div><section class="summary" role="status"
+  <div class="board"><div class="watch"><div class="screen"></div><div
+      class="finished" hidden></div><section class="summary" role="status"
       hidden></section><p class="hint narrow">swipe ← fail · success →</p></div>
     <div class="aside"><section class="task-card" aria-label="What counts"></section><div class="model"></div>
       <div class="verdicts-of-others"></div><div class="marks"></div></div></div>
-  <div class="verdicts">
-    <button data-do="success" class="ok">✓ Success <kbd>s</kbd></button>
-      <button data-do="fail" class="bad">✕ Fail <kbd>f</kbd></button>
-    <button data-do="unsure">? Unsure <kbd>u</kbd></button>
-      <button data-do="broke" class="warn" aria-pressed="false">Dream broke <kbd>w</kbd></button></div>
+  <div class="verdicts">${answerButtons}</div>
   <div class="between foot"><span class="mono mute saved" role="status">&nbsp;</span>
     <span class="row"><button class="quiet" data-do="undo">Undo <kbd>z</kbd></button>
       <button class="quiet" data-do="redo">Redo <kbd>shift z</kbd></button>
@@ -63,11 +63,13 @@ class Judge {
     fill(element, template);
     this.element = element;
     this.server = server;
+    this.asking = true;
     this.full = false;
     this.flag = false;
     this.started = 0;
     this.pictures = new Map();
     this.find = (selector) => element.querySelector(selector);
+    fill(this.find(".finished"), nothingLeft);
     this.blindfold = memory.get("blind", true);
     this.strips = new Strips(this.find(".strip"), {
       onSeek: (frame) => this.player.clock.jump(frame),
@@ -104,9 +106,8 @@ class Judge {
 
   /** What the keys of the page do. */
   actions() {
-    const named = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole"];
-    named.push("setup", "stop");
-    const actions = Object.fromEntries(named.map((name) => [name, () => this[name]()]));
+    const actions = Object.fromEntries(NAMES.map((name) => [name, () => this[name]()]));
+    actions.stop = () => this.practice.stop();
     ["mode1", "mode2", "mode3", "mode4", "mode5", "mode6", "mode7", "mode8"].forEach(
       (name, index) => (actions[name] = () => this.marks.choose(index)),
     );
@@ -122,7 +123,7 @@ class Judge {
   async begin() {
     await this.queues.begin();
     this.modes();
-    await this.supply.refill();
+    await this.refill();
     const asked = address.get("episode");
     const record = asked && (await ask(this.server, "episode", { episode: asked }));
     if (record) this.supply.bring(record);
@@ -137,10 +138,18 @@ class Judge {
     this.session.restart();
     this.supply.clear();
     this.rail();
+    const coming = this.refill();
     this.open();
-    await this.supply.refill();
+    await coming;
     this.open();
     this.strokes.remember();
+  }
+
+  /** The first clips; until they are there nobody says that there are none. */
+  async refill() {
+    this.asking = true;
+    await this.supply.refill();
+    this.asking = false;
   }
 
   /** The way to A/B goes to the run that the queue was made of. */
@@ -247,10 +256,6 @@ class Judge {
     ({ left: () => this.fail(), right: () => this.success(), up: () => this.unsure() })[way]?.();
   }
 
-  stop() {
-    this.practice.stop();
-  }
-
   say(outcome) {
     const { item, clip } = this;
     if (!item || !clip || this.session.over) return;
@@ -347,10 +352,8 @@ class Judge {
     for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
       button.disabled = !item;
     this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
-    this.find(".screen").classList.toggle("nothing", !item);
-    showUpcoming(this.find(".upcoming"), this.item ? this.supply.items.slice(1, 7) : null, (next) =>
-      this.supply.fetch(next),
-    );
+    showUpcoming(this.find(".upcoming"), this.supply.items.slice(1, 7), (next) => this.supply.fetch(next));
+    this.find(".finished").hidden = Boolean(item) || this.asking;
     showModel(this.find(".model"), clip, hidden);
     showFacts(this.find(".this-clip"), this.facts());
     const strip = this.find(".strip");

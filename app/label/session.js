@@ -105,7 +105,8 @@ export class Session {
     const { sums, goal } = this;
     this.told.textContent = sums.judged || goal ? sessionWords(sums, goal) : "";
     const over = goal > 0 && sums.judged >= goal;
-    if (over && this.panel.hidden)
+    const reached = over && this.panel.hidden;
+    if (reached)
       fill(
         this.panel,
         html`<h2>${goal} judged</h2><p>${summaryWords(sums)}</p>
@@ -114,5 +115,6 @@ export class Session {
           <a class="button" href="episodes?disagreement=true">See where you disagree</a></p>`,
       );
     this.panel.hidden = !over;
+    if (reached) this.panel.querySelector("button").focus({ preventScroll: true });
   }
 }

@@ -57,23 +57,27 @@ const body = (model) => {
   const chips = figures(model.card).map(
     ([name, value]) => html`<span class="chip mono">${name} ${value}</span>`,
   );
-  const facts = [
-    ["parameters", html`<b class="mono">${count(model.parameters)}</b>`],
-    ["task", model.task],
-    ["seed", model.seed],
-    ["threshold", model.threshold === null ? null : html`<b class="mono">τ ${fixed(model.threshold, 3)}</b>`],
-    ["source", model.source.text],
-    ["revision", model.revision && html`<span class="mono">${model.revision}</span>`],
-    [
-      "hash",
-      html`<span class="mono" title="${model.hash}">${model.hash.slice(0, 12)}…</span>
-        <button class="quiet copy" data-do="copy" aria-label="Copy the hash of the ${words(model.role)}">copy</button>`,
-    ],
-  ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const list = (facts) =>
+    html`<dl class="facts">${facts
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+  const threshold = html`<b class="mono" title="The judge calls an episode a success where its probability
+    reaches τ">τ ${fixed(model.threshold, 3)}</b>`;
+  const hash = html`<span class="mono" title="${model.hash}">${model.hash.slice(0, 12)}…</span>
+    <button class="quiet copy" data-do="copy" aria-label="Copy the hash of the ${words(model.role)}">copy</button>`;
   return html`<div class="row metrics">${chips}</div>
-    <dl class="facts">${facts.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+    ${list([
+      ["parameters", html`<b class="mono">${count(model.parameters)}</b>`],
+      ["task", model.task],
+      ["threshold", model.threshold === null ? null : threshold],
+      ["source", model.source.text],
+    ])}
     <div><span class="cap">Made from</span>${lineage(model)}</div>
-    <details><summary>Config</summary><pre class="mono">${JSON.stringify(model.config, null, 1)}</pre></details>`;
+    <details><summary>Hash, revision and config</summary>${list([
+      ["hash", hash],
+      ["revision", model.revision && html`<span class="mono">${model.revision}</span>`],
+      ["seed", model.seed],
+    ])}<pre class="mono">${JSON.stringify(model.config, null, 1)}</pre></details>`;
 };
 
 export const Slot = class {

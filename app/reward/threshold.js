@@ -68,6 +68,7 @@ const bars = ({ success, fail, unknown }) => {
 };
 
 const counted = (kind, { episodes, known, labelled, unsure, broke, weighted }) => {
+  if (!episodes) return "";
   const parts = [`${integer(known)} of ${integer(episodes)} with a known truth`];
   if (kind === "real") parts.push(`${integer(labelled)} by a person, else the simulator`);
   if (weighted) parts.push(`${integer(weighted)} of a sample, each weighted by what it stands for`);

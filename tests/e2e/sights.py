@@ -4,10 +4,22 @@ import io
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 SMALLEST = 40  # pixels each way, of a picture that somebody can make out
 PLAIN = 4.0  # the standard deviation below which pixels are one colour
+
+# Pictures that are there and shown, but have no size.
+_SIZELESS = """() => [...document.querySelectorAll('.film, .thumb, img, canvas, svg[role=img]')]
+  .filter((one) => one.parentElement.checkVisibility() && getComputedStyle(one).display !== 'none')
+  .map((one) => [one.getBoundingClientRect(), one.outerHTML.slice(0, 90)])
+  .filter(([box]) => box.width < 12 || box.height < 12).map(([, text]) => text)"""
+
+
+def sizeless(page: Page) -> list[str]:
+    """Pictures of the page that are shown and have no size."""
+    found: list[str] = page.evaluate(_SIZELESS)
+    return found
 
 
 def is_drawn(place: Locator, *, smallest: int = SMALLEST) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from app.web.assets import imported
 from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import Server, all_saved
-from tests.e2e.sights import is_drawn
+from tests.e2e.sights import is_drawn, sizeless
 from tests.e2e.test_label import labels
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -65,6 +65,7 @@ def test_films_are_drawn_on_walls_and_in_groups_on_a_desk_and_a_phone(wall: Page
         wall.set_viewport_size({"width": width, "height": 844})
         for name in ("journey-00", "journey-03"):
             films_come(tile(wall, name))
+        assert sizeless(wall) == []
     wall.get_by_label("show").select_option("groups")
     films_come(wall.locator(".family .member").first)
 
@@ -118,6 +119,7 @@ def test_keys_open_step_judge_and_close(wall: Page, server: Server) -> None:
     for key in ["n", "n", "Enter"]:
         wall.keyboard.press(key)
     expect(drawer(wall)).to_contain_text("journey-01")
+    is_drawn(drawer(wall).get_by_role("img", name="Episode frame"))
     wall.keyboard.press("n")
     expect(drawer(wall)).to_contain_text("journey-02")
     wall.wait_for_url(re.compile("ep=journey-02"))  # it is there: nobody judges what is not seen

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 from engine.records.events import read_events
 from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import Problems, Server, all_saved, episode, visitor
-from tests.e2e.sights import is_drawn
+from tests.e2e.sights import is_drawn, sizeless
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -79,6 +79,7 @@ def test_clip_question_answers_and_what_counts_are_in_one_screen(page: Page) -> 
         expect(examples).to_have_count(4)
         for example in examples.all():
             is_drawn(example.locator(".film"))
+        assert sizeless(page) == []
     expect(card).to_contain_text("It succeeds as soon as")
     expect(page.get_by_label("Which clips")).to_have_value("imagined")
     expect(page.get_by_label("Order of the queue")).to_have_value("most uncertain first")

@@ -8,6 +8,7 @@ from gradio_client import Client
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Server
+from tests.e2e.sights import is_drawn, sizeless
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -59,6 +60,8 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     expect(wrong.get_by_role("button", name="iteration-0001-300009-5")).to_be_visible()
     film = wrong.locator(".film").first
     expect(film).to_have_css("background-image", re.compile("data:image/webp"))
+    is_drawn(film)
+    assert sizeless(page) == []
 
     # Keys, the best F1, and the line in the histogram move the same threshold.
     threshold.focus()
@@ -88,6 +91,7 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     wrong.get_by_role("button", name="iteration-0001-300009-5").click()
     drawer = page.get_by_role("dialog", name="Episode", exact=True)
     expect(drawer.get_by_role("button", name="✕ Fail")).to_have_attribute("aria-pressed", "true")
+    is_drawn(drawer.get_by_role("img", name="Episode frame"))
     page.keyboard.press("s")
     expect(drawer).to_contain_text("saved #")
     page.keyboard.press("Escape")
