@@ -199,7 +199,7 @@ class Evaluate {
         (Holm)</th>
       </tr></thead><tbody>${rows}</tbody></table></div>`;
     return html`<div class="card"><h3>Paired by start</h3>
-      ${rows.length ? table : html`<p class="mute">A second arm on the same starts makes a comparison.</p>`}
+      ${rows.length ? table : html`<p class="mute">A second method on the same starts makes a comparison.</p>`}
       <p class="mute small">Exact McNemar tests within each seed; differences are pooled by a hierarchical bootstrap
         over seeds
         and starts; p is Holm-adjusted, and bold only below 0.05; a pooled difference also only with more than one

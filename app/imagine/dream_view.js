@@ -148,6 +148,7 @@ class DreamView {
     if (this.pad.element.parentElement === home) return;
     if (PHONE.matches) home.append(this.pad.element);
     else home.insertBefore(this.pad.element, home.lastElementChild);
+    if (this.twin.found) this.twin.show(PHONE.matches ? "dream" : "side by side");
   }
 
   /** A dream that is over already, from its start. */
@@ -215,6 +216,7 @@ class DreamView {
     return this.dream.after > 1 ? this.dream.act("undo") : null;
   }
   takeOver() {
+    if (PHONE.matches && this.twin.view === "side by side") this.twin.show("dream"); // room for the pad
     return this.pad.toggle();
   }
   branch() {
