@@ -10,7 +10,7 @@ import { every } from "../web/polling.js";
 import { evaluationForm, PowerCalculator } from "./evaluate_form.js";
 import { Studies, showLedger } from "./evaluate_side.js";
 
-const layout = html`<div class="wm evaluate"><div class="stack main">
+const layout = html`<div class="wm evaluate loading"><div class="stack main">
     <div class="card bar-card"><div class="between"><div class="row chosen"></div>
       <div class="row downloads"></div></div></div>
     <div class="results"></div><div class="starts"></div><div class="study"></div></div>
@@ -70,6 +70,7 @@ class Evaluate {
       this.reference = null;
     }
     await this.look();
+    this.element.querySelector(".loading")?.classList.remove("loading");
   }
 
   async look() {

@@ -163,7 +163,6 @@ class DreamView {
   /** Reality stands beside every dream that is over, until somebody prefers the dream alone. */
   async compare() {
     const { dream, twin } = this;
-    if (this.real === undefined) return;
     twin.reserve(this.real && memory.get("reality", true) && !PHONE.matches);
     if (!this.real || dream.state !== "done" || !memory.get("reality", true)) return;
     if (twin.asked === dream.path || twin.current || dream.busy) return;
@@ -172,8 +171,11 @@ class DreamView {
   }
 
   begin() {
+    this.real = memory.get("simulator", true); // as it was here before, so that nothing jumps
     ask(this.dream.server, "reality", {}, true).then((answer) => {
-      this.real = answer?.missing === "";
+      if (!answer) return;
+      this.real = answer.missing === "";
+      memory.set("simulator", this.real);
       this.show();
     });
     const token = address.get("replay");
