@@ -10,7 +10,7 @@ import { every } from "../web/polling.js";
 import { evaluationForm, PowerCalculator } from "./evaluate_form.js";
 import { Studies, showLedger } from "./evaluate_side.js";
 
-const layout = html`<div class="wm evaluate"><div class="stack main">
+const layout = html`<div class="wm evaluate loading"><div class="stack main">
     <div class="card bar-card"><div class="between"><div class="row chosen"></div>
       <div class="row downloads"></div></div></div>
     <div class="results"></div><div class="starts"></div><div class="study"></div></div>
@@ -70,6 +70,7 @@ class Evaluate {
       this.reference = null;
     }
     await this.look();
+    this.element.querySelector(".loading")?.classList.remove("loading");
   }
 
   async look() {
@@ -199,7 +200,7 @@ class Evaluate {
         (Holm)</th>
       </tr></thead><tbody>${rows}</tbody></table></div>`;
     return html`<div class="card"><h3>Paired by start</h3>
-      ${rows.length ? table : html`<p class="mute">A second arm on the same starts makes a comparison.</p>`}
+      ${rows.length ? table : html`<p class="mute">A second method on the same starts makes a comparison.</p>`}
       <p class="mute small">Exact McNemar tests within each seed; differences are pooled by a hierarchical bootstrap
         over seeds
         and starts; p is Holm-adjusted, and bold only below 0.05; a pooled difference also only with more than one

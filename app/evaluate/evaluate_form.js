@@ -17,14 +17,14 @@ const NUMBERS = [
 const policy = ({ id, name, short }, index) => html`<li><label class="row">
     <input type="checkbox" data-policy="${id}" ${raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
     <span class="grow name">${name}</span><span class="mono mute small">${short.slice(0, 4)}</span></label>
-  <input type="text" data-arm="${id}" maxlength="60" placeholder="arm: ${name}" aria-label="Arm of ${name}"></li>`;
+  <input type="text" data-arm="${id}" maxlength="60" placeholder="method: ${name}" aria-label="Method of ${name}"></li>`;
 const box = (kind) => (value, index) =>
   html`<label class="chip"><input type="checkbox" data-${raw(kind)}="${value}"
   ${raw(index === 0 ? "checked" : "")}> ${value}</label>`;
 
 const fields = (found) => html`
   <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
-    <p class="mute small">Policies of one arm are its trainings: give them one name.</p></fieldset>
+    <p class="mute small">Policies with one method’s name count as trainings of it, and are averaged.</p></fieldset>
   <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task"))}</div></details>
   <fieldset><legend>Pools of starts</legend><div
     class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
@@ -92,7 +92,7 @@ export class PowerCalculator {
       place.textContent = found.refused;
       return;
     }
-    const apart = found.unpaired ? `, or ${integer(found.unpaired)} an arm with starts of their own` : "";
+    const apart = found.unpaired ? `, or ${integer(found.unpaired)} a method with starts of their own` : "";
     const shown =
       found.detectable === null
         ? "show no difference at all"

@@ -11,7 +11,7 @@ import { Depths } from "./depths.js";
 import { fidelityForm } from "./fidelity_form.js";
 import { Lies } from "./lies.js";
 
-const layout = html`<div class="wm evaluate fidelity"><div class="stack main">
+const layout = html`<div class="wm evaluate fidelity loading"><div class="stack main">
     <div class="card chosen"></div><div class="lies"></div><div class="depths"></div><div class="notes"></div></div>
   <div class="stack side"><div class="card new"></div></div></div>`;
 
@@ -56,6 +56,7 @@ class Fidelity {
     this.busy = this.runs.some((one) => one.busy || one.state === "paused");
     this.run = run?.id ?? null;
     this.head(run);
+    if (!run || !["done", "sample"].includes(run.state)) this.loaded();
     if (!run) this.nothing();
     else if (!["done", "sample"].includes(run.state)) this.waiting(run);
     else if (this.found?.run !== run.id) {
@@ -75,6 +76,11 @@ class Fidelity {
       view`<label class="row mute">measured <select data-name="run" aria-label="Fidelity run">
         ${this.runs.map(option)}</select></label>`,
     );
+  }
+
+  /** What the page says is known: it appears at once. */
+  loaded() {
+    this.element.querySelector(".loading")?.classList.remove("loading");
   }
 
   clear() {
@@ -110,6 +116,7 @@ class Fidelity {
     this.found = found;
     const { curves, metrics } = found;
     this.find(".lies").hidden = this.find(".depths").hidden = !curves;
+    this.loaded();
     this.lies.show(found, answer?.pairs ?? []);
     if (curves) this.depths.show(found);
     const older = html`<p class="empty card"><b>An older run</b> It measured means only

@@ -148,6 +148,7 @@ class DreamView {
     if (this.pad.element.parentElement === home) return;
     if (PHONE.matches) home.append(this.pad.element);
     else home.insertBefore(this.pad.element, home.lastElementChild);
+    if (this.twin.found) this.twin.show(PHONE.matches ? "dream" : "side by side");
   }
 
   /** A dream that is over already, from its start. */
@@ -162,7 +163,6 @@ class DreamView {
   /** Reality stands beside every dream that is over, until somebody prefers the dream alone. */
   async compare() {
     const { dream, twin } = this;
-    if (this.real === undefined) return;
     twin.reserve(this.real && memory.get("reality", true) && !PHONE.matches);
     if (!this.real || dream.state !== "done" || !memory.get("reality", true)) return;
     if (twin.asked === dream.path || twin.current || dream.busy) return;
@@ -171,8 +171,11 @@ class DreamView {
   }
 
   begin() {
+    this.real = memory.get("simulator", true); // as it was here before, so that nothing jumps
     ask(this.dream.server, "reality", {}, true).then((answer) => {
-      this.real = answer?.missing === "";
+      if (!answer) return;
+      this.real = answer.missing === "";
+      memory.set("simulator", this.real);
       this.show();
     });
     const token = address.get("replay");
@@ -215,6 +218,7 @@ class DreamView {
     return this.dream.after > 1 ? this.dream.act("undo") : null;
   }
   takeOver() {
+    if (PHONE.matches && this.twin.view === "side by side") this.twin.show("dream"); // room for the pad
     return this.pad.toggle();
   }
   branch() {

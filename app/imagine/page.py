@@ -35,7 +35,7 @@ def build(room: ImagineRoom, *, instruction: str, horizon: int) -> None:
             picker = _starts(room, task)
             rollout = _rollout(instruction, horizon)
             _follow_task(room.slots, models, task, line, picker, rollout)
-        with gr.Column(elem_classes="stack"):
+        with gr.Column(elem_classes="stack dream-place"):
             inputs = [*models, *rollout]
             values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
             dream_player(room, defaults=values)
