@@ -59,7 +59,7 @@ def record_dream(demo: Path) -> None:
         studio = Studio(open_workspace(Path(place) / "data"), demo=demo, supervise=False)
         try:
             models = {role: f"demo/coffee-push-{name}" for role, name in _MODELS.items()}
-            asked = OpenDream(**models, start_id=START, seed=SEED)
+            asked = OpenDream.from_dict({**models, "start_id": START, "seed": SEED})
             episode = studio.imagine.dreams.imagine(asked)
             dream = studio.cabinet.trajectories.get(episode)
             found = studio.episodes.twins.of_episode(TwinOf(episode_id=episode))

@@ -155,10 +155,10 @@ class Training:
             for name in names
             if len({repr(config.get(name)) for config in configs}) > 1
         ]
-        names = {record["id"]: record["name"] for record in self._launcher.all()}
+        called = {record["id"]: record["name"] for record in self._launcher.all()}
         return {
             "runs": [run.id for run in runs],
-            "names": [names[run.id] for run in runs],
+            "names": [called[run.id] for run in runs],
             "rows": rows,
         }
 
