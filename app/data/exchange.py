@@ -14,7 +14,7 @@ from app.runs.handover import Handover, stamp
 from app.web.checks import check_choice
 from app.web.questions import parse
 from engine.config import Config, knob
-from engine.records.tasks import TASKS
+from engine.records.tasks import get_task
 from storage.cabinet import Cabinet
 from storage.downloads.plans import size_words
 from storage.episodes.trajectories import EpisodeRow
@@ -39,7 +39,7 @@ class Examine(Config):
 
     upload: str = knob(help="its id")
     name: str = knob(help="of the file; its ending says the format")
-    task: str | None = knob(None, "of episodes that no studio wrote", choices=tuple(TASKS))
+    task: str | None = knob(None, "of episodes that no studio wrote", high=64)
     dry_run: bool = knob(True, "report only")
 
 
@@ -108,6 +108,8 @@ class Exchange:
         a dry run, nothing is stored.
         """
         path, name = self._handover.uploaded(question.upload), question.name
+        if question.task:
+            get_task(question.task)
         task, dry_run = question.task or "", question.dry_run
         what, kind = log_format(name)
 

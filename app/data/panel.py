@@ -8,7 +8,7 @@ from app.episodes.exports import DATASETS, LOGS
 from app.web.calls import serve
 from app.web.panel import live_panel
 from app.web.questions import Answer
-from engine.records.tasks import TASKS
+from engine.records.tasks import tasks
 
 
 def data_panel(room: Data) -> gr.HTML:
@@ -30,7 +30,7 @@ def data_panel(room: Data) -> gr.HTML:
         public=room.access.guest,
         datasets=list(DATASETS),
         logs={name: list(formats) for name, formats in LOGS.items()},
-        tasks=list(TASKS),
+        tasks=list(tasks()),
         snippets=snippets("{address}"),
         server_functions=serve(
             room.access,

@@ -295,7 +295,8 @@ def _policy(
             f"the policy {config.model.action_dim}"
         )
     statistics = action_statistics(
-        [e.actions for e in demonstrations], passthrough=(action_dim - 1,)
+        [e.actions for e in demonstrations],
+        passthrough=get_task(demonstrations[0].task).passthrough,
     )
     with initialisation(config.seed, "policy"):
         policy = OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.config import Config, knob
+
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeRules:
+class JudgeRules(Config):
     """Which windows of a video count, and how (method.md §3).
 
     A window of `window` frames ends *before* frame index `end` (exclusive), and ends run from
@@ -21,10 +23,10 @@ class JudgeRules:
     108 and ignore a hit in the very last window; the demo starts at 8 and counts it.
     """
 
-    window: int = 8
-    stride: int = 1
-    first_end: int = 8
-    last_window_counts: bool = True
+    window: int = knob(8, "Frames of a window", low=1)
+    stride: int = knob(1, "Frames from one window's end to the next", low=1)
+    first_end: int = knob(8, "End of the first window", low=1)
+    last_window_counts: bool = knob(True, "Whether a hit in the very last window is a success")
 
 
 @dataclass(frozen=True)

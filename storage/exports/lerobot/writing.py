@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from engine.records.episodes import episode_record
-from engine.records.tasks import TASKS as KNOWN_TASKS
+from engine.records.tasks import tasks as known_tasks
 from engine.records.types import Frames, Trajectory
 from storage.exports.contents import LabelledEpisode
 from storage.exports.lerobot import layout
@@ -241,7 +241,7 @@ def _ours(item: LabelledEpisode, number: int) -> pa.Table:
 
 
 def _names(episode: Trajectory) -> list[str]:
-    task, dims = KNOWN_TASKS.get(episode.task), episode.actions.shape[1]
+    task, dims = known_tasks().get(episode.task), episode.actions.shape[1]
     if task is not None and task.action_dim == dims:
         return list(task.dimension_names)
     return [f"a{index}" for index in range(dims)]
