@@ -127,6 +127,11 @@ class Trajectory:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     replay: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def judged(self) -> bool:
+        """Whether anybody or anything said how it ended; else `outcome` says nothing."""
+        return not self.lineage.get("unjudged", False)
+
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
             raise ValueError(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.gate import sandbox
+from engine.gate.formats.arrays import read_npz
 from engine.gate.verdict import RefusedError
 from engine.records.episodes import episode_record
 from storage.exports.contents import (
@@ -25,7 +26,6 @@ from storage.exports.contents import (
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import read_npz
 
 INDEX, ARRAY = "index.json", "array "
 BESIDE = 2**28  # libraries at work, and headers

@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 
 from engine.gate import sandbox
+from engine.gate.formats.arrays import Array, npz, read_npz
 from engine.gate.verdict import RefusedError
 from engine.records.episodes import episode_record
 from engine.records.tasks import get_task
@@ -40,7 +41,6 @@ from storage.exports.contents import (
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import Array, npz, read_npz
 from storage.exports.hdf5_arrays import CAMERA, DATA, OURS
 
 MAGIC = b"\x89HDF\r\n\x1a\n"

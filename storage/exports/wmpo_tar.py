@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.gate.formats.arrays import Array, npy, npz, read_npy, read_npz
 from engine.records.episodes import check_episode_id, episode_record
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
@@ -38,7 +39,6 @@ from storage.exports.contents import (
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import Array, npy, npz, read_npy, read_npz
 
 VIDEO, ACTION, TOKENS, STATE = "video.npy", "action.npy", "responses.npy", "state_id.npy"
 META, RECORD, ARRAYS = "meta.json", "wmpo.json", "wmpo.npz"

@@ -190,7 +190,7 @@ class _Reader:
                 for frame in container.decode(video=0):
                     if number == len(found) or (frame.height, frame.width) != self._size:
                         raise ValueError("it has other frames")
-                    found[number] = frame.to_ndarray(format="rgb24")
+                    found[number] = frame.to_ndarray(format="rgb24", threads=1)
                     number += 1
         except (av.FFmpegError, ValueError, IndexError) as error:
             raise WrongError(

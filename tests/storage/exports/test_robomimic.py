@@ -127,7 +127,7 @@ def bomb(file: h5py.Group, place: str) -> None:
 
 
 def packed(file: h5py.Group, place: str) -> None:
-    file.create_dataset(place, (4, 4), "f4", chunks=(4, 4), compression="lzf")
+    file.create_dataset(place, (4, 4), "f4", chunks=(4, 4), scaleoffset=2)
 
 
 def group(file: h5py.Group, place: str) -> None:
@@ -151,7 +151,11 @@ def nothing(file: h5py.Group, place: str) -> None:
         ("data/demo_0/actions", outside, "keeps its values outside, where they are not fetched"),
         ("data/demo_0/actions", text, "holds object, not numbers"),
         ("data/demo_0/actions", reference, "holds object, not numbers"),
-        ("data/demo_0/actions", packed, "is packed by a filter other than gzip"),
+        (
+            "data/demo_0/actions",
+            packed,
+            "is packed by a filter other than gzip or LZF: h5repack -f GZIP=4 mends it",
+        ),
         ("data/demo_0/actions", group, "must be a dataset"),
         ("data/demo_0/actions", nothing, "is missing"),
         ("data/demo_0/obs", nothing, "is missing"),

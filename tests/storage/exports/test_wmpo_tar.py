@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.gate.formats.arrays import npy, npz, read_npy, read_npz
 from storage.exports.contents import LabelledEpisode
-from storage.exports.foreign_arrays import npy, npz, read_npy, read_npz
 from storage.exports.formats import read_episodes
 from storage.exports.wmpo_tar import read_wmpo_tar, write_wmpo_tar
 from tests.storage.exports.lerobot_episodes import labelled, same, silent
