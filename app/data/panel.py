@@ -31,7 +31,6 @@ def data_panel(room: Data) -> gr.HTML:
         public=room.access.guest,
         datasets=list(DATASETS),
         logs={name: list(formats) for name, formats in LOGS.items()},
-        tasks=list(tasks()),
         recordings=offered(tasks()),
         snippets=snippets("{address}"),
         server_functions=serve(

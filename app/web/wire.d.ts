@@ -357,8 +357,6 @@ export interface Examine {
   upload: string;
   /** of the file; its ending says the format */
   name: string;
-  /** of episodes that no studio wrote */
-  task?: string | null;
   /** report only */
   dry_run?: boolean | null;
 }
@@ -598,8 +596,6 @@ export interface Import {
   data: string;
   /** report only */
   dry_run?: boolean | null;
-  /** what the episodes are of where no studio wrote the file */
-  task?: string | null;
 }
 
 /** What would be done, in words, or the choice that is still open. */

@@ -16,7 +16,8 @@ from engine.gate.formats.hdf5 import NotPlainError, plain_dataset, plain_group, 
 DATA, OURS, CAMERA = "data", "wmpo", "agentview_image"
 ARRAYS = ("actions", "rewards", "dones")
 OUR_ARRAYS = ("record", "arrays", "last_frame")
-MOST_DEMOS, MOST_NAMES = 10_000, 1_000
+MOST_DEMOS = 10_000
+UNKNOWN = "no studio wrote this: take it in as recordings, on Data or with python -m engine import"
 
 
 def main(arguments: list[str]) -> dict[str, Any]:
@@ -40,7 +41,9 @@ def main(arguments: list[str]) -> dict[str, Any]:
 def _wanted(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     data = plain_group(file, DATA, DATA)
     demos = plain_names(data, DATA, MOST_DEMOS)
-    ours = plain_group(file, OURS, OURS) if OURS in file else None
+    if OURS not in file:
+        raise NotPlainError("file", UNKNOWN)
+    ours = plain_group(file, OURS, OURS)
     if not demos:
         raise NotPlainError(DATA, "no demonstration is there")
     for name in demos:
@@ -52,20 +55,7 @@ def _wanted(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
             if part == "actions" or part in demo:
                 yield f"{place}/{part}", plain_dataset(demo, part, f"{place}/{part}")
         pictures = plain_group(demo, "obs", f"{place}/obs")
-        camera = _camera(pictures, f"{place}/obs")
-        yield f"{place}/obs/{camera}", plain_dataset(pictures, camera, f"{place}/obs/{camera}")
-        if ours is not None:
-            kept = plain_group(ours, name, f"{OURS}/{name}")
-            for part in OUR_ARRAYS:
-                yield f"{OURS}/{name}/{part}", plain_dataset(kept, part, f"{OURS}/{name}/{part}")
-
-
-def _camera(pictures: h5py.Group, place: str) -> str:
-    """The dataset of frames: ours by its name, else the first that has pictures."""
-    if CAMERA in pictures:
-        return CAMERA
-    for name in plain_names(pictures, place, MOST_NAMES):
-        found = plain_dataset(pictures, name, f"{place}/{name}")
-        if found.dtype == np.uint8 and found.ndim == 4 and found.shape[-1] == 3:
-            return name
-    raise NotPlainError(place, "no pictures (uint8 [t, h, w, 3]) are there")
+        yield f"{place}/obs/{CAMERA}", plain_dataset(pictures, CAMERA, f"{place}/obs/{CAMERA}")
+        kept = plain_group(ours, name, f"{OURS}/{name}")
+        for part in OUR_ARRAYS:
+            yield f"{OURS}/{name}/{part}", plain_dataset(kept, part, f"{OURS}/{name}/{part}")

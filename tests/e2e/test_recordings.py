@@ -57,7 +57,7 @@ def test_two_cameras_are_shown_and_one_is_asked_for(
         own.get_by_label(f"{name} over a stride").select_option(how)
     expect(own.get_by_role("status")).to_contain_text("the sum of dx, dy and the last of grip")
     own.get_by_role("button", name="Take in 3 recordings").click()
-    expect(own).to_contain_text("All came in")
+    expect(own).to_contain_text("All came in", timeout=300_000)  # a worker starts first
     expect(own.get_by_role("link", name="Label 3 clips")).to_be_visible()
     assert (server.data / "tasks" / "e2e-drawer.json").is_file()
     own.get_by_role("link", name="Look at them").click()

@@ -83,7 +83,8 @@ class _Writer:
     def __init__(self, root: Path, first: Trajectory, images: bool | None) -> None:
         self._root = root
         self._shape = (first.frames.shape[1:], first.actions.shape[1])
-        small = max(first.frames.shape[1:3]) <= layout.LARGEST_EXACT
+        sides = first.frames.shape[1:3]  # a video of odd ones would lose a line
+        small = max(sides) <= layout.LARGEST_EXACT or any(side % 2 for side in sides)
         self._images = small if images is None else images
         size = first.frames.shape[1:3] if self._images else layout.video_size(first.frames)
         self.features = layout.features(_names(first), tuple(size), images=self._images)
