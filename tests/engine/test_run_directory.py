@@ -6,17 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.protocols import Run
-from engine.records.episodes import read_episode
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
-from engine.records.tasks import get_task
 from engine.records.types import Outcome, Trajectory
 from engine.runs.control import read_control, write_control
 from engine.runs.retention import Retention
@@ -396,19 +393,3 @@ def test_a_run_killed_in_mid_write_stays_readable_and_goes_on(tmp_path: Path) ->
     assert run.latest_checkpoint() is not None
     assert list((tmp_path / "checkpoints").glob(".partial-*")) == []
     run.close()
-
-
-def test_what_is_stored_is_no_episode_until_it_is_published_and_then_counts_once(
-    tmp_path: Path,
-) -> None:
-    with closing(RunDirectory(tmp_path)) as run:
-        run.store(episode("one"))
-        assert (run.episode_ids(), read_ledger(tmp_path)) == ({}, [])
-        run.publish("one")
-        run.publish("one")
-    with closing(RunDirectory(tmp_path)) as run:
-        run.publish("one")
-        assert list(run.episode_ids()) == ["one"]
-    assert [entry["episode"] for entry in read_ledger(tmp_path)] == ["one"]
-    kept = read_episode(tmp_path / "episodes" / "one")
-    assert kept.lineage["task_record"] == get_task("coffee-push").version
