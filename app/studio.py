@@ -131,7 +131,9 @@ class Studio:
         self.evaluate = EvaluateRoom(access, evaluation, clips)
         fidelity = Fidelity(*simulated, clips=clips, shipped=Shipped(demo), access=access)
         self.fidelity = FidelityRoom(access, fidelity)
-        self.data = Data(cabinet, exports, gallery, errands, demo=demo, rules=rules, access=access)
+        self.data = Data(
+            cabinet, exports, gallery, errands, runs, demo=demo, rules=rules, access=access
+        )
         if supervise:
             self.supervisor.begin()
 

@@ -14,13 +14,15 @@ from tqdm import tqdm
 from engine.config import assign
 from engine.device import Placement
 from engine.records.durable import write_json_durably
+from engine.runs.control import write_control
 from engine.runs.registry import job_config, job_names
 from engine.runs.retention import Retention
-from engine.runs.run_directory import write_control
 from engine.runs.stages import is_same
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 
-SERVE = "serve_world_model"
+# Words that are no jobs: what answers over HTTP until it is ended.
+SERVED = {"serve": "engine.serve.__main__", "serve_world_model": "engine.serving.__main__"}
+IMPORT = "import"  # short for the job: import DATASET --out RUN_DIR [--set …]
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
 
 
@@ -53,9 +55,12 @@ class ProgressBar:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 failed, 2 bad input, 75 paused."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == [SERVE]:
-        served: int = import_module("engine.serving.__main__").main(arguments[1:])
+    if arguments and arguments[0] in SERVED:
+        served: int = import_module(SERVED[arguments[0]]).main(arguments[1:])
         return served
+    if arguments[:1] == [IMPORT] and len(arguments) > 1:
+        dataset = json.dumps(arguments[1])  # quoted: a name may look like a number
+        arguments = ["import_recordings", *arguments[2:], "--set", f"dataset={dataset}"]
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("job", choices=job_names())
     parser.add_argument("--out", type=Path, required=True, help="the run directory")

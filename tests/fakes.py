@@ -171,6 +171,7 @@ class MemoryRun:
         self.directory = directory
         self.metrics: list[tuple[int, dict[str, float]]] = []
         self.episodes: list[Trajectory] = []
+        self.stored: dict[str, Trajectory] = {}
         self.alarms: list[str] = []
         self.phases: list[str] = []
         self.done = (0, 0)
@@ -198,6 +199,17 @@ class MemoryRun:
             self.episodes.append(episode)
             if not episode.imagined:
                 self.ledger[episode.start_id] = episode.outcome.success
+
+    def workroom(self) -> Path:
+        if self.directory is None:
+            raise ValueError("this MemoryRun has no directory for work")
+        return self.directory
+
+    def store(self, episode: Trajectory) -> None:
+        self.stored[episode.id] = episode
+
+    def publish(self, episode_id: str) -> None:
+        self.record(self.stored[episode_id])
 
     def episode_ids(self) -> dict[str, bool]:
         return {episode.id: episode.outcome.success for episode in self.episodes}

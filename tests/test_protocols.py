@@ -34,7 +34,7 @@ def test_a_class_takes_what_its_protocol_gives(protocol: type, implementation: t
 
 def test_the_simulator_takes_what_an_env_gives() -> None:
     use_rendering()  # chooses the GL backend, which an import of mujoco would settle for good
-    simulator = importlib.import_module("engine.envs.metaworld").MetaWorldEnv
+    simulator = importlib.import_module("engine.envs.simulators.metaworld").MetaWorldEnv
     assert refused(protocols.Env, simulator) == []
 
 

@@ -5,10 +5,12 @@ import { fill, html } from "../web/html.js";
 import { Audit } from "./audit.js";
 import { Export, Import } from "./exchange.js";
 import { Keeping } from "./keeping.js";
+import { Recordings } from "./recordings.js";
 
 const template = html`<div class="wm data">
   <section class="card export" aria-label="Export"></section>
   <section class="card import" aria-label="Import"></section>
+  <section class="card recordings" aria-label="Recordings of your robot"></section>
   <section class="card audit" aria-label="Who said what"></section>
   <section class="card space" aria-label="On the disk"></section>
   <section class="card backup" aria-label="Backup"></section>
@@ -49,5 +51,7 @@ export const mountData = ({ element, props, server }) => {
   const keeping = new Keeping(places, { ...tools, onTaken });
   card("import").hidden = props.public;
   if (!props.public) new Import(card("import"), { ...tools, onTaken });
+  card("recordings").hidden = props.public;
+  if (!props.public) new Recordings(card("recordings"), { ...tools, onTaken });
   scripts(card("scripts"), props.snippets);
 };

@@ -8,10 +8,12 @@ from app.access import Access
 from app.data.auditing import Auditing
 from app.data.exchange import Exchange
 from app.data.keeping import Keeping
+from app.data.recordings import Recordings
 from app.episodes.exports import Exports
 from app.episodes.gallery import Gallery
 from app.runs.errands import Errands
 from app.runs.handover import Handover
+from app.runs.launcher import Launcher
 from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.downloads.sources import Rules
@@ -34,7 +36,8 @@ class Data:
     is.
 
     Attributes:
-        exchange: export and import.
+        exchange: export and import of what a studio wrote.
+        recordings: what was recorded elsewhere, looked at and taken in.
         audit: the label log, undo by actor, the reward model's verdicts beside people's.
         keeping: space, backup and restore, verification, sync.
     """
@@ -45,6 +48,7 @@ class Data:
         exports: Exports,
         gallery: Gallery,
         errands: Errands,
+        runs: Launcher,
         *,
         demo: Path,
         rules: Rules,
@@ -54,6 +58,7 @@ class Data:
         self._exports_room = cabinet.workspace.exports
         self.handover = Handover(self._exports_room, hours=access.limits.export_hours)
         self.exchange = Exchange(cabinet, exports, gallery, errands, self.handover, access=access)
+        self.recordings = Recordings(cabinet, runs, errands, self.handover)
         self.audit = Auditing(cabinet, gallery, guest=access.guest)
         self.keeping = Keeping(
             cabinet, errands, self.handover, demo=demo, rules=rules, access=access

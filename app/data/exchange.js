@@ -120,19 +120,17 @@ export class Export {
 }
 
 export class Import {
-  constructor(element, { server, errands, props, onTaken }) {
+  constructor(element, { server, errands, onTaken }) {
     this.element = element;
     this.server = server;
     this.errands = errands;
     this.onTaken = onTaken;
     fill(
       element,
-      html`<h3>Import</h3><p class="mute">Episodes (exact copy, LeRobot, WMPO tar, robomimic) or labels and
+      html`<h3>Import</h3><p class="mute">Episodes that a studio exported (exact copy, LeRobot, WMPO tar, robomimic), or labels and
         preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see what is in the file; nothing is
           ever half imported.</p>
-        <div class="fields"><label>of which task, if no studio wrote it<select name="task">
-        <option value="">the file says it</option>${props.tasks.map((task) => option(task, task))}</select></label>
-        <button type="button" class="choose">Choose a file…</button></div>
+        <div class="fields"><button type="button" class="choose">Choose a file…</button></div>
         <input type="file" hidden aria-label="File to import" accept=".zip,.tar,.hdf5,.jsonl,.csv,.parquet,.json">
         <div class="answer"></div>`,
     );
@@ -152,8 +150,7 @@ export class Import {
     const upload = await sendFile(this.server, file, (done, total) => {
       line.textContent = `${bytes(done)} of ${bytes(total)}`;
     });
-    if (upload)
-      this.examine({ upload, name: file.name, task: this.element.querySelector("[name=task]").value });
+    if (upload) this.examine({ upload, name: file.name });
     else fill(this.answer, html``);
   }
 

@@ -14,7 +14,6 @@ from app.runs.handover import Handover, stamp
 from app.web.checks import check_choice
 from app.web.questions import parse
 from engine.config import Config, knob
-from engine.records.tasks import TASKS
 from storage.cabinet import Cabinet
 from storage.downloads.plans import size_words
 from storage.episodes.trajectories import EpisodeRow
@@ -39,7 +38,6 @@ class Examine(Config):
 
     upload: str = knob(help="its id")
     name: str = knob(help="of the file; its ending says the format")
-    task: str | None = knob(None, "of episodes that no studio wrote", choices=tuple(TASKS))
     dry_run: bool = knob(True, "report only")
 
 
@@ -108,14 +106,14 @@ class Exchange:
         a dry run, nothing is stored.
         """
         path, name = self._handover.uploaded(question.upload), question.name
-        task, dry_run = question.task or "", question.dry_run
+        dry_run = question.dry_run
         what, kind = log_format(name)
 
         def work(progress: Progress) -> dict[str, Any]:
             if kind:
                 found = self._said(what, kind, path, dry_run)
             else:
-                found = self._exports.take_in_file(path, task=task, dry_run=dry_run)
+                found = self._exports.take_in_file(path, dry_run=dry_run)
                 found["episodes"] = len(found["episodes"])
             if not dry_run and not found["problems"]:
                 self._handover.drop(question.upload)

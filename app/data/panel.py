@@ -3,12 +3,13 @@
 import gradio as gr
 
 from app.data.data import Data
+from app.data.recordings import offered
 from app.data.snippets import snippets
 from app.episodes.exports import DATASETS, LOGS
 from app.web.calls import serve
 from app.web.panel import live_panel
 from app.web.questions import Answer
-from engine.records.tasks import TASKS
+from engine.records.tasks import tasks
 
 
 def data_panel(room: Data) -> gr.HTML:
@@ -30,7 +31,7 @@ def data_panel(room: Data) -> gr.HTML:
         public=room.access.guest,
         datasets=list(DATASETS),
         logs={name: list(formats) for name, formats in LOGS.items()},
-        tasks=list(TASKS),
+        recordings=offered(tasks()),
         snippets=snippets("{address}"),
         server_functions=serve(
             room.access,
@@ -44,6 +45,10 @@ def data_panel(room: Data) -> gr.HTML:
             plan=exchange.plan,
             export=exchange.export,
             examine=exchange.examine,
+            look=room.recordings.look,
+            intend=room.recordings.intend,
+            take=room.recordings.take,
+            taken=room.recordings.taken,
             log=audit.log,
             undo=audit.undo,
             clean_up=keeping.clean_up,

@@ -128,12 +128,13 @@ class Episodes {
     const [tone, mark] = item.label
       ? (MARKS[item.label.outcome] ?? (item.label.dream_broke ? ["warn", "broke"] : ["", ""]))
       : ["", ""];
-    const verdict = item.success ? "success" : "fail";
+    const verdict = item.judged ? (item.success ? "success" : "fail") : "nobody judged";
+    const [sign, colour] = item.judged ? (item.success ? ["✓", "ok"] : ["✕", "bad"]) : ["?", "mute"];
     const human = item.label ? `, judged ${item.label.outcome ?? "dream broke"}` : "";
     const words = `${item.id}, ${item.imagined ? "imagined" : "real"} ${verdict}${human}`;
     return view`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
         <span class="film" data-film="${item.id}"></span>
-        <span class="between"><b class="${item.success ? "ok" : "bad"}">${item.success ? "✓" : "✕"} <span
+        <span class="between"><b class="${colour}">${sign} <span
           class="mono">${fixed(item.probability)}</span></b>${
             item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>

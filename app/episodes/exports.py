@@ -65,7 +65,6 @@ class Import(Config):
 
     data: str = knob(help="the file as a data URI", high=LARGEST_FILE * 4 // 3 + 200)
     dry_run: bool = knob(False, "report only")
-    task: str = knob("", "what the episodes are of where no studio wrote the file", high=64)
 
 
 class Exports:
@@ -108,14 +107,14 @@ class Exports:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "episodes"
             path.write_bytes(_bytes(question.data))
-            return self.take_in_file(path, task=question.task, dry_run=question.dry_run)
+            return self.take_in_file(path, dry_run=question.dry_run)
 
-    def take_in_file(self, path: Path, *, task: str, dry_run: bool) -> dict[str, Any]:
+    def take_in_file(self, path: Path, *, dry_run: bool) -> dict[str, Any]:
         """As `take_in`, from a file on this machine."""
         from storage.exports.formats import read_episodes
 
         try:
-            found = read_episodes(path, task=task)
+            found = read_episodes(path)
         except ValueError as error:
             return _refused([str(error)])
         if found.problems:

@@ -17,6 +17,7 @@ KINDS = {"imagined": True, "real": False}
 VERDICTS = {"success": True, "fail": False}
 MOST_FILMS, MOST_CHOSEN, MOST_VIEWS = 48, 1_000, 200
 DAY = 86_400.0
+UNJUDGED = "real, nobody judged"  # clips that a person has to judge: nothing else did
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Filter(Config):
     disagreement: bool | None = knob(None, "on which people and the reward model disagree")
     dream_broke: bool | None = knob(None, "of which people say that the dream broke")
     queued: bool | None = knob(None, "in the label queue")
+    judged: bool | None = knob(None, "of which a model, a simulator or its recording told the end")
     iteration: int | None = knob(None, "of an iteration", low=0, high=2**31 - 1)
     kind: str | None = knob(None, "imagined or real", choices=tuple(KINDS))
     verdict: str | None = knob(None, "the reward model's", choices=tuple(VERDICTS))
@@ -134,6 +136,10 @@ class Gallery:
         )
         return [episode_record(row) for row in rows]
 
+    def count(self, **wanted: Any) -> int:
+        """How many episodes there are; `wanted` are fields of `EpisodeFilter`."""
+        return self._cabinet.trajectories.matching(EpisodeFilter(**wanted, guest=self._guest))[0]
+
     def record(self, episode_id: str) -> EpisodeRecord:
         """The record of one episode.
 
@@ -223,6 +229,7 @@ class Gallery:
             disagreement=chosen.disagreement,
             dream_broke=chosen.dream_broke,
             queued=chosen.queued,
+            judged=chosen.judged,
             iteration=chosen.iteration,
             imagined=KINDS.get(chosen.kind or ""),
             success=VERDICTS.get(chosen.verdict or ""),

@@ -11,7 +11,7 @@ from app.live.simulator import Simulator
 from app.runs.launcher import Launcher
 from app.web.checks import check_integer
 from engine.config import Config, knob
-from engine.records.tasks import POOLS, TASKS, get_task, pool_starts
+from engine.records.tasks import POOLS, get_task, pool_starts, tasks
 from engine.statistics.leaks import check_apart, learnt_from
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import Checkpoint
@@ -72,7 +72,7 @@ class Planning:
                 {"id": c.id, "name": c.id.split("/", 1)[1], "short": c.hash[:8]}
                 for c in self._cabinet.checkpoints.all("policy")
             ],
-            "tasks": [task.name for task in TASKS.values() if task.env],
+            "tasks": [task.name for task in tasks().values() if task.simulator],
             "pools": {name: min(len(POOLS[name]), MOST_EPISODES) for name in POOLS_OFFERED},
             "refusal": self._access.refusal("evaluate.start") or self._simulator.missing,
         }

@@ -17,7 +17,7 @@ from app.player.media import KeptOnDisk
 from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
-from engine.records.tasks import POOLS, TASKS
+from engine.records.tasks import POOLS, get_task, tasks
 from engine.statistics.intervals import wilson_interval
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import Checkpoint
@@ -38,7 +38,7 @@ class Comparison(Config):
     policy: str = knob(help="checkpoint id", high=300)
     world_model: str = knob(help="checkpoint id", high=300)
     reward_model: str = knob(help="checkpoint id", high=300)
-    task: str = knob(help="of the simulator", choices=tuple(TASKS))
+    task: str = knob(help="of the simulator", high=64)
     pool: str = knob(help="of starts", choices=POOLS_OFFERED)
     first_start: int = knob(help="of the pool", low=0, high=10**6)
     episodes: int = knob(help="real ones, on as many starts", low=2, high=MOST_EPISODES)
@@ -109,7 +109,7 @@ class Fidelity:
                 for role, found in known.items()
             },
             "unaligned": unaligned(known["world_model"]),
-            "tasks": [task.name for task in TASKS.values() if task.env],
+            "tasks": [task.name for task in tasks().values() if task.simulator],
             "pools": {name: min(len(POOLS[name]), 2**31) for name in POOLS_OFFERED},
             "refusal": self._access.refusal("fidelity.start") or self._simulator.missing,
         }
@@ -243,6 +243,7 @@ class Fidelity:
         return self._clips.clip(question)
 
     def _config(self, question: Comparison) -> dict[str, Any]:
+        get_task(question.task)
         values = question.to_dict()
         found = {role: self._checkpoint(role, values.pop(role)) for role in ROLES if values[role]}
         values.pop("baseline_world_model", None)

@@ -189,7 +189,7 @@ class Starts:
 
     def _missing(self, task: Task) -> str:
         """Empty when starts of a task can be rendered, else one sentence."""
-        if not task.env:
+        if not task.simulator:
             return f"there is no simulator of {task.name} here: upload an image to start from"
         return self._simulator.missing
 

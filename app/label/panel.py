@@ -2,10 +2,11 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
-from app.episodes.gallery import FILTERS
+from app.episodes.gallery import FILTERS, UNJUDGED
 from app.label.queues import QUEUE_ORDERS
 from app.label.room import LabelRoom
 from app.label.task_card import OneTask, TaskCard, task_card
@@ -16,7 +17,13 @@ from app.web.questions import Answer
 from engine.config import Config, knob
 from storage.episodes.episode_filter import ORDERS as EPISODE_ORDERS
 
-KINDS = {"imagined": True, "real": False, "all clips": None}
+# What of all clips is shown: fields of `EpisodeFilter`.
+KINDS: dict[str, dict[str, Any]] = {
+    "imagined": {"imagined": True, "aside": False},
+    "real": {"imagined": False},
+    UNJUDGED: {"imagined": False, "judged": False, "label": "none"},
+    "all clips": {},
+}
 UNCERTAIN = "most uncertain first"  # of what nobody judged yet
 
 
@@ -92,16 +99,10 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
 
 def next_of_all(room: LabelRoom, question: NextOfAll) -> Answer:
     """{items}: the next clips outside queues; dreams come without twins of real ones and probes."""
-    imagined, order = KINDS[question.kind], question.order
-    return {
-        "items": room.episodes.gallery.records(
-            order=order,
-            imagined=imagined,
-            aside=False if imagined else None,
-            label="none" if order == UNCERTAIN else None,
-            limit=20,
-        )
-    }
+    wanted, order = dict(KINDS[question.kind]), question.order
+    if order == UNCERTAIN:
+        wanted["label"] = "none"
+    return {"items": room.episodes.gallery.records(order=order, limit=20, **wanted)}
 
 
 def rail(room: LabelRoom, question: Beside) -> Answer:

@@ -5,7 +5,7 @@ import { fill, html } from "../web/html.js";
 import { memory } from "../web/memory.js";
 
 const NUMBERS = ["iteration", "low", "high"];
-const FLAGS = ["disagreement", "dream_broke", "queued"];
+const FLAGS = ["disagreement", "dream_broke", "queued", "judged"];
 
 const options = (words) => words.map((word) => html`<option>${word}</option>`);
 const template = (props) => html`<div class="row"><select aria-label="Queue" class="named"></select>
@@ -80,6 +80,8 @@ export class Queues {
       if (FLAGS.includes(name)) return text === "true";
       return NUMBERS.includes(name) ? Number(text) : text;
     };
+    const kind = address.get("clips");
+    if (kind && this.props.kinds.includes(kind)) this.find(".kind").value = kind;
     this.asked = Object.fromEntries(wanted.map((name) => [name, read(name)]));
     if (address.get("make") !== null && !this.props.public) this.open();
   }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.records.tasks import TASKS, Task
+from engine.records.tasks import Task, tasks
 from storage.checkpoints.catalogue import Checkpoint
 
 
@@ -79,7 +79,7 @@ def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoi
 
 def task_of(chosen: Iterable[Checkpoint], default: Task) -> Task:
     """The task that checkpoints were made for: of the first whose card names one we know."""
-    named = (TASKS.get(_task(checkpoint.card)) for checkpoint in chosen)
+    named = (tasks().get(_task(checkpoint.card)) for checkpoint in chosen)
     return next((task for task in named if task is not None), default)
 
 

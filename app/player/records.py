@@ -27,6 +27,7 @@ class EpisodeRecord(TypedDict):
     start_id: int
     imagined: bool
     success: bool
+    judged: bool
     end_step: int
     num_actions: int
     probability: float | None
@@ -74,6 +75,7 @@ def episode_record(row: EpisodeRow) -> EpisodeRecord:
         "start_id": row.start_id,
         "imagined": row.imagined,
         "success": row.success,
+        "judged": not row.lineage.get("unjudged", False),
         "end_step": row.end_step,
         "num_actions": row.num_actions,
         "probability": row.probability,

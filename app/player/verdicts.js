@@ -18,10 +18,12 @@ export const verdictAt = ({ ends, probabilities, frames, horizon, lastCounts = t
 };
 
 /** The outcome of an episode as a tag.
- * @param {Verdict} outcome */
+ * @param {Verdict & {judged?: boolean}} outcome */
 export const verdict = (outcome) =>
-  outcome.success
-    ? html`<span class="tag ok">✓ success at ${outcome.end_step}</span>`
-    : outcome.open
-      ? html`<span class="tag">no success yet</span>`
-      : html`<span class="tag bad">✕ fail</span>`;
+  outcome.judged === false
+    ? html`<span class="tag">? nobody judged it</span>`
+    : outcome.success
+      ? html`<span class="tag ok">✓ success at ${outcome.end_step}</span>`
+      : outcome.open
+        ? html`<span class="tag">no success yet</span>`
+        : html`<span class="tag bad">✕ fail</span>`;

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from engine.records.tasks import TASKS
+from engine.records.tasks import tasks
 from engine.records.types import JudgeRules
 from engine.reward.threshold_curves import Judged, episode_score
 from storage.episodes.windows import ScoredEpisode
@@ -100,19 +100,20 @@ def windows(row: ScoredEpisode) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.f
 
 def rules(row: ScoredEpisode) -> JudgeRules:
     """The judge's rules of an episode's task; of a task without a record, the demo's."""
-    return TASKS[row.task].judge if row.task in TASKS else JudgeRules()
+    task = tasks().get(row.task)
+    return task.judge if task else JudgeRules()
 
 
 def cut_short(row: ScoredEpisode) -> bool:
     """Whether the judge ended the dream before its horizon."""
-    if not row.imagined or not row.success or row.source == PAIRED or row.task not in TASKS:
+    if not row.imagined or not row.success or row.source == PAIRED or row.task not in tasks():
         return False
-    return row.num_actions < TASKS[row.task].horizon
+    return row.num_actions < tasks()[row.task].horizon
 
 
 def whole_frames(row: ScoredEpisode) -> int:
     """Frames of the episode, had the judge not ended it: which window is the very last one."""
-    return (TASKS[row.task].horizon if cut_short(row) else row.num_actions) + 1
+    return (tasks()[row.task].horizon if cut_short(row) else row.num_actions) + 1
 
 
 def _words(values: Sequence[str]) -> npt.NDArray[np.object_]:

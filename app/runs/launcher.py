@@ -17,8 +17,8 @@ from app.visitors import may_change, visitor
 from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
 from engine.records.states import RunState
+from engine.runs.control import CONTROLS
 from engine.runs.registry import job_config, job_names
-from engine.runs.run_directory import CONTROLS
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES
 from storage.runs.runs import RunRow

@@ -29,9 +29,10 @@ from app.runs.verdicts import cause_of_end, standstill
 from engine.records.file_locks import is_locked
 from engine.records.room import RESERVE_BYTES, free_bytes, in_words, newest_checkpoint_bytes
 from engine.records.states import RunState
+from engine.runs.control import read_control, write_control
 from engine.runs.heartbeat import NAME as HEARTBEAT
 from engine.runs.heartbeat import Beat, read_heartbeat
-from engine.runs.run_directory import is_held, read_control, write_control
+from engine.runs.run_directory import is_held
 from storage.cabinet import Cabinet
 from storage.runs.runs import RunRow
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
+from app.episodes.gallery import UNJUDGED
 from app.imagine.starts import Shipped
 from app.start.first_dream import first_dream_html
 from app.start.room import RECORDED, StartRoom
@@ -31,6 +33,7 @@ def build(room: StartRoom, *, device: str, space: str = "") -> None:
             checkpoints=room.slots.checkpoints(),
             episodes=room.gallery.records(limit=5),
             runs=[run for run in room.runs.all() if run["id"] != RECORDED][:5],
+            unjudged=room.gallery.count(imagined=False, judged=False, label="none"),
         )
 
     def banner() -> str:
@@ -135,6 +138,7 @@ def here_html(
     checkpoints: Sequence[Record],
     episodes: Sequence[Record],
     runs: Sequence[Record],
+    unjudged: int = 0,
 ) -> str:
     """Recordings, checkpoints and runs as HTML; every text from outside is escaped."""
     parts = (
@@ -147,7 +151,18 @@ def here_html(
         f'<a href="{path}">all</a></div>{rows}</section>'
         for title, path, rows in parts
     )
-    return f'<div class="wm start thirds">{cards}</div>'
+    return f'{_unjudged(unjudged)}<div class="wm start thirds">{cards}</div>'
+
+
+def _unjudged(count: int) -> str:
+    if not count:
+        return ""
+    clips = f"{count:,} real clip{'s' * (count != 1)}"
+    return (
+        f'<p class="wm banner"><b>{clips}</b> of which nobody has said how they ended. '
+        f'<a href="label?clips={quote(UNJUDGED)}">Label them</a>: that is what a reward model '
+        "learns from.</p>"
+    )
 
 
 def _checkpoints(checkpoints: Sequence[Record]) -> str:
@@ -228,6 +243,8 @@ def _episode(episode: Record) -> str:
     verdict = (
         f'<span class="tag ok">✓ at {episode["end_step"]}</span>'
         if episode["success"]
+        else '<span class="tag">? nobody judged it</span>'
+        if not episode["judged"]
         else '<span class="tag bad">✕ fail</span>'
     )
     name = escape(str(episode["id"]))

@@ -19,7 +19,8 @@ from engine.runs.registry import job_config
 
 # Whose episodes a knob may name, by the job of the run.
 SOURCES = {
-    "episodes_from": ("collect",),
+    "episodes_from": ("collect", "import_recordings"),
+    "rollouts_from": ("collect", "import_recordings"),
     "replay_from": ("collect",),
     "key_frames_from": ("collect", "optimise"),
 }

@@ -9,7 +9,7 @@ from app.models.catalogue import describe_together, is_aligned
 from app.models.loader import Loader, Three
 from app.runs.launcher import MIN_FREE_BYTES, Launcher
 from engine.config import Config
-from engine.records.tasks import TASKS, Task
+from engine.records.tasks import Task, tasks
 from engine.runs.job import Finding, Job, Lessons, Pace
 from engine.runs.registry import declared, job_config, objections
 from engine.runs.tracker import NONE, missing
@@ -197,7 +197,7 @@ class Preflight:
         return _check("disk", needed <= free, text)
 
     def _task_of(self, config: Mapping[str, Any]) -> Task:
-        return TASKS.get(config.get("task", ""), self._task)
+        return tasks().get(config.get("task", ""), self._task)
 
 
 def _check(name: str, ok: bool | None, text: str) -> Check:

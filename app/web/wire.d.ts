@@ -56,6 +56,11 @@ export interface BackupName {
   backup: string;
 }
 
+/** The run that takes a dataset in. */
+export interface Begun {
+  run: string;
+}
+
 /** What stands beside the clip for somebody. */
 export interface Beside {
   /** who judges */
@@ -139,6 +144,7 @@ export interface Clip {
   start_id: number;
   imagined: boolean;
   success: boolean;
+  judged: boolean;
   end_step: number;
   num_actions: number;
   probability: number | null;
@@ -289,6 +295,7 @@ export interface EpisodeRecord {
   start_id: number;
   imagined: boolean;
   success: boolean;
+  judged: boolean;
   end_step: number;
   num_actions: number;
   probability: number | null;
@@ -350,8 +357,6 @@ export interface Examine {
   upload: string;
   /** of the file; its ending says the format */
   name: string;
-  /** of episodes that no studio wrote */
-  task?: string | null;
   /** report only */
   dry_run?: boolean | null;
 }
@@ -400,6 +405,8 @@ export interface Filter {
   dream_broke?: boolean | null;
   /** in the label queue */
   queued?: boolean | null;
+  /** of which a model, a simulator or its recording told the end */
+  judged?: boolean | null;
   /** of an iteration */
   iteration?: number | null;
   /** imagined or real */
@@ -440,6 +447,8 @@ export interface Find {
   dream_broke?: boolean | null;
   /** in the label queue */
   queued?: boolean | null;
+  /** of which a model, a simulator or its recording told the end */
+  judged?: boolean | null;
   /** of an iteration */
   iteration?: number | null;
   /** imagined or real */
@@ -486,6 +495,8 @@ export interface FindGroups {
   dream_broke?: boolean | null;
   /** in the label queue */
   queued?: boolean | null;
+  /** of which a model, a simulator or its recording told the end */
+  judged?: boolean | null;
   /** of an iteration */
   iteration?: number | null;
   /** imagined or real */
@@ -585,8 +596,29 @@ export interface Import {
   data: string;
   /** report only */
   dry_run?: boolean | null;
-  /** what the episodes are of where no studio wrote the file */
+}
+
+/** What would be done, in words, or the choice that is still open. */
+export interface Intended {
+  open: string;
+  words: string[];
+  bytes: number;
+}
+
+/** What is to become of a dataset that was looked at. */
+export interface Intent {
+  /** as `look` named it */
+  dataset: string;
+  /** that the recordings are of */
   task?: string | null;
+  /** to be made for them */
+  new_task?: string | null;
+  /** what they are */
+  use?: string | null;
+  /** who played, if it was a policy */
+  policy?: string | null;
+  /** what is done with them */
+  plan?: RecordingPlan | null;
 }
 
 /** An iteration at another threshold. */
@@ -667,6 +699,18 @@ export interface Log {
   offset?: number | null;
   /** at most so many */
   limit?: number | null;
+}
+
+/** A dataset to look at: a file that was sent, or a file or folder of this machine. */
+export interface Look {
+  /** its id */
+  upload?: string | null;
+  /** of the file */
+  name?: string | null;
+  /** on this machine, from the root */
+  path?: string | null;
+  /** of robomimic's masks */
+  filter_key?: string | null;
 }
 
 /** A queue over the episodes of a filter. */
@@ -912,6 +956,26 @@ export interface QueueName {
   name: string;
 }
 
+/** How recordings become episodes; what is empty is decided where only one answer fits. */
+export interface RecordingPlan {
+  /** Camera whose frames are kept; needed where there are several */
+  camera?: string | null;
+  /** Top, left, height, width of what is kept; null: the largest square in the middle */
+  crop?: number[] | null;
+  /** How frames are turned */
+  turn?: string | null;
+  /** Side of a frame in pixels; 0: the task's */
+  size?: number | null;
+  /** Recorded steps that one action stands for */
+  stride?: number | null;
+  /** How actions become one over a stride: one word, or one a dimension */
+  combine?: string[] | null;
+  /** Who says what succeeded; empty: the dataset */
+  success?: string | null;
+  /** In place of the recordings' own */
+  instruction?: string | null;
+}
+
 /** A run to judge anew; without a reward model by the stored probabilities. */
 export interface Rejudge {
   /** its id */
@@ -1150,6 +1214,12 @@ export interface TakeBackup {
   name?: string | null;
 }
 
+/** An import at work. */
+export interface TakenRun {
+  /** its id */
+  run: string;
+}
+
 /** The rule, ids of examples of each outcome, and ids of clips to practise on. */
 export interface TaskCard {
   rule: string;
@@ -1206,6 +1276,8 @@ export interface View {
   dream_broke?: boolean | null;
   /** in the label queue */
   queued?: boolean | null;
+  /** of which a model, a simulator or its recording told the end */
+  judged?: boolean | null;
   /** of an iteration */
   iteration?: number | null;
   /** imagined or real */
@@ -1374,6 +1446,10 @@ export interface Wire {
     question: Import;
     answer: any;
   };
+  intend: {
+    question: Intent;
+    answer: Intended;
+  };
   jobs: {
     question: object;
     answer: any;
@@ -1397,6 +1473,10 @@ export interface Wire {
   log: {
     question: Log;
     answer: any;
+  };
+  look: {
+    question: Look;
+    answer: ErrandRecord;
   };
   make_queue: {
     question: MakeQueue;
@@ -1614,6 +1694,10 @@ export interface Wire {
     question: Table;
     answer: any;
   };
+  take: {
+    question: Intent;
+    answer: Begun;
+  };
   take_backup: {
     question: TakeBackup;
     answer: ErrandRecord;
@@ -1621,6 +1705,10 @@ export interface Wire {
   take_part: {
     question: Part;
     answer: any;
+  };
+  taken: {
+    question: TakenRun;
+    answer: RunStatus;
   };
   task_card: {
     question: OneTask;

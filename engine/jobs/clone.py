@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.config import Config, knob
 from engine.data.episode_set import load_episodes
+from engine.data.labelled import key_of, load_labelled
 from engine.data.statistics import action_statistics
 from engine.device import Placement
 from engine.envs.factory import make_env
@@ -53,6 +54,8 @@ class JobConfig(Config):
     episodes_from: tuple[str, ...] = knob((), "Run directories of demonstrations")
     play_from: tuple[str, ...] = knob((), "Play whose expert labels are mixed in (pre-training)")
     play_share: float = knob(0.5, "Share of each batch from play_from", low=0.0, high=1.0)
+    label_set: str = knob("", "Frozen labels: what people say of demonstrations counts; optional")
+    labelled_from: tuple[str, ...] = knob((), "Directories that hold the labelled episodes")
     limit: int = knob(0, "Demonstrations taken from each run; 0 takes all", low=0)
     policy: str = knob("", "Policy checkpoint to start from; empty starts afresh")
     targets: str = knob(
@@ -112,7 +115,7 @@ JOB = Job(
     shown=("policy", "episodes_from"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "model", "play_from", "play_share", "limit"),
-        *("targets", "only_successes", "smoothing"),
+        *("targets", "only_successes", "smoothing", "labelled_from"),
     ),
     learns=True,
     check=check,
@@ -200,7 +203,7 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) ->
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit the policy by cross-entropy on all action tokens of a chunk at once."""
-    demonstrations = _keep(load_episodes(config.episodes_from, limit=config.limit or None), config)
+    demonstrations = _keep(_demonstrations(config), config)
     mixed_in = load_episodes(config.play_from) if config.play_from else []
     policy = _policy(config, demonstrations, run.placement)
     order = numpy_generator(config.seed, "held out").permutation(len(demonstrations))
@@ -276,8 +279,28 @@ def validation(policy: OpenVLAPolicy, pairs: Pairs) -> dict[str, float]:
     }
 
 
+def _demonstrations(config: JobConfig) -> list[Trajectory]:
+    """The episodes of the runs, those that people judged as they judged them."""
+    episodes = load_episodes(config.episodes_from, limit=config.limit or None)
+    if not config.label_set:
+        return episodes
+    tasks = {episode.task for episode in episodes}
+    labelled = [
+        episode
+        for episode in load_labelled(Path(config.label_set), config.labelled_from)
+        if not episode.imagined and episode.task in tasks
+    ]
+    said = {key_of(episode) for episode in labelled}
+    return [*labelled, *(episode for episode in episodes if key_of(episode) not in said)]
+
+
 def _keep(episodes: list[Trajectory], config: JobConfig) -> list[Trajectory]:
     kept = [e for e in episodes if e.outcome.success or not config.only_successes]
+    if not kept and not any(episode.judged for episode in episodes):
+        raise ValueError(
+            "nobody has said which demonstrations succeeded: label them and give label_set, or "
+            "learn from all with only_successes=false"
+        )
     if not kept:
         raise ValueError("no demonstration succeeded")
     return kept
@@ -295,7 +318,8 @@ def _policy(
             f"the policy {config.model.action_dim}"
         )
     statistics = action_statistics(
-        [e.actions for e in demonstrations], passthrough=(action_dim - 1,)
+        [e.actions for e in demonstrations],
+        passthrough=get_task(demonstrations[0].task).passthrough,
     )
     with initialisation(config.seed, "policy"):
         policy = OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())

@@ -75,7 +75,7 @@ class Lessons:
     """Episodes by what they are for.
 
     Attributes:
-        episodes: real ones, as the simulator judged them.
+        episodes: real ones, as the simulator or their recording judged them.
         labelled: ones that people judged, gold ones not among them.
         gold: labelled ones that are tested on.
         choosing: kept aside of the first two, to choose the threshold on.
@@ -103,7 +103,12 @@ def lessons(config: JobConfig) -> Lessons:
     )
     gold, taught = split_gold(labelled, config.gold_share)
     aside = {key_of(episode) for episode in gold}
-    episodes = [e for e in load_episodes(config.episodes_from) if key_of(e) not in aside]
+    real = load_episodes(config.episodes_from)
+    episodes = [e for e in real if e.judged and key_of(e) not in aside]
+    if real and not episodes and not taught:
+        raise ValueError(
+            "nobody has said yet which of these episodes succeeded: label some, then train"
+        )
     if not episodes and not taught:
         raise ValueError("train_reward needs episodes_from=RUN_DIRECTORIES or a label_set")
     choosing, episodes = keep_aside(episodes, config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.config import Config
 from engine.records.manifest import checkpoint_hash
-from engine.records.tasks import pool_of
+from engine.records.tasks import pool_of, tasks
 from engine.records.types import Trajectory
 from engine.statistics.leaks import learnt_from, merge, to_ranges
 
@@ -41,8 +41,15 @@ def card(
         "metrics": dict(metrics),
         "starts": merge(own, *(learnt_from(directory) for directory in directories.values())),
         "lineage": {role: checkpoint_hash(path) for role, path in directories.items()},
+        "tasks": _records(episode.task for episode in episodes),
         "code": code_version(),
     }
+
+
+def _records(names: Iterable[str]) -> dict[str, str]:
+    """The versions of the records of tasks, by name."""
+    known = tasks()
+    return {name: known[name].version for name in sorted(set(names)) if name in known}
 
 
 def _portable(value: Any) -> Any:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.config import Config, knob
+
 Frames = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeRules:
+class JudgeRules(Config):
     """Which windows of a video count, and how (method.md §3).
 
     A window of `window` frames ends *before* frame index `end` (exclusive), and ends run from
@@ -21,10 +23,10 @@ class JudgeRules:
     108 and ignore a hit in the very last window; the demo starts at 8 and counts it.
     """
 
-    window: int = 8
-    stride: int = 1
-    first_end: int = 8
-    last_window_counts: bool = True
+    window: int = knob(8, "Frames of a window", low=1)
+    stride: int = knob(1, "Frames from one window's end to the next", low=1)
+    first_end: int = knob(8, "End of the first window", low=1)
+    last_window_counts: bool = knob(True, "Whether a hit in the very last window is a success")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ class Trajectory:
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
     replay: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> bool:
+        """Whether anybody or anything said how it ended; else `outcome` says nothing."""
+        return not self.lineage.get("unjudged", False)
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:

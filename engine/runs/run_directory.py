@@ -8,25 +8,26 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from engine.checkpoints.checkpoint import whole_directory
 from engine.device import Placement
 from engine.records.durable import write_json_durably
-from engine.records.episodes import write_episode
+from engine.records.episodes import episode_record, read_record, write_episode
 from engine.records.events import encode_line, read_run_events
 from engine.records.file_locks import hold, is_locked
 from engine.records.ledger import append_ledger, ledger_entry, read_ledger
 from engine.records.manifest import verify_manifest
 from engine.records.room import check_room, newest_checkpoint_bytes
+from engine.records.tasks import tasks
 from engine.records.types import Trajectory
+from engine.runs.control import read_control
 from engine.runs.heartbeat import Heartbeat
 from engine.runs.retention import Retention
 from engine.runs.slot import Slot
 
-CONTROLS = ("run", "pause", "stop", "cancel")
 DOCUMENTS = "documents"
 _STEP = re.compile(r"^step-(\d+)$")
 
@@ -166,22 +167,46 @@ class RunDirectory:
         """
         if episode.id in self._recorded:
             return
-        write_episode(self.directory / "episodes", episode)
-        lineage = dict(episode.lineage)
-        if not episode.imagined:
+        write_episode(self.directory / "episodes", _with_version(episode))
+        self._say(episode_record(episode))
+
+    def workroom(self) -> Path:
+        """A folder for what is not finished; it goes when the run is done with it."""
+        room = self.directory / "work"
+        room.mkdir(exist_ok=True)
+        return room
+
+    def store(self, episode: Trajectory) -> None:
+        """Write an episode into the workroom; `publish` makes it one of the run's, in one move."""
+        write_episode(self.workroom(), _with_version(episode))
+
+    def publish(self, episode_id: str) -> None:
+        """Record an episode that `store` wrote, as `record` would have; once."""
+        source, target = self.workroom() / episode_id, self.directory / "episodes" / episode_id
+        if episode_id in self._recorded:
+            return
+        if source.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            source.rename(target)
+        self._say(read_record(target))
+
+    def _say(self, record: Mapping[str, Any]) -> None:
+        """An episode lies under `episodes`: tell the ledger, if it is real, and the log."""
+        lineage = record["lineage"]
+        if not record["imagined"]:
             self.count_real(
-                task=episode.task,
-                start_id=episode.start_id,
+                task=record["task"],
+                start_id=record["start_id"],
                 use=str(lineage.get("use", "unassigned")),
                 policy=lineage.get("policy"),
-                success=episode.outcome.success,
-                episode=episode.id,
+                success=record["success"],
+                episode=record["id"],
             )
         self.emit(
             "episode",
-            episode=episode.id,
-            success=episode.outcome.success,
-            end_step=episode.outcome.end_step,
+            episode=record["id"],
+            success=record["success"],
+            end_step=record["end_step"],
             iteration=lineage.get("iteration"),
         )
         self.heartbeat.saved()
@@ -345,6 +370,14 @@ class RunDirectory:
             os.truncate(self._ledger_path, self._ledger_path.read_bytes().rfind(b"\n") + 1)
 
 
+def _with_version(episode: Trajectory) -> Trajectory:
+    """The episode with the hash of its task's record; as it is where there is no such record."""
+    task = tasks().get(episode.task)
+    if task is None:
+        return episode
+    return replace(episode, lineage={**episode.lineage, "task_record": task.version})
+
+
 def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
@@ -358,28 +391,6 @@ def read_documents(directory: Path, prefix: str = "") -> dict[str, dict[str, Any
     return {
         path.stem: json.loads(path.read_text()) for path in paths if path.stem.startswith(prefix)
     }
-
-
-def read_control(directory: Path) -> str:
-    """The control word of a run directory; `run` where nothing was asked, or nothing readable."""
-    try:
-        control = json.loads((directory / "control.json").read_text())["control"]
-    except (FileNotFoundError, LookupError, RecursionError, TypeError, ValueError):
-        return "run"
-    return control if control in CONTROLS else "run"
-
-
-def write_control(directory: Path, control: str) -> None:
-    """Ask a run to run, pause, stop or cancel; replaced atomically.
-
-    Raises:
-        ValueError: another word.
-    """
-    if control not in CONTROLS:
-        raise ValueError(f"control must be one of {', '.join(CONTROLS)}, not {control!r}")
-    partial = directory / ".control.json"
-    partial.write_text(json.dumps({"control": control}) + "\n")
-    partial.replace(directory / "control.json")
 
 
 def is_held(directory: Path) -> bool:

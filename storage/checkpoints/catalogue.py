@@ -155,6 +155,9 @@ class Catalogue:
             yield f"demo/{path.parent.name}", path.parent
         for path in sorted(self._runs.glob(f"*/checkpoints/*/{MANIFEST}")):
             yield f"run/{path.parts[-4]}/{path.parent.name}", path.parent
+        for path in sorted(self._runs.glob(f"*/stages/*/checkpoints/*/{MANIFEST}")):
+            run, stage, step = path.parts[-6], path.parts[-4], path.parent.name
+            yield f"run/{run}.{stage}/{step}", path.parent
         for name, directory in sorted(self._registered.read().items()):
             if isinstance(directory, str):
                 yield f"local/{name}", Path(directory)

@@ -62,6 +62,7 @@ class EpisodeFilter:
         created_from, created_to: seconds since the epoch, the latter exclusive.
         label: one of `LABELS`: what a person said.
         disagreement: whether a person's success or failure contradicts the verdict.
+        judged: whether a model, a simulator or its recording said how it ended.
         queued: whether it was put into the label queue.
         groups: only members of a group, or only others.
         aside: only what a measurement put beside others, such as a dream with a real twin or a
@@ -86,6 +87,7 @@ class EpisodeFilter:
     labelled: bool | None = None
     label: str | None = None
     disagreement: bool | None = None
+    judged: bool | None = None
     queued: bool | None = None
     groups: bool | None = None
     aside: bool | None = None
@@ -104,6 +106,7 @@ class EpisodeFilter:
             (self.labelled, "event is not null"),
             (self.disagreement, f"coalesce({_DISAGREEMENT}, false)"),
             (self.queued, "queued is not null"),
+            (self.judged, "not coalesce(json_extract_string(lineage, 'unjudged')::boolean, false)"),
             (self.groups, "group_name is not null"),
             (self.aside, _ASIDE),
         ):

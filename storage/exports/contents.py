@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from engine.records.episodes import check_episode_id
@@ -13,6 +12,8 @@ from engine.records.types import Frames, Label, Outcome, Trajectory
 from storage.events.labels import LabelEvent
 from storage.exports.bundle import check_plausible
 from storage.exports.events.labels import parse_event
+
+UNKNOWN = "no studio wrote this: take it in as recordings, on Data or with python -m engine import"
 
 # Of an episode record, by `engine.records.episodes.episode_record`.
 _KINDS: dict[str, type] = {
@@ -141,35 +142,3 @@ def item_from(
     if item.standing is not None and item.label is None:
         raise ValueError(f"the label {item.standing} that stands is not there")
     return item
-
-
-def foreign_item(
-    name: str,
-    task: str,
-    instruction: str,
-    *,
-    frames: Frames,
-    actions: npt.NDArray[Any],
-    success: bool,
-    start_id: int,
-    source: str,
-) -> LabelledEpisode:
-    """An episode from a file that no studio wrote: real, unlabelled, and of the task it is said of.
-
-    Raises:
-        ValueError: it cannot be an episode.
-    """
-    values = np.ascontiguousarray(actions, np.float32)
-    episode = Trajectory(
-        id=check_episode_id(name),
-        task=task,
-        start_id=start_id,
-        instruction=instruction,
-        imagined=False,
-        outcome=Outcome(success, len(values)),
-        frames=frames,
-        actions=values,
-        lineage={"imported_from": source},
-    )
-    check_plausible(episode)
-    return LabelledEpisode(episode=episode)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.gate import sandbox
+from engine.gate.formats.arrays import read_npz
 from engine.gate.verdict import RefusedError
 from engine.records.episodes import episode_record
 from storage.exports.contents import (
@@ -25,17 +26,16 @@ from storage.exports.contents import (
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import read_npz
 
 INDEX, ARRAY = "index.json", "array "
 BESIDE = 2**28  # libraries at work, and headers
 
 
-def read_in_sandbox(reader: str, path: Path, *, task: str, largest: int) -> Contents:
+def read_in_sandbox(reader: str, path: Path, *, largest: int) -> Contents:
     """What a reader finds in a file.
 
     Args:
-        reader: a module with `read_here(path, task=…, largest=…) -> Contents`.
+        reader: a module with `read_here(path, largest=…) -> Contents`.
 
     Raises:
         ValueError: what the reader says of the whole file, or how the child ended.
@@ -45,7 +45,7 @@ def read_in_sandbox(reader: str, path: Path, *, task: str, largest: int) -> Cont
     )
     with tempfile.TemporaryDirectory() as directory:
         room = Path(directory)
-        arguments = [reader, str(path.resolve()), task, str(largest), str(room)]
+        arguments = [reader, str(path.resolve()), str(largest), str(room)]
         try:
             answer = sandbox.run(__name__, arguments, room=room, allowance=allowance)
         except RefusedError as refusal:
@@ -57,11 +57,11 @@ def read_in_sandbox(reader: str, path: Path, *, task: str, largest: int) -> Cont
 
 def main(arguments: list[str]) -> dict[str, Any]:
     """In the child: read the file, and leave what was found in the room."""
-    reader, path, task, largest, room = arguments
+    reader, path, largest, room = arguments
     # Imported by name: the readers import this module.
     read_here = __import__(reader, fromlist=["read_here"]).read_here
     try:
-        contents: Contents = read_here(Path(path), task=task, largest=int(largest))
+        contents: Contents = read_here(Path(path), largest=int(largest))
     except ValueError as error:
         return {"sentence": str(error)[:2_000]}
     kept = [_keep(Path(room), number, item) for number, item in enumerate(contents.episodes)]

@@ -38,29 +38,28 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Iterable[LabelledEpisode]], None]]
 }
 
 
-def read_episodes(path: Path, *, task: str = "", largest: int = LARGEST) -> Contents:
+def read_episodes(path: Path, *, largest: int = LARGEST) -> Contents:
     """The episodes of a file in any format that an episode is exported in.
 
     Args:
-        task: what the episodes are of where no studio wrote the file.
         largest: most bytes that it may unpack to.
 
     Raises:
         ValueError: it is of none of them, or too large.
     """
     if is_hdf5(path):
-        return read_robomimic(path, task=task, largest=largest)
-    return read_in_sandbox(__name__, path, task=task, largest=largest)
+        return read_robomimic(path, largest=largest)
+    return read_in_sandbox(__name__, path, largest=largest)
 
 
-def read_here(path: Path, *, task: str = "", largest: int = LARGEST) -> Contents:
+def read_here(path: Path, *, largest: int = LARGEST) -> Contents:
     """As `read_episodes`, but for HDF5, in this process: it may be killed, and has limits.
 
     Raises:
         ValueError: as `read_episodes`.
     """
     if is_tar(path):
-        return read_wmpo_tar(path, task=task, largest=largest)
+        return read_wmpo_tar(path, largest=largest)
     if not zipfile.is_zipfile(path):
         raise ValueError(FOREIGN)
     if path.stat().st_size > largest:

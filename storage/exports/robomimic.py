@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 
 from engine.gate import sandbox
+from engine.gate.formats.arrays import Array, npz, read_npz
 from engine.gate.verdict import RefusedError
 from engine.records.episodes import episode_record
 from engine.records.tasks import get_task
@@ -31,21 +32,19 @@ from engine.records.types import Trajectory
 from storage.exports import hdf5_arrays
 from storage.exports.bundle import LARGEST
 from storage.exports.contents import (
+    UNKNOWN,
     Contents,
     LabelledEpisode,
     WrongError,
-    foreign_item,
     gathered,
     item_from,
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import Array, npz, read_npz
 from storage.exports.hdf5_arrays import CAMERA, DATA, OURS
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 GYM = 2  # robomimic's number for environments that are made by name
-FOREIGN = "robomimic HDF5"
 
 
 def write_robomimic(path: Path, items: Iterable[LabelledEpisode]) -> None:
@@ -83,13 +82,10 @@ def write_robomimic(path: Path, items: Iterable[LabelledEpisode]) -> None:
             file[f"mask/{mask}"] = np.array(names, "S")
 
 
-def read_robomimic(path: Path, *, task: str = "", largest: int = LARGEST) -> Contents:
-    """The episodes of a file, of ours or of another's.
-
-    Another's has no frame after the last action, so that its last action is left out.
+def read_robomimic(path: Path, *, largest: int = LARGEST) -> Contents:
+    """The episodes of a file that a studio wrote.
 
     Args:
-        task: what the episodes are of where no studio wrote them.
         largest: most bytes that all arrays may have together.
 
     Raises:
@@ -105,7 +101,7 @@ def read_robomimic(path: Path, *, task: str = "", largest: int = LARGEST) -> Con
         room, name, part = place.split("/", 2)
         (demos if room == DATA else kept).setdefault(name, {})[part] = values
     return gathered(
-        (f"{DATA}/{name}", partial(_read, name, found, kept.get(name), task, path.stem))
+        (f"{DATA}/{name}", partial(_read, name, found, kept.get(name)))
         for name, found in demos.items()
     )
 
@@ -178,8 +174,6 @@ def _read(
     name: str,
     found: Mapping[str, Array],
     kept: Mapping[str, Array] | None,
-    task: str,
-    stem: str,
 ) -> LabelledEpisode:
     place = f"{DATA}/{name}"
     [camera] = (part for part in found if part.startswith("obs/"))
@@ -191,8 +185,7 @@ def _read(
         if actions.ndim != 2 or actions.dtype.kind != "f" or len(actions) != len(frames):
             raise ValueError(f"{list(actions.shape)} numbers do not fit {len(frames)} frames")
     if kept is None:
-        with wrong_in(place):
-            return _foreign(f"{stem}-{name}", frames, actions, found.get("rewards"), task)
+        raise WrongError(place, UNKNOWN)
     record = _record(f"{OURS}/{name}/record", kept["record"])
     with wrong_in(f"{OURS}/{name}/arrays"):
         arrays = read_npz(_bytes(kept["arrays"]), largest=LARGEST)
@@ -213,26 +206,6 @@ def _read(
         if given is None or not np.array_equal(given, values):
             raise WrongError(f"{place}/{part}", "differs from what the episode makes it")
     return item
-
-
-def _foreign(
-    name: str, frames: Array, actions: Array, rewards: Array | None, task: str
-) -> LabelledEpisode:
-    if not task:
-        raise ValueError("no studio wrote this: say of which task it is")
-    if len(actions) < 2:
-        raise ValueError("one frame makes no episode")
-    known = get_task(task)
-    return foreign_item(
-        "".join(sign if sign.isalnum() and sign.isascii() else "-" for sign in name)[:128],
-        known.name,
-        known.instruction,
-        frames=frames,
-        actions=actions[:-1],
-        success=rewards is not None and bool(rewards.astype(bool).any()),
-        start_id=-1,
-        source=FOREIGN,
-    )
 
 
 def _record(place: str, values: Array) -> dict[str, Any]:

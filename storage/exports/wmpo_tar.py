@@ -24,21 +24,21 @@ from typing import Any
 
 import numpy as np
 
-from engine.records.episodes import check_episode_id, episode_record
+from engine.gate.formats.arrays import Array, npy, npz, read_npy, read_npz
+from engine.records.episodes import episode_record
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from storage.exports.bundle import LARGEST
 from storage.exports.contents import (
+    UNKNOWN,
     Contents,
     LabelledEpisode,
     WrongError,
-    foreign_item,
     gathered,
     item_from,
     labels_record,
     wrong_in,
 )
-from storage.exports.foreign_arrays import Array, npy, npz, read_npy, read_npz
 
 VIDEO, ACTION, TOKENS, STATE = "video.npy", "action.npy", "responses.npy", "state_id.npy"
 META, RECORD, ARRAYS = "meta.json", "wmpo.json", "wmpo.npz"
@@ -68,11 +68,10 @@ def write_wmpo_tar(path: Path, items: Iterable[LabelledEpisode]) -> None:
         raise ValueError("choose at least one episode")
 
 
-def read_wmpo_tar(path: Path, *, task: str = "", largest: int = LARGEST) -> Contents:
-    """The episodes of a tar, of ours or of the official collector's.
+def read_wmpo_tar(path: Path, *, largest: int = LARGEST) -> Contents:
+    """The episodes of a tar that a studio wrote.
 
     Args:
-        task: what the episodes are of where no studio wrote them: those tars do not say.
         largest: most bytes that an episode's arrays may have, and all together.
 
     Raises:
@@ -82,7 +81,7 @@ def read_wmpo_tar(path: Path, *, task: str = "", largest: int = LARGEST) -> Cont
         with tarfile.open(path, "r:") as archive:  # never a compressed one
             samples = _samples(archive, largest)
             return gathered(
-                (key, partial(_read, archive, key, found, task, largest))
+                (key, partial(_read, archive, key, found, largest))
                 for key, found in samples.items()
             )
     except WrongError as wrong:
@@ -162,7 +161,6 @@ def _read(
     archive: tarfile.TarFile,
     key: str,
     found: Mapping[str, tarfile.TarInfo],
-    task: str,
     largest: int,
 ) -> LabelledEpisode:
     def content(name: str) -> bytes:
@@ -201,20 +199,7 @@ def _read(
         if len(video) != len(action) + 1:
             raise ValueError(f"{len(video)} frames do not fit {len(action)} actions")
     if not set(OURS) & set(found):
-        with wrong_in(key):
-            known = get_task(task) if task else None
-            if known is None:
-                raise ValueError("no studio wrote this: say of which task it is")
-            return foreign_item(
-                _name(meta.get("unique_id"), key),
-                known.name,
-                known.instruction,
-                frames=video[: step + 1],
-                actions=action[:step],
-                success=meta["complete"],
-                start_id=start,
-                source="WMPO WebDataset tar",
-            )
+        raise WrongError(key, UNKNOWN)
     said = record(RECORD)
     with wrong_in(f"{key}.{ARRAYS}"):
         arrays = read_npz(content(ARRAYS), largest=largest)
@@ -252,11 +237,3 @@ def _compare(
     ):
         if values[count:].any():
             raise WrongError(f"{key}.{name}", "goes on after the episode's end", count)
-
-
-def _name(given: object, key: str) -> str:
-    """The name of a foreign episode: its own where it can be one."""
-    try:
-        return check_episode_id(str(given))
-    except ValueError:
-        return check_episode_id(key)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.__main__ import ProgressBar
 from engine.config import assign
 from engine.records.durable import write_json_durably
-from engine.runs.run_directory import write_control
+from engine.runs.control import write_control
 from engine.worker import BAD_INPUT, execute
 from studies.learning_curve import study
 

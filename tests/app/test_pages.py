@@ -79,3 +79,12 @@ def test_a_missing_model_is_asked_for(studio: Studio) -> None:
 def test_a_card_with_a_headline_shows_that_and_no_training_numbers() -> None:
     card = {"headline": {"F1": "0.898"}, "metrics": {"rollout/success_rate": 1.0}}
     assert card_metrics(card) == [("F1", "0.898")]
+
+
+def test_real_clips_that_nobody_judged_are_a_way_in() -> None:
+    assert "nobody has said" not in here_html(**NOTHING)
+    page = here_html(**NOTHING | {"unjudged": 12})
+    assert "12 real clips" in page
+    assert 'href="label?clips=real%2C%20nobody%20judged"' in page
+    recorded = {**EPISODE, "judged": False, "success": False}
+    assert "nobody judged it" in here_html(**NOTHING | {"episodes": [recorded]})

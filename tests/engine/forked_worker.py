@@ -62,4 +62,4 @@ def warm_up() -> None:
     use_rendering()
     for job in job_names():
         job_module(job)
-    import_module("engine.envs.metaworld")
+    import_module("engine.envs.simulators.metaworld")

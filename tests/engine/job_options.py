@@ -17,6 +17,7 @@ from tests.engine.state_models import (
 from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do, last_checkpoint
 
 # Points are means over steps that lie on both sides of a checkpoint.
+RECORDINGS = Path(__file__).parents[1] / "golden" / "recordings"
 FIT = {"steps": 7, "warmup_steps": 1, "log_every": 3, "checkpoint_every": 2}
 
 
@@ -87,6 +88,20 @@ def job_options(root: Path, models: dict[str, str], made: Path) -> dict[str, dic
             "episodes_from": [write_run(made / "judged", [episode(n) for n in range(5)])],
             "reward_model": models["reward_model"],
             "batch_size": 1,
+        },
+        "import_recordings": {
+            "dataset": str(RECORDINGS / "drawer_v21_video"),
+            "task": "coffee-push",
+            "plan": {"size": 16},
+        },
+        "train_task": {
+            "episodes_from": both[:1],
+            "size": "quick look",
+            "last_stage": "policy",
+            "changes": {
+                "autoencoder": {"held_out": 1, "model": AUTOENCODER, "fit": FIT},
+                "policy": {"held_out": 1, "model": POLICY, "fit": FIT},
+            },
         },
         "evaluate": {"policy": models["policy"], "pool": "calibration", "episodes": 3},
         "fidelity": {

@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from engine.loading.models import load
 from engine.records.events import read_events
+from engine.runs.control import write_control
 from engine.runs.registry import job_config
-from engine.runs.run_directory import RunDirectory, write_control
+from engine.runs.run_directory import RunDirectory
 from tests.engine.released.official import write_release
 from tests.engine.tiny import do, last_checkpoint
 

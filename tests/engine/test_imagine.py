@@ -190,7 +190,7 @@ def test_a_group_is_one_start_and_its_members() -> None:
 
 
 def test_a_trajectory_stores_raw_actions_clipped_to_the_box() -> None:
-    task = Task(name="t", instruction="", env="t", action_dim=2, action_high=0.2)
+    task = Task(name="t", instruction="", env="t", action_dim=2, box=(-1.0, 0.2))
     policy = ConstantPolicy(0.125)
     [rollout] = _imagine([(1, 0)], horizon=4)
     trajectory = to_trajectory(

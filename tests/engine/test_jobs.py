@@ -19,7 +19,7 @@ from engine.records.manifest import checkpoint_hash, file_sha256
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.judge import outcome
-from engine.runs.run_directory import write_control
+from engine.runs.control import write_control
 from engine.statistics.metrics import verdict_onset
 from tests.engine.test_exact_resume import account
 from tests.engine.tiny import do, fit, last_checkpoint

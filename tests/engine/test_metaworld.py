@@ -8,9 +8,9 @@ import pytest
 from engine.envs.episode import ScriptedEnv
 from engine.envs.factory import make_env
 from engine.protocols import StatefulEnv
-from engine.records.tasks import TASKS, get_task
+from engine.records.tasks import get_task, tasks
 
-SIMULATED = [name for name, task in TASKS.items() if task.env]
+SIMULATED = [name for name, task in tasks().items() if task.simulator]
 
 
 @pytest.mark.parametrize("name", SIMULATED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.policy.prompt import Tokenizer, demo_tokenizer, prompt_of
-from engine.records.tasks import TASKS
+from engine.records.tasks import tasks
 
 
 def test_the_instruction_is_lower_cased_in_its_sentence() -> None:
@@ -20,7 +20,7 @@ def test_a_known_instruction_costs_one_token_a_word() -> None:
 
 
 def test_every_task_of_ours_is_written_in_known_words() -> None:
-    instructions = [task.instruction for task in TASKS.values() if task.env]
+    instructions = [task.instruction for task in tasks().values() if task.simulator]
     lengths = [len(ids) for ids in demo_tokenizer().encode(instructions)]
     assert lengths == [3 + len(instruction.split()) for instruction in instructions]
 

@@ -15,8 +15,9 @@ from engine.protocols import Run
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.types import Outcome, Trajectory
+from engine.runs.control import read_control, write_control
 from engine.runs.retention import Retention
-from engine.runs.run_directory import RunDirectory, is_held, read_control, write_control
+from engine.runs.run_directory import RunDirectory, is_held
 
 
 @pytest.fixture
@@ -355,6 +356,7 @@ def test_an_episode_stored_but_not_counted_before_a_kill_is_counted_after_it(
 WRITER = """
 import sys
 from pathlib import Path
+from engine.runs.control import 
 from engine.runs.run_directory import RunDirectory
 
 run = RunDirectory(Path(sys.argv[1]))

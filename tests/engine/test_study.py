@@ -14,8 +14,9 @@ from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256
+from engine.runs.control import write_control
 from engine.runs.registry import job_config
-from engine.runs.run_directory import RunDirectory, write_control
+from engine.runs.run_directory import RunDirectory
 from tests.engine import forked_worker
 from tests.engine import tiny as world
 

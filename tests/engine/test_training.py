@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from engine.checkpoints import checkpoint
 from engine.learning.training import FitConfig, fit, learning_rate_at
 from engine.records.events import read_events
-from engine.runs.run_directory import RunDirectory, write_control
+from engine.runs.control import write_control
+from engine.runs.run_directory import RunDirectory
 from engine.seeding import generator, initialisation
 
 CONFIG = FitConfig(steps=12, learning_rate=0.05, warmup_steps=2, checkpoint_every=4, log_every=3)

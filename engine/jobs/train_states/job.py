@@ -28,6 +28,7 @@ from engine.jobs.train_states.learning import (
 from engine.learning.card import card
 from engine.loading.models import load_autoencoder
 from engine.protocols import Run
+from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.reward.states import StateReward, StateRewardConfig
 from engine.seeding import initialisation, numpy_generator
@@ -141,7 +142,8 @@ def _model(config: JobConfig, episodes: Sequence[Trajectory]) -> tuple[StateRewa
         load_episodes(config.normalization_from) if config.normalization_from else episodes
     )
     statistics = action_statistics(
-        [e.actions for e in demonstrations], passthrough=(action_dim - 1,)
+        [e.actions for e in demonstrations],
+        passthrough=get_task(demonstrations[0].task).passthrough,
     )
     sizes = StateSizes(
         latent_shape=(autoencoder.config.latent_channels, cells, cells),

@@ -30,6 +30,7 @@ from engine.loading.models import (
     load_world_model,
 )
 from engine.protocols import Run
+from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Job, Method
 from engine.runs.tracker import logger_knob
@@ -147,7 +148,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         model.config = model.config.replace(anchored=True)
     own = load_episodes(config.episodes_from)
     replay = load_episodes(config.replay_from) if config.replay_from else []
-    statistics = _statistics(config, model.action_dim)
+    statistics = _statistics(config)
     order = numpy_generator(config.seed, "held out").permutation(len(own))
     if len(order) <= config.held_out:
         raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
@@ -257,12 +258,13 @@ def _model(config: JobConfig, placement: Placement) -> LatentWorldModel:
     return model.to(placement.where).eval()
 
 
-def _statistics(config: JobConfig, action_dim: int) -> Normalization:
+def _statistics(config: JobConfig) -> Normalization:
     """What actions are normalised with: a model that is trained further keeps what it knows."""
     if config.world_model and not config.normalization_from:
         return load_normalization(Path(config.world_model))
     episodes = load_episodes(config.normalization_from or config.episodes_from)
-    return action_statistics([e.actions for e in episodes], passthrough=(action_dim - 1,))
+    passthrough = get_task(episodes[0].task).passthrough
+    return action_statistics([e.actions for e in episodes], passthrough=passthrough)
 
 
 def _mixed_batch(

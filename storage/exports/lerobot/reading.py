@@ -21,7 +21,14 @@ from PIL import Image
 
 from engine.records.types import Frames
 from storage.exports.bundle import LARGEST, check_size, foreign_zip
-from storage.exports.contents import Contents, LabelledEpisode, Problem, WrongError, item_from
+from storage.exports.contents import (
+    UNKNOWN,
+    Contents,
+    LabelledEpisode,
+    Problem,
+    WrongError,
+    item_from,
+)
 from storage.exports.lerobot import layout
 from storage.exports.lerobot.layout import CAMERA
 from storage.exports.pictures import FRAMES_PER_SECOND
@@ -29,6 +36,7 @@ from storage.exports.pictures import FRAMES_PER_SECOND
 FOREIGN = "that is no LeRobot dataset exported from a studio (.lerobot.zip)"
 NEEDED = (layout.INFO, layout.STATS, layout.TASKS, layout.EPISODES, layout.DATA, layout.OURS)
 MOST_ROWS = 1_000_000
+BESIDE = ("__MACOSX", ".git", ".DS_Store", "._")
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -36,7 +44,7 @@ def is_lerobot(data: bytes) -> bool:
     """Whether bytes are a zip with the record that every LeRobotDataset has."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return layout.INFO in archive.namelist()
+            return any(_inside(name, layout.INFO) for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError):
         return False
 
@@ -54,14 +62,37 @@ def unpack_lerobot(data: bytes, *, largest: int = LARGEST) -> Contents:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         with foreign_zip(io.BytesIO(data), FOREIGN) as archive:
-            if layout.OURS not in archive.namelist() or set(archive.namelist()) - set(known):
+            members = _members(archive)
+            if layout.OURS not in members:
+                raise ValueError(UNKNOWN)
+            if set(members) - set(known):
                 raise ValueError(FOREIGN)
             check_size(archive, largest)
-            archive.extractall(root)
+            for name, member in members.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_bytes(archive.read(member))
         try:
             return _Reader(root, largest).contents()
         except WrongError as wrong:
             return Contents((), (wrong.problem,))
+
+
+def _inside(name: str, wanted: str) -> bool:
+    return name == wanted or name.endswith(f"/{wanted}")
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Files by their path in the dataset; without the folder it was packed with, and without what
+    systems and git put beside files."""
+    files = [member for member in archive.infolist() if not member.is_dir()]
+    heads = [member.filename for member in files if _inside(member.filename, layout.INFO)]
+    root = min(heads, key=len, default="").removesuffix(layout.INFO)
+    inside = {m.filename.removeprefix(root): m for m in files if m.filename.startswith(root)}
+    return {
+        name: member
+        for name, member in inside.items()
+        if not any(part.startswith(BESIDE) for part in name.split("/"))
+    }
 
 
 class _Reader:
@@ -190,7 +221,7 @@ class _Reader:
                 for frame in container.decode(video=0):
                     if number == len(found) or (frame.height, frame.width) != self._size:
                         raise ValueError("it has other frames")
-                    found[number] = frame.to_ndarray(format="rgb24")
+                    found[number] = frame.to_ndarray(format="rgb24", threads=1)
                     number += 1
         except (av.FFmpegError, ValueError, IndexError) as error:
             raise WrongError(

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from engine.records.episodes import episode_record
-from engine.records.tasks import TASKS as KNOWN_TASKS
+from engine.records.tasks import tasks as known_tasks
 from engine.records.types import Frames, Trajectory
 from storage.exports.contents import LabelledEpisode
 from storage.exports.lerobot import layout
@@ -83,7 +83,8 @@ class _Writer:
     def __init__(self, root: Path, first: Trajectory, images: bool | None) -> None:
         self._root = root
         self._shape = (first.frames.shape[1:], first.actions.shape[1])
-        small = max(first.frames.shape[1:3]) <= layout.LARGEST_EXACT
+        sides = first.frames.shape[1:3]  # a video of odd ones would lose a line
+        small = max(sides) <= layout.LARGEST_EXACT or any(side % 2 for side in sides)
         self._images = small if images is None else images
         size = first.frames.shape[1:3] if self._images else layout.video_size(first.frames)
         self.features = layout.features(_names(first), tuple(size), images=self._images)
@@ -241,7 +242,7 @@ def _ours(item: LabelledEpisode, number: int) -> pa.Table:
 
 
 def _names(episode: Trajectory) -> list[str]:
-    task, dims = KNOWN_TASKS.get(episode.task), episode.actions.shape[1]
+    task, dims = known_tasks().get(episode.task), episode.actions.shape[1]
     if task is not None and task.action_dim == dims:
         return list(task.dimension_names)
     return [f"a{index}" for index in range(dims)]

@@ -1,15 +1,20 @@
 """Files that other tools wrote (`tests/golden/foreign`, see the README of the cases)."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from storage.database import Database
 from storage.events.labels import LabelStore
 from storage.exports.events.labels import import_labels
-from storage.exports.wmpo_tar import read_wmpo_tar
+from storage.exports.lerobot.reading import unpack_lerobot
+from storage.exports.lerobot.writing import pack_lerobot
+from tests.storage.exports.lerobot_episodes import labelled
 
 FOREIGN = Path(__file__).parents[2] / "golden" / "foreign"
 
@@ -108,7 +113,21 @@ def test_an_annotation_that_was_edited_later_is_the_newer_word(store: LabelStore
     assert len(taken_in(store, "ls_noid.json", **edited)) == 2
 
 
-@pytest.mark.parametrize("name", ["plain", "dot", "macos", "extra"])
-def test_a_tar_comes_in_whatever_else_lies_in_it(name: str) -> None:
-    contents = read_wmpo_tar(FOREIGN / f"{name}.tar", task="coffee-push")
-    assert contents.problems == () and len(contents.episodes) == 1
+@pytest.mark.parametrize("folder", ["", "my-set/"])
+def test_our_own_dataset_comes_in_however_it_was_zipped_again(
+    folder: str,
+) -> None:
+    item = labelled()
+    again = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(pack_lerobot([item]))) as archive,
+        zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as other,
+    ):
+        for name in archive.namelist():
+            other.writestr(f"{folder}{name}", archive.read(name))
+        other.mkdir(f"{folder}meta/empty")
+        for name in (f"{folder}.gitattributes", "__MACOSX/._meta", f"{folder}meta/.DS_Store"):
+            other.writestr(name, "x")
+    found = unpack_lerobot(again.getvalue())
+    assert found.problems == ()
+    np.testing.assert_array_equal(found.episodes[0].episode.frames, item.episode.frames)

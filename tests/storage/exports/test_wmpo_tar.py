@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.gate.formats.arrays import npy, npz, read_npy, read_npz
 from storage.exports.contents import LabelledEpisode
-from storage.exports.foreign_arrays import npy, npz, read_npy, read_npz
 from storage.exports.formats import read_episodes
 from storage.exports.wmpo_tar import read_wmpo_tar, write_wmpo_tar
 from tests.storage.exports.lerobot_episodes import labelled, same, silent
@@ -89,17 +89,9 @@ def official(path: Path, **changes: Any) -> Path:
     return changed(path, {}, **{f"000007.{name}": content for name, content in values.items()})
 
 
-def test_a_tar_of_the_papers_code_is_read_if_its_task_is_said(tmp_path: Path) -> None:
-    path = official(tmp_path / "shard_000.tar")
-    [problem] = read_wmpo_tar(path).problems
-    assert str(problem) == "000007: no studio wrote this: say of which task it is"
-    [item] = read_wmpo_tar(path, task="coffee").episodes
-    episode = item.episode
-    assert (episode.id, episode.start_id, episode.imagined) == ("coffee_12", 12, False)
-    assert (episode.outcome.success, episode.outcome.end_step) == (True, 3)
-    assert (episode.frames.shape, episode.actions.shape) == ((4, 1, 1, 3), (3, 7))
-    [problem] = read_wmpo_tar(path, task="tea").problems
-    assert "tea" in str(problem)
+def test_a_tar_of_the_papers_code_is_taken_in_as_recordings(tmp_path: Path) -> None:
+    [problem] = read_wmpo_tar(official(tmp_path / "shard_000.tar")).problems
+    assert str(problem).startswith("000007: no studio wrote this: take it in as recordings")
 
 
 def in_record(**values: Any) -> Callable[[bytes], bytes]:

@@ -15,6 +15,11 @@ SUPERSAMPLING = 2
 _OBJECT, _GOAL = slice(4, 7), slice(-3, None)  # places in an observation
 
 
+def make_env(task: Task) -> "MetaWorldEnv":
+    """The environment of a record."""
+    return MetaWorldEnv(task)
+
+
 class MetaWorldEnv:
     """One Meta-World task; a start id is the seed of its random vector, so it fixes the state.
 
@@ -36,7 +41,7 @@ class MetaWorldEnv:
         self._expert = metaworld.policies.ENV_POLICY_MAP[task.env]()
         self._observation: npt.NDArray[np.float64] = np.zeros(0)
         self._renderer = _fast_renderer(self._env.model, task.image_size * SUPERSAMPLING)
-        self._camera = _camera(task.camera)
+        self._camera = _camera(task.camera or Camera())
 
     @property
     def task(self) -> Task:

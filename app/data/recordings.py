@@ -1,0 +1,211 @@
+"""Recordings of a robot on the Data page: what is in them first, then a run that takes them in."""
+
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from app.runs.errands import ErrandRecord, Errands, Progress
+from app.runs.handover import Handover
+from app.runs.launcher import Launcher, RunStatus
+from engine.config import Config, knob
+from engine.jobs.import_recordings.job import USES, JobConfig, report
+from engine.recordings.plan import COMBINE, SUCCESS, TURNS, RecordingPlan
+from engine.recordings.reading import Found, find
+from storage.cabinet import Cabinet
+
+MOST_KEPT = 4  # descriptions that plans can be asked of
+MOST_LISTED = 12  # of what a page lists; the rest is counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(Config):
+    """A dataset to look at: a file that was sent, or a file or folder of this machine."""
+
+    upload: str | None = knob(None, "its id")
+    name: str = knob("", "of the file", high=300)
+    path: str | None = knob(None, "on this machine, from the root", high=1_000)
+    filter_key: str = knob("", "of robomimic's masks", high=100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent(Config):
+    """What is to become of a dataset that was looked at."""
+
+    dataset: str = knob(help="as `look` named it", high=64)
+    task: str = knob("", "that the recordings are of", high=64)
+    new_task: str = knob("", "to be made for them", high=64)
+    use: str = knob("demonstration", "what they are", choices=tuple(USES))
+    policy: str = knob("", "who played, if it was a policy", high=200)
+    plan: RecordingPlan = knob(help="what is done with them", factory=RecordingPlan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenRun(Config):
+    """An import at work."""
+
+    run: str = knob(help="its id", high=200)
+
+
+class Intended(TypedDict):
+    """What would be done, in words, or the choice that is still open."""
+
+    open: str
+    words: list[str]
+    bytes: int
+
+
+class Begun(TypedDict):
+    """The run that takes a dataset in."""
+
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    found: Found
+    path: Path
+    name: str
+    filter_key: str
+    sent: bool
+
+
+class Recordings:
+    """Looks at datasets and begins the runs that take them in.
+
+    Args:
+        room: where files that were sent lie until they are taken in, and archives are unpacked.
+    """
+
+    def __init__(
+        self, cabinet: Cabinet, runs: Launcher, errands: Errands, handover: Handover
+    ) -> None:
+        self._runs, self._errands, self._handover = runs, errands, handover
+        self._room = cabinet.workspace.root / "recordings"
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    def look(self, question: Look) -> ErrandRecord:
+        """An errand that describes a dataset; its result names it and shows its cameras.
+
+        Raises:
+            ValueError: neither a file nor a path.
+        """
+        if question.upload:
+            path, name = self._handover.uploaded(question.upload), question.name
+        elif question.path:
+            path = Path(question.path).expanduser()
+            name = path.name
+            if not path.is_absolute():
+                raise ValueError("say the whole path, from the root of this machine")
+        else:
+            raise ValueError("choose a file, or say a path")
+
+        def work(progress: Progress) -> dict[str, Any]:
+            self._room.mkdir(exist_ok=True)
+            found = find(path, self._room, filter_key=question.filter_key, name=name)
+            known = _Known(
+                found=found,
+                path=path,
+                name=name,
+                filter_key=question.filter_key,
+                sent=bool(question.upload),
+            )
+            key = secrets.token_hex(8)
+            self._known[key] = known
+            while len(self._known) > MOST_KEPT:
+                self._known.popitem(last=False)
+            return {"dataset": key, **_shown(found)}
+
+        return self._errands.start("recordings", name or path.name, work)
+
+    def intend(self, question: Intent) -> Intended:
+        """What would be done with a dataset as it is planned now.
+
+        Raises:
+            LookupError: it was looked at too long ago.
+        """
+        known = self._find(question.dataset)
+        told = report(known.found, self._config(known, question))
+        return {"open": told["open"], "words": told["words"], "bytes": told.get("bytes", 0)}
+
+    def take(self, question: Intent) -> Begun:
+        """Begin the run that takes a dataset in.
+
+        Raises:
+            ValueError: a choice is still open.
+            LookupError: it was looked at too long ago.
+        """
+        known = self._find(question.dataset)
+        config = self._config(known, question)
+        if sentence := report(known.found, config)["open"]:
+            raise ValueError(sentence)
+        if known.sent and known.path.is_file():  # an upload is cleaned away: the run keeps its own
+            kept = self._room / f"{question.dataset}-{Path(known.name).name[-80:]}"
+            known.path.rename(kept)
+            config = config.replace(dataset=str(kept))
+        return {"run": self._runs.start("import_recordings", config.to_dict())}
+
+    def taken(self, question: TakenRun) -> RunStatus:
+        """How far an import is."""
+        return self._runs.status(question.run)
+
+    def _find(self, key: str) -> _Known:
+        if key not in self._known:
+            raise LookupError("this dataset was looked at too long ago: choose it again")
+        return self._known[key]
+
+    def _config(self, known: _Known, question: Intent) -> JobConfig:
+        return JobConfig(
+            dataset=str(known.path.resolve()),
+            dataset_name=known.name,
+            filter_key=known.filter_key,
+            task="" if question.new_task else question.task,
+            new_task=question.new_task,
+            use=question.use,
+            policy=question.policy,
+            plan=question.plan,
+        )
+
+
+def offered(tasks: dict[str, Any]) -> dict[str, Any]:
+    """What the form offers beside a dataset: tasks, and the words of a plan."""
+    return {
+        "tasks": [task.name for task in tasks.values()],
+        "turns": list(TURNS),
+        "combine": list(COMBINE),
+        "success": list(SUCCESS),
+        "uses": list(USES),
+    }
+
+
+def _shown(found: Found) -> dict[str, Any]:
+    about = found.description
+    told = report(found, JobConfig(dataset=found.name, dry_run=True))
+    lengths = sorted(about.lengths)
+    return {
+        "name": found.name,
+        "revision": told["revision"][:12],
+        "kind": about.kind,
+        "fps": about.fps,
+        "views": list(about.views),
+        "strips": told["strips"],
+        "actions": [
+            {"name": name, "low": low, "high": high, "counts": list(counts)}
+            for name, low, high, counts in zip(
+                about.action_names or [f"a{dim}" for dim in range(about.action_dim)],
+                *(about.low, about.high, about.histograms),
+                strict=True,
+            )
+        ],
+        "states": about.states,
+        "instructions": dict(list(about.instructions.items())[:MOST_LISTED]),
+        "episodes": len(lengths),
+        "lengths": [lengths[0], lengths[len(lengths) // 2], lengths[-1]],
+        "success_found": about.success_found,
+        "succeeded": sum(said is True for said in about.succeeded),
+        "failed": sum(said is False for said in about.succeeded),
+        "unknown": sum(said is None for said in about.succeeded),
+        "notes": list(about.notes),
+        "text": f"{len(lengths)} recordings",
+    }

@@ -1,0 +1,1 @@
+"""Take in recordings that were made elsewhere."""

@@ -1,0 +1,110 @@
+"""In the gate's sandbox: strangers' recordings are opened and decoded here, and nowhere else.
+
+What comes out lies in the room: `description.json` and a film strip a camera, or for each episode
+an uncompressed .npz of frames that are cropped, turned and resized already. Who asked reads both
+with distrust.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.gate.formats.hdf5 import NotPlainError
+from engine.recordings.description import Array, Source, describe
+from engine.recordings.plan import RecordingPlan, shaped_actions, shaped_frames
+from engine.recordings.source import open_source
+
+DESCRIPTION, STRIP_HEIGHT, STRIP_FRAMES = "description.json", 96, 8
+PASSED_OVER = ("__MACOSX/", ".git")
+
+
+def main(arguments: list[str]) -> dict[str, Any]:
+    """What the first argument says, with the others; {} or {sentence}."""
+    word, *others = arguments
+    try:
+        WORDS[word](*others)
+    except NotPlainError as wrong:
+        return {"sentence": ": ".join(map(str, wrong.args))}
+    except (ValueError, OSError) as error:
+        return {"sentence": str(error)[:2_000]}
+    return {}
+
+
+def tell(path: str, filter_key: str, room: str) -> None:
+    """Describe a dataset, with a film strip of each camera and the names of its episodes."""
+    source = open_source(Path(path), filter_key=filter_key)
+    found = describe(source).to_dict()
+    found["strips"] = [_strip(source, view["name"], Path(room), number)
+                       for number, view in enumerate(found["views"])]  # fmt: skip
+    (Path(room) / DESCRIPTION).write_text(json.dumps(found), encoding="utf-8")
+
+
+def read(path: str, filter_key: str, plan: str, first: str, last: str, room: str) -> None:
+    """Decode episodes `first … last - 1`."""
+    source, wanted = open_source(Path(path), filter_key=filter_key), json.loads(plan)
+    settled = RecordingPlan.from_dict(wanted)
+    for index in range(int(first), int(last)):
+        shaped = shaped_frames(settled, source.frames(index, settled.camera))
+        count = source.num_frames(index)
+        kept = 1 + (count - 1) // settled.stride
+        frames = _stacked(islice(shaped, kept), kept, settled.size)
+        actions = shaped_actions(settled, source.actions(index), count)
+        np.savez(Path(room) / f"{index}.npz", allow_pickle=False, frames=frames, actions=actions)
+
+
+def unpack(path: str, largest: str, room: str) -> None:
+    """A zip's files below `room/files`, but for what systems put beside them."""
+    target, limit = Path(room) / "files", int(largest)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [
+                member
+                for member in archive.infolist()
+                if not member.is_dir()
+                and not any(part.startswith(PASSED_OVER) for part in _parts(member.filename))
+            ]
+            if sum(member.file_size for member in members) > limit:
+                raise ValueError(f"it unpacks to more than {limit // 2**20} MB")
+            for member in members:
+                archive.extract(member, target)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"it is damaged, or no zip: {error}") from error
+
+
+WORDS: dict[str, Callable[..., None]] = {"tell": tell, "read": read, "unpack": unpack}
+
+
+def _parts(name: str) -> list[str]:
+    parts = name.split("/")
+    return [f"{part}/" if at < len(parts) - 1 else part for at, part in enumerate(parts)]
+
+
+def _stacked(frames: Iterator[Array], count: int, size: int) -> Array:
+    found = np.empty((count, size, size, 3), np.uint8)
+    number = -1
+    for number, frame in enumerate(frames):
+        found[number] = frame
+    if number + 1 != count:
+        raise ValueError(f"there are {number + 1} frames where {count} were said to be")
+    return found
+
+
+def _strip(source: Source, view: str, room: Path, number: int) -> str:
+    """A file with frames of the first episode side by side, from its begin to its end."""
+    last = source.num_frames(0) - 1
+    wanted = {round(at) for at in np.linspace(0, last, STRIP_FRAMES)}
+    found = []
+    for at, frame in enumerate(source.frames(0, view)):
+        if at in wanted:
+            width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
+            image = Image.fromarray(frame).resize((width, STRIP_HEIGHT), Image.Resampling.BOX)
+            found.append(np.asarray(image))
+    name = f"strip-{number}.png"
+    Image.fromarray(np.concatenate(found, axis=1)).save(room / name)
+    return name

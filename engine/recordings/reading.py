@@ -1,0 +1,209 @@
+"""Recordings of strangers, read through the gate's sandbox: described, and shaped by batches."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engine.gate import sandbox
+from engine.gate.formats.arrays import read_npz
+from engine.gate.verdict import RefusedError
+from engine.recordings import child
+from engine.recordings.description import Array, Description
+from engine.recordings.plan import RecordingPlan
+
+MEMORY, CPU_SECONDS, FILE_BYTES = 2**31, 600, 2**31
+UNPACKED = 64 * 2**30
+AHEAD = 2  # batches that are decoded while one is stored
+BATCH_BYTES, MOST_IN_BATCH = 96 * 2**20, 128
+LARGEST_DESCRIPTION = 256 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A dataset as it was described.
+
+    Attributes:
+        path: the file or folder itself, unpacked where it came as a zip.
+        name: what its episodes are named after.
+        revision: hash of the names, sizes and times of its files' contents.
+        strips: a PNG of each camera.
+    """
+
+    path: Path
+    name: str
+    revision: str
+    description: Description
+    strips: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One recording, shaped: one more frame than actions."""
+
+    index: int
+    frames: Array
+    actions: Array
+
+
+def find(path: Path, work: Path, *, filter_key: str = "", name: str = "") -> Found:
+    """Describe a dataset; a zip is unpacked below `work`, once.
+
+    Args:
+        name: of an upload, whose path says nothing.
+
+    Raises:
+        ValueError: it cannot be used, in a sentence.
+    """
+    if not path.exists():
+        raise ValueError(f"there is no file or folder {path.name}")
+    place = _unpacked(path, work) if path.is_file() and _is_zip(path) else path.resolve()
+    called = Path(name or path.name)
+    label = called.stem if called.suffix.lower() in ENDINGS else called.name
+    with tempfile.TemporaryDirectory(dir=work) as directory:
+        room = Path(directory)
+        _ask(["tell", str(place), filter_key, str(room)], room)
+        said = _description(room)
+        strips = tuple((room / _plain(strip)).read_bytes() for strip in said.pop("strips"))
+    return Found(
+        path=place,
+        name=slug(label),
+        revision=fingerprint(place),
+        description=Description(**{**said, **_tuples(said)}),
+        strips=strips,
+    )
+
+
+ENDINGS = (".zip", ".hdf5", ".h5", ".tar")
+
+
+def recordings(
+    found: Found, plan: RecordingPlan, work: Path, wanted: range, *, filter_key: str = ""
+) -> Iterator[Recording]:
+    """Episodes in order; the next batches are decoded while who asks works on this one.
+
+    Raises:
+        ValueError: one cannot be decoded, in a sentence.
+    """
+    batches = list(_batches(found, plan, wanted))
+    decode = partial(_batch, found, plan, work, filter_key=filter_key)
+    with ThreadPoolExecutor(AHEAD) as ahead:
+        waiting = [ahead.submit(decode, part) for part in batches[:AHEAD]]
+        for number, part in enumerate(batches):
+            room = waiting.pop(0).result()
+            with room:
+                if number + AHEAD < len(batches):
+                    waiting.append(ahead.submit(decode, batches[number + AHEAD]))
+                for index in part:
+                    path = Path(room.name) / f"{index}.npz"
+                    yield _recording(index, path)
+                    path.unlink()
+
+
+def slug(text: str) -> str:
+    """Text as a part of an episode's id."""
+    found = "".join(sign if sign.isalnum() and sign.isascii() else "-" for sign in text)
+    return found.strip("-")[:64] or "recordings"
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of a dataset: of small files their content, of large ones their size and both ends."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(path) if file != path else ''}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(1 << 16))
+            if size > 1 << 17:
+                stream.seek(-(1 << 16), os.SEEK_END)
+            digest.update(stream.read(1 << 16))
+    return digest.hexdigest()
+
+
+def _batches(found: Found, plan: RecordingPlan, wanted: range) -> Iterator[range]:
+    lengths, size = found.description.lengths, 3 * plan.size * plan.size
+    begin, weight = wanted.start, 0
+    for index in wanted:
+        own = size * (1 + lengths[index] // plan.stride)
+        if index > begin and (weight + own > BATCH_BYTES or index - begin >= MOST_IN_BATCH):
+            yield range(begin, index)
+            begin, weight = index, 0
+        weight += own
+    if wanted.stop > begin:
+        yield range(begin, wanted.stop)
+
+
+def _batch(
+    found: Found, plan: RecordingPlan, work: Path, part: range, *, filter_key: str
+) -> "tempfile.TemporaryDirectory[str]":
+    room = tempfile.TemporaryDirectory(dir=work)
+    plain = json.dumps(plan.to_dict())
+    arguments = ["read", str(found.path), filter_key, plain, str(part.start), str(part.stop)]
+    try:
+        _ask([*arguments, room.name], Path(room.name))
+    except BaseException:
+        room.cleanup()
+        raise
+    return room
+
+
+def _ask(arguments: list[str], room: Path, *, file_bytes: int = FILE_BYTES) -> None:
+    allowance = sandbox.Allowance(
+        memory_bytes=MEMORY, cpu_seconds=CPU_SECONDS, file_bytes=file_bytes
+    )
+    try:
+        answer = sandbox.run(child.__name__, arguments, room=room, allowance=allowance)
+    except RefusedError as refusal:
+        raise ValueError(f"this dataset {refusal.sentence}") from refusal
+    if "sentence" in answer:
+        raise ValueError(str(answer["sentence"]))
+
+
+def _description(room: Path) -> dict[str, Any]:
+    path = room / child.DESCRIPTION
+    if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
+        raise ValueError("this dataset made the process that read it answer nonsense")
+    said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return said
+
+
+def _tuples(said: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: tuple(value) for name, value in said.items() if isinstance(value, list)}
+    plain["histograms"] = tuple(tuple(counts) for counts in said["histograms"])
+    return plain
+
+
+def _plain(name: str) -> str:
+    return Path(name).name
+
+
+def _recording(index: int, path: Path) -> Recording:
+    arrays = read_npz(path.read_bytes(), largest=FILE_BYTES)
+    return Recording(index=index, frames=arrays["frames"], actions=arrays["actions"])
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"
+
+
+def _unpacked(path: Path, work: Path) -> Path:
+    """The folder of a zip's files; one that is there already is whole."""
+    target = work / f"unpacked-{fingerprint(path)[:16]}"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=work) as directory:
+            room = Path(directory)
+            _ask(
+                ["unpack", str(path.resolve()), str(UNPACKED), str(room)], room, file_bytes=UNPACKED
+            )
+            if not (room / "files").is_dir():
+                raise ValueError("this zip is empty")
+            (room / "files").rename(target)
+    return target

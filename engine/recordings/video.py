@@ -1,0 +1,129 @@
+"""Frames of video files, in order, without more of them in memory than one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from engine.recordings.description import Array, UnusableError
+
+EIGHT_BITS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "rgb24", "bgr24", "gray", "gbrp", "nv12")
+_UNREADABLE = (av.FFmpegError, ValueError, IndexError, OSError)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the head of a video says."""
+
+    height: int
+    width: int
+    codec: str
+    frames: int
+    fps: float
+
+
+def look(path: Path, name: str) -> About:
+    """The head of a video, and how many frames it has; nothing is decoded but the first.
+
+    Raises:
+        UnusableError: no video, more than 8 bits a colour, turned by a flag, or fps 0.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            layout, rate = stream.codec_context.pix_fmt, stream.average_rate
+            turned = int(next(_decoded(container)).rotation)
+            count = stream.frames or _counted(path)
+            about = About(stream.height, stream.width, stream.codec_context.name, count,
+                          float(rate or 0))  # fmt: skip
+    except StopIteration as error:
+        raise UnusableError(name, "has no frame") from error
+    except _UNREADABLE as error:
+        raise UnusableError(name, f"is no video that can be read: {error}") from error
+    if layout not in EIGHT_BITS:
+        raise UnusableError(
+            name, f"has {layout} pixels, which is not read: convert it to 8 bits (yuv420p)"
+        )
+    if turned % 360:
+        raise UnusableError(name, f"is turned by a flag ({turned}°): write it upright")
+    if not rate:
+        raise UnusableError(name, "says 0 frames a second")
+    return about
+
+
+def _counted(path: Path) -> int:
+    """The frames of a video whose head does not say."""
+    with av.open(str(path)) as container:
+        return sum(1 for packet in container.demux(video=0) if packet.size)
+
+
+class Videos:
+    """One video is open at a time; what follows on what was read last is not sought again."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._container: Any = None
+        self._frames: Iterator[Any] = iter(())
+        self._ahead: Any = None
+
+    def frames(
+        self, path: Path, name: str, *, start: float, fps: float, count: int
+    ) -> Iterator[Array]:
+        """`count` frames [h, w, 3] from a second on.
+
+        Raises:
+            UnusableError: there are fewer, or they lie at other times.
+        """
+        number = 0
+        try:
+            self._go_to(path, start, 0.5 / fps)
+            for number in range(count):
+                frame, self._ahead = self._ahead or next(self._frames), None
+                late = float(frame.pts * frame.time_base) - (start + number / fps)
+                if abs(late) > 0.5 / fps:
+                    raise UnusableError(name, f"its frame is {late:.3f} s off its time", number)
+                yield frame.to_ndarray(format="rgb24", threads=1)
+        except StopIteration as error:
+            raise UnusableError(name, f"ends after {number} of {count} frames") from error
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise UnusableError(name, f"cannot be decoded: {error}") from error
+
+    def _go_to(self, path: Path, start: float, tolerance: float) -> None:
+        if path == self._path and self._ahead is None:
+            self._ahead = next(self._frames, None)
+        here = None if self._ahead is None else float(self._ahead.pts * self._ahead.time_base)
+        if path == self._path and here is not None and abs(here - start) < tolerance:
+            return
+        if self._container is not None:  # one that came to its end cannot be wound back
+            self._container.close()
+        self._path, self._container = path, av.open(str(path))
+        stream = self._container.streams.video[0]
+        if start > tolerance:
+            offset = int(Fraction(start - tolerance) / stream.time_base)
+            self._container.seek(max(offset, 0), stream=stream)
+        self._frames = _decoded(self._container)
+        self._ahead = next(self._frames)
+        while float(self._ahead.pts * self._ahead.time_base) < start - tolerance:
+            self._ahead = next(self._frames)
+
+
+def _decoded(container: Any) -> Iterator[Any]:
+    container.streams.video[0].codec_context.thread_count = 1  # one is all a sandbox may have
+    yield from container.decode(video=0)
+
+
+def as_bytes(frame: Array) -> Array:
+    """A picture as uint8: numbers in [0, 1] are taken for shares of 255.
+
+    Raises:
+        ValueError: other numbers.
+    """
+    if frame.dtype == np.uint8:
+        return frame
+    if frame.dtype.kind != "f" or not (frame.min() >= 0.0 and frame.max() <= 1.0):
+        raise ValueError(f"pictures of {frame.dtype} must lie in [0, 1]")
+    return np.rint(frame * 255.0).astype(np.uint8)

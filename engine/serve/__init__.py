@@ -1,0 +1,1 @@
+"""A policy behind HTTP, for a robot: `python -m engine.serve CHECKPOINT`."""
