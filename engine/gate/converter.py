@@ -5,22 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-from packaging.version import Version
-from torch import Tensor
-
-from engine.gate.formats.header import LENGTH_BYTES, check_name
+from engine.gate.formats.header import DTYPE_BYTES, LENGTH_BYTES, check_name
+from engine.gate.formats.storages import Storage, TorchFile, View, open_torch
 from engine.gate.verdict import Limits, Reason, RefusedError, quoted
 
-# CVE-2026-24747: before it, even the restricted reader could corrupt memory.
-_OLDEST_TORCH = Version("2.10")
-_DTYPES = {
-    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8",
-    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
-    torch.int16: "I16", torch.uint16: "U16", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int32: "I32", torch.uint32: "U32", torch.float32: "F32",
-    torch.int64: "I64", torch.uint64: "U64", torch.float64: "F64",
-}  # fmt: skip
 _DEEPEST = 8
 _MOST_VALUES = 200_000
 # Tied weights and a second copy under another name are written twice; more is an attack.
@@ -37,29 +25,25 @@ def main(arguments: list[str]) -> dict[str, Any]:
     """
     source, target = map(Path, arguments[:2])
     limits = Limits.from_text(arguments[2])
-    if Version(torch.__version__) < _OLDEST_TORCH:
-        raise RefusedError(
-            Reason.UNREADABLE, f"needs torch {_OLDEST_TORCH} or newer to be read safely"
-        )
-    # Not memory-mapped: that way torch trusts the pickle's lengths and reads past a short record.
-    tree = torch.load(source, map_location="cpu", weights_only=True)
-    tensors, left_out = _flatten(tree, limits)
-    _check_sizes(tensors, source.stat().st_size)
-    with target.open("wb") as stream:
-        _write(tensors, left_out, stream)
+    with source.open("rb") as stream:
+        found = open_torch(source, stream)
+        tensors, left_out = _flatten(found.tree, limits)
+        _check_sizes(tensors, source.stat().st_size)
+        with target.open("wb") as made:
+            _write(tensors, left_out, found, made)
     return {"tensors": len(tensors)}
 
 
-def _flatten(tree: object, limits: Limits) -> tuple[dict[str, Tensor], list[str]]:
+def _flatten(tree: object, limits: Limits) -> tuple[dict[str, View], list[str]]:
     """Tensors by dotted name, as in `ema.blocks.0.weight`, and the names of everything else."""
     if not isinstance(tree, Mapping):
         raise RefusedError(Reason.NO_TENSORS, "holds no dictionary of tensors")
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, View] = {}
     left_out: list[str] = []
     for number, (name, value) in enumerate(_leaves(tree, "", 0)):
         if number > _MOST_VALUES or len(tensors) > limits.tensors:
             raise RefusedError(Reason.TOO_MANY_TENSORS, "holds more values than weights can need")
-        if not isinstance(value, Tensor):
+        if not isinstance(value, View):
             left_out.append(name)
         elif check_name(name) in tensors:
             raise RefusedError(Reason.DUPLICATE_KEY, f"holds two tensors named {quoted(name)}")
@@ -84,31 +68,26 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, object]
         yield from _leaves(inner, f"{name}.{key}" if name else key, depth + 1)
 
 
-def _check_sizes(tensors: Mapping[str, Tensor], file_bytes: int) -> None:
+def _check_sizes(tensors: Mapping[str, View], file_bytes: int) -> None:
     """Before any tensor is copied: a stride of 0 makes a terabyte out of 4 stored bytes."""
-    total = 0
     for name, tensor in tensors.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_neg():
-            raise RefusedError(Reason.BAD_DTYPE, f"stores {quoted(name)} in a way that is not read")
-        if tensor.dtype not in _DTYPES:
-            raise RefusedError(
-                Reason.BAD_DTYPE, f"stores {quoted(name)} as {tensor.dtype}, which is not read"
-            )
-        total += tensor.nbytes
-        if tensor.nbytes > tensor.untyped_storage().nbytes():
+        if tensor.nbytes > tensor.storage.nbytes:
             raise RefusedError(
                 Reason.EXPANDS, f"makes {quoted(name)} larger than what is stored of it"
             )
+    total = sum(tensor.nbytes for tensor in tensors.values())
     if total > _MOST_EXPANSION * file_bytes + _SLACK_BYTES:
         raise RefusedError(Reason.EXPANDS, f"holds views that would unfold to {total:,} bytes")
 
 
-def _write(tensors: Mapping[str, Tensor], left_out: list[str], stream: IO[bytes]) -> None:
+def _write(
+    tensors: Mapping[str, View], left_out: list[str], file: TorchFile, stream: IO[bytes]
+) -> None:
     """Tensor by tensor, so that memory holds one at a time; widest elements first, for alignment.
 
     safetensors' own writer copies all of them into memory before it writes the first.
     """
-    ordered = sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    ordered = sorted(tensors.items(), key=lambda item: (-DTYPE_BYTES[item[1].dtype], item[0]))
     metadata = {"format": "pt"}
     if left_out:
         metadata["left_out"] = ", ".join(left_out)[:_LEFT_OUT_CHARACTERS]
@@ -117,7 +96,7 @@ def _write(tensors: Mapping[str, Tensor], left_out: list[str], stream: IO[bytes]
     for name, tensor in ordered:
         end = position + tensor.nbytes
         header[name] = {
-            "dtype": _DTYPES[tensor.dtype],
+            "dtype": tensor.dtype,
             "shape": list(tensor.shape),
             "data_offsets": [position, end],
         }
@@ -125,5 +104,8 @@ def _write(tensors: Mapping[str, Tensor], left_out: list[str], stream: IO[bytes]
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % LENGTH_BYTES)
     stream.write(len(text).to_bytes(LENGTH_BYTES, "little") + text)
+    last: tuple[Storage, bytes] | None = None  # several tensors may lie in one
     for _, tensor in ordered:
-        stream.write(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        if last is None or last[0] != tensor.storage:
+            last = (tensor.storage, file.read(tensor.storage))
+        stream.write(tensor.of(last[1]).tobytes())

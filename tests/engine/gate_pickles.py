@@ -177,7 +177,7 @@ def tensors() -> Corpus:
             torch_file({"w": torch.ones(4)}, zipped=False).replace(
                 b"cpuq\x06K\x04", b"cpuq\x06\x8a\x06" + (10**12).to_bytes(6, "little")
             ),
-            Reason.TOO_MUCH_MEMORY,
+            Reason.UNREADABLE,
         ),
         "nan.pth": (torch_file({"w": torch.tensor([float("nan")])}), Reason.NOT_FINITE),
         "hashes.pth": (archive({**good, "archive/data.pkl": hashes}), Reason.TOO_SLOW),

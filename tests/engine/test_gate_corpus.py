@@ -75,7 +75,7 @@ def test_a_tree_that_is_no_state_dict_is_refused(name: str, tmp_path: Path) -> N
     assert not (tmp_path / "out.safetensors").exists()
 
 
-@pytest.mark.slow  # each starts a process that imports torch
+@pytest.mark.slow  # each starts a process
 @pytest.mark.parametrize("name", ["stride-0.pth", "length-lie.pth", "hashes.pth"])
 def test_what_only_torch_can_tell_is_refused(name: str, tmp_path: Path) -> None:
     corpus = gate_pickles.tensors()

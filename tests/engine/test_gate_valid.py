@@ -218,7 +218,7 @@ def test_the_converter_keeps_every_bit(
     assert_equal(tmp_path / "w.safetensors", tensors)
 
 
-@pytest.mark.slow  # each starts a process that imports torch
+@pytest.mark.slow  # each starts a process
 @pytest.mark.parametrize(
     ("name", "tree", "zipped"),
     [("w.pth", nested, True), ("pytorch_model.bin", module, False)],
