@@ -68,7 +68,7 @@ def fault_of_disk(error: BaseException) -> str:
     """What to tell a person whose request the disk did not take; empty for any other error."""
     if isinstance(error, OSError):
         number = error.errno
-    elif isinstance(error, duckdb.IOException | duckdb.FatalException):
+    elif isinstance(error, duckdb.Error):  # whichever: a commit says it as a TransactionException
         text = str(error)
         number = next((n for n in _OF_THE_PLACE if os.strerror(n) in text), None)
     else:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from storage.downloads.sources import LONGEST, Rules
 from storage.upkeep.backup import Backup, back_up, examine, restore
 from storage.upkeep.rebuild import compare
 from storage.upkeep.shelves import Shelf, open_shelf
-from storage.upkeep.space import clean_up, free_bytes, leftovers, usage
+from storage.upkeep.space import Usage, clean_up, free_bytes, leftovers, usage, weigh
 from storage.workspace import VARIABLE
 
 ENDING = ".wmpo-backup.tar"
@@ -96,7 +97,7 @@ class Keeping:
 
     def space(self) -> dict[str, Any]:
         """{kinds: [{kind, files, bytes}], free, leftovers: [{kind, why, count, bytes}], place?}."""
-        found = usage(self._space)
+        found = [*usage(self._space), uploads(os.environ)]
         record: dict[str, Any] = {
             "kinds": [
                 {"kind": one.kind, "files": one.files, "bytes": one.bytes}
@@ -308,3 +309,9 @@ def _holds(found: Backup) -> str:
         f"{found.labels:,} label events, {found.episodes:,} episodes, {found.files:,} files "
         f"({size_words(found.bytes)})"
     )
+
+
+def uploads(environ: Mapping[str, str]) -> Usage:
+    """What browsers sent to this studio and nobody stored yet; it goes when the studio does."""
+    folder = environ.get("GRADIO_TEMP_DIR")
+    return Usage("uploads", *(weigh(Path(folder)) if folder else (0, 0)))

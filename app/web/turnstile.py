@@ -24,6 +24,7 @@ from app.web.sessions import address
 # One address may be a school: it has several times what one visitor has.
 OF_ADDRESS = 3.0
 OPEN_STREAMS = 48  # answers that are still being sent to one visitor
+LONGEST_QUESTION = 2  # megabytes
 ASKING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -62,12 +63,12 @@ class Turnstile:
         """Refuse a request that came too soon, or whose file is too much for today."""
         what, limits = kind_of(scope), self._access.limits
         self._take(what, name, place, limits)
+        megabytes = _length(scope) / MEGABYTE
         if what == "uploads":
-            length = Headers(scope=scope).get("content-length", "")
-            if not length.isascii() or not length.isdigit():
-                raise TooMuchError("an upload has to say how long it is: send its content-length")
             for kind in ("megabytes of uploads", "megabytes of uploads today"):
-                self._take(kind, name, place, limits, int(length) / MEGABYTE)
+                self._take(kind, name, place, limits, megabytes)
+        elif megabytes > LONGEST_QUESTION:
+            raise TooMuchError(f"a question may have {LONGEST_QUESTION} MB, not {megabytes:.0f}")
         if what == "calls of the API" and limits.waiting_events is not None:
             waiting = self._waiting(name)
             if waiting >= limits.waiting_events:
@@ -109,6 +110,19 @@ class Turnstile:
             users.pop()
             if not users:
                 self._turns.pop(name, None)
+
+
+def _length(scope: Scope) -> int:
+    """How many bytes come with a request.
+
+    Raises:
+        TooMuchError: it does not say: it could go on for ever.
+    """
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "0" if scope["method"] not in ASKING else "")
+    if "transfer-encoding" in headers or not length.isascii() or not length.isdigit():
+        raise TooMuchError("say how long it is: send its content-length")
+    return int(length)
 
 
 def kind_of(scope: Scope) -> str:

@@ -36,7 +36,7 @@ class Leftover:
     @property
     def bytes(self) -> int:
         """What it would free."""
-        return sum(_weigh(path)[1] for path in self.paths)
+        return sum(weigh(path)[1] for path in self.paths)
 
 
 def usage(workspace: Workspace) -> list[Usage]:
@@ -56,9 +56,9 @@ def usage(workspace: Workspace) -> list[Usage]:
     }
     database = list(workspace.root.glob(f"{workspace.database.name}*"))
     found = [Usage("database", len(database), sum(path.stat().st_size for path in database))]
-    found += [Usage(kind, *_weigh(path)) for kind, path in kinds.items()]
+    found += [Usage(kind, *weigh(path)) for kind, path in kinds.items()]
     known = {*kinds.values(), *database}
-    rest = [_weigh(path) for path in workspace.root.iterdir() if path not in known]
+    rest = [weigh(path) for path in workspace.root.iterdir() if path not in known]
     return [*found, Usage("other", sum(n for n, _ in rest), sum(size for _, size in rest))]
 
 
@@ -125,7 +125,7 @@ def _age(path: Path, now: float) -> float:
     return now - path.lstat().st_mtime
 
 
-def _weigh(path: Path) -> tuple[int, int]:
+def weigh(path: Path) -> tuple[int, int]:
     """(files, bytes) of a file or of everything below a directory; links are not followed."""
     if not path.is_dir():
         return (1, path.lstat().st_size) if path.exists() else (0, 0)

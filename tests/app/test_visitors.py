@@ -112,6 +112,15 @@ def test_new_cookies_do_not_help_against_the_limit_of_an_address(
     assert found[0] == 200 and found[-1] == 429
 
 
+def test_a_question_says_how_long_it_is_and_is_not_long(site: Callable[[], TestClient]) -> None:
+    browser = site()
+    assert browser.post(CALL, content=b"x" * 2**20).status_code == 200
+    long = browser.post(CALL, content=b"x" * (3 * 2**20))
+    assert long.status_code == 429 and "2 MB, not 3" in long.json()["detail"]
+    endless = browser.post(CALL, content=iter([b"x"]))
+    assert endless.status_code == 429 and "content-length" in endless.json()["detail"]
+
+
 def test_the_memory_of_buckets_is_bounded(clock: Clock) -> None:
     buckets = Buckets(clock)
     for number in range(20_500):

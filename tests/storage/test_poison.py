@@ -276,7 +276,8 @@ def test_what_the_database_lost_comes_back_from_the_log(
 def test_a_full_disk_is_a_sentence_and_the_place_says_so(tmp_path: Path) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     assert "the disk is full" in fault_of_disk(full)
-    assert "the disk is full" in fault_of_disk(duckdb.IOException(f"Could not write: {full}"))
+    for kind in (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException):
+        assert "the disk is full" in fault_of_disk(kind(f"Could not write: {full}"))
     assert fault_of_disk(OSError(errno.ENOENT, "none")) == fault_of_disk(KeyError("x")) == ""
     assert disk_trouble(tmp_path) == ""
     assert "the disk is full" in disk_trouble(tmp_path, least=2**62)
