@@ -134,8 +134,8 @@ class Errands:
         """{errands}: those of the ids that are known."""
         if question.ids is None:
             return {"errands": [] if self._guest else self.all()}
-        known = [one for name in question.ids if (one := self._errands.get(name)) is not None]
-        return {"errands": [_record(one) for one in reversed(known) if may_change(one.owner)]}
+        known = [one for one in reversed(list(self._errands.values())) if one.id in question.ids]
+        return {"errands": [_record(one) for one in known if may_change(one.owner)]}
 
     def get(self, name: str) -> ErrandRecord:
         """One errand: {id, kind, title, unit, state, done, total, result, error, at}.

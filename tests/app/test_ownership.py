@@ -55,6 +55,7 @@ OPEN = {
     *("evaluate.study_report", "evaluate.videos", "fidelity.choices", "fidelity.clip"),
     *("fidelity.pairs", "fidelity.plan", "fidelity.results", "fidelity.runs", "header.jobs"),
     *("imagine.clip", "imagine.export_episode", "imagine.open_dream", "imagine.replay"),
+    *("imagine.probe_dream", "imagine.reality", "label.task_card"),
     *("imagine.said", "label.clip", "label.episode", "label.next", "label.pairs"),
     *("label.queue", "label.queues", "label.rail", "label.release", "label.runs", "label.said"),
     *("label.statistics", "models.details", "models.load", "models.plan", "models.slots"),
