@@ -9,9 +9,11 @@ from app.models.catalogue import describe_together, is_aligned
 from app.models.loader import Loader, Three
 from app.runs.launcher import MIN_FREE_BYTES, Launcher
 from engine.config import Config
+from engine.jobs.gates.report import DOCUMENT, in_words
 from engine.records.tasks import Task, tasks
 from engine.runs.job import Finding, Job, Lessons, Pace
 from engine.runs.registry import declared, job_config, objections
+from engine.runs.run_directory import read_documents
 from engine.runs.tracker import NONE, missing
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES, Checkpoint
@@ -85,6 +87,7 @@ class Preflight:
             yield self._memory(three, config)
             yield _alignment(models["world_model"], wanted=_wants_unaligned(own, config))
             yield _reward(models["reward_model"])
+            yield self._gates(three)
         if own.learns:
             yield self._episodes(own, values, options)
         yield self._time(job, config, models)
@@ -103,6 +106,18 @@ class Preflight:
             return _check("models", True, describe_together(*three))
         except ValueError as error:
             return _check("models", False, str(error))
+
+    def _gates(self, three: Three) -> Check:
+        """What the last run of gates on this world model and judge found."""
+        hashes = {"world_model": three[1].hash, "reward_model": three[2].hash}
+        for run in self._cabinet.runs.all():
+            if run.job != "gates":
+                continue
+            found = read_documents(self._cabinet.runs.directory(run.id), DOCUMENT).get(DOCUMENT)
+            if found and found["checkpoints"] == hashes:
+                return _check("gates", True if found["passed"] else None, in_words(found, hashes))
+        text = "not measured: how often do dreams of this world model lie to this judge?"
+        return _check("gates", None, text)
 
     def _memory(self, three: Three, config: Mapping[str, Any]) -> Check:
         rows = config["groups"] * config["group_size"]

@@ -9,6 +9,7 @@ import { draw, none, view } from "../web/view.js";
 import { Charts } from "./chart.js";
 import { Checkpoints } from "./checkpoints.js";
 import { showMatrix } from "./matrix.js";
+import { showReality } from "./reality.js";
 import { Table } from "./table.js";
 import { Wall } from "./wall.js";
 
@@ -18,7 +19,7 @@ const MOST_RUNS = 10;
 
 /** The thresholds of the alarms belong to whoever looks, and stay in this browser. */
 const layout = (thresholds) => view`<div class="wm runs"><div class="alarms"></div><div class="twins"></div>
-  <div class="plots"></div><div class="versus"></div>
+  <div class="plots"></div><div class="seen-real"></div><div class="versus"></div>
   <div class="card wall"></div>
   <div class="halves"><div class="card kept-by" hidden></div>
   <div class="card"><h3>Events</h3><ul class="events mono"></ul>
@@ -111,7 +112,7 @@ class Runs {
     this.wall.forget(run);
     this.again();
     for (const place of [".alarms", ".versus"]) draw(this.find(place), none);
-    this.find(".twins").replaceChildren();
+    for (const place of [".twins", ".seen-real"]) this.find(place).replaceChildren();
   }
 
   /** Ask for all points anew: another axis, another threshold, another run. */
@@ -166,7 +167,10 @@ class Runs {
     }
     this.audited(answer.audits);
     this.events(answer.events);
-    if (answer.alarms) this.alarms(answer.alarms);
+    if (answer.alarms) {
+      this.alarms(answer.alarms);
+      showReality(this.find(".seen-real"), answer.reality);
+    }
     this.now();
     const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
     this.find(".kept-by").hidden = false;

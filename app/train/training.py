@@ -13,6 +13,7 @@ from app.train.siblings import Siblings
 from app.train.successes import NAMES, success_of
 from app.web.checks import check_integer, check_names
 from engine.config import Config, knob
+from engine.statistics.exploitability import NEEDED, looks, report
 from storage.cabinet import Cabinet
 from storage.runs.curves import AXES, MOST_POINTS, Points
 
@@ -95,9 +96,9 @@ class Training:
     def follow(self, question: FollowRun) -> dict[str, Any]:
         """What is new about runs since cursors.
 
-        {runs, status, next, series, iterations, events, audits, alarms, others}; alarms are None
-        where nothing changed. Without a run, or with one that is unknown, only the list: the runs
-        as `app.runs.launcher` shows them, with the success of each.
+        {runs, status, next, series, iterations, events, audits, alarms, reality, others}; alarms
+        and reality are None where nothing changed. Without a run, or with one that is unknown,
+        only the list: the runs as `app.runs.launcher` shows them, with the success of each.
         """
         runs = self._listed()
         known = {record["id"] for record in runs}
@@ -118,6 +119,7 @@ class Training:
             "events": self._launcher.events(run, EVENTS),
             "audits": self._cabinet.curves.audits(run, guest=self._guest),
             "alarms": self._alarms(run, status, question.thresholds) if fresh else None,
+            "reality": self._reality(run) if fresh else None,
             "others": {
                 other: {"next": found.next, "series": found.series}
                 for other, after in others.items()
@@ -209,6 +211,18 @@ class Training:
         series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
         audits = self._cabinet.curves.audits(run_id, guest=self._guest)
         return alarms(series, audits, status["error"], thresholds)
+
+    def _reality(self, run_id: str) -> dict[str, Any] | None:
+        """What looks at reality say of a run that dreams; None of one that never looked."""
+        config = self._cabinet.runs.get(run_id).config
+        if config.get("environment") != "imagination" or not config.get("real_every"):
+            return None
+        series = self._cabinet.curves.of(run_id, most=MOST_POINTS).series
+        by_step = {
+            name: {int(point[2]): point[1] for point in series.get(name, ())} for name in NEEDED
+        }
+        episodes, starts = int(config["real_episodes"]), int(config["groups"])
+        return report(looks(by_step, episodes=episodes, starts=starts))
 
 
 def _check_compared(asked: object, known: set[str]) -> Mapping[str, Any]:

@@ -18,7 +18,34 @@ def wilson_interval(successes: int, total: int, z: float = 1.959964) -> tuple[fl
         raise ValueError(f"{successes} successes of {total} trials are impossible")
     if total == 0:
         return 0.0, 1.0
-    p = successes / total
+    return _wilson(successes / total, float(total), z)
+
+
+def grouped_interval(
+    successes: Sequence[int], size: int, z: float = 1.959964
+) -> tuple[float, float]:
+    """Interval of a proportion whose trials come in groups that are alike, `size` in each.
+
+    Wilson's, with as many independent trials as would vary like the groups' means: at least one a
+    group, at most all. (0, 1) where nothing was tried.
+    """
+    if not successes:
+        return 0.0, 1.0
+    count, p = len(successes), sum(successes) / (len(successes) * size)
+    varies = float(np.var([hits / size for hits in successes], ddof=1)) / count if count > 1 else 0
+    independent = p * (1 - p) / varies if varies else count
+    return _wilson(p, float(min(max(independent, count), count * size)), z)
+
+
+def difference_interval(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Interval of first - second from two independent (value, low, high) (MOVER)."""
+    (a, a_low, a_high), (b, b_low, b_high) = first, second
+    return a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
+
+
+def _wilson(p: float, total: float, z: float) -> tuple[float, float]:
     centre = p + z * z / (2 * total)
     spread = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total

@@ -14,6 +14,7 @@ import pytest
 from app.studio import Studio
 from app.train.methods import get_method, methods, offered, values_of
 from app.web.questions import ask
+from engine.jobs.gates.report import report
 from engine.records.episodes import write_episode
 from engine.records.events import encode_line
 from engine.records.manifest import write_manifest
@@ -22,6 +23,7 @@ from engine.runs.registry import job_config
 from tests.app.conftest import CONFIGS, OPTIMISE, START, make_checkpoint
 
 Maker = Callable[..., Trajectory]
+HASHED = ("world_model", "reward_model")
 RATIOS = np.array([0.5, -0.25], np.float32)
 
 
@@ -259,6 +261,47 @@ def test_preflight_says_what_it_knows(studio: Studio) -> None:
     assert found["reward"][0] and "τ 0.60" in found["reward"][1]
     assert found["disk"][0]
     assert found["time"][0] is None and "not measured yet" in found["time"][1]
+
+
+def test_preflight_tells_of_the_gates_of_just_these_models(studio: Studio, run: str) -> None:
+    assert look(studio, "optimise")["gates"][0] is None
+    assert "not measured" in look(studio, "optimise")["gates"][1]
+    directory = studio.data_directory / "runs" / run
+    values = {"world_model": "demo/world", "reward_model": "demo/reward", "held_out": [run]}
+    gates = studio.train.training.start("gates", values)
+    hashes = {role: studio.cabinet.checkpoints.get(values[role]).hash for role in HASHED}
+    measured = {"held out": {"auc": {"value": 0.8}, "missed": {"value": 0.1}}}
+    write_documents(directory.parent / gates, report(measured, hashes))
+    assert look(studio, "optimise")["gates"] == (
+        None,
+        "1 of 2 gates were not passed: AUC of the dreamt nearest distance (held out) 0.80, at "
+        "least 0.90 was asked.",
+    )
+    write_documents(
+        directory.parent / gates, report({"held out": {"missed": {"value": 0.1}}}, hashes)
+    )
+    assert look(studio, "optimise")["gates"] == (True, "All 1 gates were passed.")
+    write_documents(directory.parent / gates, report(measured, hashes | {"reward_model": "other"}))
+    assert "not measured" in look(studio, "optimise")["gates"][1]
+
+
+def write_documents(directory: Path, document: dict[str, Any]) -> None:
+    (directory / "documents").mkdir(exist_ok=True)
+    (directory / "documents" / "gates.json").write_text(json.dumps(document))
+
+
+def test_what_looks_at_reality_say_comes_with_the_curves(studio: Studio) -> None:
+    looked = studio.train.training.start("optimise", OPTIMISE | {"real_every": 1, "groups": 4})
+    log = Log(studio, looked)
+    for step, (dreamt, real) in enumerate([(0.5, 0.5), (1.0, 0.5)], start=1):
+        metrics = {"rollout/success_rate": dreamt, "real/success_rate": real}
+        log.emit("metric", step=step, metrics=metrics | {"policy/kl_from_base": 0.01 * step})
+    reality = ask(studio.train.training.follow, {"run": looked})["reality"]
+    assert [look["updates"] for look in reality["looks"]] == [0, 1]
+    assert [look["gap"][0] for look in reality["looks"]] == [0.0, 0.5]
+    assert reality["parts"] is None  # four starts say too little
+    blind = studio.train.training.start("optimise", OPTIMISE)
+    assert ask(studio.train.training.follow, {"run": blind})["reality"] is None
 
 
 def test_the_time_is_that_of_the_last_run_like_this_one(studio: Studio, run: str, log: Log) -> None:

@@ -137,6 +137,31 @@ def test_the_shipped_study_is_whole_and_shares_the_stages_of_the_recipe() -> Non
         )
 
 
+@pytest.mark.parametrize("name", ["upper_bound.json", "dream_study.json"])
+def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(name: str) -> None:
+    config = JobConfig.from_dict(json.loads((STUDY.parent / name).read_text()))
+    everything = _plan(config.replace(only=tuple(arm.name for arm in config.arms)))
+    check_leaks(everything)
+    # Neither the study's own starts nor those that `real_every` looks at are tested on.
+    looked_at = max(stage.config.get("real_episodes", 0) for stage in everything)
+    assert {stage.config["first_start"] for stage in everything if stage.arm} == {200}
+    assert looked_at <= 200
+    trained = [stage for stage in everything if stage.job == "optimise"]
+    assert len({json.dumps(stage.config["learning_rate"]) for stage in trained}) == 1
+    assert {stage.config["shuffle_rewards"] for stage in trained} == {True, False}
+
+
+def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() -> None:
+    config = JobConfig.from_dict(json.loads((STUDY.parent / "dream_study.json").read_text()))
+    by_name = {stage.name: stage for stage in _plan(config.replace(only=("wmpo", "wmpo_halves")))}
+    whole, *halves = (
+        by_name[name].config for name in ("rollouts", "rollouts_first", "rollouts_second-1")
+    )
+    assert sum(half["episodes"] for half in halves) == whole["episodes"] == 128
+    assert [half["first_start"] for half in halves] == [0, 64]
+    assert by_name["wmpo_halves-1"].config["iterations"] == by_name["wmpo-1"].config["iterations"]
+
+
 def test_every_arm_of_the_shipped_study_spends_the_same_budget() -> None:
     config = JobConfig.from_dict(json.loads(STUDY.read_text()))
     by_name = {stage.name: stage for stage in _plan(config)}
@@ -179,6 +204,8 @@ def _tiny_study(root: Path) -> dict[str, Any]:
         "denoising_steps": 1,
         "keep_low": 0.0,
         "keep_high": 1.0,
+        "real_every": 2,
+        "real_episodes": 1,
     }
     simulator = {
         "policy": "{policy@last}",
@@ -244,7 +271,9 @@ def test_a_study_adopts_is_killed_resumes_and_reports(tiny: Tiny, tmp_path: Path
     assert len(read_ledger(cut / "stages" / "simulator-0")) == 2
     report = (cut / "report.md").read_text()
     assert "3 of 3 tests are done" in report
-    assert "| GRPO | 4 | 0 | 2 | 2 | 2 |" in report
+    assert "| GRPO | 4 | 0 | 0 | 2 | 2 | 2 |" in report
+    looked = report[report.index("## Dreamt minus real success") :]
+    assert "| wmpo-0 | 0 | 0.0000 |" in looked and "| simulator-0 | 0 |" not in looked
     assert (cut / "report.html").read_text().startswith("<!doctype html>")
 
     whole = _prepared(tmp_path / "whole", {**options, "only": ["wmpo"]})

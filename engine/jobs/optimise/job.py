@@ -21,7 +21,13 @@ from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
 from engine.jobs.optimise.casting import Workers, find_beginnings, make_groups
-from engine.jobs.optimise.exploitability import Weights, copy_weights, exploitability, kl_from
+from engine.jobs.optimise.exploitability import (
+    Weights,
+    copy_weights,
+    dreamt_interval,
+    exploitability,
+    kl_from,
+)
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups
 from engine.jobs.optimise.iteration import Iteration, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
@@ -262,6 +268,7 @@ def _iterate(
     }
     if config.real_every:
         metrics["policy/kl_from_base"] = kl_from(job.base, job.update, attempts)
+        metrics |= dreamt_interval(attempts)
     done = Iteration(
         number=iteration,
         attempts=attempts,

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.checkpoints.checkpoint import read_json
 from engine.jobs.study.study_plan import Planned, upstream
+from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.statistics.comparison import Arm, compare
+from engine.statistics.exploitability import Look, looks
 from engine.statistics.report import (
     Block,
     Cell,
@@ -71,6 +74,7 @@ def report_blocks(study: Progress) -> list[Block]:
     blocks += [Paragraph(text) for text in (study.about, state) if text]
     blocks += compare(arms_of(study), study.reference, study.seeds)
     blocks += [
+        *_exploitability(study),
         Heading("Real episodes"),
         ledger_table(study),
         Paragraph(
@@ -140,6 +144,40 @@ def ledger_table(study: Progress) -> Table:
 def _uses(study: Progress, stages: set[str]) -> Counter[str]:
     directories = [study.found[name] for name in sorted(stages) if name in study.found]
     return Counter(str(entry["use"]) for path in directories for entry in read_ledger(path))
+
+
+def _exploitability(study: Progress) -> list[Block]:
+    """What looks at reality say of each training in dreams that had them."""
+    rows = []
+    for stage in study.planned:
+        if stage.job != "optimise" or stage.name not in study.found:
+            continue
+        for look in looks_of(study.found[stage.name]):
+            shares = [_share(*share) for share in (look.dreamt, look.real, look.gap)]
+            kl = "-" if look.kl is None else f"{look.kl:.4f}"
+            rows.append([Cell(text) for text in (stage.name, str(look.updates), kl, *shares)])
+    if not rows:
+        return []
+    columns = ["stage", "iterations", "KL a token from the base", "dreamt", "real", "gap"]
+    text = (
+        "Success of one policy in its dreams and in the simulator, in %, with 95 % intervals; "
+        "dreams of one start count as far as they differ."
+    )
+    return [Heading("Dreamt minus real success"), Table(columns, rows), Paragraph(text)]
+
+
+def looks_of(directory: Path) -> list[Look]:
+    """Looks at reality of a run of `optimise`, from its log."""
+    series: dict[str, dict[int, float]] = {}
+    for _, event in read_events(directory / "events.jsonl"):
+        for name, value in event["metrics"].items() if event["kind"] == "metric" else ():
+            series.setdefault(name, {})[int(event["step"])] = value
+    options = read_json(directory / "config.json")["config"]
+    return looks(series, episodes=options["real_episodes"], starts=options["groups"])
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _choices(study: Progress) -> Block:
