@@ -68,10 +68,12 @@ class Starts {
   }
 
   async begin() {
-    await this.fetch(true);
     const episode = address.get("episode");
+    this.waits = Boolean(episode); // for a frame of it
+    await this.fetch(true);
     if (episode) await this.store(episode);
-    begun();
+    this.waits = false;
+    if (episode) begun();
   }
 
   /** `first`: choose the first of them, unless an upload or a stored frame is chosen by then. */
@@ -80,7 +82,9 @@ class Starts {
     const { task } = this;
     const question = { pool: this.pool, offset: this.offset, limit: PAGE, task };
     const answer = await ask(this.server, shipped ? "shipped" : "starts", shipped ? { task } : question);
-    if (!answer || task !== this.task) return;
+    if (task !== this.task) return; // the starts of another task are on their way
+    if (first && !this.waits) setTimeout(begun); // once one is chosen, or none can be
+    if (!answer) return;
     this.total = shipped ? answer.starts.length : answer.total;
     settings.starts = answer.starts.map(({ start_id }) => start_id);
     const own = this.starts.filter((start) => start.own);

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from engine.envs.gl import rendering_backend
 from tests.e2e.conftest import SHIPPED, Problems, Server, open_imagine, visitor
-from tests.e2e.test_looks import WIDTH
 
 pytestmark = [
     pytest.mark.e2e,
@@ -21,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not (SHIPPED / "fidelity.npz").is_file(), reason="needs the shipped demo"),
 ]
 
+WIDTH = "document.documentElement.scrollWidth"
 SIZES = [(1440, 900), (1280, 720), (390, 844)]
 needs_reality = pytest.mark.skipif(not rendering_backend(), reason="reality needs the simulator")
 

@@ -22,6 +22,14 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
         page.get_by_text("tap to see"),
         page.get_by_role("link", name="Where does this world model lie?"),
     ],
+    "imagine": lambda page: [
+        page.get_by_role("img", name="Imagined frame"),
+        page.get_by_role("button", name=re.compile("Run")),
+    ],
+    "fidelity": lambda page: [
+        page.get_by_text("real failures are dreamt as successes"),
+        page.get_by_role("button", name="Watch the"),
+    ],
     "train": lambda page: [
         page.get_by_role("button", name="Start training").or_(page.get_by_text("☰ Train")).first,
         page.get_by_role("progressbar", name="Iterations done"),

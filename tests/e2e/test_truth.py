@@ -20,10 +20,11 @@ from engine.runs.names import episode_name
 from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import Server, episode
-from tests.e2e.test_looks import NAMELESS, WIDTH
+from tests.e2e.test_looks import NAMELESS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
+WIDTH = "document.documentElement.scrollWidth"
 CHUNK, DEPTH = 8, 24
 ARMS = {"modest": [1, 1, 0, 0, 0, 0, 0, 0], "better": [1, 1, 1, 1, 1, 1, 1, 0]}
 
