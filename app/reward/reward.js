@@ -12,20 +12,21 @@ import { toast } from "../web/toast.js";
 import { Rejudging } from "./rejudging.js";
 import { percent, ThresholdKind } from "./threshold.js";
 
+const TAU = "An episode counts as a success from the first window whose probability reaches τ";
+const BEST = "The best balance of precision and recall (F1), of imagined clips if there are any";
+const WIDTH = "How narrow 95 % intervals should be: it says how many more labels that needs";
 const template = html`<div class="wm reward">
   <p class="banner filling" role="status" hidden></p>
   <div class="card empty-lab" hidden><p class="empty"><b>Nothing was judged by a reward model yet</b>
     <a href="imagine">Imagine an episode</a> or <a href="train">start a run</a>: what the judge said of every window
       is kept here.</p></div>
   <div class="lab" hidden><div class="card steer"><label>reward model<select aria-label="Reward model"></select></label>
-      <label class="grow" title="An episode counts as a success from the first window whose probability reaches τ"
-        >success threshold τ<input type="range" min="0.001" max="1" step="0.001"
+      <label class="grow" title="${TAU}">success threshold τ<input type="range" min="0.001" max="1" step="0.001"
         aria-label="Threshold"></label>
       <label>τ<input type="number" min="0.001" max="1" step="0.001" aria-label="Threshold as a number"></label>
-      <button data-do="best" title="The threshold with the best balance of precision and recall (F1), on imagined clips if any">Best F1 <kbd>g</kbd></button>
+      <button data-do="best" title="${BEST}">Best F1 <kbd>g</kbd></button>
       <button data-do="current" class="quiet"></button>
-      <label title="How narrow 95 % intervals should be: it says how many more labels that needs">intervals to<select
-        aria-label="Width of intervals"><option value="0.1">10 points</option>
+      <label title="${WIDTH}">intervals to<select aria-label="Width of intervals"><option value="0.1">10 points</option>
         <option value="0.2" selected>20 points</option><option value="0.3">30 points</option></select></label></div>
     <div class="kinds"><div data-kind="imagined"></div><div data-kind="real"></div></div>
     <div class="kinds"><section class="card errors" data-wall="wrong" aria-label="False successes"></section>

@@ -62,6 +62,7 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     expect(film).to_have_css("background-image", re.compile("data:image/webp"))
     is_drawn(film)
     assert sizeless(page) == []
+    page.evaluate("scrollTo(0, 0)")
 
     # Keys, the best F1, and the line in the histogram move the same threshold.
     threshold.focus()
