@@ -94,6 +94,7 @@ def job_options(root: Path, models: dict[str, str], made: Path) -> dict[str, dic
             "task": "coffee-push",
             "plan": {"size": 16},
         },
+        "trials": {"task": "coffee-push", "policies": ["base", "wmpo"], "starts": 3},
         "train_task": {
             "episodes_from": both[:1],
             "size": "quick look",

@@ -13,19 +13,26 @@ import numpy as np
 import pytest
 import torch
 
-from engine.loading.models import load_policy
+from engine.policy.config import PolicyConfig
 from engine.policy.model import OpenVLAPolicy
+from engine.policy.prompt import demo_tokenizer
 from engine.recordings.plan import RecordingPlan
-from engine.seeding import generator
+from engine.records.types import Normalization
+from engine.seeding import generator, initialisation
 from engine.serve.__main__ import BAD_INPUT, main
 from engine.serve.server import LARGEST_BODY, Actor, make_server
-
-Tiny = tuple[Path, dict[str, str]]
+from tests.engine.tiny import POLICY
 
 
 @pytest.fixture(scope="module")
-def policy(tiny: Tiny) -> OpenVLAPolicy:
-    return load_policy(Path(tiny[1]["policy"]))
+def policy() -> OpenVLAPolicy:
+    """Of random weights: what is served is compared with what it says itself."""
+    statistics = Normalization(q01=(-0.5,) * 4, q99=(0.75,) * 4, mask=(True, True, True, False))
+    with initialisation(0, "served"):
+        made = OpenVLAPolicy(
+            PolicyConfig.from_dict(POLICY), normalization=statistics, tokenizer=demo_tokenizer()
+        )
+    return made.eval()
 
 
 @pytest.fixture(scope="module")

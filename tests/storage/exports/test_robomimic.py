@@ -171,6 +171,7 @@ def test_names_that_are_no_demonstrations_are_refused(written: Path, tmp_path: P
     assert "is not a demonstration's name" in answer(written)
     with h5py.File(tmp_path / "empty.hdf5", "w") as file:
         file.create_group("data")
+        file.create_group("wmpo")
     assert answer(tmp_path / "empty.hdf5") == "data: no demonstration is there"
 
 
