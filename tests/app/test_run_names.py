@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.runs.about import About, Abouts
-from app.runs.names import method_of, run_name
+from app.runs.about import About, Abouts, method_of, run_name
 from app.studio import Studio
 from app.train.methods import methods
 from app.train.successes import success_of

@@ -176,7 +176,7 @@ JOB = Job(
     # Seldom changed: left to the command line.
     hidden=(
         *(*CHOSEN_BY_STUDIO, "method", "shuffle_rewards", "record_played", "real_greedy"),
-        *("slice_rows", "ray", "anchored"),
+        *("slice_rows", "ray", "anchored", "context_noise", "gates"),
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,
