@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from app.access import Access
-from app.runs.about import Abouts
+from app.runs.about import Abouts, method_of, run_name
 from app.runs.journal import owner
-from app.runs.names import method_of, run_name
 from app.runs.supervisor import Supervisor
 from app.visitors import may_change, visitor
 from app.web.checks import check_choice, check_integer

@@ -168,10 +168,9 @@ def build(room: TrainRoom) -> None:
     on(forms.kind.input, forms.of_kind, forms.kind, forms.method, queue=False)
     on(forms.method.change, forms.choose, [*preset, world_model], forms.outputs, queue=False)
     on(forms.size.input, forms.choose, preset, forms.outputs, queue=False)
-    # Queued, unlike other visits: a number out of range is refused there, in a sentence.
-    opened_or_changed = functools.partial(gr.on, None)
+    opened_or_changed, settings = functools.partial(gr.on, None), {"trigger_mode": "always_last"}
     told = [checks, launch]
-    on(opened_or_changed, forms.checked, forms.inputs, told, trigger_mode="always_last")
+    on(opened_or_changed, forms.checked, forms.inputs, told, queue=False, **settings)
     on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
 
 

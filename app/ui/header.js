@@ -1,12 +1,12 @@
 // The strip on top of every page: where you are, what runs, on what machine, light or dark, help.
 import { ask } from "../web/calls.js";
 import { duration } from "../web/formats.js";
-import { showKeys } from "../web/help.js";
+import { showKeys } from "../web/help/help.js";
+import { giveTips } from "../web/help/words.js";
 import { together } from "../web/memory.js";
 import { every } from "../web/polling.js";
 import { theme } from "../web/shade.js";
 import { draw, none, view } from "../web/view.js";
-import { giveTips } from "../web/words.js";
 
 const MARKS = { system: "◐", light: "☀", dark: "☾" };
 

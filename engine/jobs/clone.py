@@ -115,7 +115,7 @@ JOB = Job(
     shown=("policy", "episodes_from"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "model", "play_from", "play_share", "limit"),
-        *("targets", "only_successes", "smoothing", "labelled_from"),
+        *("targets", "only_successes", "smoothing", "labelled_from", "batch_size"),
     ),
     learns=True,
     check=check,

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.runs.about import About, Abouts
-from app.runs.names import method_of, run_name
+from app.runs.about import About, Abouts, method_of, run_name
 from app.studio import Studio
 from app.train.methods import methods
 from app.train.successes import success_of
@@ -77,5 +76,5 @@ def test_four_methods_come_first_and_every_other_is_a_step_or_an_ablation() -> N
         *("WMPO", "GRPO in the simulator", "DPO", "Filtered cloning"),
     ]
     assert [name for name, kind in kinds.items() if kind == "step"] == [
-        *("Collect rollouts", "Align the world model"),
+        *("Collect rollouts", "Align the world model", "Train this task"),
     ]

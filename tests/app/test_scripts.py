@@ -20,7 +20,7 @@ ALL = "".join(MODULES.files[path].decode() for path in SCRIPTS)
 KEYS = json.loads((FOLDER / "keys.json").read_text())
 # What a handler of each page offers: the names its script binds.
 BINDERS = {
-    "everywhere": "web/help.js",
+    "everywhere": "web/help/help.js",
     "player": "player/clock.js",
     "models": "models/models.js",
     "imagine": "imagine/dream_view.js",

@@ -58,6 +58,7 @@
       if (style.backgroundImage !== 'none') break;
       const parts = rgb(style.backgroundColor);
       if ((parts[3] ?? 1) > 0.95) ground = parts;
+      else if (style.position === 'absolute') break; // over a picture: its ground is not known
     }
     if (!ground) continue;
     const [one, other] = [light(rgb(getComputedStyle(element).color)), light(ground)];

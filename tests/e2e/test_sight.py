@@ -4,12 +4,14 @@ One visitor and one studio for all of it. What a page must show without scrollin
 `ESSENTIAL`; whoever builds a page adds to it.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import PATIENCE, Problems, Server
 from tests.e2e.sight import SIZES, faults, open_page, pale, watch
 from tests.e2e.test_looks import NAMELESS, PAGES, sign
@@ -38,8 +40,8 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
 }
 # Playwright's own script in a frame that runs none.
 FOREIGN = "frame is sandboxed and the 'allow-scripts' permission is not set"
-# Colours are on their way for a moment after the theme changed.
-STILL = "!document.getAnimations().some((each) => each instanceof CSSTransition)"
+
+
 PLACES = ["Start", "Imagine", "Label", "Train", "Evaluate", "Library"]
 
 
@@ -65,7 +67,6 @@ def test_every_page_is_whole_at_first_sight(looker: tuple[Page, Problems], size:
         seen = faults(page, ESSENTIAL.get(name, lambda page: [])(page))
         page.emulate_media(color_scheme="dark")
         expect(page.locator("body")).to_have_class(re.compile("dark"))
-        page.wait_for_function(STILL)
         seen += [f"dark: {sentence}" for sentence in pale(page)]
         page.emulate_media(color_scheme="light")
         seen += [f"nameless: {control}" for control in page.evaluate(NAMELESS)]
@@ -129,3 +130,26 @@ def test_the_first_dream_plays_by_itself_and_a_tap_uncovers_reality(
     expect(covered).to_be_hidden()
     expect(page.get_by_text("really: ✕ fail")).to_be_attached()
     page.emulate_media(reduced_motion="reduce")
+
+
+def test_the_header_is_one_line_with_any_number_of_runs(
+    looker: tuple[Page, Problems], server: Server
+) -> None:
+    page, _ = looker
+    runs = [RunDirectory(server.data / "runs" / f"busy-{number}") for number in range(3)]
+    for run in runs:
+        (run.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
+        run.state("running")
+        run.progress(1, 4)
+    for size in SIZES:
+        open_page(page, "/data", sign(page, "data"), size)
+        expect(page.locator(".dock .more")).to_have_text(re.compile(r"^\+\d"))
+        expect(page.locator(".dock")).to_contain_text("WMPO, ")
+        header = page.locator(".wm-header").bounding_box()
+        pill = page.locator(".dock").bounding_box()
+        assert header is not None and pill is not None
+        assert (header["height"], pill["height"] < 40) == (48, True), size
+        assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    for run in runs:
+        run.state("done")
+        run.close()

@@ -1,7 +1,7 @@
 // The words of the field have a sentence each, and the first one in a text gives the tip.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tip, words } from "../../app/web/words.js";
+import { tip, words } from "../../app/web/help/words.js";
 
 test("a term of the screen has a tip", () => {
   for (const text of [

@@ -176,7 +176,8 @@ JOB = Job(
     # Seldom changed: left to the command line.
     hidden=(
         *(*CHOSEN_BY_STUDIO, "method", "shuffle_rewards", "record_played", "real_greedy"),
-        *("slice_rows", "ray", "anchored"),
+        *("slice_rows", "ray", "anchored", "context_noise", "gates", "probe_starts"),
+        *("checkpoint_every", "mini_batches", "kl_limit", "clip_low", "clip_high"),
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,

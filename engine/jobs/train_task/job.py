@@ -49,6 +49,7 @@ JOB = Job(
             name="Train this task",
             about="all four models of your own recordings, then GRPO in imagination: one run, "
             "stage after stage",
+            kind="step",
             sizes={name: {"size": name} for name in SIZES},
             needs="recordings of your robot: take them in on the page Data, and label some",
         ),

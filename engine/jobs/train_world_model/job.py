@@ -133,7 +133,7 @@ JOB = Job(
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer", "normalization_from"),
         *("predict_changes", "timestep_ratio", "latents_cache", "carried_share", "first_clips"),
-        "record_dreams",
+        *("record_dreams", "batch_size", "anchored", "context_noise", "mix"),
         *("state_model", "deterministic"),  # chosen before the first training
     ),
     needs=lambda config: () if config.autoencoder else ("world_model",),

@@ -1,6 +1,6 @@
 // The keys of the page, written from the map; a key is changed by pressing it and then another one.
-import { fill, html } from "./html.js";
-import { keys } from "./keys.js";
+import { fill, html } from "../html.js";
+import { keys } from "../keys.js";
 import { words } from "./words.js";
 
 /** @type {Record<string, string>} */
@@ -23,7 +23,7 @@ let overlay = null;
 /** @type {any} */
 let waiting = null; // the button whose next key is asked for
 
-const part = (/** @type {{group: string, entries: import("./keys.js").Bound[]}} */ { group, entries }) =>
+const part = (/** @type {{group: string, entries: import("../keys.js").Bound[]}} */ { group, entries }) =>
   entries.length
     ? html`<div><h3>${TITLES[group]}</h3><dl>${entries.map(
         (item) => html`<dt><button class="key" data-name="${item.name}" data-group="${group}"
