@@ -127,7 +127,10 @@ RULES: Mapping[str, Rule] = {
     ),
     **_rules("on a public studio the queue is everybody's: it cannot be filled", "episodes.queue"),
     **_rules("a public studio takes no files", "episodes.import_episodes", "data.take_part"),
-    **_rules("a public studio takes no episodes", "data.examine", "data.look", "data.take"),
+    **_rules(
+        "a public studio takes no episodes",
+        *("data.examine", "data.look", "data.intend", "data.take", "data.taken"),
+    ),
     **_rules("on a public studio queues are everybody's: none can be made", "label.make_queue"),
     **_rules(
         "on a public studio queues are everybody's: none can be removed", "label.remove_queue"

@@ -39,7 +39,7 @@ OF_DREAMS = {
         *("save_dream", "select_dream", "set_dream", "steer_dream", "twin_dream"),
     )
 }
-OF_RUNS = {"header.control", "train.control", "api.stop_run"}
+OF_RUNS = {"header.control", "train.control", "train.describe", "api.stop_run"}
 OF_ERRANDS = {"data.cancel", "data.follow", "train.call_off", "train.errands"}
 SAYING = {f"{panel}.judge" for panel in ("episodes", "imagine", "label", "thresholds", "train")}
 OF_LABELS = SAYING | {"api.label"}
@@ -72,8 +72,8 @@ OPEN = {
 OWNED = OF_DREAMS | OF_RUNS | OF_ERRANDS | OF_LABELS
 # Events of Gradio's own components: they fill forms, and launch a run of who asks.
 EVENTS = {
-    *("banner", "overview", "on_open", "on_upload", "on_models", "<lambda>"),
-    *("choose", "checked", "on_launch"),
+    *("banner", "on_open", "on_upload", "on_models", "<lambda>"),
+    *("choose", "checked", "here", "of_kind", "on_launch"),
 }
 PEOPLE = {role: Person(B, role) for role in Role}
 OWNERS = {"themselves": B, "somebody else": A, "the house": ""}
@@ -154,6 +154,7 @@ class Public:
             "dream": dream and [dream.records(), dream.readout(), dream.reel.epoch],
             "run": studio.cabinet.runs.get(begun.run).state,
             "control": control.read_text() if control.exists() else "",
+            "name": studio.runs.status(begun.run)["name"],
             "label": [one for one in labels if one["event_id"] == begun.label],
             "stopped": errand.stop.is_set(),
             "queues": [(one.name, one.total) for one in studio.cabinet.queues.all()],
@@ -189,7 +190,8 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Public]:
 def aimed(name: str, begun: Begun, number: int) -> dict[str, Any]:
     """A question to a function of the table that means what somebody began."""
     if name in OF_RUNS:
-        return {"run_id": begun.run} if name == "api.stop_run" else _run(begun)
+        more = {"control": "cancel"} if name.endswith("control") else {"name": "mine"}
+        return {"run_id": begun.run} if name == "api.stop_run" else {"run": begun.run, **more}
     if name in ("data.follow", "train.errands"):
         return {"ids": [begun.errand]}
     if name in OF_ERRANDS:
@@ -207,10 +209,6 @@ def aimed(name: str, begun: Begun, number: int) -> dict[str, Any]:
         "steer_dream": {"mode": "human"},
     }
     return {"dream": begun.dream} | more.get(name.partition(".")[2], {})
-
-
-def _run(begun: Begun) -> dict[str, str]:
-    return {"run": begun.run, "control": "cancel"}
 
 
 def refused(answer: Any) -> str:
