@@ -211,6 +211,9 @@ def test_storage_and_what_it_needs_of_the_engine_load_no_torch() -> None:
 # Code.
 
 
+UNPICKLES = "engine/gate/formats/storages.py"  # in the sandbox, by a class that knows tensors alone
+
+
 def test_nothing_unsafe_is_loaded() -> None:
     modules = {"pickle", "_pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
     unsafe = [
@@ -218,7 +221,7 @@ def test_nothing_unsafe_is_loaded() -> None:
         for place, node in code()
         if modules & set(imported(node)) or (isinstance(node, ast.keyword) and not is_safe(node))
     ]
-    assert unsafe == []
+    assert [place for place in unsafe if not place.startswith(UNPICKLES)] == []
 
 
 def is_safe(keyword: ast.keyword) -> bool:
@@ -231,13 +234,14 @@ def is_safe(keyword: ast.keyword) -> bool:
     return True
 
 
-def test_only_the_converter_reads_pickles() -> None:
+def test_only_the_gate_reads_pickles_and_never_with_torch() -> None:
     readers = {
         place.split(":")[0]
         for place, node in code("app/", "engine/", "storage/", "studies/", "app.py")
-        if "torch.load" in named(node) or any(name.startswith("torch.jit") for name in named(node))
+        for name in named(node)
+        if name in ("torch.load", "pickle.Unpickler") or name.startswith("torch.jit")
     }
-    assert readers == {"engine/gate/converter.py"}
+    assert readers == {UNPICKLES}
 
 
 def named(node: ast.AST) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -140,7 +141,7 @@ class Public:
             return fn(question)
         try:
             return fn(**question)
-        except Exception as error:
+        except (ValueError, LookupError, gr.Error) as error:
             return {"refused": str(error)}
 
     def standing(self, begun: Begun) -> str:

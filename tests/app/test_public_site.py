@@ -198,9 +198,11 @@ async def flood(address: str, question: dict[str, Any], requests: int, each: flo
         base_url=address, headers=headers, timeout=120, limits=limits
     ) as browser:
         await browser.get("/")
+        never = asyncio.get_running_loop().create_future()
         began, sent = time.monotonic(), []
         for number in range(requests):
-            await asyncio.sleep(max(0.0, began + number * each - time.monotonic()))
+            left = max(0.0, began + number * each - time.monotonic())
+            await asyncio.wait([never], timeout=left)
             sent.append(asyncio.create_task(browser.post(CALL, json=question)))
         return await asyncio.gather(*sent)
 
