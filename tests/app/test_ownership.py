@@ -141,7 +141,7 @@ class Public:
             return fn(question)
         try:
             return fn(**question)
-        except (ValueError, LookupError, gr.Error) as error:
+        except (TypeError, ValueError, LookupError, gr.Error) as error:
             return {"refused": str(error)}
 
     def standing(self, begun: Begun) -> str:
