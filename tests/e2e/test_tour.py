@@ -6,6 +6,7 @@ WMPO_SCREENSHOTS=1 pytest -m e2e tests/e2e/test_tour.py
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import PATIENCE, Server, start_server
-from tests.e2e.test_looks import DOCS, imagined, settled, visit
+from tests.e2e.test_looks import DOCS, settled, visit
 
 pytestmark = [
     pytest.mark.e2e,
@@ -105,9 +106,11 @@ def world_model(page: Page) -> Iterator[Shot]:
 
 
 def dream(page: Page) -> Iterator[Shot]:
-    """A dream with its judgement, branches and reality."""
+    """A dream with its judgement, and reality beside it."""
     visit(page, "imagine")
-    imagined(page)
+    page.get_by_role("button", name="▶ Run").click()
+    expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
+    expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()
     page.keyboard.press("Home")
     for _ in range(6):
         yield shot(page, 300)
