@@ -15,6 +15,8 @@ from engine.records.tasks import get_task
 from tests.engine.recordings.datasets import films, lerobot_v3
 from tests.engine.tiny import AUTOENCODER, POLICY, REWARD, TRANSFORMER, do
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 TINY_POLICY = {
     **POLICY,
     "action_dim": 3,

@@ -56,7 +56,15 @@ JOB = Job(
     ),
     place=5,
     shown=("episodes_from", "rollouts_from", "label_set"),
-    hidden=(*CHOSEN_BY_STUDIO, "labelled_from", "last_stage", "given", "changes", "num_starts"),
+    hidden=(
+        *CHOSEN_BY_STUDIO,
+        "labelled_from",
+        "last_stage",
+        "given",
+        "changes",
+        "num_starts",
+        "seed",
+    ),
 )
 
 
