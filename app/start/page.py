@@ -95,8 +95,8 @@ def ways_html(pictures: Sequence[str], success: Mapping[str, Points]) -> str:
     if success:
         path, title = f"train?run={RECORDED}", "Watch a recorded training run"
     tiles = (
-        ("label", "Judge ten clips", judge, "One key or swipe a clip. See where you and the reward "
-         "model disagree."),
+        ("label?goal=10", "Judge ten clips", judge, "One key or swipe a clip. See where you and "
+         "the reward model disagree."),
         (path, title, _spark(success), _risen(success)),
         ("imagine", "Play in the dream", play, "Drive the robot yourself, rewind, and branch "
          "into other futures."),

@@ -59,6 +59,7 @@ def without_meta(path: Path, target: Path) -> Path:
 
 def test_the_snippets_of_the_page_run_and_judge_nothing(page: Page, server: Server) -> None:
     page.goto("/data")
+    expect(page.get_by_label("python example")).to_be_visible()
     python = page.get_by_label("python example").inner_text()
     curl = page.get_by_label("curl example").inner_text()
     assert server.address in python

@@ -113,6 +113,7 @@ def test_twenty_clips_are_judged_on_a_phone_without_scrolling(
     page.get_by_label("known answer every").fill("0")
     page.get_by_role("button", name="Make queue").click()
     page.get_by_role("button", name="Which clips…").click()
+    expect(page.locator(".this-clip")).to_contain_text(f"{twenty}.")  # of the queue, not before it
     hint = page.get_by_text("swipe ← fail · success →")
     playing(page)
     in_sight(page, hint)

@@ -39,7 +39,7 @@ def test_three_models_are_chosen_loaded_and_used_together(models: Page) -> None:
     models.wait_for_url(re.compile(r"/imagine\?policy="))
     label = re.escape(last.split("/", 1)[1])
     expect(models.get_by_label("Policy")).to_have_value(re.compile(f"^{label} · "))
-    models.get_by_role("navigation", name="Pages").get_by_role("link", name="Train").click()
+    models.get_by_role("navigation", name="Places").get_by_role("link", name="Train").click()
     chosen = models.get_by_label("Policy", exact=True)  # a chart is called policy entropy
     expect(chosen).to_have_value(re.compile(f"^{label}"))
 

@@ -19,6 +19,11 @@ from tests.e2e.test_looks import NAMELESS, PAGES, sign
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
+    "label": lambda page: [
+        page.get_by_role("img", name="Clip frame"),
+        *(page.locator(f".verdicts [data-do={name}]") for name in ("success", "fail", "broke")),
+        page.get_by_role("button", name="Practise on"),
+    ],
     "start": lambda page: [
         page.get_by_role("img", name="A dream, playing"),
         page.get_by_text("tap to see"),
