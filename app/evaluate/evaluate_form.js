@@ -17,7 +17,8 @@ const NUMBERS = [
 const policy = ({ id, name, short }, index) => html`<li><label class="row">
     <input type="checkbox" data-policy="${id}" ${raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
     <span class="grow name">${name}</span><span class="mono mute small">${short.slice(0, 4)}</span></label>
-  <input type="text" data-arm="${id}" maxlength="60" placeholder="method: ${name}" aria-label="Method of ${name}"></li>`;
+  <input type="text" data-arm="${id}" maxlength="60" placeholder="method: ${name}"
+    aria-label="Method of ${name}"></li>`;
 const box = (kind) => (value, index) =>
   html`<label class="chip"><input type="checkbox" data-${raw(kind)}="${value}"
   ${raw(index === 0 ? "checked" : "")}> ${value}</label>`;

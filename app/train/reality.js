@@ -23,13 +23,16 @@ const scales = (/** @type {Look[]} */ looks, /** @type {number[]} */ far) => {
   };
 };
 
+const said = ({ updates, dreamt, real }) =>
+  `after ${updates} iterations: dreamt ${points(dreamt[0])} %, real ${points(real[0])} %`;
+
 const curve = (/** @type {Report} */ { looks, parts }) => {
   const told = looks.every((look) => look.kl !== null);
   const far = looks.map((look) => (told ? Number(look.kl) : look.updates));
   const { x, y, most } = scales(looks, far);
   const parted = looks.findIndex((look) => look.updates === parts);
   const spot = (look, i) => html`<g class="${parts !== null && look.updates >= parts ? "parted" : ""}">
-    <title>${`after ${look.updates} iterations: dreamt ${points(look.dreamt[0])} %, real ${points(look.real[0])} %`}</title>
+    <title>${said(look)}</title>
     <line class="spread" x1="${x(far[i]).toFixed(1)}" x2="${x(far[i]).toFixed(1)}"
       y1="${y(look.gap[1]).toFixed(1)}" y2="${y(look.gap[2]).toFixed(1)}"/>
     <circle cx="${x(far[i]).toFixed(1)}" cy="${y(look.gap[0]).toFixed(1)}" r="4"/></g>`;
