@@ -128,8 +128,8 @@ export class Import {
     fill(
       element,
       html`<h3>Import</h3><p class="mute">Episodes that a studio exported (exact copy, LeRobot, WMPO tar,
-        robomimic), or labels and preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see what is in the file; nothing is
-          ever half imported.</p>
+        robomimic), or labels and preferences (JSONL, CSV, Parquet; labels also of Label Studio). First you see
+        what is in the file; nothing is ever half imported.</p>
         <div class="fields"><button type="button" class="choose">Choose a file…</button></div>
         <input type="file" hidden aria-label="File to import" accept=".zip,.tar,.hdf5,.jsonl,.csv,.parquet,.json">
         <div class="answer"></div>`,
