@@ -11,6 +11,7 @@ import torch
 
 from engine.data.starts import FIRST_KEY_FRAME, key_frames
 from engine.jobs.optimise import job as optimise
+from engine.jobs.optimise.groups import RealGroups, Sampling
 from engine.loading.models import load_policy, load_world_model
 from engine.records.episodes import list_episodes, read_episode, write_episode
 from engine.records.events import read_run_events
@@ -113,10 +114,10 @@ def test_a_simulator_run_that_lost_power_ends_with_the_same_weights_and_ledger(
 
 def test_the_log_probabilities_of_a_played_chunk_are_those_the_update_finds(tiny: Tiny) -> None:
     from_policy = load_policy(Path(tiny[1]["policy"]))
-    sampling = optimise.Sampling(
+    sampling = Sampling(
         group_size=2, horizon=8, temperature=1.3, denoising_steps=1, seed=0
     )
-    groups = optimise.RealGroups(SteepEnv(), from_policy, [200_000], sampling, budget=2)
+    groups = RealGroups(SteepEnv(), from_policy, [200_000], sampling, budget=2)
     first, second = groups.sample(0, [0])
     found, _ = from_policy.log_probs(
         first.policy_frames,
