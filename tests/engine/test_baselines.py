@@ -114,9 +114,7 @@ def test_a_simulator_run_that_lost_power_ends_with_the_same_weights_and_ledger(
 
 def test_the_log_probabilities_of_a_played_chunk_are_those_the_update_finds(tiny: Tiny) -> None:
     from_policy = load_policy(Path(tiny[1]["policy"]))
-    sampling = Sampling(
-        group_size=2, horizon=8, temperature=1.3, denoising_steps=1, seed=0
-    )
+    sampling = Sampling(group_size=2, horizon=8, temperature=1.3, denoising_steps=1, seed=0)
     groups = RealGroups(SteepEnv(), from_policy, [200_000], sampling, budget=2)
     first, second = groups.sample(0, [0])
     found, _ = from_policy.log_probs(
