@@ -291,6 +291,7 @@ def test_what_cannot_be_copied_is_shown_to_be_copied_by_hand(
     with visitor(browser, server, problems) as page:
         page.add_init_script(FORBIDDEN)
         page.goto("/models")
+        page.get_by_text("Hash, revision and config").first.click()
         page.get_by_role("button", name=re.compile("^Copy the hash")).first.click()
         field = page.get_by_role("dialog", name="Copy by hand").locator("textarea")
         expect(field).to_be_visible()

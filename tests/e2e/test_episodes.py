@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from app.web.assets import imported
 from engine.envs.gl import rendering_backend
@@ -91,10 +91,19 @@ def test_no_press_on_the_wall_is_lost_whatever_comes_meanwhile(wall: Page) -> No
     assert wall.evaluate("presses") == 50
 
 
+def settled(wall: Page) -> FloatRect | None:
+    """Where a tile is once the wall has taken its new size."""
+    known, now = None, tile(wall, "journey-00").bounding_box()
+    while known != now:
+        wall.wait_for_timeout(500)
+        known, now = now, tile(wall, "journey-00").bounding_box()
+    return now
+
+
 def test_choosing_moves_nothing(wall: Page) -> None:
     for size in ({"width": 1440, "height": 900}, {"width": 390, "height": 844}):
         wall.set_viewport_size(size)
-        before = tile(wall, "journey-00").bounding_box()
+        before = settled(wall)
         wall.get_by_role("checkbox", name="Choose journey-00").click()
         expect(wall.get_by_text("1 chosen")).to_be_visible()
         assert tile(wall, "journey-00").bounding_box() == before
