@@ -187,7 +187,7 @@ class Queues:
 
     def _known(self, task: str | None, *, besides: Collection[str]) -> list[EpisodeRow]:
         """Real episodes, whose outcome the simulator knows."""
-        real = EpisodeFilter(imagined=False, task=task, guest=self._guest)
+        real = EpisodeFilter(imagined=False, judged=True, task=task, guest=self._guest)
         rows = self._cabinet.trajectories.episodes(real, order="by id")
         return [row for row in rows if row.id not in besides]
 

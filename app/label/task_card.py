@@ -50,7 +50,7 @@ def task_card(room: LabelRoom, question: OneTask) -> TaskCard:
 
 def _known(room: LabelRoom, task: str, *, outcome: bool) -> list[str]:
     found = room.episodes.gallery.records(
-        order="by id", limit=MOST, task=task, imagined=False, success=outcome
+        order="by id", limit=MOST, task=task, imagined=False, judged=True, success=outcome
     )
     return [record["id"] for record in found]
 

@@ -1,6 +1,7 @@
 """The studio: queues made from filters, handed out to people, and what judgements say together."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -106,6 +107,20 @@ def test_a_task_card_has_a_rule_examples_of_both_outcomes_and_other_clips_to_pra
     assert stocked.episodes.judging.labels.history() == []
     nothing = task_card(stocked.label, OneTask(task="of elsewhere"))
     assert nothing == {"rule": "", "success": [], "fail": [], "practice": []}
+
+
+def test_recordings_that_nobody_judged_are_no_known_answers(
+    stocked: Studio, make_trajectory: Maker
+) -> None:
+    recorded = replace(make_trajectory("a-recording"), imagined=False, outcome=Outcome(False, 4))
+    unjudged = replace(recorded, lineage={**recorded.lineage, "unjudged": True})
+    stocked.cabinet.trajectories.add(unjudged)
+    card = task_card(stocked.label, OneTask(task="coffee-push"))
+    assert card["fail"] == ["real-lost"]
+    assert "a-recording" not in card["practice"]
+    made = {"filter": {"kind": "imagined"}, "name": "q", "gold": 1}
+    ask(stocked.label.queues.make, made)
+    assert set(stocked.label.queues.gold_answers("q")) <= {"real-won", "real-lost"}
 
 
 def test_a_queue_holds_what_its_filter_finds(stocked: Studio) -> None:
