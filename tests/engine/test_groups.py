@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.jobs.collect import JobConfig as CollectConfig
 from engine.jobs.collect import plan
+from engine.jobs.optimise.groups import Places
 from engine.jobs.optimise.iteration import Iteration
 from engine.jobs.optimise.job import JobConfig, sample_groups
 from engine.records.states import Fate
@@ -41,7 +42,12 @@ class WrittenGroups:
         return 10
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Written]:
-        return [Written(s, m, Outcome(m == 0, 8)) for s in chosen for m in range(4)]
+        return self.play(iteration, [(s, m) for s in chosen for m in range(4)])
+
+    def attempts(self, iteration: int, places: Places) -> list[Written]:
+        return [Written(start, member, Outcome(member == 0, 8)) for start, member in places]
+
+    play = attempts
 
     def measures(self, attempts: Sequence[Any]) -> dict[str, float]:
         return {}
