@@ -28,9 +28,9 @@ Tiny = tuple[Path, dict[str, str]]
 MEASURED_IN_SECONDS = ("time/", "_per_second")
 
 ALL = [job for job in job_names() if job != "demo"]
-# One of each kind in `make test`: fitted, measured at the end, on pairs, imagined, played, copied,
+# One of each kind in `make test`: fitted, imagined, played,
 # judged; the study is killed in test_study.
-QUICK = ("clone", "train_reward", "prefer", "optimise", "evaluate", "choose", "rejudge")
+QUICK = ("clone", "optimise", "evaluate", "rejudge")
 
 
 def prepared(directory: Path, job: str, options: dict[str, Any]) -> Path:

@@ -356,7 +356,6 @@ def test_an_episode_stored_but_not_counted_before_a_kill_is_counted_after_it(
 WRITER = """
 import sys
 from pathlib import Path
-from engine.runs.control import 
 from engine.runs.run_directory import RunDirectory
 
 run = RunDirectory(Path(sys.argv[1]))
