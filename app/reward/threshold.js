@@ -195,7 +195,7 @@ export class ThresholdKind {
       range.style.cssText = `left:${100 * low}%;width:${100 * (high - low)}%`;
       dot.style.left = `${100 * value}%`;
       row.children[2].textContent =
-        value === null ? "nothing to count" : `${(100 * low).toFixed(0)}–${(100 * high).toFixed(0)}`;
+        value === null ? "–" : `${(100 * low).toFixed(0)}–${(100 * high).toFixed(0)}`;
     }
     const recall = curves.recall.value[index];
     const points = [

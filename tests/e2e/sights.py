@@ -1,10 +1,11 @@
 """What is to be seen: boxes and pixels, not attributes."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 SMALLEST = 40  # pixels each way, of a picture that somebody can make out
 PLAIN = 4.0  # the standard deviation below which pixels are one colour
@@ -24,10 +25,17 @@ def sizeless(page: Page) -> list[str]:
 
 def is_drawn(place: Locator, *, smallest: int = SMALLEST) -> None:
     """Fails unless a picture has a size and is not of one colour."""
-    place.scroll_into_view_if_needed()
     expect(place).to_be_visible()
     box = place.bounding_box()
     assert box is not None
     assert min(box["width"], box["height"]) >= smallest, box
-    pixels = np.asarray(Image.open(io.BytesIO(place.screenshot())).convert("RGB"), np.float64)
+    pixels = np.asarray(Image.open(io.BytesIO(_picture(place))).convert("RGB"), np.float64)
     assert pixels.std(axis=(0, 1)).max() > PLAIN, "a picture of one colour"
+
+
+def _picture(place: Locator, tries: int = 3) -> bytes:
+    """A wall may be drawn anew while its picture is taken."""
+    for _ in range(tries - 1):
+        with suppress(Error):
+            return place.screenshot(timeout=20_000)
+    return place.screenshot()

@@ -96,7 +96,7 @@ def test_practice_answers_and_stores_nothing(page: Page, server: Server) -> None
         page.keyboard.press("s")
         expect(said).to_have_text(re.compile("^(Right|No): it (succeeds at frame|never succeeds)"))
         page.keyboard.press("k" if number % 2 else "s")
-    expect(page.get_by_text("Practice: 2 of 5 right.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Practice: [1-4] of 5 right\."))).to_be_visible()
     expect(page.locator(".practice")).to_be_hidden()
     playing(page)
     all_saved(page)

@@ -38,7 +38,10 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
         page.get_by_role("button", name="Watch the"),
     ],
     "train": lambda page: [
-        page.get_by_role("button", name="Start training").or_(page.get_by_text("☰ Train")).first,
+        page.get_by_role("button", name="Start training")
+        .or_(page.get_by_text("☰ Train"))
+        .locator("visible=true")
+        .first,
         page.get_by_role("progressbar", name="Iterations done"),
         page.get_by_role("figure", name="success", exact=True),
     ],
