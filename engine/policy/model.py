@@ -1,7 +1,6 @@
 """OpenVLA-OFT with the discrete head: one forward pass gives a whole chunk (method.md §2)."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from engine.device import autocast
+from engine.libraries import from_library
 from engine.policy import processor
 from engine.policy.activations import SiLU, gelu
 from engine.policy.config import LanguageConfig, PolicyConfig
@@ -20,6 +20,8 @@ from engine.policy.vision import VisionBackbone
 from engine.protocols import ActionChunk
 from engine.records.types import Normalization
 from engine.seeding import rand
+
+LLAMA = "transformers.models.llama.modeling_llama"
 
 
 class Projector(nn.Module):
@@ -213,9 +215,8 @@ def language_model(config: LanguageConfig) -> Any:
 
     Every token attends to every other, before and behind it, unless a mask forbids it.
     """
-    library = import_module("transformers.models.llama.modeling_llama")  # a second: where needed
-    llama = library.LlamaForCausalLM(
-        library.LlamaConfig(
+    llama = from_library(LLAMA, "LlamaForCausalLM")(
+        from_library(LLAMA, "LlamaConfig")(
             **config.to_dict(),
             tie_word_embeddings=False,
             use_cache=False,
@@ -228,7 +229,7 @@ def language_model(config: LanguageConfig) -> Any:
         layer.mlp.act_fn = SiLU()
     # No file holds the rotary frequencies: they have values even where the weights have none yet.
     with torch.device("cpu"):
-        llama.model.rotary_emb = library.LlamaRotaryEmbedding(llama.config)
+        llama.model.rotary_emb = from_library(LLAMA, "LlamaRotaryEmbedding")(llama.config)
     return llama
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.config import Config, knob
+from engine.libraries import from_library
 from engine.records.types import JudgeRules
 from engine.reward.judge import window_ends
 from engine.reward.resampling import resize_and_crop
@@ -227,8 +227,7 @@ def rename_released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _network(config: RewardConfig) -> Any:
-    library = import_module("transformers.models.videomae")  # a second: where needed
-    sizes = library.VideoMAEConfig(
+    sizes = from_library("transformers", "VideoMAEConfig")(
         image_size=config.image_size,
         patch_size=config.patch_size,
         num_channels=3,
@@ -243,7 +242,7 @@ def _network(config: RewardConfig) -> Any:
         use_mean_pooling=True,
         num_labels=2,
     )
-    return library.VideoMAEForVideoClassification(sizes)
+    return from_library("transformers", "VideoMAEForVideoClassification")(sizes)
 
 
 def _row_by_row(linear: nn.Linear, batch: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.config import Config, knob
+from engine.libraries import from_library
 from engine.seeding import randn
 
 
@@ -64,7 +64,7 @@ class Autoencoder(nn.Module):
         levels = len(config.block_channels)
         # A fixed camera sees mostly the same; the network codes what differs from that frame.
         self.register_buffer("mean_frame", torch.zeros(3, *config.mean_frame_size))
-        self.kl = import_module("diffusers").AutoencoderKL(  # two seconds: where needed
+        self.kl = from_library("diffusers", "AutoencoderKL")(  # two seconds: where needed
             in_channels=3 * config.patch**2,
             out_channels=3 * config.patch**2,
             block_out_channels=config.block_channels,
