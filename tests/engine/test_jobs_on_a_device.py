@@ -17,13 +17,8 @@ from tests.pretend_device import NAME, pretend_device
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ALL = [job for job in job_names() if job != "demo"]  # a study with stages of the full size
-# Jobs that play, copy or run other jobs: what they compute with is what the others load. Drills.
-PLAYED = (
-    *("adopt", "choose", "collect", "evaluate", "import_recordings", "rejudge", "study"),
-    *("train_task", "trials"),
-)
-# In `make test`, of each kind of model that is fitted one, and dreams; the rest are drills.
-QUICK = ("clone", "optimise", "train_autoencoder", "train_reward", "train_world_model")
+# In `make test`: dreams and two kinds of fits, and what is measured; every job is a drill.
+QUICK = ("gates", "optimise", "train_reward", "train_world_model")
 
 
 def work(
@@ -49,7 +44,7 @@ def test_every_job_has_a_config_here(options: dict[str, dict[str, Any]]) -> None
 
 
 @pytest.mark.parametrize(
-    "job", [pytest.param(job, marks=pytest.mark.soak) if job in PLAYED else job for job in ALL]
+    "job", [job if job in QUICK else pytest.param(job, marks=pytest.mark.soak) for job in ALL]
 )
 def test_a_job_on_a_device_finds_what_it_finds_on_the_cpu(
     options: dict[str, dict[str, Any]], job: str, tmp_path: Path

@@ -66,6 +66,7 @@ def test_parts_are_done_on_two_nodes_whoever_dies(address: str, tmp_path: Path) 
     assert "another does its part again" in sentence
 
 
+@pytest.mark.soak
 def test_a_run_on_two_nodes_is_that_of_one_process(
     address: str, tiny: Tiny, tmp_path: Path
 ) -> None:
