@@ -21,7 +21,7 @@ from engine.runs.stages import is_same
 from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 
 # Words that are no jobs: what answers over HTTP until it is ended.
-SERVED = {"serve": "engine.serve.__main__", "serve_world_model": "engine.serving.__main__"}
+SERVED = {"serve": "engine.serving.policy", "serve_world_model": "engine.serving.world_model"}
 IMPORT = "import"  # short for the job: import DATASET --out RUN_DIR [--set …]
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
 

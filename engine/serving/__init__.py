@@ -1,1 +1,1 @@
-"""A world model behind HTTP: sessions that dream, for the studio and for others."""
+"""Models behind HTTP: a policy for a robot, and a world model for the studio and for others."""

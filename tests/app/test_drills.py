@@ -25,6 +25,7 @@ from storage.cabinet import Cabinet, open_cabinet
 from storage.workspace import open_workspace
 from tests.app.drill_app import WORKER
 from tests.app.drill_processes import CHECKOUT, App, holders, orphans, turns, workers
+from tests.app.small_disk import small_disk
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 
@@ -169,13 +170,8 @@ def test_random_kills_of_worker_and_app_lose_double_and_change_nothing(
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 160 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 160) as place:
+        yield place
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A disk that fills up under a studio: it says so, refuses, keeps reading, and recovers."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,14 @@ from app.ui.wire import served_by
 from engine.records.types import Trajectory
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
+from tests.app.small_disk import small_disk
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 100 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with small_disk(tmp_path / "disk", 100) as place:
+        yield place
 
 
 def fill(place: Path) -> None:

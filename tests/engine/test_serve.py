@@ -19,8 +19,8 @@ from engine.policy.prompt import demo_tokenizer
 from engine.recordings.plan import RecordingPlan
 from engine.records.types import Normalization
 from engine.seeding import generator, initialisation
-from engine.serve.__main__ import BAD_INPUT, main
-from engine.serve.server import LARGEST_BODY, Actor, make_server
+from engine.serving.act import LARGEST_BODY, Actor, make_server
+from engine.serving.policy import BAD_INPUT, main
 from tests.engine.tiny import POLICY
 
 

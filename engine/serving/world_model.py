@@ -2,14 +2,13 @@
 
 import argparse
 import secrets
-import sys
-from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
 
 from engine.device import choose_device, default_placement, limit_threads
 from engine.loading.models import load_world_model
+from engine.serving.loopback import is_loopback
 from engine.serving.server import serve_world_model
 
 
@@ -26,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = load_world_model(options.checkpoint, default_placement(choose_device()))
     except (ValueError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
-    token = options.token or ("" if _is_loopback(options.host) else secrets.token_urlsafe(24))
+    token = options.token or ("" if is_loopback(options.host) else secrets.token_urlsafe(24))
     address = f"http://{options.host}:{options.port}"
     print(f"The world model {options.checkpoint.name} answers at {address}", flush=True)
     if token:
@@ -34,14 +33,3 @@ def main(arguments: list[str] | None = None) -> int:
     app = serve_world_model(model, token=token)
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
     return 0
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

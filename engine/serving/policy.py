@@ -1,4 +1,4 @@
-"""`python -m engine.serve CHECKPOINT`: a policy answers `POST /act`, as OpenVLA's servers do.
+"""`python -m engine serve CHECKPOINT`: a policy answers `POST /act`, as OpenVLA's servers do.
 
 The question is JSON: `image` (uint8 [h, w, 3], as json-numpy writes arrays, or lists) and
 `instruction`; the answer is the next chunk of raw actions [k, a]. Only this machine is answered,
@@ -6,7 +6,6 @@ unless another --host is given, and then only who knows the token in WMPO_SERVE_
 """
 
 import argparse
-import ipaddress
 import json
 import logging
 import os
@@ -16,7 +15,8 @@ from pathlib import Path
 from engine.device import choose_device, default_placement, limit_threads
 from engine.loading.models import load_policy
 from engine.recordings.plan import RecordingPlan
-from engine.serve.server import Actor, make_server
+from engine.serving.act import Actor, make_server
+from engine.serving.loopback import is_loopback
 
 TOKEN = "WMPO_SERVE_TOKEN"
 BAD_INPUT = 2
@@ -24,7 +24,7 @@ BAD_INPUT = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until it is ended; exit status 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m engine.serve", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m engine serve", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a policy checkpoint directory")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
@@ -56,14 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def plan_of(run: Path) -> RecordingPlan:
     """How an import shaped its frames.
 
@@ -75,7 +67,3 @@ def plan_of(run: Path) -> RecordingPlan:
         return RecordingPlan.from_dict(json.loads(path.read_text())["plan"])
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{run.name} is no run of import_recordings: {error}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

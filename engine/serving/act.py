@@ -16,7 +16,7 @@ import torch
 from engine.protocols import Policy
 from engine.recordings.plan import RecordingPlan, shaped_frames
 from engine.seeding import generator
-from engine.serve.messages import Asked, AskedWrongError, answer_of, parse_asked
+from engine.serving.act_messages import Asked, AskedWrongError, answer_of, parse_asked
 
 LARGEST_BODY = 32 * 2**20
 MOST_WAITING = 4

@@ -1,1 +1,0 @@
-"""A policy behind HTTP, for a robot: `python -m engine.serve CHECKPOINT`."""
