@@ -138,9 +138,9 @@ class Episodes {
           class="mono">${fixed(item.probability)}</span></b>${
             item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>
-        <span class="mute where" title="${item.run ?? ""}">${item.imagined ? "" : "real · "}${item.run ?? integer(item.start_id)}${
-          item.iteration === null ? "" : ` · it ${item.iteration}`
-        }</span></button>
+        <span class="mute where" title="${item.run ?? ""}">${item.imagined ? "" : "real · "}${
+          item.run ?? integer(item.start_id)
+        }${item.iteration === null ? "" : ` · it ${item.iteration}`}</span></button>
       <button class="pick" data-pick="${item.id}" role="checkbox" aria-checked="${String(this.chosen.has(item.id))}"
         aria-label="Choose ${item.id}"></button>`;
   }

@@ -13,7 +13,7 @@ import { peakOf, Strips, stripsOf } from "./strips.js";
 import { Twin } from "./twin.js";
 import { verdict } from "./verdicts.js";
 
-const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode">
+const template = html`<aside class="wm drawer" role="dialog" aria-label="Episode" tabindex="-1">
   <div class="between"><b class="mono name"></b><span class="row">
     <button class="quiet" data-do="previous" aria-label="Previous episode">↑ <kbd>p</kbd></button>
     <button class="quiet" data-do="next" aria-label="Next episode">↓ <kbd>n</kbd></button>
@@ -82,6 +82,8 @@ export class Drawer {
   /** Show an episode, at a frame if one is given; true once it is there. */
   async open(id, { at = /** @type {number | null} */ (null) } = {}) {
     this.id = id;
+    // Keys are the drawer's now: Space must not press what had the focus below it.
+    if (!this.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
     this.find(".name").textContent = id;
     this.player.note.textContent = "fetching the episode…";
     const clip = await this.fetch(id);

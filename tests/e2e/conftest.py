@@ -29,7 +29,7 @@ from tests.storage.source_server import SourceServer
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "storage" / "demo"
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 # Without the later flags Chromium looks up hosts that a closed network refuses.
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -129,6 +129,7 @@ def test_keys_open_step_judge_and_close(wall: Page, server: Server) -> None:
         wall.keyboard.press(key)
     expect(drawer(wall)).to_contain_text("journey-01")
     is_drawn(drawer(wall).get_by_role("img", name="Episode frame"))
+    assert drawer(wall).evaluate("(drawer) => drawer.contains(document.activeElement)")
     wall.keyboard.press("n")
     expect(drawer(wall)).to_contain_text("journey-02")
     wall.wait_for_url(re.compile("ep=journey-02"))  # it is there: nobody judges what is not seen
