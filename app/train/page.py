@@ -32,6 +32,16 @@ LACKING = (
 )
 
 
+class MethodRadio(gr.Radio):
+    """A method of any kind is an answer: a check may be on its way while the kind changes."""
+
+    is_template = True  # to Gradio's page it is a Radio
+
+    def preprocess(self, payload: Any) -> Any:
+        """The name of a method; `get_method` refuses what is none."""
+        return payload
+
+
 class MethodForms:
     """A form for each job that the methods use; one is seen, that of the chosen method."""
 
@@ -45,7 +55,7 @@ class MethodForms:
             label="What to run",
             elem_classes="kinds",
         )
-        self.method = gr.Radio(_names("method"), value=first.name, label="Method")
+        self.method = MethodRadio(_names("method"), value=first.name, label="Method")
         self.size = gr.Radio(list(first.sizes), value=next(iter(first.sizes)), label="Size")
         self.about = text_panel(_about(first))
         self.forms: dict[str, Form] = {}

@@ -188,9 +188,8 @@ def test_start_rests_while_a_check_fails_and_each_method_brings_its_own_form(pag
     expect(page.get_by_label("Replay share")).to_have_value("0.35")
     expect(checks).to_contain_text("choose the runs whose episodes are learnt from")
 
-    # A variant without what it needs does not run as another method. (A check that is on its way
-    # while the methods change would be asked of a method that is no longer there.)
-    page.wait_for_timeout(3_000)
+    # A variant without what it needs does not run as another method. (A check of the method that
+    # is no longer offered may be on its way.)
     page.get_by_label("Ablations").check()
     expect(page.get_by_label("WMPO from key frames")).to_be_checked()
     expect(checks).to_contain_text("WMPO from key frames needs the policy's own rollouts")
