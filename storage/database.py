@@ -1,5 +1,6 @@
 """The only place that opens DuckDB: hardened, no cursor in two threads, bounded writers."""
 
+import functools
 import random
 import threading
 import time
@@ -160,15 +161,12 @@ class Database:
             DamagedError: a table or a column is missing, or another one is there.
             duckdb.Error: something cannot be read.
         """
-        fresh = Database(None, exports=self._exports)
-        try:
-            wanted = fresh._types
-        finally:
-            fresh.close()
+        wanted = _wanted()
         for table, columns in wanted.items():
             if self._types.get(table) != columns:
                 raise DamagedError(f"the table {table} is not as it should be")
-            self.read(f"select bit_xor(hash(t)) as everything from {table} as t")
+        reads = (f"select bit_xor(hash(t)) as everything from {table} as t" for table in wanted)
+        self.read(" union all ".join(reads))
 
     def backup(self, name: str) -> Path:
         """Copy the whole database into a new file of the export directory.
@@ -249,7 +247,7 @@ class Database:
     def _columns(self) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
         for row in self.read(
-            "select table_name, column_name, data_type from information_schema.columns"
+            "select table_name, column_name, data_type from duckdb_columns() where not internal"
         ):
             found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
         return found
@@ -271,6 +269,14 @@ class Database:
                 cursor.rows("insert into schema_version values (?, ?)", [number, time.time()])
 
         self.write(change)
+
+
+@functools.cache
+def _wanted() -> dict[str, dict[str, str]]:
+    """The tables that there should be, each with the types of its columns."""
+    fresh = Database(None, exports=Path())
+    fresh.close()
+    return fresh._types
 
 
 def first_line(error: BaseException) -> str:

@@ -13,6 +13,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from app.environment import without_stubs
+
+without_stubs()
+
 TINY_WORLDS = (
     "test_baselines.py",
     "test_exact_resume.py",
@@ -35,7 +39,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 class Together(LoadScopeScheduling):
-    """Tests that share something dear stay in one worker; every other test goes to a free one.
+    """A file's tests share what is dear to make, and some files do: each group has one worker.
 
     By the path, as xdist 3.8 reads no groups from markers under pytest 9.2.
     """
@@ -44,7 +48,7 @@ class Together(LoadScopeScheduling):
         path = Path(nodeid.partition("::")[0])
         if path.parent.name == "e2e":  # three studios: one alone would be the last to end by far
             return f"browser {(path.name > 'test_j') + (path.name > 'test_p')}"
-        return "tiny world" if path.name in TINY_WORLDS else nodeid
+        return "tiny world" if path.name in TINY_WORLDS else str(path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -17,7 +18,12 @@ JOBS = "engine.jobs"
 
 def job_names() -> list[str]:
     """Every job, sorted; none is imported."""
-    return sorted(found.name for found in iter_modules(import_module(JOBS).__path__))
+    return list(_names_in(tuple(import_module(JOBS).__path__)))
+
+
+@cache
+def _names_in(places: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(found.name for found in iter_modules(places)))
 
 
 def job_module(job: str) -> ModuleType:

@@ -1,6 +1,7 @@
 """A studio over tiny checkpoints: fakes whose dreams can be worked out by hand."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engine.data.starts import Starts, save_starts
 from engine.device import Placement
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
+from storage.database import Database
 from storage.workspace import Workspace, open_workspace
 from tests.fakes import AddingWorldModel, BrightnessReward, ConstantPolicy
 
@@ -95,9 +97,19 @@ def demo(tmp_path: Path) -> Path:
     return make_demo(tmp_path / "demo")
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and nothing in them: making those takes longer than a copy."""
+    root = tmp_path_factory.mktemp("empty")
+    Database(root / "studio.duckdb", exports=root).close()
+    return root / "studio.duckdb"
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return open_workspace(tmp_path / "data")
+def workspace(tmp_path: Path, empty_database: Path) -> Workspace:
+    workspace = open_workspace(tmp_path / "data")
+    shutil.copyfile(empty_database, workspace.database)
+    return workspace
 
 
 @pytest.fixture

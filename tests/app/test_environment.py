@@ -121,6 +121,17 @@ def test_a_chosen_renderer_that_does_not_work_is_named() -> None:
     assert "libosmesa6" not in found.stdout and "libosmesa6" in gl.MISSING
 
 
+def test_gradio_derives_no_type_stubs_when_the_studio_starts() -> None:
+    script = (
+        "from app.environment import without_stubs; without_stubs()\n"
+        "import gradio.component_meta as meta\n"
+        "print(meta.create_or_modify_pyi(int, 'no class of a file', []))"
+    )
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout == "None\n", found.stderr
+
+
 def test_make_says_what_it_installs() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert "pip install -qq" not in makefile and "pip install --no-input" in makefile

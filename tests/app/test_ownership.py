@@ -257,8 +257,9 @@ def test_the_owner_can_do_what_the_table_forbids_others(public: Public) -> None:
         assert public.standing(begun) != before, name
 
 
-@pytest.mark.parametrize("role", [Role.VISITOR, Role.ANNOTATOR])
-@pytest.mark.parametrize("owner", ["somebody else", "the house"])
+@pytest.mark.parametrize(
+    ("role", "owner"), [(Role.VISITOR, "the house"), (Role.ANNOTATOR, "somebody else")]
+)
 def test_no_function_at_all_changes_what_another_began(
     public: Public, role: Role, owner: str
 ) -> None:

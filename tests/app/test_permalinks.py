@@ -227,7 +227,7 @@ studio.close()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_real_models_replay_bit_for_bit_in_a_fresh_process(tmp_path: Path) -> None:
     demo = build_demo(tmp_path / "demo")

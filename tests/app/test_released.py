@@ -162,13 +162,8 @@ def killed_somewhere(directory: Path, chance: random.Random) -> None:
     worker.wait()
 
 
-@pytest.mark.parametrize(
-    "kills",
-    [
-        pytest.param(2, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
-        pytest.param(50, marks=[pytest.mark.soak]),
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("kills", [2, 50])
 def test_a_killed_adoption_leaves_nothing_and_the_next_attempt_succeeds(
     open_studio: Callable[[], Studio], kills: int, tmp_path: Path
 ) -> None:

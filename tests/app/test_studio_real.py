@@ -97,6 +97,7 @@ def test_a_dream_of_the_real_models_runs_and_is_the_same_again(
     assert again["probabilities"] == first["probabilities"]
 
 
+@pytest.mark.soak
 def test_a_run_survives_a_restart_of_the_app_and_a_kill_of_its_worker(
     open_studio: Callable[[], Studio], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ here, so that a test can say of many pages at once what is wrong with each.
 from collections.abc import Sequence
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 SIZES = {"desk": (1440, 900), "laptop": (1280, 720), "phone": (390, 844)}
 MOST_SHIFT = 0.1  # web.dev/cls: what is still good
@@ -48,8 +48,19 @@ def pale(page: Page) -> list[str]:
 
 def open_page(page: Page, path: str, sign: Locator, size: str) -> None:
     """Open a page at a size and wait until it has grown; at its top."""
-    width, height = SIZES[size]
-    page.set_viewport_size({"width": width, "height": height})
+    page.set_viewport_size(_viewport(size))
     page.goto(path)
     expect(sign).to_be_visible()
     page.wait_for_function(QUIET)
+
+
+def resize(page: Page, size: str) -> None:
+    """Give a page that is open another size and wait until it has grown."""
+    page.set_viewport_size(_viewport(size))
+    page.evaluate("sight.grown = performance.now()")
+    page.wait_for_function(QUIET)
+
+
+def _viewport(size: str) -> ViewportSize:
+    width, height = SIZES[size]
+    return {"width": width, "height": height}

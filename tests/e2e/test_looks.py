@@ -75,7 +75,7 @@ def test_pictures_of_the_pages(browser: Browser, server: Server, mode: str) -> N
     )
     context.set_default_timeout(PATIENCE)
     page, problems = context.new_page(), Problems()
-    page.on("console", problems.on_console)
+    problems.watch(page)
     ready: dict[str, Callable[[Page], None]] = {
         "models": loaded,
         "imagine": imagined,

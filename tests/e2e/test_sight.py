@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import PATIENCE, Problems, Server
-from tests.e2e.sight import SIZES, faults, open_page, pale, watch
+from tests.e2e.sight import SIZES, faults, open_page, pale, resize, watch
 from tests.e2e.test_looks import NAMELESS, PAGES, sign
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -48,6 +48,8 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
 }
 ADDRESSES = {"start": "/", "train": "/train?run=recorded-wmpo"}  # others may have runs of their own
 # Playwright's own script in a frame that runs none.
+BROKEN = """window.broken = []; document.addEventListener('securitypolicyviolation', (event) =>
+  window.broken.push(`breaks its policy: ${event.violatedDirective} ${event.blockedURI}`))"""
 FOREIGN = "frame is sandboxed and the 'allow-scripts' permission is not set"
 
 
@@ -60,20 +62,26 @@ def looker(browser: Browser, server: Server) -> Iterator[tuple[Page, Problems]]:
     context = browser.new_context(base_url=server.address, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     page, problems = context.new_page(), Problems()
-    page.on("console", problems.on_console)
-    page.on("pageerror", lambda error: problems.seen.append(str(error)))
+    problems.watch(page)
     watch(page)
+    page.add_init_script(BROKEN)
     yield page, problems
     context.close()
 
 
-@pytest.mark.parametrize("size", list(SIZES))
-def test_every_page_is_whole_at_first_sight(looker: tuple[Page, Problems], size: str) -> None:
+@pytest.mark.parametrize("sizes", [("laptop", "desk"), ("phone",)])
+def test_every_page_is_whole_at_first_sight(
+    looker: tuple[Page, Problems], sizes: tuple[str, ...]
+) -> None:
     page, problems = looker
     found = {}
     for name in PAGES:
-        open_page(page, ADDRESSES.get(name, f"/{name}"), sign(page, name), size)
-        seen = faults(page, ESSENTIAL.get(name, lambda page: [])(page))
+        essential = ESSENTIAL.get(name, lambda page: [])
+        open_page(page, ADDRESSES.get(name, f"/{name}"), sign(page, name), sizes[0])
+        seen = faults(page, essential(page)) + page.evaluate("window.broken")
+        for size in sizes[1:]:
+            resize(page, size)
+            seen += [f"{size}: {sentence}" for sentence in faults(page, essential(page))]
         page.emulate_media(color_scheme="dark")
         expect(page.locator("body")).to_have_class(re.compile("dark"))
         seen += [f"dark: {sentence}" for sentence in pale(page)]

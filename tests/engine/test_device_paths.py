@@ -39,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_demo(tmp_path_factory.mktemp("demo"))
 
 
-@pytest.mark.slow  # modules of 8 B parameters are built, without numbers, several times
+@pytest.mark.soak  # modules of 8 B parameters are built, without numbers, several times
 @pytest.mark.timeout(300)
 def test_the_released_models_compute_where_they_lie_and_give_float32() -> None:
     process = multiprocessing.get_context("forkserver").Process(target=released_on_a_device.main)

@@ -28,9 +28,8 @@ Tiny = tuple[Path, dict[str, str]]
 MEASURED_IN_SECONDS = ("time/", "_per_second")
 
 ALL = [job for job in job_names() if job != "demo"]
-# One of each kind in `make test`: fitted, imagined, played,
-# judged; the study is killed in test_study.
-QUICK = ("clone", "optimise", "evaluate", "rejudge")
+# In `make test` the one that imagines, judges and updates; the study is killed in test_study.
+QUICK = ("optimise",)
 
 
 def prepared(directory: Path, job: str, options: dict[str, Any]) -> Path:

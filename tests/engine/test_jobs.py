@@ -305,7 +305,7 @@ def test_bad_input_is_one_clear_sentence(
         do(job, tmp_path / "run", **options)
 
 
-@pytest.mark.parametrize("job", ["collect", "evaluate"])
+@pytest.mark.parametrize("job", ["collect", pytest.param("evaluate", marks=pytest.mark.soak)])
 def test_two_processes_play_what_one_plays(tiny: Tiny, job: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"policy": tiny[1]["policy"], "episodes": 3}
     options |= {"source": "policy"} if job == "collect" else {"record_episodes": 1}

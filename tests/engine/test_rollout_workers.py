@@ -14,7 +14,7 @@ from engine.dream.rollout import Row
 from engine.loading.models import load_policy, load_reward_model, load_world_model
 from engine.records.tasks import get_task
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
 
 DEMO = Path("storage/demo")
 Told = dict[Row, dict[str, np.ndarray]]

@@ -241,7 +241,7 @@ def _prepared(directory: Path, options: dict[str, Any]) -> Path:
     return directory
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_study_adopts_is_killed_resumes_and_reports(tiny: Tiny, tmp_path: Path) -> None:
     root, _ = tiny
