@@ -1,5 +1,5 @@
 """Studies are tested with the studio of the app's tests."""
 
-from tests.app.conftest import demo, make_studio, make_trajectory, studio, workspace
+from tests.app.conftest import demo, empty_database, make_studio, make_trajectory, studio, workspace
 
-__all__ = ["demo", "make_studio", "make_trajectory", "studio", "workspace"]
+__all__ = ["demo", "empty_database", "make_studio", "make_trajectory", "studio", "workspace"]
