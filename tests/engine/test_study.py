@@ -144,8 +144,8 @@ def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(na
     check_leaks(everything)
     # Neither the study's own starts nor those that `real_every` looks at are tested on.
     looked_at = max(stage.config.get("real_episodes", 0) for stage in everything)
-    assert {stage.config["first_start"] for stage in everything if stage.arm} == {200}
-    assert looked_at <= 200
+    [first] = {stage.config["first_start"] for stage in everything if stage.arm}
+    assert looked_at <= 200 <= first
     trained = [stage for stage in everything if stage.job == "optimise"]
     assert len({json.dumps(stage.config["learning_rate"]) for stage in trained}) == 1
     assert {stage.config["shuffle_rewards"] for stage in trained} == {True, False}
