@@ -18,7 +18,7 @@ from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
 from app.live.models import Models
 from app.live.reel import Seen
-from app.visitors import may_change, visitor
+from app.visitors import Person, may_change, person
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
@@ -71,7 +71,7 @@ class Dreams:
         self._clock = clock
         self._lock = threading.Lock()
         self._dreams: dict[str, Dream] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, Person] = {}
         self._queued: set[str] = set()
         self._thread = ThreadPoolExecutor(
             max_workers=1,
@@ -136,10 +136,11 @@ class Dreams:
         dream_id = secrets.token_urlsafe(12)
         dream = Dream(settings, self.models, clock=self._clock)
         with self._lock:
-            self._make_room_among_own(visitor())
+            owner = person() or Person()
+            self._make_room_among_own(owner)
             self._make_room()
             self._dreams[dream_id] = dream
-            self._owners[dream_id] = visitor()
+            self._owners[dream_id] = owner
         self._submit(dream_id, dream, dream.wake)
         return dream_id
 
@@ -268,7 +269,7 @@ class Dreams:
         with self._lock:
             if dream_id not in self._dreams:
                 raise LookupError("this dream is over: nobody looked at it for a while")
-            if not may_change(self._owners[dream_id]):
+            if not may_change(self._owners[dream_id].name):
                 raise LookupError("somebody else began this dream: begin your own")
             return self._dreams[dream_id]
 
@@ -325,13 +326,24 @@ class Dreams:
         sentence = str(error) if plain else f"the dream stopped: {type(error).__name__}: {error}"
         dream.reel.fail(epoch, sentence)
 
-    def _make_room_among_own(self, owner: str) -> None:
-        """A visitor's new dream takes the place of their oldest: nobody takes all there are."""
+    def _make_room_among_own(self, owner: Person) -> None:
+        """A visitor's new dream takes the place of their oldest, and one address, which may come by
+        many names, has a quarter of all: nobody takes all there are.
+        """
         self._owners = {name: who for name, who in self._owners.items() if name in self._dreams}
-        own = [name for name, who in self._owners.items() if who == owner]
-        own.sort(key=lambda name: self._dreams[name].reel.last_seen)
         most = self._most_of_one()
-        for name in [] if most is None else own[: max(0, len(own) - most + 1)]:
+        if most is None:
+            return
+        self._keep_newest(most, lambda who: who.name == owner.name)
+        if owner.place:
+            crowd = max(most, self._capacity // 4)
+            self._keep_newest(crowd, lambda who: who.place == owner.place)
+
+    def _keep_newest(self, most: int, is_own: Callable[[Person], bool]) -> None:
+        """Of some owners' dreams, make room for a new one among the `most` that they may have."""
+        own = [name for name, who in self._owners.items() if is_own(who)]
+        own.sort(key=lambda name: self._dreams[name].reel.last_seen)
+        for name in own[: max(0, len(own) - most + 1)]:
             del self._dreams[name], self._owners[name]
 
     def _make_room(self) -> None:
