@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import torch
 
 from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
+from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.reel import Seen
 from app.visitors import Person, may_change, person
@@ -50,6 +52,7 @@ class Dreams:
         idle_seconds: a dream unseen for so long is forgotten, whether or not another is opened.
         turn: entered for everything on the thread, one at a time: a background run gives way.
         most_of_one: how many dreams who asks may have; None: any number.
+        gpu: computes their chunks, where this process holds no GPU.
     """
 
     def __init__(
@@ -61,9 +64,10 @@ class Dreams:
         idle_seconds: float = 900.0,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_of_one: Callable[[], int | None] = lambda: None,
+        gpu: LentGpu | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._turn, self._most_of_one = turn, most_of_one
+        self._turn, self._most_of_one, self._gpu = turn, most_of_one, gpu
         self.models = models or Models()
         self._capacity = capacity
         self._spare_seconds = spare_seconds
@@ -134,7 +138,7 @@ class Dreams:
             ValueError: there are too many that somebody looks at.
         """
         dream_id = secrets.token_urlsafe(12)
-        dream = Dream(settings, self.models, clock=self._clock)
+        dream = Dream(settings, self.models, gpu=self._gpu, clock=self._clock)
         with self._lock:
             owner = person() or Person()
             self._make_room_among_own(owner)
@@ -297,7 +301,7 @@ class Dreams:
             with self._turn():
                 return function(*arguments)
 
-        return self._thread.submit(work)
+        return self._thread.submit(copy_context().run, work)  # who asks is known on the thread
 
     def _go_on(self, dream_id: str, dream: Dream) -> None:
         if dream.reel.wants_chunk:
@@ -310,7 +314,10 @@ class Dreams:
             self._queued.add(dream_id)
         epoch = dream.reel.epoch
         future = self._enqueue(task)
-        future.add_done_callback(lambda future: self._after(dream_id, dream, epoch, future))
+        asked = copy_context()  # of whoever wants this chunk, and so the one after it
+        future.add_done_callback(
+            lambda future: asked.run(self._after, dream_id, dream, epoch, future)
+        )
 
     def _after(self, dream_id: str, dream: Dream, epoch: int, future: "Future[None]") -> None:
         with self._lock:
