@@ -67,7 +67,8 @@ COSTS = {
 }
 # What reaches the studio, before anything else looks at it.
 _REQUESTS = {
-    "pages and films": Rate(60.0, 600.0),
+    "pages": Rate(2.0, 40.0),  # each costs as much as ten of what stands on it
+    "films and scripts": Rate(60.0, 600.0),
     "questions": Rate(15.0, 60.0),
     "calls of the API": Rate(1.0, 8.0),
     "uploads": Rate(0.1, 6.0),

@@ -139,7 +139,7 @@ class Doors:
         """The Content-Security-Policy of a page whose scripts carry a nonce.
 
         'unsafe-eval' is Gradio's: its HTML component compiles every template and what `js_on_load`
-        says (`Function(…)` in `HTML-*.js`), its core what an event's `js` says (`core-*.js`).
+        says (`createFunctionContext` in `HTML-*.js`), `Blocks-*.js` what an event's `js` says.
         Handlers in attributes and scripts that came with a value are not run.
         """
         hub = " https://huggingface.co" if self._rules.frames else ""

@@ -24,6 +24,9 @@ from app.visitors import Person, Role, person
 OPEN = 64  # requests of one visitor that wait, or whose answers are on their way
 LONGEST_QUESTION = 2  # megabytes
 JOIN, CALLS = "/queue/join", "calls of the API"
+# What a page asks for, and what is made anew for each who asks.
+PARTS = ("/gradio_api/", "/assets/", "/static/", "/svelte/", "/theme.css", "/favicon", "/manifest")
+DESCRIPTIONS = ("/info", "/openapi.json")
 ASKING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -168,7 +171,8 @@ def kind_of(scope: Scope) -> str:
     """What a request is counted as: a rate of `app.access.LIMITS`."""
     path = scope["path"].rstrip("/")
     if scope["method"] not in ASKING:
-        return "pages and films"
+        is_part = any(part in path for part in PARTS) and not path.endswith(DESCRIPTIONS)
+        return "films and scripts" if is_part else "pages"
     if path.endswith("/upload"):
         return "uploads"
     if path.endswith(JOIN) or any(part in path for part in ("/call/", "/run/", "/api/")):

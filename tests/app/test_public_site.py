@@ -205,6 +205,11 @@ def joined(name: str, *data: object) -> Way:
     return send
 
 
+def got(path: str) -> Way:
+    """What a browser asks for by itself."""
+    return lambda _, browser: browser.get(path)
+
+
 def upload(_: PublicSite, browser: httpx.Client) -> httpx.Response:
     return browser.post(
         "/gradio_api/upload", files=[("files", ("a.png", b"x" * 2**16, "image/png"))]
@@ -215,7 +220,11 @@ LABEL = ("episode-1", "fail", None, "event-1", None, None, "", None, "me", None,
 DREAM = ("demo/base", "demo/world", "demo/reward", START, "", 0, 4)
 # Each limit, and every way to reach it.
 WAYS: dict[str, list[Way]] = {
-    "pages and films": [lambda _, browser: browser.get("/")],
+    "pages": [
+        got("/"),
+        *(got("/label"), got("/config"), got("/gradio_api/info"), got("/gradio_api/openapi.json")),
+    ],
+    "films and scripts": [got("/theme.css"), got("/gradio_api/file=x.png")],
     "questions": [served("find", {})],
     "calls of the API": [
         *(called_by_name("list_episodes", None), joined("list_episodes", None)),

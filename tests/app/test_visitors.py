@@ -217,7 +217,7 @@ def test_a_quota_of_a_day_does_not_come_back_with_many_new_names(clock: Clock) -
     assert not buckets.take("runs", "10.0.0.7", runs, runs.burst)
     for number in range(50_000):
         clock.now += 1 / 180
-        buckets.take("pages and films", str(number), RATES["pages and films"])
+        buckets.take("pages", str(number), RATES["pages"])
     assert buckets.take("runs", "10.0.0.7", runs) > 3_600.0
 
 
