@@ -38,10 +38,11 @@ async def flood(address: str, body: bytes, number: int, pace: float) -> dict[str
     ]
     each = number // CONNECTIONS
     reading = [asyncio.create_task(answers(reader, each)) for reader, _ in streams]
+    never = asyncio.get_running_loop().create_future()
     began = time.monotonic()
     for index in range(each * CONNECTIONS):
         if (left := began + index / pace - time.monotonic()) > 0.0:
-            await asyncio.sleep(left)
+            await asyncio.wait([never], timeout=left)
         streams[index % CONNECTIONS][1].write(request)
     taken = time.monotonic() - began
     found = [answer for part in await asyncio.gather(*reading) for answer in part]

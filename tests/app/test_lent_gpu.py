@@ -1,8 +1,8 @@
 """ZeroGPU: what a dream sends to the process that is lent the GPU, and what comes back."""
 
 import os
-import pickle
 from collections.abc import Callable, Iterator
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from tests.app.conftest import CHUNK, OPTIMISE, load_fake
 from tests.fakes import AddingWorldModel, ConstantPolicy
 
 
+def sent(value: Any) -> Any:
+    """A value as it comes out of a queue between processes."""
+    return ForkingPickler.loads(ForkingPickler.dumps(value))
+
+
 class Elsewhere:
     """Stands for `spaces.GPU`: runs a function on copies of what it is given, as another process
     does, and gives back a copy of what it says.
@@ -31,7 +36,7 @@ class Elsewhere:
             self.asked.append((values[0], visitor(), duration))
             before = dict(os.environ)
             try:
-                return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(values)))))
+                return sent(function(*sent(values)))
             finally:
                 os.environ.clear()
                 os.environ.update(before)
