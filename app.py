@@ -5,8 +5,9 @@ free port from 7860), WMPO_DATA_DIR (where everything is kept; default ~/.wmpo/s
 WMPO_DEMO_DIR (checkpoints and starts instead of the shipped ones, as `python -m engine demo` makes
 them), WMPO_LOG (level of the log), HF_ENDPOINT and WMPO_SOURCE_HOSTS (mirrors to fetch checkpoints
 from), WMPO_HOSTS (names of proxies under which it is reached) and, on a Space, SPACE_ID (public
-mode: caps, a guest pool), OAUTH_CLIENT_SECRET (visitors may log in) and WMPO_ADMINS (who may
-do everything, besides the Space's owner, by their names on the Hub).
+mode: caps, a guest pool), SPACES_ZERO_GPU (dreams are computed on a GPU that is lent),
+OAUTH_CLIENT_SECRET (visitors may log in) and WMPO_ADMINS (who may do everything, besides the
+Space's owner, by their names on the Hub).
 """
 
 import logging
@@ -29,6 +30,7 @@ without_stubs()
 # These read the environment while they are imported.
 import torch
 
+from app.live.lent_gpu import lent_gpu
 from app.runs.uploads import clear_orphans, held_uploads
 from app.studio import Studio
 from app.ui import site as ui
@@ -72,6 +74,7 @@ def main() -> None:
             workspace,
             demo=Path(os.environ.get("WMPO_DEMO_DIR") or DEMO),
             role=Role.VISITOR if "SPACE_ID" in os.environ else Role.ADMIN,
+            gpu=lent_gpu(os.environ),
             rules=rules_from(os.environ),
         )
     except (OSError, ValueError) as error:

@@ -4,11 +4,11 @@ The door asks it for every question of a page and of the API (`app.web.calls`). 
 `PANEL.FUNCTION`, as the script calls it; what the table does not name, everybody may do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from app.rates import Buckets, Rate, TooMuchError, a_day, in_words
-from app.visitors import Role, person
+from app.visitors import Person, Role, person
 from engine.runs.tracker import NONE
 
 MEGABYTE = 2**20
@@ -54,9 +54,21 @@ class Limits:
     rates: Mapping[str, Rate] = field(default_factory=dict)
 
 
+# One address may be a school: it has several times what one visitor has.
+OF_ADDRESS = 3.0
+# What the functions of the queue take of these, by the names that Gradio calls them. It is counted
+# before they wait there, where too much is still a 429.
+COSTS = {
+    "label": "labels",
+    "imagine": "saved episodes",
+    "start_run": "runs",
+    "on_launch": "runs",  # the form of Train
+    "on_upload": "pictures",
+}
 # What reaches the studio, before anything else looks at it.
 _REQUESTS = {
-    "pages and films": Rate(60.0, 600.0),
+    "pages": Rate(2.0, 40.0),  # each costs as much as ten of what stands on it
+    "films and scripts": Rate(60.0, 600.0),
     "questions": Rate(15.0, 60.0),
     "calls of the API": Rate(1.0, 8.0),
     "uploads": Rate(0.1, 6.0),
@@ -164,10 +176,12 @@ class Access:
 
     Attributes:
         least: the role of whoever comes without a name; at home everybody is an admin.
+        full: refuses more of something while there is no room for it, by what it is.
     """
 
     least: Role = Role.ADMIN
     buckets: Buckets = field(default_factory=Buckets, compare=False, repr=False)
+    full: dict[str, Callable[[], None]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def role(self) -> Role:
@@ -200,19 +214,49 @@ class Access:
             raise ValueError(sentence)
 
     def spend(self, what: str, amount: float = 1.0) -> None:
-        """Count something against what who asks may have of it.
+        """Count something against what who asks, and where they ask from, may have of it.
 
         Raises:
             TooMuchError: they had all that they may have for now.
         """
-        rate, known = self.limits.rates.get(what), person()
+        known = person() or Person()
+        if what in self.full:
+            self.full[what]()
+        if what in known.paid:
+            known.paid.remove(what)
+            amount -= 1.0
+        for name, rate in self._shares(what, known):
+            wait = self.buckets.take(what, name, rate, amount)
+            if wait:
+                raise TooMuchError(
+                    f"That is too many {what} for one visitor of a public studio: again in "
+                    f"{in_words(wait)}.",
+                    wait,
+                )
+
+    def prepay(self, function: str) -> None:
+        """Count what a function of the queue will take of whoever is about to join it.
+
+        Raises:
+            TooMuchError: as `spend`.
+        """
+        known, what = person(), COSTS.get(function)
+        if known is not None and what is not None:
+            self.spend(what)
+            known.paid.add(what)
+
+    def refund(self) -> None:
+        """Give back what was counted for a function that took nothing."""
+        known = person() or Person()
+        while known.paid:
+            what = known.paid.pop()
+            for name, rate in self._shares(what, known):
+                self.buckets.take(what, name, rate, -1.0)
+
+    def _shares(self, what: str, known: Person) -> list[tuple[str, Rate]]:
+        """(whose, how much): a new name costs nothing, so an address has a share, too."""
+        rate = self.limits.rates.get(what)
         if rate is None:
-            return
-        wait = self.buckets.take(what, known.name if known else "", rate, amount)
-        if wait:
-            raise TooMuchError(too_many(what, wait))
-
-
-def too_many(what: str, wait: float) -> str:
-    """Tells somebody to wait."""
-    return f"That is too many {what} for one visitor of a public studio: again in {in_words(wait)}."
+            return []
+        own, crowd = (known.name, rate), (f"{known.role} {known.place}", rate.times(OF_ADDRESS))
+        return [own, crowd] if known.place else [own]

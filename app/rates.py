@@ -6,12 +6,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MOST_KNOWN = 20_000  # buckets; those that were not asked for longest are forgotten
+USUAL, MOST_KNOWN = 5_000, 40_000  # buckets; beyond the first number full ones are forgotten
 DAY = 86_400.0
 
 
 class TooMuchError(Exception):
-    """Somebody asked for more than they may have now: 429, with a sentence."""
+    """Somebody asked for more than they may have now: 429, with a sentence.
+
+    Attributes:
+        wait: seconds until there is more, where that is known.
+    """
+
+    def __init__(self, sentence: str, wait: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -41,19 +49,31 @@ class Buckets:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._levels: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._levels: OrderedDict[tuple[str, str], tuple[float, float, Rate]] = OrderedDict()
 
     def take(self, kind: str, name: str, rate: Rate, amount: float = 1.0) -> float:
-        """Take so many tokens; 0, or the seconds until there are as many."""
+        """Take so many tokens, or give some back; 0, or the seconds until there are as many."""
         now = self._clock()
         with self._lock:
-            level, then = self._levels.pop((kind, name), (rate.burst, now))
+            level, then, _ = self._levels.pop((kind, name), (rate.burst, now, rate))
             level = min(rate.burst, level + (now - then) * rate.per_second)
             wait = max(0.0, (amount - level) / rate.per_second)
-            self._levels[kind, name] = (level if wait else level - amount, now)
-            while len(self._levels) > MOST_KNOWN:
-                self._levels.popitem(last=False)
+            self._levels[kind, name] = (level if wait else level - amount, now, rate)
+            self._forget(now)
         return wait
+
+    def _forget(self, now: float) -> None:
+        """Look at two of the oldest; what is full again is as if it had never been asked for.
+
+        Nobody's quota comes back sooner because others, or they by new names, ask for something.
+        """
+        for _ in range(2):
+            if len(self._levels) <= USUAL:
+                return
+            key, (level, then, rate) = self._levels.popitem(last=False)
+            is_full = level + (now - then) * rate.per_second >= rate.burst
+            if not is_full and len(self._levels) < MOST_KNOWN:
+                self._levels[key] = (level, then, rate)
 
 
 def in_words(seconds: float) -> str:

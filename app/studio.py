@@ -25,6 +25,7 @@ from app.judging.strokes import Judging
 from app.label.queues import Queues
 from app.label.room import LabelRoom
 from app.live.dreams import Dreams
+from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.simulator import Simulator
 from app.live.twins import Twins
@@ -66,6 +67,7 @@ class Studio:
         demo: `storage/demo`, with shipped checkpoints, start frames and sample episodes.
         role: who the studio is open to; a visitor of a Space has limits and a pool of labels.
         supervise: start the supervisor's rounds; tests that drive them themselves do not.
+        gpu: where the GPU is lent call by call.
         rules: where foreign checkpoints may come from.
         check: the gate for foreign folders in our format; `ValueError` on one that is refused.
     """
@@ -78,6 +80,7 @@ class Studio:
         role: Role = Role.ADMIN,
         models: Models | None = None,
         simulator: Simulator | None = None,
+        gpu: LentGpu | None = None,
         supervise: bool = True,
         rules: Rules = DEFAULT_RULES,
         check: Callable[[Path], None] = gate,
@@ -91,7 +94,9 @@ class Studio:
         places = slot_names()
         on_gpu = places[0].startswith("gpu")  # on a CPU runs and dreams both go on
         turn = Slot(workspace.locks / f"{places[0]}.lock").turn if on_gpu else nullcontext
-        self.dreams = dreams = Dreams(models, turn=turn, most_of_one=lambda: access.limits.dreams)
+        self.dreams = dreams = Dreams(
+            models, turn=turn, most_of_one=lambda: access.limits.dreams, gpu=gpu
+        )
         self.simulator = simulator = simulator or Simulator()
         self.supervisor = Supervisor(cabinet, slots=places)
         self.runs = runs = Launcher(cabinet, self.supervisor, starts=shipped, access=access)
@@ -122,7 +127,7 @@ class Studio:
         retraining = Retraining(cabinet, runs, clips)
         self.reward = RewardRoom(access, self.episodes, thresholds, retraining, slots, runs)
         siblings = Siblings(cabinet, clips, guest=guest)
-        preflight = Preflight(cabinet, runs, loader, task=starts.task)
+        preflight = Preflight(cabinet, runs, loader, task=starts.task, lent=gpu is not None)
         training = Training(cabinet, runs, siblings, preflight, guest=guest)
         self.train = TrainRoom(access, self.episodes, training, slots, sources, errands, runs)
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -30,12 +30,16 @@ class Person:
     """Who asks, by a name that nobody else has.
 
     Attributes:
+        place: where they ask from, which a new name does not change.
         too_much: whether the question went beyond a limit; the answer is a 429 then.
+        paid: what was counted when they joined the queue, and is not counted again behind it.
     """
 
     name: str = ""
     role: Role = Role.VISITOR
+    place: str = ""
     too_much: bool = False
+    paid: set[str] = field(default_factory=set)
 
 
 _NOBODY = Person()

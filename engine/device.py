@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import torch
 
+VARIABLE = "WMPO_DEVICE"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _CGROUPS = Path("/sys/fs/cgroup")
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # cgroup v2, v1
@@ -91,8 +92,9 @@ class DeviceMemory:
 
 
 def choose_device() -> torch.device:
-    """A CUDA GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """A CUDA GPU where there is one, else the CPU; the CPU, too, where WMPO_DEVICE says `cpu`."""
+    wanted = os.environ.get(VARIABLE) != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if wanted else "cpu")
 
 
 def _is_device(name: str) -> bool:
@@ -104,7 +106,9 @@ def _is_device(name: str) -> bool:
 
 def slot_names() -> tuple[str, ...]:
     """Where workers compute: at each GPU, or else at one place on the CPU."""
-    return tuple(f"gpu-{index}" for index in range(torch.cuda.device_count())) or ("cpu-0",)
+    if choose_device().type == "cpu":
+        return ("cpu-0",)
+    return tuple(f"gpu-{index}" for index in range(torch.cuda.device_count()))
 
 
 def default_placement(device: torch.device) -> Placement:

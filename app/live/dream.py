@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from app.live.dream_settings import DreamSettings
+from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.place import Place
 from app.live.reel import Reel
@@ -43,13 +44,14 @@ class Dream:
         settings: DreamSettings,
         models: Models,
         *,
+        gpu: LentGpu | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._start = encode(settings.start)
         self._clock = clock
         self.reel = self._new_reel()
-        self._models = models
+        self._models, self._gpu = models, gpu
         self._tree: Tree | None = None
         self._epoch = self.reel.epoch
         self._tip = 0
@@ -272,7 +274,7 @@ class Dream:
 
     def _awake(self) -> Tree:
         if self._tree is None:
-            self._tree = Tree(self.settings, self._models)
+            self._tree = Tree(self.settings, self._models, self._gpu)
             self.reel.set_threshold(self._tree.threshold)
         return self._tree
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,9 +17,10 @@ import torch
 
 from app.live.dream import END, Dream, Readout
 from app.live.dream_settings import DreamSettings
+from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.reel import Seen
-from app.visitors import may_change, visitor
+from app.visitors import Person, may_change, person
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
 from engine.reward.judge import outcome
@@ -50,6 +52,7 @@ class Dreams:
         idle_seconds: a dream unseen for so long is forgotten, whether or not another is opened.
         turn: entered for everything on the thread, one at a time: a background run gives way.
         most_of_one: how many dreams who asks may have; None: any number.
+        gpu: computes their chunks, where this process holds no GPU.
     """
 
     def __init__(
@@ -61,9 +64,10 @@ class Dreams:
         idle_seconds: float = 900.0,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_of_one: Callable[[], int | None] = lambda: None,
+        gpu: LentGpu | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._turn, self._most_of_one = turn, most_of_one
+        self._turn, self._most_of_one, self._gpu = turn, most_of_one, gpu
         self.models = models or Models()
         self._capacity = capacity
         self._spare_seconds = spare_seconds
@@ -71,7 +75,7 @@ class Dreams:
         self._clock = clock
         self._lock = threading.Lock()
         self._dreams: dict[str, Dream] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, Person] = {}
         self._queued: set[str] = set()
         self._thread = ThreadPoolExecutor(
             max_workers=1,
@@ -134,12 +138,13 @@ class Dreams:
             ValueError: there are too many that somebody looks at.
         """
         dream_id = secrets.token_urlsafe(12)
-        dream = Dream(settings, self.models, clock=self._clock)
+        dream = Dream(settings, self.models, gpu=self._gpu, clock=self._clock)
         with self._lock:
-            self._make_room_among_own(visitor())
+            owner = person() or Person()
+            self._make_room_among_own(owner)
             self._make_room()
             self._dreams[dream_id] = dream
-            self._owners[dream_id] = visitor()
+            self._owners[dream_id] = owner
         self._submit(dream_id, dream, dream.wake)
         return dream_id
 
@@ -268,7 +273,7 @@ class Dreams:
         with self._lock:
             if dream_id not in self._dreams:
                 raise LookupError("this dream is over: nobody looked at it for a while")
-            if not may_change(self._owners[dream_id]):
+            if not may_change(self._owners[dream_id].name):
                 raise LookupError("somebody else began this dream: begin your own")
             return self._dreams[dream_id]
 
@@ -296,7 +301,7 @@ class Dreams:
             with self._turn():
                 return function(*arguments)
 
-        return self._thread.submit(work)
+        return self._thread.submit(copy_context().run, work)  # who asks is known on the thread
 
     def _go_on(self, dream_id: str, dream: Dream) -> None:
         if dream.reel.wants_chunk:
@@ -309,7 +314,10 @@ class Dreams:
             self._queued.add(dream_id)
         epoch = dream.reel.epoch
         future = self._enqueue(task)
-        future.add_done_callback(lambda future: self._after(dream_id, dream, epoch, future))
+        asked = copy_context()  # of whoever wants this chunk, and so the one after it
+        future.add_done_callback(
+            lambda future: asked.run(self._after, dream_id, dream, epoch, future)
+        )
 
     def _after(self, dream_id: str, dream: Dream, epoch: int, future: "Future[None]") -> None:
         with self._lock:
@@ -325,13 +333,24 @@ class Dreams:
         sentence = str(error) if plain else f"the dream stopped: {type(error).__name__}: {error}"
         dream.reel.fail(epoch, sentence)
 
-    def _make_room_among_own(self, owner: str) -> None:
-        """A visitor's new dream takes the place of their oldest: nobody takes all there are."""
+    def _make_room_among_own(self, owner: Person) -> None:
+        """A visitor's new dream takes the place of their oldest, and one address, which may come by
+        many names, has a quarter of all: nobody takes all there are.
+        """
         self._owners = {name: who for name, who in self._owners.items() if name in self._dreams}
-        own = [name for name, who in self._owners.items() if who == owner]
-        own.sort(key=lambda name: self._dreams[name].reel.last_seen)
         most = self._most_of_one()
-        for name in [] if most is None else own[: max(0, len(own) - most + 1)]:
+        if most is None:
+            return
+        self._keep_newest(most, lambda who: who.name == owner.name)
+        if owner.place:
+            crowd = max(most, self._capacity // 4)
+            self._keep_newest(crowd, lambda who: who.place == owner.place)
+
+    def _keep_newest(self, most: int, is_own: Callable[[Person], bool]) -> None:
+        """Of some owners' dreams, make room for a new one among the `most` that they may have."""
+        own = [name for name, who in self._owners.items() if is_own(who)]
+        own.sort(key=lambda name: self._dreams[name].reel.last_seen)
+        for name in own[: max(0, len(own) - most + 1)]:
             del self._dreams[name], self._owners[name]
 
     def _make_room(self) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from app.live.dream_settings import DreamSettings
 from engine.device import Placement, choose_device, default_placement, device_memory
+from engine.dream.replay import USUAL
+from engine.dream.tree import Dreamer
 from storage.checkpoints.catalogue import Checkpoint
 
 Load = Callable[[Path, Placement | None], Any]
@@ -62,6 +65,26 @@ class Models:
             self.drop(list(self._models)[: -self._capacity])
         self._models.move_to_end(checkpoint.hash)
         return self._models[checkpoint.hash]
+
+    def dreamer(self, settings: DreamSettings) -> Dreamer:
+        """The three models of some settings, ready to dream.
+
+        Raises:
+            ValueError: as `get`, or models that do not fit each other or the task's judge.
+        """
+        policy, world_model = self.get(settings.policy), self.get(settings.world_model)
+        if settings.context != USUAL:
+            world_model = world_model.with_context(settings.context)
+        reward_model = self.get(settings.reward_model)
+        own, chosen = reward_model.success_threshold, settings.threshold
+        return Dreamer(
+            policy,
+            world_model,
+            reward_model,
+            rules=settings.task.judge,
+            threshold=own if chosen is None else chosen,
+            horizon=settings.horizon,
+        )
 
     def placed(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """How a loaded model lies on its device, where that is not the machine's usual way."""

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Sequence, Set
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,15 @@ import numpy.typing as npt
 import torch
 
 from app.live.dream_settings import DreamSettings
+from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.place import Place
 from app.live.reel import SeenChunk
 from app.live.steering import Steering
 from app.player.media import encode
 from engine.dream.draw import Draw
-from engine.dream.replay import USUAL
 from engine.dream.rollout import to_trajectory
-from engine.dream.tree import Dreamer, Node
+from engine.dream.tree import Node
 from engine.protocols import ActionChunk
 from engine.records.episodes import latent_drift
 from engine.records.types import Trajectory
@@ -33,27 +34,19 @@ class Tree:
 
     `propose`, `grow` and `nudged` run on the imagination thread only; the rest on any.
 
+    Args:
+        gpu: computes the chunks, where this process holds no GPU.
+
     Raises:
         ValueError: models that do not fit each other, the start or the task's judge.
     """
 
-    def __init__(self, settings: DreamSettings, models: Models) -> None:
+    def __init__(self, settings: DreamSettings, models: Models, gpu: LentGpu | None = None) -> None:
         self._settings = settings
-        policy = models.get(settings.policy)
-        world_model = models.get(settings.world_model)
-        if settings.context != USUAL:
-            world_model = world_model.with_context(settings.context)
-        reward_model = models.get(settings.reward_model)
-        own, chosen = reward_model.success_threshold, settings.threshold
-        self._dreamer = Dreamer(
-            policy,
-            world_model,
-            reward_model,
-            rules=settings.task.judge,
-            threshold=own if chosen is None else chosen,
-            horizon=settings.horizon,
-        )
-        self._normalization = policy.normalization
+        self._dreamer = dreamer = models.dreamer(settings)
+        self._propose = partial(gpu.propose, settings) if gpu else dreamer.propose
+        self._grow = partial(gpu.grow, settings) if gpu else dreamer.grow
+        self._normalization = models.get(settings.policy).normalization
         self._placed = {
             checkpoint.role: placed
             for checkpoint in (settings.policy, settings.world_model, settings.reward_model)
@@ -80,7 +73,7 @@ class Tree:
         known = self.child(place.id, draw.changed({"overrides": ()}))
         if known is not None and known.node.chunk is not None:
             return known.node.chunk
-        return self._dreamer.propose([place.node], [draw])
+        return self._propose([place.node], [draw])
 
     def grow(
         self, places: Sequence[Place], draws: Sequence[Draw], vary: str | None = None
@@ -102,7 +95,7 @@ class Tree:
             raise ValueError(f"a dream can hold {MAX_PLACES} chunks in all its branches: undo some")
         if fresh:
             parents = [place.node for place in fresh.values()]
-            nodes = self._dreamer.grow(parents, [draw for _, draw in fresh])
+            nodes = self._grow(parents, [draw for _, draw in fresh])
             for parent, node in zip(fresh.values(), nodes, strict=True):
                 self._add(parent, node, vary, began)
         found = [self.child(place.id, draw) for place, draw in wanted]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.live.dreams import Dreams
 from app.models.catalogue import together
+from app.rates import TooMuchError
 from engine.device import DeviceMemory, Placement, choose_device, default_placement, device_memory
 from engine.loading.warm_up import time_models
 from engine.records.tasks import Task
@@ -73,7 +74,8 @@ class Loader:
         """Begin to load three checkpoints that fit together and the device; the status then.
 
         Raises:
-            ValueError: they do not fit, another load is under way, or, on a Space, too soon.
+            ValueError: they do not fit, or another load is under way.
+            TooMuchError: on a Space, too soon after the last one.
         """
         image_size = together(*chosen).image_size
         plan = self._plan(chosen, rows, task.horizon)
@@ -142,7 +144,7 @@ class Loader:
             raise ValueError("models are being loaded already: wait until they are")
         left = self._last_load + self._pause - self._clock()
         if left > 0.0:
-            raise ValueError(f"models were loaded a moment ago: wait {left:.0f} seconds")
+            raise TooMuchError(f"models were loaded a moment ago: wait {left:.0f} seconds", left)
 
     def _step(self, steps: Sequence[Callable[[], object]], index: int) -> None:
         """One part, then a place at the end of the thread's queue: dreams go on in between."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from app.access import Access
+from app.rates import TooMuchError
 from app.runs.about import Abouts, method_of, run_name
 from app.runs.journal import owner
 from app.runs.supervisor import Supervisor
@@ -102,6 +103,7 @@ class Launcher:
         self._supervisor = supervisor
         self._starts = starts
         self._access = access
+        access.full["runs"] = self._check_waiting
         self._abouts = Abouts()
         self._expected: dict[str, float] = {}  # seconds, until its own pace is known
 
@@ -116,7 +118,8 @@ class Launcher:
 
         Raises:
             ValueError: unknown job, option or checkpoint, a value out of range, a full disk, or
-                more than a public studio allows.
+                an option beyond what a public studio allows.
+            TooMuchError: on a public studio there are enough runs for now.
         """
         chosen, config = self.config(job, values)
         self._check_room(config)
@@ -312,15 +315,16 @@ class Launcher:
         free = shutil.disk_usage(self._cabinet.workspace.root).free
         if free < MIN_FREE_BYTES:
             raise ValueError(f"only {free / 2**30:.1f} GB are free: a run needs at least 2")
-        limits = self._access.limits
-        for name, most in limits.run_options.items():
+        for name, most in self._access.limits.run_options.items():
             if config.get(name, 0) > most:
                 raise ValueError(
                     f"on a public studio {name} may be at most {most}, not {config[name]}"
                 )
-        waiting = limits.waiting_runs
+
+    def _check_waiting(self) -> None:
+        waiting = self._access.limits.waiting_runs
         if waiting is not None and len(self._cabinet.runs.unfinished()) >= waiting:
-            raise ValueError("other visitors' runs are waiting already: try again in some minutes")
+            raise TooMuchError("other visitors' runs are waiting already: again in some minutes")
 
 
 def event_text(event: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from app.models.slots import ROLES
 from app.train.methods import get_method, methods, offered, values_of
 from app.train.panel import preflight_html, run_board, run_panel
 from app.train.room import TrainRoom
-from app.web.calls import on, on_visit
+from app.web.calls import guarded, on, on_visit
 from app.web.forms import Form
 from app.web.panel import text_panel
 from engine.runs.job import Method
@@ -181,7 +181,8 @@ def build(room: TrainRoom) -> None:
     opened_or_changed, settings = functools.partial(gr.on, None), {"trigger_mode": "always_last"}
     told = [checks, launch]
     on(opened_or_changed, forms.checked, forms.inputs, told, queue=False, **settings)
-    on(launch.click, on_launch, forms.inputs, panel, concurrency_limit=1)
+    start = guarded(room.access, "train.launch", on_launch)
+    on(launch.click, start, forms.inputs, panel, concurrency_limit=1)
 
 
 def _names(kind: str) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.live.lent_gpu import ON_THE_CPU
 from app.models.catalogue import describe_together, is_aligned
 from app.models.loader import Loader, Three
 from app.runs.launcher import MIN_FREE_BYTES, Launcher
@@ -34,10 +35,19 @@ class Preflight:
 
     Args:
         task: of checkpoints that name none.
+        lent: whether the GPU is lent call by call, so that no run can hold it.
     """
 
-    def __init__(self, cabinet: Cabinet, launcher: Launcher, loader: Loader, *, task: Task) -> None:
-        self._cabinet = cabinet
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        launcher: Launcher,
+        loader: Loader,
+        *,
+        task: Task,
+        lent: bool = False,
+    ) -> None:
+        self._cabinet, self._lent = cabinet, lent
         self._launcher = launcher
         self._loader = loader
         self._task = task
@@ -71,6 +81,8 @@ class Preflight:
         yield from (_plain(each) for each in own.check(options) if each not in refused)
         if lacking := missing(config.get("logger", NONE)):
             yield _check("logger", False, lacking)
+        if self._lent:
+            yield _check("device", None, ON_THE_CPU)
         models, needed = self._models(values), own.needs(options)
         absent = [role.replace("_", " ") for role in needed if not values.get(role)]
         if absent:

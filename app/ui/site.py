@@ -58,9 +58,12 @@ class Visitors:
             requests = [event.request for event in known if event.request is not None]
             return sum(one.scope[PERSON].name == name for one in requests if PERSON in one.scope)
 
+        def function(number: int) -> str:
+            return str(blocks.fns[number].api_name) if number in blocks.fns else ""
+
         return [
             Middleware(Sessions, seal=self.seal, logins=self.logins),
-            Middleware(Turnstile, access=self.access, waiting=waiting),
+            Middleware(Turnstile, access=self.access, waiting=waiting, function=function),
         ]
 
 
@@ -150,7 +153,8 @@ def launch(
         answer = health()
         return JSONResponse(answer, status_code=200 if answer["ok"] else 503)
 
-    blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=2)
+    # Visitors wait in the queue: none goes round it.
+    blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=2, api_open=visitors is None)
     _, opened, _ = blocks.launch(
         server_port=port,
         share=False,

@@ -73,12 +73,17 @@ def _served(access: Access, panel: str, name: str, fn: Callable[..., Answer]) ->
 
 
 def guarded(access: Access, action: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    """`fn`, refused to whom `app.access` does not allow the action."""
+    """`fn`, refused to whom `app.access` does not allow the action; what it did not take of a quota
+    goes back.
+    """
 
     @functools.wraps(fn)
     def call(*values: Any, **named: Any) -> Any:
-        access.check(action)
-        return fn(*values, **named)
+        try:
+            access.check(action)
+            return fn(*values, **named)
+        finally:
+            access.refund()
 
     return call
 

@@ -4,6 +4,7 @@ It stands in a cookie that only the studio can write, or is the Hub's own where 
 through Gradio's OAuth. A program that keeps no cookies goes by its address.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -53,7 +54,9 @@ class Sessions:
             await self._app(scope, receive, send)
             return
         known = self._seal.read(_cookie(Headers(scope=scope)))
-        who = self._logged_in(scope) or Person(known or f"at-{address(scope)}")
+        place = address(scope)
+        who = self._logged_in(scope) or Person(known or f"at-{place}")
+        who.place = place
         scope[PERSON] = who
         with asking(who):
             await self._app(scope, receive, self._answering(scope, send, who, is_new=not known))
@@ -88,10 +91,22 @@ class Sessions:
 
 
 def address(scope: Scope) -> str:
-    """Who sends: the last address that a proxy wrote down, for earlier ones may be invented."""
-    forwarded = Headers(scope=scope).get("x-forwarded-for", "").rpartition(",")[2].strip()
+    """Who sends: the last address that a proxy wrote down, for earlier ones may be invented.
+
+    A household has so many addresses of IPv6 that they count as one.
+    """
+    written = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
     client = scope.get("client")
-    return (forwarded or (client[0] if client else ""))[:64]
+    found = written.rpartition(",")[2].strip() or (client[0] if client else "")
+    try:
+        known = ipaddress.ip_address(found.strip("[]").partition("%")[0])
+    except ValueError:
+        return found[:64]
+    if known.version == 4:
+        return str(known)
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((known, 64), strict=False))
 
 
 def _cookie(headers: Headers) -> str:

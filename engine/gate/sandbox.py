@@ -42,6 +42,13 @@ class Allowance:
         return 120 + 20 * self.cpu_seconds
 
 
+def decoding_seconds(size: int) -> int:
+    """CPU seconds for a child that unpacks a file of `size` bytes: a small one ends in seconds,
+    whatever it asks for; many frames lie in a megabyte of video.
+    """
+    return min(120, 6 + size // 250_000)
+
+
 def run(module: str, arguments: list[str], *, room: Path, allowance: Allowance) -> dict[str, Any]:
     """Call `main(arguments)` of a module in a sandboxed child that can write only below `room`.
 

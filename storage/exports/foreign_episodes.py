@@ -41,7 +41,9 @@ def read_in_sandbox(reader: str, path: Path, *, largest: int) -> Contents:
         ValueError: what the reader says of the whole file, or how the child ended.
     """
     allowance = sandbox.Allowance(
-        memory_bytes=3 * largest + BESIDE, cpu_seconds=120, file_bytes=largest + BESIDE
+        memory_bytes=3 * largest + BESIDE,
+        cpu_seconds=sandbox.decoding_seconds(path.stat().st_size),
+        file_bytes=largest + BESIDE,
     )
     with tempfile.TemporaryDirectory() as directory:
         room = Path(directory)

@@ -24,7 +24,8 @@ def parquet_rows(data: bytes) -> list[dict[str, Any]]:
     Raises:
         ValueError: it is no Parquet file, or it is too large when it is unpacked.
     """
-    allowance = sandbox.Allowance(memory_bytes=MEMORY, cpu_seconds=30, file_bytes=OUTPUT)
+    seconds = sandbox.decoding_seconds(len(data))
+    allowance = sandbox.Allowance(memory_bytes=MEMORY, cpu_seconds=seconds, file_bytes=OUTPUT)
     with tempfile.TemporaryDirectory() as directory:
         room = Path(directory)
         source, target = room / "rows.parquet", room / "rows.json"

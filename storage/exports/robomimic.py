@@ -116,7 +116,9 @@ def _plain_arrays(path: Path, largest: int) -> dict[str, Array]:
     """What `hdf5_arrays` finds in a file, by place."""
     beside = 2**24  # headers of the arrays, and the library's own memory many times over
     allowance = sandbox.Allowance(
-        memory_bytes=3 * largest + 16 * beside, cpu_seconds=120, file_bytes=largest + beside
+        memory_bytes=3 * largest + 16 * beside,
+        cpu_seconds=sandbox.decoding_seconds(path.stat().st_size),
+        file_bytes=largest + beside,
     )
     with tempfile.TemporaryDirectory() as directory:
         room = Path(directory)

@@ -64,6 +64,17 @@ def test_a_named_proxy_and_on_every_address_a_bare_one_are_ours() -> None:
     assert ask("GET", "/", {"any_address": True}, host="evil.example") == 403
 
 
+def test_a_cookie_that_takes_long_to_read_is_left_out() -> None:
+    async def told(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.headers["cookie"])
+
+    app = Starlette(routes=[Route("/", told)], middleware=[Middleware(Doors, rules=DoorRules())])
+    browser = TestClient(app, base_url="http://127.0.0.1:7860")
+    long = 'x="' + "\\" * 60_000 + '"'
+    assert browser.get("/", headers={"cookie": f"a=1;{long}; b=2"}).text == "a=1; b=2"
+    assert browser.get("/", headers={"cookie": "a=1; b=2"}).text == "a=1; b=2"
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [

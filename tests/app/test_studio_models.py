@@ -14,6 +14,7 @@ from app.live.models import Models
 from app.models.lineage import details, parents
 from app.models.loader import Loader
 from app.models.panel import model_panel
+from app.rates import TooMuchError
 from app.studio import Studio
 from app.visitors import Role
 from app.web.questions import ask
@@ -143,7 +144,7 @@ def test_a_public_studio_unloads_nothing_and_takes_no_folders(
 def test_a_public_studio_rations_loads(make_studio: Callable[..., Studio]) -> None:
     studio = make_studio(role=Role.VISITOR)
     loaded(studio)
-    with pytest.raises(ValueError, match="loaded a moment ago: wait 10 seconds"):
+    with pytest.raises(TooMuchError, match="loaded a moment ago: wait 10 seconds"):
         ask(studio.models.slots.load, CHOSEN)
 
 

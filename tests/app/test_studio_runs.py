@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.rates import TooMuchError
 from app.runs.launcher import event_text
 from app.studio import Studio
 from app.visitors import Role
@@ -138,7 +139,7 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
     studio.train.training.start("optimise", small)
     status = studio.runs.status(studio.train.training.start("optimise", small))
     assert "policy" not in status["config"]
-    with pytest.raises(ValueError, match="other visitors' runs are waiting"):
+    with pytest.raises(TooMuchError, match="other visitors' runs are waiting"):
         studio.train.training.start("optimise", small)
 
 

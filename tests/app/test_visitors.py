@@ -1,6 +1,8 @@
 """Owners and limits on a public studio: what a visitor may do to what others began."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,14 +13,14 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.access import LIMITS, Access
-from app.rates import Buckets, Rate
+from app.access import LIMITS, OF_ADDRESS, Access
+from app.rates import Buckets, Rate, TooMuchError
 from app.runs.launcher import Control
 from app.studio import Studio
-from app.visitors import Role, Seal, asking, person, visitor
+from app.visitors import Person, Role, Seal, asking, person, visitor
 from app.web.questions import ask
 from app.web.sessions import COOKIE, Logins, Sessions, logins
-from app.web.turnstile import Turnstile
+from app.web.turnstile import OPEN, Turnstile
 from engine.records.types import Trajectory
 from tests.app.conftest import START
 
@@ -112,6 +114,83 @@ def test_new_cookies_do_not_help_against_the_limit_of_an_address(
     assert found[0] == 200 and found[-1] == 429
 
 
+def test_addresses_are_told_apart_as_people_are(site: Callable[[], TestClient]) -> None:
+    def name(*forwarded: str) -> str:
+        headers = [("x-forwarded-for", value) for value in forwarded]
+        return site().post(CALL, headers=headers).text
+
+    assert name("1.1.1.1", "10.0.0.7") == "at-10.0.0.7"  # a second line is the proxy's, too
+    assert name("2001:db8:1:2::1") == name("2001:db8:1:2:ffff::9") == "at-2001:db8:1:2::/64"
+    assert name("::ffff:10.0.0.7") == "at-10.0.0.7"
+    assert name("unknown") == "at-unknown"
+
+
+def test_new_names_do_not_help_against_a_quota() -> None:
+    access, rate = Access(Role.VISITOR), RATES["runs"]
+    found = 0
+    for number in range(100):
+        with asking(Person(f"visitor-{number:08}", place="10.0.0.7")), suppress(TooMuchError):
+            access.spend("runs")
+            found += 1
+    assert found == OF_ADDRESS * rate.burst
+    with asking(Person("somebody-else-00", place="10.0.0.8")):
+        access.spend("runs")
+
+
+def test_new_names_do_not_take_the_dreams_of_others(
+    public: Studio, settings: dict[str, Any]
+) -> None:
+    def opened(name: str, place: str) -> str:
+        with asking(Person(name, place=place)):
+            return str(ask(public.imagine.dreams.open, settings)["dream"])
+
+    other = opened(B, "10.0.0.8")
+    own = [opened(f"visitor-{number:08}", "10.0.0.7") for number in range(110)]
+    with asking(B):
+        assert public.dreams.get(other)
+    with asking(Person("the-admin-000000", Role.ADMIN)):
+        there = [name for name in own if name in public.dreams._dreams]
+        assert there == own[-25:]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_one_address_holds_few_requests_open(method: str) -> None:
+    """Streams that are never read to the end, and questions whose body never ends."""
+    begun: list[str] = []
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(method)
+        await asyncio.get_running_loop().create_future()
+
+    async def attack() -> list[int]:
+        clock = Clock()
+        access = Access(Role.VISITOR, Buckets(clock))
+        turnstile, statuses = Turnstile(never, access=access), []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        headers = [(b"content-length", b"2")]
+        scope = {"type": "http", "method": method, "path": CALL, "headers": headers}
+        tasks = []
+        for number in range(5 * OPEN):
+            clock.now += 60.0  # slow enough for every rate
+            with asking(Person(f"visitor-{number:08}", place="10.0.0.7")):
+                work = turnstile(scope, asyncio.Queue[Any]().get, send)
+                tasks.append(asyncio.create_task(work))
+            await asyncio.wait(tasks[-1:], timeout=0)  # it waits, or was refused
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return statuses
+
+    refused = asyncio.run(attack())
+    assert set(refused) == {429}
+    assert len(refused) == (5 - OF_ADDRESS) * OPEN
+    assert begun
+
+
 def test_a_question_says_how_long_it_is_and_is_not_long(site: Callable[[], TestClient]) -> None:
     browser = site()
     assert browser.post(CALL, content=b"x" * 2**20).status_code == 200
@@ -123,9 +202,22 @@ def test_a_question_says_how_long_it_is_and_is_not_long(site: Callable[[], TestC
 
 def test_the_memory_of_buckets_is_bounded(clock: Clock) -> None:
     buckets = Buckets(clock)
-    for number in range(20_500):
+    for number in range(41_000):
         buckets.take("call", str(number), Rate(1.0, 1.0))
-    assert len(buckets._levels) == 20_000
+    assert len(buckets._levels) <= 40_000
+    clock.now += 1.0
+    for _ in range(20_000):
+        buckets.take("call", "another", Rate(1.0, 1.0))
+    assert len(buckets._levels) == 5_000
+
+
+def test_a_quota_of_a_day_does_not_come_back_with_many_new_names(clock: Clock) -> None:
+    buckets, runs = Buckets(clock), RATES["runs"]
+    assert not buckets.take("runs", "10.0.0.7", runs, runs.burst)
+    for number in range(50_000):
+        clock.now += 1 / 180
+        buckets.take("pages", str(number), RATES["pages"])
+    assert buckets.take("runs", "10.0.0.7", runs) > 3_600.0
 
 
 @pytest.fixture

@@ -94,6 +94,11 @@ def test_every_end_of_a_child_is_a_refusal(name: str, tmp_path: Path) -> None:
     assert len(refusal.value.sentence) < 200
 
 
+def test_a_small_file_has_seconds_and_a_large_one_two_minutes() -> None:
+    sizes = (0, 1_000_000, 10_000_000, 10**10)
+    assert [sandbox.decoding_seconds(size) for size in sizes] == [6, 10, 46, 120]
+
+
 @pytest.mark.slow  # works until its seconds are over
 def test_a_child_that_never_ends_is_ended(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as refusal:

@@ -2,6 +2,7 @@
 
 import gc
 import re
+import resource
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,29 @@ def episode() -> Trajectory:
 
 
 @pytest.fixture
-def bounded() -> Callable[[Callable[[], object]], int]:
+def bounded(
+    record_property: Callable[[str, object], None],
+) -> Callable[[Callable[[], object]], int]:
     """Runs something and asserts that this process never needed much more than before it."""
 
     def run(work: Callable[[], object]) -> int:
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        before = _status("VmRSS")
+        before, seconds = _status("VmRSS"), _cpu_seconds()
         work()
         grown = _status("VmHWM") - before
+        record_property("megabytes", grown // 2**20)
+        record_property("CPU seconds", round(_cpu_seconds() - seconds, 1))
         assert grown < MOST_MEMORY
         return grown
 
     return run
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of the children that it waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _status(name: str) -> int:
