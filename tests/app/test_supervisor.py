@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from app.runs.launcher import event_text
 from app.runs.patience import Patience
 from app.runs.supervisor import Supervisor
 from engine.records.file_locks import is_locked
@@ -184,6 +185,8 @@ def test_a_killed_worker_is_resumed(
     until(supervisor, in_state(cabinet, "run-1", "done"))
     run = cabinet.runs.get("run-1")
     assert (run.attempt, run.done, run.error) == (2, 5, None)
+    told = [event_text(event) for event in cabinet.runs.events("run-1", limit=100)]
+    assert "running again, attempt 2" in told
 
 
 def test_two_crashes_at_one_step_end_the_resuming(
