@@ -135,12 +135,12 @@ class Episodes {
     return view`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
         <span class="film" data-film="${item.id}"></span>
         <span class="between"><b class="${colour}">${sign} <span
-          class="mono">${fixed(item.probability)}</span></b>${
+          class="mono">${(item.probability ?? null) === null ? verdict : fixed(item.probability)}</span></b>${
             item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>
         <span class="mute where" title="${item.run ?? ""}">${item.imagined ? "" : "real · "}${
           item.run ?? integer(item.start_id)
-        }${item.iteration === null ? "" : ` · it ${item.iteration}`}</span></button>
+        }${item.iteration === null ? "" : ` · iteration ${item.iteration}`}</span></button>
       <button class="pick" data-pick="${item.id}" role="checkbox" aria-checked="${String(this.chosen.has(item.id))}"
         aria-label="Choose ${item.id}"></button>`;
   }

@@ -158,7 +158,7 @@ class Retrain {
   }
 
   offer({ sets, models, runs }) {
-    const named = models.map(({ id, short }) => [id, `${id} · ${short.slice(0, 4)}`]);
+    const named = models.map(({ id }) => [id, id]);
     const of = (...jobs) => runs.filter((run) => jobs.includes(run.job)).map((run) => [run.id, run.id]);
     offer(this.find(".training [name=reward_model]"), [...named, ["", "nothing: a new model"]]);
     offer(this.find(".training [name=episodes_from]"), [["", "labels alone"], ...of("collect")]);
