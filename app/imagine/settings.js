@@ -29,7 +29,7 @@ export const settings = {
 };
 
 const template = html`<div class="wm starts-panel">
-  <div class="row pager"><select class="pool" aria-label="Where starts come from"></select><span class="grow"></span>
+  <div class="row"><select class="pool" aria-label="Where starts come from"></select>
     <button class="quiet" data-page="-1" aria-label="Earlier starts">‹</button>
     <span class="mono mute span"></span>
     <button class="quiet" data-page="1" aria-label="Later starts">›</button></div>

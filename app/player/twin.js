@@ -112,16 +112,20 @@ export class Twin {
     this.repaint();
   }
 
+  /** `quiet`: nobody asked for it, so nothing waits for it and it comes too late once one goes on. */
   async fetch(quiet = false) {
-    if (this.path() === null) return false;
-    this.say("the simulator plays the same actions…");
+    const path = this.path();
+    if (path === null) return false;
+    const words = "the simulator plays the same actions…";
+    if (quiet) this.stage.note.textContent = words;
+    else this.say(words);
     const found = await this.ask(quiet);
-    const clip = found && (await ask(this.server, "clip", { episode: found.twin }));
-    this.say(null);
-    if (!clip) return false;
+    const clip = found && (await ask(this.server, "clip", { episode: found.twin }, quiet));
+    if (!quiet) this.say(null);
+    if (!clip || path !== this.path()) return false;
     Object.assign(this, {
       found,
-      key: this.path(),
+      key: path,
       images: images(clip.frames.slice(found.first_frame)),
     });
     this.describe();
