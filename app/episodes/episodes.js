@@ -4,7 +4,7 @@ import { Drawer } from "../player/drawer.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { handOver } from "../web/errands/exports.js";
-import { fixed, integer } from "../web/formats.js";
+import { counted, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
@@ -100,8 +100,8 @@ class Episodes {
     this.grid.reset(total, grouped ? [] : answer.episodes);
     if (grouped) answer.groups.forEach((group, index) => (this.grid.items[index] = group));
     this.grid.update();
-    const episodes = `${integer(answer.total)} episode${answer.total === 1 ? "" : "s"}`;
-    const groups = grouped ? ` in ${integer(total)} group${total === 1 ? "" : "s"}` : "";
+    const episodes = counted(answer.total, "episode");
+    const groups = grouped ? ` in ${counted(total, "group")}` : "";
     this.find(".total").textContent = episodes + groups;
     this.find(".empty").hidden = total > 0;
   }
