@@ -118,7 +118,7 @@ class Starts {
 
   show() {
     const last = Math.min(this.total, this.offset + PAGE);
-    this.find(".span").textContent = this.total ? `${this.offset + 1}–${last} of ${integer(this.total)}` : "";
+    this.find(".span").textContent = this.total ? `${this.offset + 1}–${last} / ${integer(this.total)}` : "";
     const tile = (
       start,
     ) => html`<button role="radio" data-start="${start.start_id}" aria-checked="${String(start === this.chosen)}"

@@ -121,7 +121,8 @@ export class Twin {
     else this.say(words);
     const found = await this.ask(quiet);
     const clip = found && (await ask(this.server, "clip", { episode: found.twin }, quiet));
-    if (!quiet) this.say(null);
+    if (quiet) this.stage.note.textContent = "";
+    else this.say(null);
     if (!clip || path !== this.path()) return false;
     Object.assign(this, {
       found,

@@ -65,6 +65,7 @@ def test_the_shipped_run_is_small() -> None:
 
 def test_the_real_success_of_a_run_ends_with_its_last_look(studio: Studio) -> None:
     """Train tells the same one."""
+    studio.cabinet.runs.create("recorded-wmpo", "optimise", {})
     run = RunDirectory(studio.cabinet.workspace.runs / "recorded-wmpo")
     (run.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
     run.state("running")

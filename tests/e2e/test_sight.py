@@ -125,6 +125,16 @@ def test_a_phone_has_a_menu_of_every_page(looker: tuple[Page, Problems]) -> None
     expect(sign(page, "fidelity")).to_be_visible()
 
 
+def test_what_lies_beside_the_page_follows_the_phone_too(looker: tuple[Page, Problems]) -> None:
+    page, _ = looker
+    drawer = page.get_by_role("dialog", name="Episode")
+    open_page(page, "/episodes?ep=journey-00", drawer, "phone")
+    expect(drawer.locator("kbd").first).to_be_hidden()
+    for name in ("Success", "Dream broke"):
+        box = drawer.get_by_role("button", name=name).bounding_box()
+        assert box is not None and box["x"] + box["width"] <= SIZES["phone"][0]
+
+
 def test_a_wrong_address_says_so_and_leads_on(looker: tuple[Page, Problems]) -> None:
     page, problems = looker
     answer = page.goto("/models/nobody")

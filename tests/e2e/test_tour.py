@@ -101,6 +101,7 @@ def loaded(page: Page) -> None:
     """The three models are in memory and timed."""
     page.get_by_role("button", name="Load").first.click()
     expect(page.get_by_text("policy act")).to_be_visible()
+    expect(page.get_by_text("loaded", exact=True)).to_have_count(3)
 
 
 def imagined(page: Page) -> None:
@@ -112,6 +113,7 @@ def imagined(page: Page) -> None:
     expect(page.get_by_role("button", name=re.compile("^Future "))).to_have_count(4)
     if rendering_backend():
         expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()
+    expect(page.get_by_text("the simulator plays")).to_have_count(0)
     page.keyboard.press("End")
 
 
@@ -195,6 +197,7 @@ def dream(page: Page) -> Iterator[Shot]:
 def label(page: Page) -> Iterator[Shot]:
     """One clip, one question."""
     visit(page, "label")
+    expect(page.get_by_role("button", name="Practise on")).to_be_visible()
     settled(page)
     keep(page, "tour/label")
     yield shot(page, 2_600)
