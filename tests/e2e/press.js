@@ -21,10 +21,9 @@
   for (const name of ["drawImage", "fillRect", "putImageData"]) listen(CanvasRenderingContext2D.prototype, name, false);
   for (const name of ["showPicker", "click"]) listen(HTMLInputElement.prototype, name, false);
   listen(Element.prototype, "scrollIntoView", false);
-  addEventListener("click", (event) => {
-    if (!pressing || !event.target.closest("a[href]") || event.defaultPrevented) return;
+  navigation.addEventListener("navigate", (event) => {
     felt();
-    event.preventDefault(); // it would lead on
+    if (!event.destination.sameDocument && event.cancelable) event.preventDefault(); // it would lead on
   });
   addEventListener("toggle", felt, true);
   const observer = new MutationObserver(felt);
