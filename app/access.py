@@ -213,6 +213,10 @@ class Access:
         if sentence := self.refusal(action):
             raise ValueError(sentence)
 
+    def limited(self, what: str) -> bool:
+        """Whether who asks may have only so much of something."""
+        return what in self.limits.rates
+
     def spend(self, what: str, amount: float = 1.0) -> None:
         """Count something against what who asks, and where they ask from, may have of it.
 

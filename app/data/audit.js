@@ -1,7 +1,7 @@
 // What people said: who said what, when, and what became of it; everything of one person taken back.
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { integer } from "../web/formats.js";
+import { counted, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { toast } from "../web/toast.js";
 
@@ -132,7 +132,7 @@ export class Audit {
   confirm() {
     const { open } = this.person;
     const noun = this.log === "labels" ? "label" : "comparison";
-    const many = `${integer(open)} ${noun}${open === 1 ? "" : "s"}`;
+    const many = counted(open, noun);
     fill(
       this.find(".confirm"),
       html`<div class="banner warn" role="alert"><div class="between"><span>Take back ${many} of <b>${this.actor}</b>?

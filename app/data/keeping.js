@@ -1,7 +1,7 @@
 // What keeps the data: space and clean-up, backup and restore, files against database, sync of labels.
 import { ask } from "../web/calls.js";
 import { fetchFile, sendFile } from "../web/errands/errands.js";
-import { ago, bytes, integer } from "../web/formats.js";
+import { ago, bytes, counted, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { toast } from "../web/toast.js";
 import { showImport } from "./exchange.js";
@@ -85,9 +85,7 @@ export class Keeping {
     const most = Math.max(1, ...kinds.map(({ bytes }) => bytes));
     const row = ({ kind, files, bytes: size }) => html`<li><span>${kind}</span>
       <span class="bar"><i style="width:${Math.max(1, (100 * size) / most)}%"></i></span>
-      <span class="mono">${bytes(size)}</span><span class="mono mute">${integer(files)} file${
-        files === 1 ? "" : "s"
-      }</span></li>`;
+      <span class="mono">${bytes(size)}</span><span class="mono mute">${counted(files, "file")}</span></li>`;
     fill(
       this.places.space.querySelector(".kinds"),
       html`<ul class="kinds">${[...kinds].sort((a, b) => b.bytes - a.bytes).map(row)}</ul>

@@ -4,7 +4,7 @@ import { Drawer } from "../player/drawer.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { handOver } from "../web/errands/exports.js";
-import { fixed, integer } from "../web/formats.js";
+import { counted, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { toast } from "../web/toast.js";
@@ -100,8 +100,8 @@ class Episodes {
     this.grid.reset(total, grouped ? [] : answer.episodes);
     if (grouped) answer.groups.forEach((group, index) => (this.grid.items[index] = group));
     this.grid.update();
-    const episodes = `${integer(answer.total)} episode${answer.total === 1 ? "" : "s"}`;
-    const groups = grouped ? ` in ${integer(total)} group${total === 1 ? "" : "s"}` : "";
+    const episodes = counted(answer.total, "episode");
+    const groups = grouped ? ` in ${counted(total, "group")}` : "";
     this.find(".total").textContent = episodes + groups;
     this.find(".empty").hidden = total > 0;
   }
@@ -135,12 +135,12 @@ class Episodes {
     return view`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
         <span class="film" data-film="${item.id}"></span>
         <span class="between"><b class="${colour}">${sign} <span
-          class="mono">${fixed(item.probability)}</span></b>${
+          class="mono">${(item.probability ?? null) === null ? verdict : fixed(item.probability)}</span></b>${
             item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>
         <span class="mute where" title="${item.run ?? ""}">${item.imagined ? "" : "real · "}${
           item.run ?? integer(item.start_id)
-        }${item.iteration === null ? "" : ` · it ${item.iteration}`}</span></button>
+        }${item.iteration === null ? "" : ` · iteration ${item.iteration}`}</span></button>
       <button class="pick" data-pick="${item.id}" role="checkbox" aria-checked="${String(this.chosen.has(item.id))}"
         aria-label="Choose ${item.id}"></button>`;
   }

@@ -1,5 +1,5 @@
 // A button that takes an exported file in; what is wrong with the file is said in place, line by line.
-import { integer } from "../web/formats.js";
+import { counted } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { toast } from "../web/toast.js";
 
@@ -11,7 +11,6 @@ const read = (file) =>
     reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(file);
   });
-const many = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 /** `take(data)` answers {episodes, added, labels, problems} or null; `onTaken(ids)` follows a good one. */
 export const importer = (place, answerPlace, { take, onTaken }) => {
@@ -26,7 +25,7 @@ export const importer = (place, answerPlace, { take, onTaken }) => {
   const refuse = (problems) =>
     say(html`<div class="banner bad" role="alert"><div><b>Nothing was imported.</b>
       <ul>${problems.slice(0, 8).map((problem) => html`<li>${problem}</li>`)}</ul>
-      ${problems.length > 8 ? `and ${many(problems.length - 8, "more problem")}` : ""}</div></div>`);
+      ${problems.length > 8 ? `and ${counted(problems.length - 8, "more problem")}` : ""}</div></div>`);
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", async () => {
     const [file] = input.files;
@@ -42,8 +41,11 @@ export const importer = (place, answerPlace, { take, onTaken }) => {
       if (answer?.problems.length) refuse(answer.problems);
       else if (answer) {
         const known = answer.episodes.length - answer.added;
-        const rest = known ? `, ${many(known, "episode")} here already` : "";
-        toast(`${many(answer.added, "episode")} and ${many(answer.labels, "label")} imported${rest}`, "note");
+        const rest = known ? `, ${counted(known, "episode")} here already` : "";
+        toast(
+          `${counted(answer.added, "episode")} and ${counted(answer.labels, "label")} imported${rest}`,
+          "note",
+        );
         onTaken(answer.episodes);
       }
     } finally {

@@ -1,7 +1,7 @@
 // A new evaluation: policies x tasks x pools, what it would take, and its start.
 
 import { estimated, named, numberField, PlannedForm } from "../web/errands/planned.js";
-import { integer } from "../web/formats.js";
+import { counted, integer } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 import { toast } from "../web/toast.js";
 
@@ -14,9 +14,9 @@ const NUMBERS = [
   ["record_episodes", "Videos of the first", 40, 0, 1000, 1],
 ];
 
-const policy = ({ id, name, short }, index) => html`<li><label class="row">
+const policy = ({ id, name }, index) => html`<li><label class="row">
     <input type="checkbox" data-policy="${id}" ${raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
-    <span class="grow name">${name}</span><span class="mono mute small">${short.slice(0, 4)}</span></label>
+    <span class="grow name">${name}</span></label>
   <input type="text" data-arm="${id}" maxlength="60" placeholder="method: ${name}"
     aria-label="Method of ${name}"></li>`;
 const box = (kind) => (value, index) =>
@@ -34,7 +34,7 @@ const fields = (found) => html`
 const words = (plan) => {
   const known = plan.known ? ` ${integer(plan.known)} there already.` : "";
   const work = plan.new
-    ? `${integer(plan.new)} runs, ${integer(plan.episodes)} episodes, about ${estimated(plan)}.`
+    ? `${counted(plan.new, "run")}, ${counted(plan.episodes, "episode")}, about ${estimated(plan)}.`
     : "All of this has been run.";
   return `${work}${known} ${plan.notes.join(" ")}`;
 };
@@ -54,7 +54,7 @@ export const evaluationForm = (element, server, onStarted) => {
     };
   };
   const started = ({ runs }) => {
-    toast(`${runs.length} runs are queued: they go on whatever happens to this page.`, "note");
+    toast(`${counted(runs.length, "run")} queued: what happens to this page does not stop them.`, "note");
     onStarted();
   };
   const texts = { title: "New evaluation", button: "Start the evaluation" };

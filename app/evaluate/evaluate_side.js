@@ -2,7 +2,7 @@
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
 import { handOver } from "../web/errands/exports.js";
-import { integer } from "../web/formats.js";
+import { integer, reached } from "../web/formats.js";
 import { fill, html, raw } from "../web/html.js";
 
 export class Studies {
@@ -31,7 +31,8 @@ export class Studies {
       <button class="quiet" data-study="${id}" ${raw(reported ? "" : "disabled")}>
       <i class="dot ${state}"></i><span class="grow name">${title}</span></button>
       <span class="mute small">${
-        { done: "done", sample: "shipped" }[state] ?? `${state} · ${done} of ${total || "?"} stages`
+        { done: "done", sample: "shipped" }[state] ??
+        [state, reached({ done, total }, "stages")].filter(Boolean).join(" · ")
       }</span></li>`;
     fill(
       this.element,

@@ -156,6 +156,7 @@ class Fidelity:
                 "started": run.created,
                 "state": run.state,
                 "busy": run.state.busy,
+                "phase": self._cabinet.runs.phase(run.id) if run.state.busy else "",
                 "error": run.error,
                 "done": run.done or 0,
                 "total": run.total or 0,

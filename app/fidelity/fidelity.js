@@ -2,7 +2,7 @@
 import { showPairs } from "../player/pair.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { ago, duration, integer, measure } from "../web/formats.js";
+import { ago, duration, integer, measure, reached } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
@@ -99,12 +99,13 @@ class Fidelity {
     );
   }
 
-  waiting({ state, done, total, error, seconds_left }) {
+  waiting(run) {
     this.clear();
-    const left = seconds_left ? ` · ${duration(seconds_left)} left` : "";
+    const { state, error, seconds_left: left } = run;
+    const told = [reached(run, "episodes"), left ? `${duration(left)} left` : ""].filter(Boolean);
     fill(
       this.find(".notes"),
-      html`<div class="card"><h3>${state}</h3><p>${done} of ${total || "?"} episodes${left}</p>
+      html`<div class="card"><h3>${state}</h3><p>${told.join(" · ")}</p>
         ${error ? html`<p class="bad">${error}</p>` : ""}<p class="mute small">Its numbers come when it is
           done.</p></div>`,
     );

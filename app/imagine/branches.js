@@ -1,6 +1,6 @@
 // Branches: the tree of a dream with a verdict at each leaf, and its futures as a wall in step.
 import { images, Stage } from "../player/stage.js";
-import { fixed } from "../web/formats.js";
+import { counted, fixed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 
 const ROW = 26;
@@ -102,7 +102,7 @@ export class Branches {
         dimension: this.find(".dimension").value,
         amount: Number(this.find(".amount").value),
       });
-    dream.busy = `imagining ${question.count} future${question.count > 1 ? "s" : ""}…`;
+    dream.busy = `imagining ${counted(question.count, "future")}…`;
     dream.tell("shown");
     const answer = await dream.ask("branch_dream", question);
     dream.busy = null;
@@ -119,7 +119,7 @@ export class Branches {
     this.futures.hidden = false;
     fill(
       this.futures,
-      html`<h3>${known.length} future${known.length === 1 ? "" : "s"} from frame ${this.from} · ${kind}</h3><div
+      html`<h3>${counted(known.length, "future")} from frame ${this.from} · ${kind}</h3><div
         class="future-wall">
         ${known.map(
           ({ leaf }) => html`<button class="future" data-leaf="${leaf}"><span class="place"></span>

@@ -198,10 +198,10 @@ export class Dream {
     return this.id && this.after > 1 ? `${this.id}/${this.nodes.at(-1)}` : null;
   }
 
-  /** Let the simulator play the same actions. */
-  async askReality() {
+  /** Let the simulator play the same actions; a refusal of what nobody asked for is not told. */
+  async askReality(quiet = false) {
     if (this.state === "running") await this.act("pause");
-    return this.ask("twin_dream");
+    return this.ask("twin_dream", {}, quiet);
   }
 
   /** The node whose chunk ends at the cursor or before it: from there one goes on. */

@@ -73,7 +73,7 @@ class DreamView {
     this.twin = new Twin(this.find(".theirs"), this.player, {
       server,
       path: () => this.dream.path,
-      ask: () => this.dream.askReality(),
+      ask: (quiet) => this.dream.askReality(quiet),
       say: (text) => {
         this.dream.busy = text;
         this.show();
@@ -160,22 +160,27 @@ class DreamView {
     this.player.clock.play();
   }
 
-  /** Reality stands beside every dream that is over, until somebody prefers the dream alone. */
+  /** Reality stands beside every dream that is over, until somebody prefers the dream alone; where it
+   * is limited, only once somebody asked to see it. */
   async compare() {
     const { dream, twin } = this;
-    twin.reserve(this.real && memory.get("reality", true) && !PHONE.matches);
-    if (!this.real || dream.state !== "done" || !memory.get("reality", true)) return;
+    const wanted = this.real && memory.get("reality", this.unasked);
+    twin.reserve(wanted && !PHONE.matches);
+    if (!wanted || dream.state !== "done") return;
     if (twin.asked === dream.path || twin.current || dream.busy) return;
     twin.asked = dream.path;
-    await (PHONE.matches ? twin.learn() : twin.show("side by side")); // a phone keeps the picture large
+    await (PHONE.matches ? twin.learn(true) : twin.show("side by side", true)); // a phone keeps the picture large
   }
 
   begin() {
     this.real = memory.get("simulator", true); // as it was here before, so that nothing jumps
+    this.unasked = memory.get("unasked", false);
     ask(this.dream.server, "reality", {}, true).then((answer) => {
       if (!answer) return;
       this.real = answer.missing === "";
+      this.unasked = answer.unasked;
       memory.set("simulator", this.real);
+      memory.set("unasked", this.unasked);
       this.show();
     });
     const token = address.get("replay");
@@ -287,11 +292,12 @@ class DreamView {
     if (state === "stale") return "settings changed: the next run starts a new dream";
     if (state === "failed") return "the dream stopped";
     if (state !== "idle") return "";
-    if (settings.preview) return "press space: the policy acts from here";
+    const press = PHONE.matches ? "press Run" : "press space";
+    if (settings.preview) return `${press}: the policy acts from here`;
     const { start_id: start, from } = settings.values;
     return start === undefined && from === undefined
       ? "choose a start, or upload an image"
-      : "press space: the simulator draws this start, then the policy acts";
+      : `${press}: the simulator draws this start, then the policy acts`;
   }
 
   data(outcome) {

@@ -258,10 +258,6 @@ class Imagining:
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 
-    @property
-    def _most_steps(self) -> int:
-        return self._access.limits.denoising_steps
-
     def _act(self, question: ActDream | SteerDream, action: str) -> DreamView:
         answer = self._dreams.act(question.dream, action, question.after, question.epoch)
         return {"dream": question.dream, **answer}

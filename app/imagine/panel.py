@@ -33,8 +33,9 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
         return {"dream": dream, "lies": lies, "imagined": found["imagined"], "real": found["real"]}
 
     def reality() -> Answer:
-        """{missing}: why nothing can be compared with reality here; empty where it can."""
-        return {"missing": room.simulator.missing}
+        """{missing, unasked}: why nothing can be compared with reality here, empty where it can;
+        and whether reality is played beside every dream, also where nobody asked for it."""
+        return {"missing": room.simulator.missing, "unasked": episodes.twins.free}
 
     def save(question: PathOf) -> Answer:
         episode = dreams.save(question)["episode"]

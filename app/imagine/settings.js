@@ -29,7 +29,7 @@ export const settings = {
 };
 
 const template = html`<div class="wm starts-panel">
-  <div class="row"><select class="pool" aria-label="Where starts come from"></select><span class="grow"></span>
+  <div class="row"><select class="pool" aria-label="Where starts come from"></select>
     <button class="quiet" data-page="-1" aria-label="Earlier starts">‹</button>
     <span class="mono mute span"></span>
     <button class="quiet" data-page="1" aria-label="Later starts">›</button></div>
@@ -118,7 +118,7 @@ class Starts {
 
   show() {
     const last = Math.min(this.total, this.offset + PAGE);
-    this.find(".span").textContent = this.total ? `${this.offset + 1}–${last} of ${integer(this.total)}` : "";
+    this.find(".span").textContent = this.total ? `${this.offset + 1}–${last} / ${integer(this.total)}` : "";
     const tile = (
       start,
     ) => html`<button role="radio" data-start="${start.start_id}" aria-checked="${String(start === this.chosen)}"

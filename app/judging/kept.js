@@ -1,8 +1,10 @@
 // A calm line while judgements are kept in the browser because the studio does not take them.
+import { counted } from "../web/formats.js";
+
 /** @param {number} count @param {boolean} away whether the studio does not answer at all */
 export const keptWords = (count, away) => {
   if (!count) return "";
-  const kept = `${count} judgement${count === 1 ? "" : "s"} kept here`;
+  const kept = `${counted(count, "judgement")} kept here`;
   return away ? `Offline: ${kept}` : `${kept}: the studio could not store what was said yet`;
 };
 

@@ -279,7 +279,7 @@ export class Compare {
     this.find("[data-do=blind]").setAttribute("aria-pressed", String(this.blindfold));
     this.find("[data-do=decisive]").setAttribute("aria-pressed", String(!this.whole));
     for (const button of page.querySelectorAll(".verdicts button, [data-do=skip], [data-do=decisive]"))
-      button.disabled = !item;
+      button.disabled = button.dataset.do === "skip" ? !item : !clips;
     this.player.note.textContent = item && !clips ? "fetching the pair…" : "";
     SIDES.forEach((side, index) => fill(this.find(`.caption.${side}`), this.caption(side, clips?.[index])));
   }

@@ -350,7 +350,7 @@ class Judge {
     this.find("[data-do=broke]").setAttribute("aria-pressed", String(this.flag));
     this.find("[data-do=whole]").setAttribute("aria-pressed", String(this.full));
     for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
-      button.disabled = !item;
+      button.disabled = button.dataset.do === "skip" ? !item : !clip; // nobody answers before they see
     this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
     showUpcoming(this.find(".upcoming"), this.supply.items.slice(1, 7), (next) => this.supply.fetch(next));
     this.find(".finished").hidden = Boolean(item) || this.asking;

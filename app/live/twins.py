@@ -28,6 +28,7 @@ from engine.statistics.metrics import (
 from storage.cabinet import Cabinet
 
 BINS = 10
+PLAYED = "episodes played in the simulator"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,11 @@ class Twins:
         self._dreams = dreams
         self._simulator, self._access = simulator, access
         self._playing = threading.Lock()
+
+    @property
+    def free(self) -> bool:
+        """Whether who asks may have any number of twins: only then one is played unasked."""
+        return not self._simulator.missing and not self._access.limited(PLAYED)
 
     def of(self, dream: Trajectory) -> dict[str, Any]:
         """An imagined episode beside its real twin, which is stored as an episode.
@@ -142,7 +148,7 @@ class Twins:
         episode_id = f"twin-{digest[:12]}-{len(actions)}"
         if self._cabinet.trajectories.find_all([episode_id]):
             return self._cabinet.trajectories.get(episode_id)
-        self._access.spend("episodes played in the simulator")
+        self._access.spend(PLAYED)
         frames, end_step = self._simulator.play(get_task(task), start_id, actions)
         policy = dream.lineage.get("policy")
         success = end_step is not None

@@ -21,18 +21,17 @@ const PARTS = {
 const layout = html`<div class="wm models">
   <div class="slots">${ROLES.map((role) => html`<section class="card slot" data-role="${role}"></section>`)}</div>
   <div class="below"><div class="left"><section class="card together" aria-label="Together">
-    <div class="between"><h3>Together</h3><label class="row mute">rollouts at once
-      <input type="number" class="rows" min="1" max="512" step="1"></label></div>
+    <div class="row actions"><h3>Together</h3><label class="row mute">rollouts at once
+      <input type="number" class="rows" min="1" max="512" step="1"></label><span class="grow"></span>
+      <button data-do="load">Load <kbd>l</kbd></button>
+      <button data-do="loadAsProposed" hidden>Load as proposed</button>
+      <button data-do="unload">Unload <kbd>u</kbd></button>
+      <button data-do="useInTrain">Train with them <kbd>t</kbd></button>
+      <button class="primary" data-do="useInImagine">Use together <kbd>i</kbd></button></div>
     <ul class="checks row"></ul><div class="memory"></div>
     <div class="loading" hidden><div class="bar" role="progressbar" aria-label="Loading"><i></i></div>
       <div class="row parts mono mute"></div></div>
     <div class="timings"></div>
-    <div class="row actions">
-      <button data-do="load">Load <kbd>l</kbd></button>
-      <button data-do="loadAsProposed" hidden>Load as proposed</button>
-      <button data-do="unload">Unload <kbd>u</kbd></button><span class="grow"></span>
-      <button data-do="useInTrain">Train with them <kbd>t</kbd></button>
-      <button class="primary" data-do="useInImagine">Use together <kbd>i</kbd></button></div>
   </section><section class="card added" aria-label="Added lately"></section></div><div
     class="sources"></div></div></div>`;
 

@@ -54,8 +54,10 @@ const lineage = (model) => {
 };
 
 const body = (model) => {
-  const chips = figures(model.card).map(
-    ([name, value]) => html`<span class="chip mono">${name} ${value}</span>`,
+  const chips = figures(model.card).map(([name, value]) =>
+    /\d/.test(value)
+      ? html`<span class="chip mono">${name} ${value}</span>`
+      : html`<span class="mute small">${name} ${value}</span>`,
   );
   const list = (facts) =>
     html`<dl class="facts">${facts
@@ -104,9 +106,7 @@ export const Slot = class {
     this.select.hidden = !choices.length;
     fill(
       this.select,
-      html`${choices.map(
-        (choice) => html`<option value="${choice.id}">${choice.id} · ${choice.short.slice(0, 4)}</option>`,
-      )}`,
+      html`${choices.map((choice) => html`<option value="${choice.id}">${choice.id}</option>`)}`,
     );
     if (this.id) this.select.value = this.id;
     else

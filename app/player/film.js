@@ -1,4 +1,5 @@
-// A film: the frames of a clip side by side in one picture, played while somebody points at it.
+// A film: the frames of a clip side by side in one picture, played while somebody points at it; a tap,
+// which points for a moment only, plays it once.
 const shown = new WeakMap(); // elements, and the sprite each has
 
 /** A sprite (square frames side by side) that plays while the pointer or the focus is on it. */
@@ -16,18 +17,23 @@ export const film = (element, source) => {
     show(count - 1);
     /** @type {number | undefined} */
     let timer;
-    const play = () => {
-      let index = 0;
-      clearInterval(timer);
-      timer = setInterval(() => {
-        show(index);
-        index = (index + 1) % count;
-      }, 110);
-    };
-    const rest = () => {
+    let tapped = false;
+    const end = () => {
+      tapped = false;
       clearInterval(timer);
       show(count - 1);
     };
+    const play = (/** @type {any} */ { pointerType }) => {
+      let index = 0;
+      tapped ||= pointerType === "touch";
+      clearInterval(timer);
+      timer = setInterval(() => {
+        if (tapped && index === count) end();
+        else show(index % count);
+        index += 1;
+      }, 110);
+    };
+    const rest = () => tapped || end();
     const owner = element.closest("a, button") ?? element;
     owner.addEventListener("pointerenter", play);
     owner.addEventListener("focus", play);

@@ -9,7 +9,7 @@ import { verdict } from "./verdicts.js";
 const VIEWS = ["dream", "side by side", "wipe", "difference"];
 
 export class Twin {
-  /** `path()` names what is compared, null where nothing is; `ask()` lets the simulator play it;
+  /** `path()` names what is compared, null where nothing is; `ask(quiet)` lets the simulator play it;
    * `say(text)` tells what is waited for, null when it is over; `onChange()` after another view;
    * `bar` is where the views are chosen, if not under the transport. */
   constructor(element, player, { server, path, ask, say, onChange, bar = null }) {
@@ -84,15 +84,15 @@ export class Twin {
     return this.show(this.view === "difference" ? "dream" : "difference");
   }
 
-  async show(view) {
-    if (view !== "dream" && !this.current && !(await this.fetch())) return;
+  async show(view, quiet = false) {
+    if (view !== "dream" && !this.current && !(await this.fetch(quiet))) return;
     this.set(view);
     this.onChange();
   }
 
   /** Let reality be known, whatever is shown. */
-  async learn() {
-    if (!this.current && !(await this.fetch())) return;
+  async learn(quiet = false) {
+    if (!this.current && !(await this.fetch(quiet))) return;
     this.set(this.view);
     this.onChange();
   }
@@ -112,16 +112,21 @@ export class Twin {
     this.repaint();
   }
 
-  async fetch() {
-    if (this.path() === null) return false;
-    this.say("the simulator plays the same actions…");
-    const found = await this.ask();
-    const clip = found && (await ask(this.server, "clip", { episode: found.twin }));
-    this.say(null);
-    if (!clip) return false;
+  /** `quiet`: nobody asked for it, so nothing waits for it and it comes too late once one goes on. */
+  async fetch(quiet = false) {
+    const path = this.path();
+    if (path === null) return false;
+    const words = "the simulator plays the same actions…";
+    if (quiet) this.stage.note.textContent = words;
+    else this.say(words);
+    const found = await this.ask(quiet);
+    const clip = found && (await ask(this.server, "clip", { episode: found.twin }, quiet));
+    if (quiet) this.stage.note.textContent = "";
+    else this.say(null);
+    if (!clip || path !== this.path()) return false;
     Object.assign(this, {
       found,
-      key: this.path(),
+      key: path,
       images: images(clip.frames.slice(found.first_frame)),
     });
     this.describe();

@@ -2,7 +2,7 @@
 import { Drawer } from "../player/drawer.js";
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
-import { ago, duration, fixed, integer, measure, signed } from "../web/formats.js";
+import { ago, duration, fixed, integer, measure, reached, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { every } from "../web/polling.js";
 import { toast } from "../web/toast.js";
@@ -60,7 +60,7 @@ const progress = (run) => {
     ${run.state}</span></div>
     <div class="bar" role="progressbar" aria-label="Done" aria-valuenow="${Math.round(done)}"><i
       style="width:${done}%"></i></div>
-    <div class="between mono mute"><span>${run.done} of ${run.total || "?"}</span>
+    <div class="between mono mute"><span>${reached(run)}</span>
       <span>${!OVER.includes(run.state) && run.seconds_left ? `${duration(run.seconds_left)} left` : ""}</span></div>
     ${run.error ? html`<p class="bad">${run.error}</p>` : ""}`;
 };
@@ -158,7 +158,7 @@ class Retrain {
   }
 
   offer({ sets, models, runs }) {
-    const named = models.map(({ id, short }) => [id, `${id} · ${short.slice(0, 4)}`]);
+    const named = models.map(({ id }) => [id, id]);
     const of = (...jobs) => runs.filter((run) => jobs.includes(run.job)).map((run) => [run.id, run.id]);
     offer(this.find(".training [name=reward_model]"), [...named, ["", "nothing: a new model"]]);
     offer(this.find(".training [name=episodes_from]"), [["", "labels alone"], ...of("collect")]);

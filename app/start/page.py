@@ -111,7 +111,7 @@ def ways_html(pictures: Sequence[str], success: Mapping[str, Points]) -> str:
 
 def _risen(success: Mapping[str, Points]) -> str:
     said = ", ".join(
-        f"{name} {100 * points[0][1]:.0f} → {100 * points[-1][1]:.0f} %"
+        f"{name} {100 * points[0][1]:.0f} → {100 * points[-1][1]:.0f}\N{NO-BREAK SPACE}%"
         for name, points in success.items()
     )
     return f"WMPO on these models. Success: {said}." if said else "GRPO on imagined episodes."
@@ -189,6 +189,7 @@ def _checkpoint(record: Record) -> str:
     metrics = "".join(
         f'<p>{escape(name)} <span class="mono">{escape(value)}</span></p>'
         for name, value in card_metrics(record.get("card") or {}, most=2)
+        if any(map(str.isdigit, value))  # what else a card says is said on Models
     )
     source, _, name = str(record["id"]).rpartition("/")
     return (

@@ -12,7 +12,10 @@ from app.start.first_dream import FirstDream
 from storage.runs.curves import Curves
 
 RECORDED = "recorded-wmpo"  # the run that ships, to watch
-_SUCCESS = {"imagined": "rollout/success_rate", "real": "real/success_rate"}
+_SUCCESS = {
+    "imagined": ("rollout/success_rate",),
+    "real": ("real/success_rate", "real/final_success_rate"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,5 +34,8 @@ class StartRoom:
     def success_of(self, run_id: str) -> dict[str, list[tuple[float, float]]]:
         """(iteration, success) of a run, imagined and real; empty where there is no such run."""
         series = self.curves.of(run_id).series
-        found = {name: series.get(metric, []) for name, metric in _SUCCESS.items()}
-        return {name: [(x, y) for x, y, _ in points] for name, points in found.items() if points}
+        found = {
+            kind: [(x, y) for name in names for x, y, _ in series.get(name, [])]
+            for kind, names in _SUCCESS.items()
+        }
+        return {kind: points for kind, points in found.items() if points}

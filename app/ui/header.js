@@ -1,6 +1,6 @@
 // The strip on top of every page: where you are, what runs, on what machine, light or dark, help.
 import { ask } from "../web/calls.js";
-import { duration } from "../web/formats.js";
+import { duration, reached } from "../web/formats.js";
 import { showKeys } from "../web/help/help.js";
 import { giveTips } from "../web/help/words.js";
 import { together } from "../web/memory.js";
@@ -23,7 +23,7 @@ const dock = (runs, control) => {
   const share = run.total ? Math.min(100, (100 * run.done) / run.total) : 0;
   const pause = run.state === "paused" ? ["run", "▶", "Resume the run"] : ["pause", "❚❚", "Pause the run"];
   return view`<span class="chip dock"><i class="dot ${run.state}"></i>
-    <a href="train?run=${run.id}" title="${run.name ?? run.job}: ${run.done} of ${run.total || "?"}, ${rest(run)}"
+    <a href="train?run=${run.id}" title="${run.name ?? run.job}: ${reached(run) || run.state}"
       ><span class="name">${run.name ?? run.job}</span>
       <span class="mono">${run.total ? `${run.done} of ${run.total} · ` : ""}${rest(run)}</span></a>
     <span class="bar" role="progressbar" aria-label="Progress of the run" aria-valuenow="${Math.round(share)}">
@@ -61,6 +61,7 @@ export const mountHeader = (element, server) => {
     name();
   });
   element.querySelector("[data-do=help]").addEventListener("click", () => showKeys());
+  element.querySelector("header").classList.add("ready"); // its buttons are seen now
   const wake = every(
     element,
     () => (place.childElementCount ? 2000 : 5000),

@@ -29,7 +29,7 @@ PLACES = (
     _alone("Train"),
     Place(
         "Evaluate",
-        (("Fidelity", "Can I believe this world model?"), ("Evaluate", "Evaluate policies")),
+        (("Fidelity", "Can I believe this world model?"), ("Evaluate", "Policies")),
     ),
     Place(
         "Library",

@@ -25,6 +25,16 @@ export const duration = (seconds) => {
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;
 };
+/** So many things: 1 run, 2 runs. */
+export const counted = (/** @type {number} */ number, /** @type {string} */ thing) =>
+  `${integer(number)} ${thing}${number === 1 ? "" : "s"}`;
+/** How far a run is, from what is known of it: never a number of which the whole is not known.
+ * @param {{done: number, total: number, phase?: string}} run
+ * @param {string} [things] what is counted */
+export const reached = ({ done, total, phase = "" }, things = "") =>
+  [phase, total ? `${integer(done)} of ${integer(total)}${things && ` ${things}`}` : ""]
+    .filter(Boolean)
+    .join(": ");
 /** Bytes as the studio's sentences have them, such as 4.9 GB. */
 export const bytes = (/** @type {number} */ size) => {
   /** @type {[string, number][]} */

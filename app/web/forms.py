@@ -102,6 +102,8 @@ def _input(
     field: dataclasses.Field[Any], hint: Any, value: Any, choices: Choices | None
 ) -> gr.components.Component:
     label, info = _words(field.name).capitalize(), field.metadata.get("help") or None
+    if info == f"{label} checkpoint":
+        info = None  # that says no more than its name
     if choices is not None and typing.get_origin(hint) is tuple:
         known = [choice for _, choice in choices]
         chosen = [each for each in value if each in known]

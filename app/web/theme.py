@@ -1,5 +1,6 @@
 """How the studio looks: the Gradio theme (fonts, colours of native inputs) and the stylesheet."""
 
+import re
 from pathlib import Path
 
 from gradio.themes import Base
@@ -22,12 +23,21 @@ def theme() -> Base:
     ).set(**_both(_COLOURS), **_FLAT)
 
 
+# A block begins at the left margin and ends there: Biome writes them so.
+_MEDIA = re.compile(r"^@media .*?^\}\n", re.MULTILINE | re.DOTALL)
+
+
 def stylesheet() -> str:
-    """`theme.css` and the styles of every room, in one text for `launch(css=…)`."""
+    """`theme.css` and the styles of every room, in one text for `launch(css=…)`.
+
+    Gradio (6.31) keeps a rule of a certain width or setting for its own container alone, and our
+    drawer, dialogs and toasts stand beside that. Inside a rule it leaves them as they are.
+    """
     here = Path(__file__).parent
     rooms = sorted(here.parent.glob("*/*.css"), key=lambda path: path.name)
     parts = [here / "theme.css", *(path for path in rooms if path.name != "theme.css")]
-    return "\n".join(path.read_text(encoding="utf-8") for path in parts)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in parts)
+    return "\n".join([text, *(f"html {{\n{block}}}" for block in _MEDIA.findall(text))])
 
 
 _COLOURS = {

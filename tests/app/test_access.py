@@ -59,6 +59,14 @@ def test_what_the_table_does_not_name_is_open(doors: dict[Role, Functions]) -> N
     assert RULES.keys() < doors[Role.VISITOR].keys() == doors[Role.ADMIN].keys()
 
 
+def test_reality_plays_unasked_only_where_it_is_not_limited(doors: dict[Role, Functions]) -> None:
+    at_home = doors[Role.ADMIN]["imagine.reality"]({})
+    assert at_home["unasked"] == (at_home["missing"] == "")
+    with asking(Person("hub-ann", Role.ANNOTATOR)):
+        assert not doors[Role.VISITOR]["imagine.reality"]({})["unasked"]
+    assert not doors[Role.VISITOR]["imagine.reality"]({})["unasked"]
+
+
 def test_a_visitor_has_less_of_everything_that_is_limited() -> None:
     visitor, everything = LIMITS[Role.VISITOR], Limits()
     assert Access(Role.ADMIN).limits == everything

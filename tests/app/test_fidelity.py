@@ -110,7 +110,9 @@ def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Stu
     }
 
 
-def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) -> None:
+def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(
+    compared: Studio, workspace: Workspace
+) -> None:
     found = ask(compared.fidelity.fidelity.results, {"run": "fid"})
     assert (found["curves"]["chunk_size"], found["videos"], found["notes"]) == (8, True, ["n"])
     lies = found["lies"]["imagined"]
@@ -120,7 +122,21 @@ def test_a_run_gives_its_curves_and_an_unfinished_one_says_so(compared: Studio) 
     run = ask(compared.fidelity.fidelity.start, QUERY)["run"]
     with pytest.raises(ValueError, match="is queued: its numbers come when it is done"):
         ask(compared.fidelity.fidelity.results, {"run": run})
-    assert [one["id"] for one in compared.fidelity.fidelity.runs()["runs"]] == [run, "fid"]
+    told = compared.fidelity.fidelity.runs()["runs"]
+    assert [(one["id"], one["phase"], one["total"]) for one in told] == [
+        (run, "", 0),
+        ("fid", "", 0),
+    ]
+    log = RunDirectory(workspace.runs / run)
+    log.state("running")
+    log.phase("imagining and comparing")
+    log.close()
+    compared.cabinet.ingest.ingest(run)
+    told = compared.fidelity.fidelity.runs()["runs"]
+    assert [(one["id"], one["phase"]) for one in told] == [
+        (run, "imagining and comparing"),
+        ("fid", ""),
+    ]
 
 
 def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(

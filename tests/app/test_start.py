@@ -7,7 +7,9 @@ import pytest
 
 from app.start.first_dream import FirstDream, first_dream_html, load_first_dream
 from app.start.page import ways_html
+from app.studio import Studio
 from engine.records.manifest import checkpoint_hash
+from engine.runs.run_directory import RunDirectory
 from storage.runs.shipped import bring_shipped
 
 DEMO = Path(__file__).parents[2] / "storage" / "demo"
@@ -61,8 +63,22 @@ def test_the_shipped_run_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < 3_000_000
 
 
+def test_the_real_success_of_a_run_ends_with_its_last_look(studio: Studio) -> None:
+    """Train tells the same one."""
+    studio.cabinet.runs.create("recorded-wmpo", "optimise", {})
+    run = RunDirectory(studio.cabinet.workspace.runs / "recorded-wmpo")
+    (run.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
+    run.state("running")
+    for step, name, rate in [(1, "success_rate", 0.25), (6, "success_rate", 0.5)]:
+        run.log(step, {f"real/{name}": rate})
+    run.log(12, {"real/final_success_rate": 0.75})
+    run.close()
+    studio.cabinet.ingest.ingest("recorded-wmpo")
+    assert studio.start.success_of("recorded-wmpo") == {"real": [(1, 0.25), (6, 0.5), (12, 0.75)]}
+
+
 def test_the_way_to_the_recorded_run_tells_what_it_reached() -> None:
     page = ways_html(["a", "b"], {"imagined": [(1.0, 0.25), (2.0, 0.5)]})
     assert 'href="train?run=recorded-wmpo"' in page
-    assert "imagined 25 → 50 %" in page
+    assert "imagined 25 → 50\N{NO-BREAK SPACE}%" in page
     assert "recorded-wmpo" not in ways_html(["a", "b"], {})

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from app.runs.launcher import event_text
 from app.runs.patience import Patience
 from app.runs.supervisor import Supervisor
 from engine.records.file_locks import is_locked
@@ -40,8 +41,7 @@ def make_supervisor(cabinet: Cabinet) -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
     def make(**changes: Any) -> Supervisor:
-        settings: dict[str, Any] = {"command": COMMAND, "patience": HASTE}
-        made.append(Supervisor(cabinet, **settings | changes))
+        made.append(Supervisor(cabinet, **{"command": COMMAND, "patience": HASTE} | changes))
         return made[-1]
 
     yield make
@@ -184,6 +184,7 @@ def test_a_killed_worker_is_resumed(
     until(supervisor, in_state(cabinet, "run-1", "done"))
     run = cabinet.runs.get("run-1")
     assert (run.attempt, run.done, run.error) == (2, 5, None)
+    assert "running again, attempt 2" in map(event_text, cabinet.runs.events("run-1", limit=99))
 
 
 def test_two_crashes_at_one_step_end_the_resuming(

@@ -80,6 +80,11 @@ def test_clip_question_answers_and_what_counts_are_in_one_screen(page: Page) -> 
         for example in examples.all():
             is_drawn(example.locator(".film"))
         assert sizeless(page) == []
+    film = examples.first.locator(".film")
+    expect(film).to_have_css("background-position-x", "100%")
+    for kind in ("pointerenter", "pointerleave"):  # a tap: it plays on, although nobody points
+        examples.first.dispatch_event(kind, {"pointerType": "touch"})
+    expect(film).not_to_have_css("background-position-x", "100%")
     expect(card).to_contain_text("It succeeds as soon as")
     expect(page.get_by_label("Which clips")).to_have_value("imagined")
     expect(page.get_by_label("Order of the queue")).to_have_value("most uncertain first")

@@ -37,6 +37,7 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
         page.get_by_text("real failures are dreamt as successes"),
         page.get_by_role("button", name="Watch the"),
     ],
+    "models": lambda page: [page.get_by_role("button", name="Use together")],
     "train": lambda page: [
         page.get_by_role("button", name="Start training")
         .or_(page.get_by_text("☰ Train"))
@@ -47,6 +48,11 @@ ESSENTIAL: dict[str, Callable[[Page], list[Locator]]] = {
     ],
 }
 ADDRESSES = {"start": "/", "train": "/train?run=recorded-wmpo"}  # others may have runs of their own
+# What a page is at another address, and what shows that it is there.
+STATES: dict[str, Callable[[Page], Locator]] = {
+    "/label?mode=ab": lambda page: page.get_by_text("Which one does it better?"),
+    "/episodes?ep=journey-00": lambda page: page.get_by_role("dialog").get_by_text("journey-00"),
+}
 # Playwright's own script in a frame that runs none.
 BROKEN = """window.broken = []; document.addEventListener('securitypolicyviolation', (event) =>
   window.broken.push(`breaks its policy: ${event.violatedDirective} ${event.blockedURI}`))"""
@@ -75,9 +81,10 @@ def test_every_page_is_whole_at_first_sight(
 ) -> None:
     page, problems = looker
     found = {}
-    for name in PAGES:
+    for name in [*PAGES, *STATES]:
         essential = ESSENTIAL.get(name, lambda page: [])
-        open_page(page, ADDRESSES.get(name, f"/{name}"), sign(page, name), sizes[0])
+        ready = STATES[name](page) if name in STATES else sign(page, name)
+        open_page(page, ADDRESSES.get(name, f"/{name.strip('/')}"), ready.first, sizes[0])
         seen = faults(page, essential(page)) + page.evaluate("window.broken")
         for size in sizes[1:]:
             resize(page, size)
@@ -116,6 +123,16 @@ def test_a_phone_has_a_menu_of_every_page(looker: tuple[Page, Problems]) -> None
     expect(menu.get_by_role("link")).to_have_count(len(PAGES))
     menu.get_by_role("link", name="Can I believe this world model?").click()
     expect(sign(page, "fidelity")).to_be_visible()
+
+
+def test_what_lies_beside_the_page_follows_the_phone_too(looker: tuple[Page, Problems]) -> None:
+    page, _ = looker
+    drawer = page.get_by_role("dialog", name="Episode")
+    open_page(page, "/episodes?ep=journey-00", drawer, "phone")
+    expect(drawer.locator("kbd").first).to_be_hidden()
+    for name in ("Success", "Dream broke"):
+        box = drawer.get_by_role("button", name=name).bounding_box()
+        assert box is not None and box["x"] + box["width"] <= SIZES["phone"][0]
 
 
 def test_a_wrong_address_says_so_and_leads_on(looker: tuple[Page, Problems]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from engine.envs.gl import rendering_backend
+from tests.e2e.conftest import open_imagine
 from tests.e2e.test_imagine import imagined
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -70,17 +71,37 @@ def test_run_take_over_hand_back_rewind_branch_save_and_replay(imagine: Page) ->
 
 
 @pytest.mark.skipif(not rendering_backend(), reason="reality needs the simulator")
-def test_reality_stands_beside_the_dream(imagine: Page) -> None:
-    page = imagine
+def test_reality_stands_beside_the_dream(page: Page) -> None:
+    """Where it is limited, as on a Space, only once somebody asks; then in every view, and beside
+    every dream, without a wait for anybody."""
+    asked: list[str] = []
+    held: list[Route] = []
+
+    def limit(route: Route) -> None:
+        name = route.request.post_data_json["fn_name"]
+        asked.append(name)
+        if name == "twin_dream" and name in asked[:-1]:
+            held.append(route)
+        elif name == "reality":
+            route.fulfill(json={"missing": "", "unasked": False})
+        else:
+            route.continue_()
+
+    page.route("**/component_server/", limit)
+    open_imagine(page)
+    page.get_by_label("Horizon").fill("8")
+    page.get_by_label("Horizon").blur()
     page.keyboard.press("e")
-    imagined(page, 8)
+    expect(page.get_by_text("finished")).to_be_visible()
+    expect(page.locator(".screen .verdict")).not_to_be_empty()
+    assert "reality" in asked and "twin_dream" not in asked
     page.keyboard.press("v")
     real = page.get_by_role("img", name="Real frame")
     expect(real).to_be_visible()
     expect(
         page.get_by_text(re.compile("dreamt: (success|failed) · reality: (success|failed)"))
     ).to_be_visible()
-    strips = page.get_by_role("img", name=re.compile("psnr, ssim, entropy, drift, over 48 frames"))
+    strips = page.get_by_role("img", name=re.compile("psnr, ssim, entropy, drift, over 8 frames"))
     expect(strips).to_be_visible()
     page.keyboard.press("Home")
     expect(real).to_have_attribute("data-frame", "0")
@@ -88,6 +109,14 @@ def test_reality_stands_beside_the_dream(imagine: Page) -> None:
     expect(page.get_by_label("Where the wipe is")).to_be_visible()
     page.keyboard.press("d")
     expect(page.get_by_role("button", name="difference")).to_have_attribute("aria-pressed", "true")
+    ends = places(page).filter(has_text=re.compile("[✓✕]"))
+    page.keyboard.press("b")
+    expect(ends).to_have_count(5)
+    while not held:
+        page.wait_for_timeout(20)
+    page.keyboard.press("b")  # while reality is played, which nobody waits for
+    expect(ends).to_have_count(9)
+    held[0].continue_()
 
 
 def test_some_settings_apply_to_the_dream_that_runs(imagine: Page) -> None:

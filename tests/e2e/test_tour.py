@@ -1,21 +1,22 @@
-"""The tour of docs/tour.md and the film at the top of README.md, taken from the real pages.
+"""The pictures of docs/ and the film at the top of README.md, taken from the real pages.
 
-Only when asked for, as the pictures of the pages are:
-WMPO_SCREENSHOTS=1 pytest -m e2e tests/e2e/test_tour.py
+Only when asked for: WMPO_SCREENSHOTS=1 pytest -m e2e tests/e2e/test_tour.py
 """
 
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import PATIENCE, Server, start_server
-from tests.e2e.test_looks import DOCS, settled, visit
+from engine.envs.gl import rendering_backend
+from tests.e2e.conftest import PATIENCE, ROOT, Problems, Server, start_server
+from tests.e2e.test_looks import PAGES, visit
+from tests.e2e.test_sight import FOREIGN
 
 pytestmark = [
     pytest.mark.e2e,
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif("WMPO_SCREENSHOTS" not in os.environ, reason="only when asked for"),
 ]
 
+DOCS = ROOT / "docs"
 SIZE = {"width": 1280, "height": 720}
 WIDTH = 760  # of the film, in pixels
 MOST_BYTES = 5_000_000
@@ -34,10 +36,10 @@ TURN = """(seconds) => document.getAnimations().forEach((each) => {
 Shot = tuple[Image.Image, int]  # a picture and for how many milliseconds it stands
 
 
-@pytest.fixture
-def fresh(demo: Path, tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def fresh(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A studio as it is opened for the first time: what ships, and nothing else."""
-    server = start_server(tmp_path, demo)
+    server = start_server(tmp_path_factory.mktemp("studio"), demo)
     yield server
     server.process.terminate()
     server.process.wait(60)
@@ -64,16 +66,87 @@ def test_tour(browser: Browser, fresh: Server) -> None:
     assert 15_000 <= sum(milliseconds for _, milliseconds in shots) <= 25_000
 
 
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_pages(browser: Browser, fresh: Server, mode: str) -> None:
+    """Every page on a desk."""
+    context = browser.new_context(
+        base_url=fresh.address,
+        viewport={"width": 1440, "height": 900},
+        color_scheme=mode,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(PATIENCE)
+    page, problems = context.new_page(), Problems()
+    problems.watch(page)
+    ready: dict[str, Callable[[Page], None]] = {
+        "models": loaded,
+        "imagine": imagined,
+        "episodes": walled,
+        "train": watched,
+    }
+    for name in PAGES:
+        visit(page, name)
+        ready.get(name, settled)(page)
+        keep(page, f"pages/{name}-{mode}")
+    context.close()
+    assert [text for text in problems.seen if FOREIGN not in text] == []
+
+
+def settled(page: Page) -> None:
+    """Every picture of the page is there."""
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+
+
+def loaded(page: Page) -> None:
+    """The three models are in memory and timed."""
+    page.get_by_role("button", name="Load").first.click()
+    expect(page.get_by_text("policy act")).to_be_visible()
+    expect(page.get_by_text("loaded", exact=True)).to_have_count(3)
+
+
+def imagined(page: Page) -> None:
+    """A dream with four futures stands beside reality, at its verdict."""
+    page.get_by_role("button", name="▶ Run").click()
+    expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
+    for key in ["Home", "Shift+ArrowRight", "b"]:
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name=re.compile("^Future "))).to_have_count(4)
+    if rendering_backend():
+        expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()
+    expect(page.get_by_text("the simulator plays")).to_have_count(0)
+    page.keyboard.press("End")
+
+
+def walled(page: Page) -> None:
+    """Every film in view has come."""
+    settled(page)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.film')].every((film) => film.style.backgroundImage)"
+    )
+
+
+def watched(page: Page) -> None:
+    """The run that ships, with its curves."""
+    page.goto("/train?run=recorded-wmpo")
+    expect(page.get_by_role("link", name="advantage").first).to_be_visible()
+    page.wait_for_function("document.querySelectorAll('.main-svg').length > 4")
+
+
+def picture(page: Page) -> Image.Image:
+    """What is to be seen of the page."""
+    return Image.open(io.BytesIO(page.screenshot(animations="allow"))).convert("RGB")
+
+
 def keep(page: Page, name: str) -> None:
-    """A picture of the tour."""
-    folder = DOCS / "tour"
-    folder.mkdir(exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", animations="allow")
+    """A picture for docs/, small enough for a repository."""
+    target = DOCS / f"{name}.webp"
+    target.parent.mkdir(exist_ok=True)
+    picture(page).save(target, quality=85, method=6)
 
 
 def shot(page: Page, milliseconds: int) -> Shot:
     """The page as a picture of the film."""
-    whole = Image.open(io.BytesIO(page.screenshot(animations="allow"))).convert("RGB")
+    whole = picture(page)
     height = round(WIDTH * whole.height / whole.width)
     small = whole.resize((WIDTH, height), Image.Resampling.LANCZOS)
     return small.quantize(256, dither=Image.Dither.NONE), milliseconds
@@ -93,7 +166,7 @@ def first_dream(page: Page) -> Iterator[Shot]:
     page.evaluate("(css) => document.head.append(Object.assign(document.createElement('style'),"
                   " {textContent: css}))", ".first .said{opacity:1!important}"
                   ".first .film{background-position-x:100%!important}")  # fmt: skip
-    keep(page, "start")
+    keep(page, "tour/start")
     yield shot(page, 3_200)
 
 
@@ -101,7 +174,7 @@ def world_model(page: Page) -> Iterator[Shot]:
     """Where it lies."""
     visit(page, "fidelity")
     settled(page)
-    keep(page, "believe")
+    keep(page, "tour/believe")
     yield shot(page, 3_000)
 
 
@@ -117,31 +190,30 @@ def dream(page: Page) -> Iterator[Shot]:
         for _ in range(6):
             page.keyboard.press("ArrowRight")
     page.keyboard.press("End")
-    keep(page, "imagine")
+    keep(page, "tour/imagine")
     yield shot(page, 1_500)
 
 
 def label(page: Page) -> Iterator[Shot]:
     """One clip, one question."""
     visit(page, "label")
+    expect(page.get_by_role("button", name="Practise on")).to_be_visible()
     settled(page)
-    keep(page, "label")
+    keep(page, "tour/label")
     yield shot(page, 2_600)
 
 
 def recorded_run(page: Page) -> Iterator[Shot]:
     """The run that ships: its curves, then what it imagined."""
-    page.goto("/train?run=recorded-wmpo")
-    expect(page.get_by_role("link", name="advantage").first).to_be_visible()
-    page.wait_for_function("document.querySelectorAll('.main-svg').length > 4")
-    keep(page, "train")
+    watched(page)
+    keep(page, "tour/train")
     yield shot(page, 2_200)
     page.locator(".wall").scroll_into_view_if_needed()
     page.locator(".probe").scroll_into_view_if_needed()
     page.wait_for_function(
         "[...document.querySelectorAll('.member canvas')].every((canvas) => canvas.dataset.frame)"
     )
-    keep(page, "group")
+    keep(page, "tour/group")
     yield shot(page, 2_600)
 
 

@@ -157,6 +157,10 @@ def test_from_a_point_of_fidelity_to_reality_beside_the_dream(page: Page, server
     pair = page.get_by_role("dialog", name="Two videos in step")
     expect(pair.get_by_role("img", name="Reality frame")).to_be_visible()
     expect(pair.get_by_text("really failed, judged a success")).to_be_visible()
+    left, right = (pair.get_by_role("img", name=f"{kind} frame") for kind in ("Dream", "Reality"))
+    dream, reality = left.bounding_box(), right.bounding_box()
+    assert dream is not None and reality is not None
+    assert dream["y"] == reality["y"] and dream["x"] + dream["width"] <= reality["x"]
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Videos, the worst first").click()
     expect(pair.get_by_text("1 of 4")).to_be_visible()

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ago, bytes, clock, duration, fixed, integer, measure, signed } from "../../app/web/formats.js";
+import {
+  ago,
+  bytes,
+  clock,
+  duration,
+  fixed,
+  integer,
+  measure,
+  reached,
+  signed,
+} from "../../app/web/formats.js";
 
 test("numbers have the fewest digits that still say something", () => {
   assert.deepEqual([1234.5, 56.78, 9.876, 0.1234, 0.00012, 0].map(measure), [
@@ -17,6 +27,19 @@ test("what is not known is a dash", () => {
   assert.deepEqual(
     [measure(null), measure(undefined), measure(Number.NaN), fixed(null)],
     ["–", "–", "–", "–"],
+  );
+});
+
+test("how far a run is says what is known of it, and no question mark", () => {
+  const phase = "imagining and comparing";
+  assert.deepEqual(
+    [
+      reached({ done: 0, total: 0 }),
+      reached({ done: 0, total: 0, phase }),
+      reached({ done: 12, total: 1280 }),
+      reached({ done: 12, total: 80, phase }, "episodes"),
+    ],
+    ["", phase, "12 of 1,280", `${phase}: 12 of 80 episodes`],
   );
 });
 

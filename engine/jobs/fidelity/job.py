@@ -57,6 +57,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         return None
     for role in ("world_model", "baseline_world_model", "reward_model"):
         check_held_out(role, getattr(config, role), [episode for _, episode in sources])
+    run.phase("loading the models")
     models = Models(
         load_world_model(Path(config.world_model), run.placement),
         load_world_model(Path(config.baseline_world_model), run.placement)
