@@ -160,6 +160,10 @@ RULES: Mapping[str, Rule] = {
         "a public studio does not play in the simulator: run your own to evaluate policies",
         *("evaluate.start", "fidelity.start"),
     ),
+    **_rules(
+        "real trials are written down in the studio at home, not on a public one",
+        *("trials.make", "trials.enter", "trials.read"),
+    ),
     **_rules("on a public studio nobody may take back what others said", "data.undo"),
     **_rules(
         "a public studio keeps its data to itself: this is for the studio at home",

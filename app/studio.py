@@ -48,6 +48,8 @@ from app.train.preflight import Preflight
 from app.train.room import TrainRoom
 from app.train.siblings import Siblings
 from app.train.training import Training
+from app.trials.room import TrialsRoom
+from app.trials.trials import Trials
 from app.visitors import Role
 from engine.device import slot_names
 from engine.envs.gl import rendering_backend
@@ -136,6 +138,7 @@ class Studio:
         self.evaluate = EvaluateRoom(access, evaluation, clips)
         fidelity = Fidelity(*simulated, clips=clips, shipped=Shipped(demo), access=access)
         self.fidelity = FidelityRoom(access, fidelity)
+        self.trials = TrialsRoom(access, Trials(cabinet, runs))
         self.data = Data(
             cabinet, exports, gallery, errands, runs, demo=demo, rules=rules, access=access
         )

@@ -10,7 +10,7 @@ import { Recordings } from "./recordings.js";
 const template = html`<div class="wm data">
   <section class="card export" aria-label="Export"></section>
   <section class="card import" aria-label="Import"></section>
-  <section class="card recordings" aria-label="Recordings of your robot"></section>
+  <section class="card recordings" id="recordings" aria-label="Recordings of your robot"></section>
   <section class="card audit" aria-label="Who said what"></section>
   <section class="card space" aria-label="On the disk"></section>
   <section class="card backup" aria-label="Backup"></section>
@@ -53,5 +53,6 @@ export const mountData = ({ element, props, server }) => {
   if (!props.public) new Import(card("import"), { ...tools, onTaken });
   card("recordings").hidden = props.public;
   if (!props.public) new Recordings(card("recordings"), { ...tools, onTaken });
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
   scripts(card("scripts"), props.snippets);
 };

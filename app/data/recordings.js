@@ -34,7 +34,7 @@ export class Recordings {
     this.plan = {};
     /** @type {any} */
     this.of = {};
-    this.intended = { open: "", words: [], bytes: 0 };
+    this.intended = { open: "", words: [], bytes: 0, run: "" };
     fill(
       element,
       html`<h3>Recordings of your robot</h3><p class="mute">LeRobot (v3.0, v2.1; a zip or a folder), robomimic,
@@ -87,7 +87,7 @@ export class Recordings {
   show(found) {
     this.found = found;
     fill(this.answer, html``);
-    this.intended = { open: "", words: [], bytes: 0 };
+    this.intended = { open: "", words: [], bytes: 0, run: "" };
     this.plan = {
       camera: found.views.length === 1 ? found.views[0].name : "",
       turn: this.offered.turns[0],
@@ -113,7 +113,7 @@ export class Recordings {
     this.asked = asked;
     const answer = await this.server.intend(this.question).catch(() => null);
     if (asked !== this.asked || !answer) return;
-    this.intended = answer.refused ? { open: answer.refused, words: [], bytes: 0 } : answer;
+    this.intended = answer.refused ? { open: answer.refused, words: [], bytes: 0, run: "" } : answer;
     this.draw();
   }
 
@@ -225,8 +225,10 @@ export class Recordings {
   }
 
   doing() {
-    const { open, words, bytes: size } = this.intended;
-    if (open) return view`<p class="warn" role="status">${open}</p>`;
+    const { open, words, bytes: size, run } = this.intended;
+    if (open)
+      return view`<p class="warn" role="status">${open}
+        ${run ? view`<a href="./episodes?run=${run}">Look at them</a>` : none}</p>`;
     return view`<div class="banner" role="status"><div><b>What will be done</b>
       <ul>${words.map((line) => view`<li>${line}</li>`)}</ul>
       <div class="between"><span class="mute">at most ${bytes(size)} on the disk</span>

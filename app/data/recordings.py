@@ -1,7 +1,9 @@
 """Recordings of a robot on the Data page: what is in them first, then a run that takes them in."""
 
+import json
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -13,9 +15,12 @@ from engine.config import Config, knob
 from engine.jobs.import_recordings.job import USES, JobConfig, report
 from engine.recordings.plan import COMBINE, SUCCESS, TURNS, RecordingPlan
 from engine.recordings.reading import Found, find
+from engine.records.states import RunState
+from engine.runs.run_directory import read_documents
 from storage.cabinet import Cabinet
 
 MOST_KEPT = 4  # descriptions that plans can be asked of
+THERE = "all of it came in already, in the same way: change a choice to take it in once more"
 MOST_LISTED = 12  # of what a page lists; the rest is counted
 
 
@@ -49,11 +54,15 @@ class TakenRun(Config):
 
 
 class Intended(TypedDict):
-    """What would be done, in words, or the choice that is still open."""
+    """What would be done, in words, or the choice that is still open.
+
+    `run` is the import that took all of it in already, in the same way; empty where there is none.
+    """
 
     open: str
     words: list[str]
     bytes: int
+    run: str
 
 
 class Begun(TypedDict):
@@ -81,7 +90,7 @@ class Recordings:
     def __init__(
         self, cabinet: Cabinet, runs: Launcher, errands: Errands, handover: Handover
     ) -> None:
-        self._runs, self._errands, self._handover = runs, errands, handover
+        self._cabinet, self._runs, self._errands, self._handover = cabinet, runs, errands, handover
         self._room = cabinet.workspace.root / "recordings"
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
@@ -127,19 +136,26 @@ class Recordings:
         """
         known = self._find(question.dataset)
         told = report(known.found, self._config(known, question))
-        return {"open": told["open"], "words": told["words"], "bytes": told.get("bytes", 0)}
+        run = self._import_of(told)
+        return {
+            "open": told["open"] or (run and THERE),
+            "words": told["words"],
+            "bytes": told.get("bytes", 0),
+            "run": run,
+        }
 
     def take(self, question: Intent) -> Begun:
         """Begin the run that takes a dataset in.
 
         Raises:
-            ValueError: a choice is still open.
+            ValueError: a choice is still open, or all of it is here already.
             LookupError: it was looked at too long ago.
         """
         known = self._find(question.dataset)
         config = self._config(known, question)
-        if sentence := report(known.found, config)["open"]:
-            raise ValueError(sentence)
+        told = report(known.found, config)
+        if told["open"] or self._import_of(told):
+            raise ValueError(told["open"] or THERE)
         if known.sent and known.path.is_file():  # an upload is cleaned away: the run keeps its own
             kept = self._room / f"{question.dataset}-{Path(known.name).name[-80:]}"
             known.path.rename(kept)
@@ -149,6 +165,18 @@ class Recordings:
     def taken(self, question: TakenRun) -> RunStatus:
         """How far an import is."""
         return self._runs.status(question.run)
+
+    def _import_of(self, told: Mapping[str, Any]) -> str:
+        """The import, done or at work, of the same recordings for the same task and in one way."""
+        if told["open"]:
+            return ""
+        asked = json.loads(json.dumps({name: told[name] for name in ("revision", "plan", "task")}))
+        for row in self._cabinet.runs.all():
+            if row.job == "import_recordings" and (row.state.busy or row.state is RunState.DONE):
+                documents = read_documents(self._cabinet.runs.directory(row.id), "report")
+                if asked.items() <= documents.get("report", {}).items():
+                    return row.id
+        return ""
 
     def _find(self, key: str) -> _Known:
         if key not in self._known:

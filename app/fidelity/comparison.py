@@ -17,6 +17,7 @@ from app.player.media import KeptOnDisk
 from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
+from engine.records.label_set import NOW
 from engine.records.tasks import POOLS, get_task, tasks
 from engine.statistics.intervals import wilson_interval
 from storage.cabinet import Cabinet
@@ -35,7 +36,8 @@ PLAY_SECONDS, COMPARE_SECONDS, BASELINE_SECONDS, START_SECONDS = 0.85, 3.0, 0.9,
 class Comparison(Config):
     """A run of fidelity: whose dreams are compared with reality, and on what."""
 
-    policy: str = knob(help="checkpoint id", high=300)
+    policy: str = knob("", "checkpoint id, of who plays where there are no recordings", high=300)
+    recordings: str = knob("", "run that took recordings in, in place of episodes played", high=200)
     world_model: str = knob(help="checkpoint id", high=300)
     reward_model: str = knob(help="checkpoint id", high=300)
     task: str = knob(help="of the simulator", high=64)
@@ -95,7 +97,8 @@ class Fidelity:
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
     def choices(self) -> dict[str, Any]:
-        """{policy, world_model, reward_model: [[label, id]…], unaligned, tasks, pools, refusal}.
+        """{policy, world_model, reward_model, recordings: [[label, id]…], unaligned, tasks, pools,
+        refusal}.
 
         `unaligned`: ids of the world models that have never seen a policy's rollouts, newest first.
         """
@@ -103,22 +106,26 @@ class Fidelity:
             role: self._cabinet.checkpoints.all(role)
             for role in ("policy", "world_model", "reward_model")
         }
+        recordings = self._recordings()
         return {
             **{
                 role: [[c.id.split("/", 1)[1], c.id] for c in found]
                 for role, found in known.items()
             },
             "unaligned": unaligned(known["world_model"]),
+            "recordings": recordings,
             "tasks": [task.name for task in tasks().values() if task.simulator],
             "pools": {name: min(len(POOLS[name]), 2**31) for name in POOLS_OFFERED},
-            "refusal": self._access.refusal("fidelity.start") or self._simulator.missing,
+            "refusal": self._access.refusal("fidelity.start")
+            or ("" if recordings else self._simulator.missing),
         }
 
     def plan(self, question: Comparison) -> dict[str, Any]:
         """{seconds, measured}: how long a comparison would take.
 
         Raises:
-            ValueError: a wrong value, or a model that has learnt from these starts.
+            ValueError: a wrong value, a model that has learnt from these starts, or no simulator
+                here to play in.
         """
         config = self._config(question)
         known = [
@@ -130,9 +137,9 @@ class Fidelity:
             and run.started is not None
             and run.updated is not None
             and bool(run.config.get("baseline_world_model")) == bool(config["baseline_world_model"])
-            and run.config.get("policy")
+            and bool(run.config.get("episodes_from")) == bool(question.recordings)
         ]
-        guess = PLAY_SECONDS + COMPARE_SECONDS
+        guess = COMPARE_SECONDS + (0.0 if question.recordings else PLAY_SECONDS)
         guess += BASELINE_SECONDS if config["baseline_world_model"] else 0.0
         pace = median(known) if known else guess
         return {"seconds": START_SECONDS + pace * config["episodes"], "measured": bool(known)}
@@ -141,10 +148,8 @@ class Fidelity:
         """Queue a run as `plan` describes it; {run: its id}.
 
         Raises:
-            ValueError: as `plan`, or there is no simulator here.
+            ValueError: as `plan`.
         """
-        if self._simulator.missing:
-            raise ValueError(self._simulator.missing)
         return {"run": self._launcher.start("fidelity", self._config(question))}
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
@@ -246,12 +251,28 @@ class Fidelity:
     def _config(self, question: Comparison) -> dict[str, Any]:
         get_task(question.task)
         values = question.to_dict()
+        if recordings := values.pop("recordings"):
+            told = self._cabinet.runs.get(recordings)
+            if told.job != "import_recordings":
+                raise ValueError(f"{told.id} is a run of {told.job}: it took no recordings in")
+            values |= {"policy": "", "episodes_from": [told.id], "label_set": NOW}
+        elif self._simulator.missing:
+            raise ValueError(self._simulator.missing)
         found = {role: self._checkpoint(role, values.pop(role)) for role in ROLES if values[role]}
         values.pop("baseline_world_model", None)
         models = {role: str(checkpoint.directory) for role, checkpoint in found.items()}
         whole = JobConfig.from_dict(values | models)
         check_planned(whole)
         return whole.to_dict()
+
+    def _recordings(self) -> list[list[str]]:
+        """[words, run] of each import that is done."""
+        return [
+            [f"{run.config['dataset_name'] or path_name(run.config['dataset'])} · {count}", run.id]
+            for run in self._cabinet.runs.all()
+            if run.job == "import_recordings"
+            and (count := (run.result or {}).get("import/episodes"))
+        ]
 
     def _checkpoint(self, role: str, name: str) -> Checkpoint:
         checkpoint = self._cabinet.checkpoints.get(name)

@@ -14,8 +14,9 @@ const fields = (found) => {
     words,
     options,
     none = false,
+    without = "none",
   ) => html`<label class="field">${words}<select data-name="${role}">
-    ${none ? html`<option value="">none</option>` : ""}${options.map(
+    ${none ? html`<option value="">${without}</option>` : ""}${options.map(
       ([text, value]) =>
         html`<option value="${value}" ${raw(value === asked(role) ? "selected" : "")}>${text}</option>`,
     )}</select></label>`;
@@ -29,6 +30,7 @@ const fields = (found) => {
       true,
     )}
     ${menu("reward_model", "Reward model", found.reward_model)}
+    ${menu("recordings", "Recordings", found.recordings, true, "none: a policy plays in the simulator")}
     ${menu("policy", "Policy that plays", found.policy)}
     ${number("episodes", "Episodes", 40, 2, 1000)}
     <details><summary>More options</summary><div class="fields two">${menu("task", "Task", same(found.tasks))}

@@ -48,7 +48,7 @@ export class Lies {
    * @param {PairRecord[]} pairs */
   show(found, pairs) {
     this.run = found.run;
-    this.failures = pairs.filter(({ cell }) => ["false_success", "true_failure"].includes(cell));
+    this.failures = pairs.filter(({ cell }) => ["false_success", "true_failure"].includes(cell ?? ""));
     this.liars = pairs.filter(({ cell }) => cell === "false_success").sort(byOnset);
     this.chunk = found.curves?.chunk_size ?? 8;
     this.answer(found);

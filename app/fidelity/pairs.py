@@ -13,6 +13,7 @@ from storage.episodes.trajectories import EpisodeRow
 
 FILM_FRAMES = 12
 BEFORE = 4  # frames of a film before the two part
+REALLY = {True: "really succeeded", False: "really failed", None: "nobody said how it ended"}
 Frames = npt.NDArray[np.uint8]
 
 
@@ -22,7 +23,7 @@ class PairRecord(TypedDict):
     imagined: str
     real: str | None
     start_id: int
-    cell: str
+    cell: str | None
     end_step: int
     onset: int | None
     frame: int
@@ -36,6 +37,7 @@ class Pair:
     Attributes:
         imagined, real: ids of their clips; None where the real one is not here.
         success, end_step: the dream as its reward model judged it.
+        real_success: None where nobody has said how the real episode ended.
         psnr: in dB by frame, from frame 1; empty where it was not measured.
         onset: the frame from which the reward model sees the two apart; None if it does not, or
             if an earlier version measured it.
@@ -47,14 +49,19 @@ class Pair:
     length: int
     success: bool
     end_step: int
-    real_success: bool
+    real_success: bool | None
     real_end_step: int
     psnr: Sequence[float]
     onset: int | None
 
-    def cell(self, depth: int = 0) -> str:
-        """Where it stands in the matrix of what had happened by a depth; 0 means by the end."""
+    def cell(self, depth: int = 0) -> str | None:
+        """Where it stands in the matrix of what had happened by a depth; 0 means by the end.
+
+        Nowhere where nobody has said how the real episode ended.
+        """
         real, imagined = self.real_success, self.success
+        if real is None:
+            return None
         if depth:
             real = real and self.real_end_step <= depth
             imagined = imagined and self.end_step <= depth
@@ -82,14 +89,12 @@ class Pair:
         }
 
     def _words(self, depth: int) -> str:
-        real = "succeeded" if self.real_success else "failed"
+        real = REALLY[self.real_success]
         quality = self.quality(depth)
         where = f" at frame {depth}" if 0 < depth <= self.length else " on average"
         measured = "" if quality == float("inf") else f", {quality:.1f} dB{where}"
         parts = "" if self.onset is None else f", apart from frame {self.onset}"
-        return (
-            f"really {real}, judged {'a success' if self.success else 'a failure'}{measured}{parts}"
-        )
+        return f"{real}, judged {'a success' if self.success else 'a failure'}{measured}{parts}"
 
 
 def pair_of(row: EpisodeRow, real: str | None) -> Pair:
@@ -104,7 +109,7 @@ def pair_of(row: EpisodeRow, real: str | None) -> Pair:
         length=row.num_actions,
         success=row.success,
         end_step=row.end_step,
-        real_success=bool(lineage["real_success"]),
+        real_success=said if isinstance(said := lineage["real_success"], bool) else None,
         real_end_step=end if isinstance(end, int) else 0,
         psnr=psnr if isinstance(psnr, list) else [],
         onset=onset if isinstance(onset, int) else None,

@@ -97,11 +97,14 @@ class Twins:
             ValueError: the run stored no pairs.
         """
         run = question.run
-        rows = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
-        if not rows:
+        pairs = dreams_of(self._cabinet.trajectories, run, ["fidelity"])
+        if not pairs:
             raise ValueError(
                 f"{run} has no pairs of real and imagined episodes: run fidelity first"
             )
+        rows = [row for row in pairs if row.lineage["real_success"] is not None]
+        if not rows:
+            raise ValueError(f"nobody has said how the real episodes of {run} ended: label them")
         real = real_ids(self._cabinet.trajectories, rows)
         cells: dict[str, list[dict[str, Any]]] = {name: [] for name in CELLS.values()}
         for row in rows:

@@ -75,7 +75,7 @@ def episode_record(row: EpisodeRow) -> EpisodeRecord:
         "start_id": row.start_id,
         "imagined": row.imagined,
         "success": row.success,
-        "judged": not row.lineage.get("unjudged", False),
+        "judged": row.judged,
         "end_step": row.end_step,
         "num_actions": row.num_actions,
         "probability": row.probability,

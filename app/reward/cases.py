@@ -24,7 +24,7 @@ class Cases:
     Attributes:
         score: float32, the largest threshold at which the judge calls it a success.
         known: whether there is a truth: a person's success or failure of a dream that did not
-            break; for a real episode without one, the simulator's verdict.
+            break; for a real episode without one, the simulator's or its recording's verdict.
         success: the truth where it is known.
         human: whether a person said it.
         outcome: what a person said, or "".
@@ -72,7 +72,7 @@ def cases_of(rows: Sequence[ScoredEpisode], weights: Weights) -> Cases:
     return Cases(
         id=_words([row.id for row in rows]),
         score=np.array([score(row) for row in rows], np.float32),
-        known=human | ~imagined,
+        known=human | (~imagined & np.array([row.judged for row in rows], bool)),
         success=np.array(success, bool),
         human=human,
         outcome=_words([row.outcome or "" for row in rows]),

@@ -16,11 +16,14 @@ from app.runs.supervisor import Supervisor
 from app.visitors import may_change, visitor
 from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
+from engine.records.label_set import NOW
 from engine.records.states import RunState
 from engine.runs.control import CONTROLS
 from engine.runs.registry import job_config, job_names
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES
+from storage.episodes.episode_filter import EpisodeFilter
+from storage.judging.label_sets import LabelFilter
 from storage.runs.runs import RunRow
 
 MIN_FREE_BYTES = 2 * 2**30
@@ -264,6 +267,8 @@ class Launcher:
                 config[role] = self._directory(config[role])
         if config.get("restart_from"):
             config["restart_from"] = self._directory(config["restart_from"])
+        if config.get("label_set") == NOW:
+            config["label_set"] = self._labels_by_now(config)
         if config.get("label_set"):
             label_set = self._cabinet.label_sets.get(str(config["label_set"]))
             config["label_set"] = str(label_set.directory)
@@ -284,6 +289,17 @@ class Launcher:
                 told = only or "left empty"
                 raise ValueError(f"on a public studio {name} is {told}, not {config[name]!r:.40}")
         return config
+
+    def _labels_by_now(self, config: Mapping[str, Any]) -> str:
+        """What people have said of the task of the episodes, frozen; empty if they said nothing."""
+        found = [
+            self._cabinet.trajectories.episodes(EpisodeFilter(run=str(name)), limit=1)
+            for name in config.get("episodes_from") or ()
+        ]
+        tasks = {row.task for rows in found for row in rows}
+        wanted = LabelFilter(task=tasks.pop() if len(tasks) == 1 else None)
+        sets = self._cabinet.label_sets
+        return sets.freeze(wanted).version if sets.standing(wanted) else ""
 
     def _episodes(self, name: object) -> str:
         """Where the episodes of a run lie; the command line's directories are left as they are."""

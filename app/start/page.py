@@ -34,6 +34,7 @@ def build(room: StartRoom, *, device: str, space: str = "") -> None:
             episodes=room.gallery.records(limit=5),
             runs=[run for run in room.runs.all() if run["id"] != RECORDED][:5],
             unjudged=room.gallery.count(imagined=False, judged=False, label="none"),
+            takes_in=not room.access.guest,
         )
 
     def banner() -> str:
@@ -139,6 +140,7 @@ def here_html(
     episodes: Sequence[Record],
     runs: Sequence[Record],
     unjudged: int = 0,
+    takes_in: bool = True,
 ) -> str:
     """Recordings, checkpoints and runs as HTML; every text from outside is escaped."""
     parts = (
@@ -151,17 +153,28 @@ def here_html(
         f'<a href="{path}">all</a></div>{rows}</section>'
         for title, path, rows in parts
     )
-    return f'{_unjudged(unjudged)}<div class="wm start thirds">{cards}</div>'
+    return f'{_own(unjudged, takes_in)}<div class="wm start thirds">{cards}</div>'
 
 
-def _unjudged(count: int) -> str:
-    if not count:
+def _own(unjudged: int, takes_in: bool) -> str:
+    """The way in for recordings of one's own robot, and those that wait for a verdict."""
+    if not unjudged and not takes_in:
         return ""
-    clips = f"{count:,} real clip{'s' * (count != 1)}"
-    return (
-        f'<p class="wm banner"><b>{clips}</b> of which nobody has said how they ended. '
-        f'<a href="label?clips={quote(UNJUDGED)}">Label them</a>: that is what a reward model '
+    clips = f"{unjudged:,} real clip{'s' * (unjudged != 1)}"
+    waiting = (
+        f"<p><b>{clips}</b> of which nobody has said how they ended: "
+        f'<a href="label?clips={quote(UNJUDGED)}">label them</a>, that is what a reward model '
         "learns from.</p>"
+    )
+    way = (
+        '<a class="button" href="data#recordings">Take them in</a></div><p>LeRobot, robomimic, '
+        "WMPO tars or videos of your robot: look at them, label what succeeded, and train all four "
+        "models on them.</p>"
+    )
+    return (
+        '<section class="wm card own" aria-label="Your own recordings"><div class="between">'
+        f"<h3>Your own recordings</h3>{way if takes_in else '</div>'}"
+        f"{waiting * bool(unjudged)}</section>"
     )
 
 

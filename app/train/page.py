@@ -24,6 +24,7 @@ SOURCES = {
     "replay_from": ("collect",),
     "key_frames_from": ("collect", "optimise"),
 }
+LABELS = "label_set"
 KINDS = {"method": "Methods", "step": "Steps before", "ablation": "Ablations"}
 KEEP = "the world model that is chosen"
 LACKING = (
@@ -140,9 +141,14 @@ class MethodForms:
             follow_address(self._room.slots, boxes)
             for knob in SOURCES.keys() & form.named.keys():
                 on_visit(self._runs_of(knob), None, form.named[knob])
+            if LABELS in form.named:
+                on_visit(self._label_sets(), None, form.named[LABELS])
 
     def _runs_of(self, knob: str) -> Any:
         return lambda: gr.update(choices=self._run_choices(knob))
+
+    def _label_sets(self) -> Any:
+        return lambda: gr.update(choices=self._room.training.label_sets())
 
     def _run_choices(self, knob: str) -> list[tuple[str, str]]:
         runs = self._room.runs.all()
@@ -153,6 +159,8 @@ class MethodForms:
             role: checkpoint_choices(self._room.slots, role) for role in ROLES if role in preset
         }
         choices = {role: known for role, known in found.items() if known}
+        if LABELS in preset:
+            choices[LABELS] = self._room.training.label_sets()
         return choices | {knob: self._run_choices(knob) for knob in SOURCES if knob in preset}
 
 

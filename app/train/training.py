@@ -13,6 +13,7 @@ from app.train.siblings import Siblings
 from app.train.successes import NAMES, success_of
 from app.web.checks import check_integer, check_names
 from engine.config import Config, knob
+from engine.records.label_set import NOW
 from engine.statistics.exploitability import NEEDED, looks, report
 from storage.cabinet import Cabinet
 from storage.runs.curves import AXES, MOST_POINTS, Points
@@ -88,6 +89,14 @@ class Training:
             if check["ok"] is False:
                 raise ValueError(check["text"])
         return self._launcher.start(job, values, expected=found["seconds"])
+
+    def label_sets(self) -> list[tuple[str, str]]:
+        """(words, version) of what a run may take people's verdicts from."""
+        frozen = [
+            (f"{one.episodes} labels, frozen as {one.version[:8]}", one.version)
+            for one in self._cabinet.label_sets.all()
+        ]
+        return [("what people have said by now", NOW), ("no labels", ""), *frozen]
 
     def unaligned(self) -> list[str]:
         """World models that have never seen a policy's rollouts, by their cards, newest first."""

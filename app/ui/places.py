@@ -29,7 +29,11 @@ PLACES = (
     _alone("Train"),
     Place(
         "Evaluate",
-        (("Fidelity", "Can I believe this world model?"), ("Evaluate", "Policies")),
+        (
+            ("Fidelity", "Can I believe this world model?"),
+            ("Evaluate", "Policies"),
+            ("Trials", "Trials at the robot"),
+        ),
     ),
     Place(
         "Library",

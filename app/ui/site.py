@@ -24,6 +24,7 @@ from app.reward import page as reward
 from app.start import page as start
 from app.studio import Studio
 from app.train import page as train
+from app.trials import page as trials
 from app.ui.header import header
 from app.ui.lost import Lost
 from app.ui.places import FIRST, address
@@ -94,6 +95,7 @@ def build(
         "Train": lambda: train.build(studio.train),
         "Evaluate": lambda: evaluate.build(studio.evaluate),
         "Fidelity": lambda: fidelity.build(studio.fidelity),
+        "Trials": lambda: trials.build(studio.trials),
         "Data": lambda: data.build(studio.data),
     }
     blocks = gr.Blocks(

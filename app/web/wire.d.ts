@@ -185,8 +185,10 @@ export interface Compare {
 
 /** A run of fidelity: whose dreams are compared with reality, and on what. */
 export interface Comparison {
-  /** checkpoint id */
-  policy: string;
+  /** checkpoint id, of who plays where there are no recordings */
+  policy?: string | null;
+  /** run that took recordings in, in place of episodes played */
+  recordings?: string | null;
   /** checkpoint id */
   world_model: string;
   /** checkpoint id */
@@ -286,6 +288,18 @@ export interface DreamView {
 export interface Enqueue {
   /** their ids */
   ids: string[];
+}
+
+/** How a trial ended, or that nobody knows any more. */
+export interface Entry {
+  /** of the sheet */
+  run: string;
+  /** its number, from 1 */
+  trial: number;
+  /** null: taken back */
+  success?: boolean | null;
+  /** anything worth knowing */
+  note?: string | null;
 }
 
 /** An episode as lists show it. */
@@ -603,6 +617,7 @@ export interface Intended {
   open: string;
   words: string[];
   bytes: number;
+  run: string;
 }
 
 /** What is to become of a dataset that was looked at. */
@@ -742,6 +757,18 @@ export interface Members {
   members: EpisodeRecord[];
 }
 
+/** Which policies are tried against each other, on how many starts. */
+export interface NewSheet {
+  /** that is tried */
+  task: string;
+  /** their names; the first is the base */
+  policies: string[];
+  /** each tried once with every policy */
+  starts?: number | null;
+  /** of the order and the codes */
+  seed?: number | null;
+}
+
 /** The next clips of a queue for somebody. */
 export interface NextClips {
   /** its name */
@@ -841,7 +868,7 @@ export interface PairRecord {
   imagined: string;
   real: string | null;
   start_id: number;
-  cell: string;
+  cell: string | null;
   end_step: number;
   onset: number | null;
   frame: number;
@@ -1390,6 +1417,10 @@ export interface Wire {
     question: OneDream;
     answer: any;
   };
+  enter: {
+    question: Entry;
+    answer: any;
+  };
   episode: {
     question: OneEpisode;
     answer: any;
@@ -1478,6 +1509,10 @@ export interface Wire {
     question: Look;
     answer: ErrandRecord;
   };
+  make: {
+    question: NewSheet;
+    answer: Record<string, string>;
+  };
   make_queue: {
     question: MakeQueue;
     answer: any;
@@ -1553,6 +1588,10 @@ export interface Wire {
   rail: {
     question: Beside;
     answer: any;
+  };
+  read: {
+    question: OneRun;
+    answer: Record<string, string>;
   };
   reality: {
     question: object;
@@ -1636,6 +1675,10 @@ export interface Wire {
   };
   set_dream: {
     question: ChangeDream;
+    answer: any;
+  };
+  sheet: {
+    question: OneRun;
     answer: any;
   };
   shipped: {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.records.episodes import index_id, list_episodes, read_episode
+from engine.records.episodes import STAGES, index_id, list_episodes, read_episode
 from engine.records.label_set import SetLabel, is_gold, read_label_set, start_key
 from engine.records.types import Outcome, Trajectory
 
@@ -37,20 +37,25 @@ def load_labelled(label_set: Path, roots: Sequence[str]) -> list[Trajectory]:
 
 
 def with_label(episode: Trajectory, label: SetLabel) -> Trajectory:
-    """The episode with the person's outcome.
+    """The episode with the person's outcome: from now on somebody judged it.
 
     A success is at the frame the person marked; without a mark, where the episode's own verdict
     saw it; failing that, in the window of the highest probability; failing that, at the end.
     """
+    known = {name: value for name, value in episode.lineage.items() if name != "unjudged"}
+    return replace(episode, outcome=_said(episode, label), lineage=known)
+
+
+def _said(episode: Trajectory, label: SetLabel) -> Outcome:
     if not label.success:
-        return replace(episode, outcome=Outcome(False, len(episode.actions)))
+        return Outcome(False, len(episode.actions))
     if label.end_step is not None:
         end_step = min(label.end_step, len(episode.actions))
     elif episode.outcome.success:
         end_step = episode.outcome.end_step
     else:
         end_step = _likeliest_end(episode)
-    return replace(episode, outcome=Outcome(True, end_step))
+    return Outcome(True, end_step)
 
 
 def split_gold(
@@ -80,4 +85,6 @@ def _episodes(root: Path) -> dict[str, Path]:
     """Episode directories of a run directory or folder by their studio-wide ids."""
     inside = root / "episodes"
     run = root.name if inside.is_dir() else None
+    if root.parent.name == STAGES:
+        run = root.parent.parent.name
     return {index_id(run, path.name): path for path in list_episodes(inside if run else root)}

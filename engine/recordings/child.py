@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine.gate.formats.hdf5 import NotPlainError
 from engine.recordings.description import Array, Source, describe
-from engine.recordings.plan import RecordingPlan, shaped_actions, shaped_frames
+from engine.recordings.plan import RecordingPlan, shaped_actions, turned
 from engine.recordings.source import open_source
 
 DESCRIPTION, STRIP_HEIGHT, STRIP_FRAMES = "description.json", 96, 8
@@ -50,10 +50,11 @@ def read(path: str, filter_key: str, plan: str, first: str, last: str, room: str
     source, wanted = open_source(Path(path), filter_key=filter_key), json.loads(plan)
     settled = RecordingPlan.from_dict(wanted)
     for index in range(int(first), int(last)):
-        shaped = shaped_frames(settled, source.frames(index, settled.camera))
         count = source.num_frames(index)
         kept = 1 + (count - 1) // settled.stride
-        frames = _stacked(islice(shaped, kept), kept, settled.size)
+        cut = source.frames(index, settled.camera, settled.cut)
+        shaped = (turned(frame, settled.turn) for frame in islice(cut, kept))
+        frames = _stacked(shaped, kept, settled.size)
         actions = shaped_actions(settled, source.actions(index), count)
         np.savez(Path(room) / f"{index}.npz", allow_pickle=False, frames=frames, actions=actions)
 

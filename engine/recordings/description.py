@@ -1,11 +1,12 @@
 """What a dataset of recordings holds, told before anything is taken in."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Array = npt.NDArray[Any]
 BINS = 24  # of a histogram
@@ -17,6 +18,60 @@ class UnusableError(ValueError):
     def __init__(self, file: str, reason: object, row: int | None = None) -> None:
         where = file if row is None else f"{file}, row {row}"
         super().__init__(f"{where}: {reason}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What is kept of a film: of every `every`-th frame a rectangle, as a square of `size`."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    size: int
+    every: int = 1
+
+    def of(self, frame: Array) -> Array:
+        """The square of one frame.
+
+        Raises:
+            ValueError: the rectangle is not inside it.
+        """
+        self.check(*frame.shape[:2])
+        part = frame[self.top : self.top + self.height, self.left : self.left + self.width]
+        return resized(part, self.size)
+
+    def check(self, height: int, width: int) -> None:
+        """Refuse frames that do not hold the rectangle.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if self.top + self.height > height or self.left + self.width > width:
+            crop = [self.top, self.left, self.height, self.width]
+            raise ValueError(f"the crop {crop} is not inside a frame of {height}×{width}")
+
+
+def cut_frames(frames: Iterable[Array], cut: Cut | None) -> Iterator[Array]:
+    """The frames as they are, or what is kept of them."""
+    for number, frame in enumerate(frames):
+        if cut is None:
+            yield frame
+        elif number % cut.every == 0:
+            yield cut.of(frame)
+
+
+def resized(frame: Array, size: int) -> Array:
+    """A square of a size; each new pixel is the mean of those it covers."""
+    if frame.shape[:2] == (size, size):
+        return np.ascontiguousarray(frame)
+    frame = np.ascontiguousarray(frame)
+    times = frame.shape[0] // size
+    if frame.shape[:2] == (times * size, times * size):
+        return np.asarray(Image.fromarray(frame).reduce(times))  # the same mean, twice as fast
+    smaller = min(frame.shape[:2]) >= size
+    how = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(frame).resize((size, size), how))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +169,8 @@ class Source(Protocol):
         """float [steps, a] of one recording."""
         ...
 
-    def frames(self, index: int, view: str) -> Iterator[Array]:
-        """Its pictures, uint8 [h, w, 3], in order."""
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
+        """Its pictures, uint8 [h, w, 3], in order: whole, or what is kept of them."""
         ...
 
 

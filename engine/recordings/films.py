@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.recordings.description import Array, Episode, UnusableError, View
+from engine.recordings.description import Array, Cut, Episode, UnusableError, View
 from engine.recordings.tables import read_columns, read_csv, vectors
 from engine.recordings.video import Videos, look
 
@@ -90,10 +90,10 @@ class FilmsSource:
     def actions(self, index: int) -> Array:
         return self._numbers(index)
 
-    def frames(self, index: int, view: str) -> Iterator[Array]:
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
         path, count = self._films[index], self.num_frames(index)
         fps = look(path, path.name).fps
-        yield from self._open.frames(path, path.name, start=0.0, fps=fps, count=count)
+        yield from self._open.frames(path, path.name, start=0.0, fps=fps, count=count, cut=cut)
 
     def episode(self, index: int) -> Episode:
         name, table = self._tables[index]

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from engine.gate.formats.hdf5 import NotPlainError, plain_dataset, plain_group, plain_names
-from engine.recordings.description import Array, Episode, UnusableError, View
+from engine.recordings.description import Array, Cut, Episode, UnusableError, View, cut_frames
 from engine.recordings.video import as_bytes
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -119,7 +119,10 @@ class HDF5Source:
     def actions(self, index: int) -> Array:
         return np.asarray(self._numbers(index, "actions"))
 
-    def frames(self, index: int, view: str) -> Iterator[Array]:
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
+        yield from cut_frames(self._whole_frames(index, view), cut)
+
+    def _whole_frames(self, index: int, view: str) -> Iterator[Array]:
         demo = self._demos[index]
         place = f"{self._name}, data/{demo}/obs/{view}"
         try:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from engine.recordings.description import Array, Episode, UnusableError, View
+from engine.recordings.description import Array, Cut, Episode, UnusableError, View, cut_frames
 from engine.recordings.lerobot_places import Place, places_of
 from engine.recordings.tables import column_names, read_columns, read_json, row_groups, vectors
 from engine.recordings.video import Videos, look
@@ -118,14 +118,14 @@ class LeRobotSource:
     def actions(self, index: int) -> Array:
         return self._rows(self._places[index])[0]
 
-    def frames(self, index: int, view: str) -> Iterator[Array]:
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
         place = self._places[index]
         if self._features[view]["dtype"] == "image":
-            yield from self._pictures(place, view)
+            yield from cut_frames(self._pictures(place, view), cut)
             return
         name, start = place.videos[view]
         yield from self._videos.frames(
-            self._root / name, name, start=start, fps=self._fps, count=place.length
+            self._root / name, name, start=start, fps=self._fps, count=place.length, cut=cut
         )
 
     def _cameras(self, *kinds: str) -> list[str]:

@@ -1,15 +1,14 @@
 """What is done with recordings: which camera, which pixels, how often, what counts as success."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from engine.config import Config, knob
-from engine.recordings.description import Array, Description
+from engine.recordings.description import Array, Cut, Description
 from engine.records.tasks import Task
 
 COMBINE = ("sum", "last")
@@ -33,6 +32,15 @@ class RecordingPlan(Config):
     )
     success: str = knob("", "Who says what succeeded; empty: the dataset", choices=("", *SUCCESS))
     instruction: str = knob("", "In place of the recordings' own")
+
+    @property
+    def cut(self) -> Cut:
+        """What a settled plan keeps of a film."""
+        assert self.crop is not None
+        top, left, height, width = self.crop
+        return Cut(
+            top=top, left=left, height=height, width=width, size=self.size, every=self.stride
+        )
 
 
 def settled(plan: RecordingPlan, found: Description) -> RecordingPlan:
@@ -136,32 +144,9 @@ def proposed_task(
     )
 
 
-def shaped_frames(plan: RecordingPlan, frames: Iterable[Array]) -> Iterator[Array]:
-    """Every `stride`-th frame, cropped, turned and resized to a square."""
-    assert plan.crop is not None
-    top, left, height, width = plan.crop
-    for number, frame in enumerate(frames):
-        if number % plan.stride:
-            continue
-        part = frame[top : top + height, left : left + width]
-        if part.shape[:2] != (height, width):
-            raise ValueError(
-                f"the crop {list(plan.crop)} is not inside a frame of "
-                f"{frame.shape[0]}×{frame.shape[1]}"
-            )
-        yield resized(_turned(part, plan.turn), plan.size)
-
-
-def resized(frame: Array, size: int) -> Array:
-    """A square of a size; each new pixel is the mean of those it covers."""
-    if frame.shape[:2] == (size, size):
-        return np.ascontiguousarray(frame)
-    times = frame.shape[0] // size
-    if frame.shape[:2] == (times * size, times * size):
-        return np.asarray(Image.fromarray(frame).reduce(times))  # the same mean, twice as fast
-    smaller = min(frame.shape[:2]) >= size
-    how = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(frame).resize((size, size), how))
+def shaped_frame(plan: RecordingPlan, frame: Array) -> Array:
+    """One frame as the plan says: cropped, resized to a square and turned."""
+    return turned(plan.cut.of(frame), plan.turn)
 
 
 def shaped_actions(plan: RecordingPlan, actions: Array, num_frames: int) -> Array:
@@ -221,7 +206,8 @@ def _middle(view: Mapping[str, Any]) -> tuple[int, int, int, int]:
     return ((view["height"] - side) // 2, (view["width"] - side) // 2, side, side)
 
 
-def _turned(frame: Array, turn: str) -> Array:
+def turned(frame: Array, turn: str) -> Array:
+    """A frame as a person would look at it."""
     match turn:
         case "upside down":
             frame = frame[::-1]

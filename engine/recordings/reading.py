@@ -21,7 +21,7 @@ from engine.recordings.plan import RecordingPlan
 MEMORY, CPU_SECONDS, FILE_BYTES = 2**31, 600, 2**31
 UNPACKED = 64 * 2**30
 AHEAD = 2  # batches that are decoded while one is stored
-BATCH_BYTES, MOST_IN_BATCH = 96 * 2**20, 128
+BATCH_BYTES, LEAST_IN_BATCH, MOST_IN_BATCH = 256 * 2**20, 32 * 2**20, 512
 LARGEST_DESCRIPTION = 256 * 2**20
 
 
@@ -128,14 +128,16 @@ def fingerprint(path: Path) -> str:
 
 
 def _batches(found: Found, plan: RecordingPlan, wanted: range) -> Iterator[range]:
-    lengths, size = found.description.lengths, 3 * plan.size * plan.size
+    """Parts of what is wanted, each for one process: large ones, but several for two cores."""
+    frame = 3 * plan.size * plan.size
+    sizes = [frame * (1 + length // plan.stride) for length in found.description.lengths]
+    most = min(BATCH_BYTES, max(LEAST_IN_BATCH, sum(sizes[wanted.start : wanted.stop]) // 4))
     begin, weight = wanted.start, 0
     for index in wanted:
-        own = size * (1 + lengths[index] // plan.stride)
-        if index > begin and (weight + own > BATCH_BYTES or index - begin >= MOST_IN_BATCH):
+        if index > begin and (weight + sizes[index] > most or index - begin >= MOST_IN_BATCH):
             yield range(begin, index)
             begin, weight = index, 0
-        weight += own
+        weight += sizes[index]
     if wanted.stop > begin:
         yield range(begin, wanted.stop)
 

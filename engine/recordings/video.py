@@ -1,5 +1,6 @@
 """Frames of video files, in order, without more of them in memory than one."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 
-from engine.recordings.description import Array, UnusableError
+from engine.recordings.description import Array, Cut, UnusableError
 
 EIGHT_BITS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "rgb24", "bgr24", "gray", "gbrp", "nv12")
 _UNREADABLE = (av.FFmpegError, ValueError, IndexError, OSError)
@@ -69,11 +71,19 @@ class Videos:
         self._container: Any = None
         self._frames: Iterator[Any] = iter(())
         self._ahead: Any = None
+        self._scaler: Any = None
 
     def frames(
-        self, path: Path, name: str, *, start: float, fps: float, count: int
+        self,
+        path: Path,
+        name: str,
+        *,
+        start: float,
+        fps: float,
+        count: int,
+        cut: Cut | None = None,
     ) -> Iterator[Array]:
-        """`count` frames [h, w, 3] from a second on.
+        """`count` frames [h, w, 3] from a second on, or what is kept of them.
 
         Raises:
             UnusableError: there are fewer, or they lie at other times.
@@ -86,11 +96,25 @@ class Videos:
                 late = float(frame.pts * frame.time_base) - (start + number / fps)
                 if abs(late) > 0.5 / fps:
                     raise UnusableError(name, f"its frame is {late:.3f} s off its time", number)
-                yield frame.to_ndarray(format="rgb24", threads=1)
+                if cut is None:
+                    yield frame.to_ndarray(format="rgb24", threads=1)
+                elif number % cut.every == 0:
+                    yield self._kept(frame, cut)
         except StopIteration as error:
             raise UnusableError(name, f"ends after {number} of {count} frames") from error
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UnusableError(name, f"cannot be decoded: {error}") from error
+
+    def _kept(self, frame: Any, cut: Cut) -> Array:
+        """The square of a frame; pixels are averaged by the decoder's own scaler, in one pass."""
+        cut.check(frame.height, frame.width)
+        if not _suits_scaler(cut):
+            return cut.of(frame.to_ndarray(format="rgb24", threads=1))
+        if self._scaler is None:
+            self._scaler = _scaler(self._container.streams.video[0], cut)
+        self._scaler.push(frame)
+        found: Array = self._scaler.pull().to_ndarray()
+        return found
 
     def _go_to(self, path: Path, start: float, tolerance: float) -> None:
         if path == self._path and self._ahead is None:
@@ -100,7 +124,7 @@ class Videos:
             return
         if self._container is not None:  # one that came to its end cannot be wound back
             self._container.close()
-        self._path, self._container = path, av.open(str(path))
+        self._path, self._container, self._scaler = path, av.open(str(path)), None
         stream = self._container.streams.video[0]
         if start > tolerance:
             offset = int(Fraction(start - tolerance) / stream.time_base)
@@ -109,6 +133,30 @@ class Videos:
         self._ahead = next(self._frames)
         while float(self._ahead.pts * self._ahead.time_base) < start - tolerance:
             self._ahead = next(self._frames)
+
+
+def _suits_scaler(cut: Cut) -> bool:
+    """Whether it averages pixels, of a rectangle that no pixel of colour reaches out of."""
+    even = all(side % 2 == 0 for side in (cut.top, cut.left, cut.height, cut.width))
+    return even and cut.size < min(cut.height, cut.width)
+
+
+def _scaler(stream: Any, cut: Cut) -> Any:
+    """A filter from frames of a stream to what is kept of them, colours at full resolution."""
+    graph = av.filter.Graph()
+    graph.threads = 1  # one is all a sandbox may have
+    crop = f"{cut.width}:{cut.height}:{cut.left}:{cut.top}:exact=1"
+    chain = [
+        graph.add_buffer(template=stream),
+        graph.add("crop", crop),
+        graph.add("scale", f"{cut.size}:{cut.size}:flags=area+full_chroma_int+accurate_rnd"),
+        graph.add("format", "rgb24"),
+        graph.add("buffersink"),
+    ]
+    for one, other in itertools.pairwise(chain):
+        one.link_to(other)
+    graph.configure()
+    return graph
 
 
 def _decoded(container: Any) -> Iterator[Any]:

@@ -7,14 +7,15 @@ of other names are passed over and counted.
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.gate.formats.arrays import read_npy
-from engine.recordings.description import Array, Episode, UnusableError, View
+from engine.recordings.description import Array, Cut, Episode, UnusableError, View, cut_frames
 
 VIDEO, ACTION, META = "video.npy", "action.npy", "meta.json"
 NEEDED = (VIDEO, ACTION, META)
@@ -84,8 +85,8 @@ class TarSource:
         key = self._keys[index]
         return self._array(key, ACTION)[: self._meta(key)["finish_step"]]
 
-    def frames(self, index: int, view: str) -> Iterator[Array]:
-        yield from self._video(self._keys[index])[: self.num_frames(index)]
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
+        yield from cut_frames(self._video(self._keys[index])[: self.num_frames(index)], cut)
 
     def _find_samples(self) -> dict[str, dict[str, tarfile.TarInfo]]:
         found: dict[str, dict[str, tarfile.TarInfo]] = {}
@@ -152,6 +153,62 @@ class TarSource:
         if type(step) is not int or step < 1 or type(complete) is not bool:
             raise UnusableError(place, f"finish_step {step!r:.40}, complete {complete!r:.40}")
         return {"finish_step": step, "complete": complete}
+
+
+class TarsSource:
+    """Several tars as one dataset, one behind the other: the shards that a collector writes.
+
+    Raises:
+        UnusableError: as of each.
+    """
+
+    kind, fps = "WMPO WebDataset tars", None
+    action_names: tuple[str, ...] = ()
+    states: Mapping[str, int] = {}
+    success_found = TarSource.success_found
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._tars = {path.stem: TarSource(path) for path in paths}
+        self._places = [
+            (stem, index) for stem, tar in self._tars.items() for index in range(tar.count)
+        ]
+
+    def check(self) -> None:
+        sizes = {stem: (one.height, one.width) for stem, tar in self._tars.items()
+                 for one in tar.views}  # fmt: skip
+        for stem, tar in self._tars.items():
+            tar.check()
+            if sizes[stem] != sizes[next(iter(sizes))]:
+                raise UnusableError(f"{stem}.tar", "has pictures of another size than the others")
+
+    @property
+    def views(self) -> list[View]:
+        return next(iter(self._tars.values())).views
+
+    @property
+    def notes(self) -> list[str]:
+        return [f"{stem}.tar: {note}" for stem, tar in self._tars.items() for note in tar.notes]
+
+    @property
+    def count(self) -> int:
+        return len(self._places)
+
+    def episode(self, index: int) -> Episode:
+        stem, at = self._places[index]
+        found = self._tars[stem].episode(at)
+        return replace(found, name=f"{stem}/{found.name}")
+
+    def num_frames(self, index: int) -> int:
+        stem, at = self._places[index]
+        return self._tars[stem].num_frames(at)
+
+    def actions(self, index: int) -> Array:
+        stem, at = self._places[index]
+        return self._tars[stem].actions(at)
+
+    def frames(self, index: int, view: str, cut: Cut | None = None) -> Iterator[Array]:
+        stem, at = self._places[index]
+        yield from self._tars[stem].frames(at, view, cut)
 
 
 def is_tar(path: Path) -> bool:

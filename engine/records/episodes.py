@@ -17,6 +17,7 @@ import numpy.typing as npt
 from engine.records.texts import check_fields, check_unicode
 from engine.records.types import Outcome, Trajectory
 
+STAGES = "stages"  # the folder of a run that holds the directories of its stages
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 # All that json, zipfile and numpy were seen to raise when any one bit of an episode was flipped.

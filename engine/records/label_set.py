@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LABELS = "labels.jsonl"
+NOW = "now"  # in place of a version: what people have said by the time that a run is started
 
 
 @dataclass(frozen=True, kw_only=True)

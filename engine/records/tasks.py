@@ -85,7 +85,7 @@ class Task(Config):
             return self.dimensions
         return tuple(f"a{index}" for index in range(self.action_dim))
 
-    @property
+    @functools.cached_property
     def version(self) -> str:
         """Hash of all that changes what a model of the task sees or does."""
         values = self.to_dict()

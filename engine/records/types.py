@@ -130,7 +130,7 @@ class Trajectory:
     @property
     def judged(self) -> bool:
         """Whether anybody or anything said how it ended; else `outcome` says nothing."""
-        return not self.lineage.get("unjudged", False)
+        return is_judged(self.lineage)
 
     def __post_init__(self) -> None:
         if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
@@ -143,6 +143,11 @@ class Trajectory:
                 f"{len(self.frames)} frames need {len(self.frames) - 1} actions [t, a], "
                 f"not {list(self.actions.shape)}"
             )
+
+
+def is_judged(lineage: Mapping[str, Any]) -> bool:
+    """Whether the lineage of an episode says that somebody or something judged it."""
+    return not lineage.get("unjudged", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -185,7 +185,7 @@ class RunDirectory:
         source, target = self.workroom() / episode_id, self.directory / "episodes" / episode_id
         if episode_id in self._recorded:
             return
-        if source.is_dir():
+        if source.is_dir() and not target.is_dir():  # else a kill came between move and word
             target.parent.mkdir(exist_ok=True)
             source.rename(target)
         self._say(read_record(target))

@@ -12,6 +12,7 @@ from typing import Any
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.records.durable import write_json_durably
+from engine.records.episodes import STAGES, list_episodes, read_record
 from engine.records.events import read_run_events
 from engine.runs.registry import job_config, run_job
 from engine.runs.retention import Retention
@@ -97,6 +98,23 @@ def is_same(directory: Path, job: str, config: Mapping[str, Any]) -> bool:
         return False
     # Options newer than the stored run count as their defaults.
     return job_config(job, stored["config"]).to_dict() == config
+
+
+def tell_episodes(stage: str, parent: RunDirectory) -> None:
+    """Say, once each, that the episodes of a stage are its parent's, too: a studio shows them."""
+    known = parent.episode_ids()
+    for path in list_episodes(parent.directory / STAGES / stage / "episodes"):
+        if path.name in known:
+            continue
+        record = read_record(path)
+        parent.emit(
+            "episode",
+            episode=record["id"],
+            stage=stage,
+            success=record["success"],
+            end_step=record["end_step"],
+            iteration=record["lineage"].get("iteration"),
+        )
 
 
 def run_stage(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from engine.protocols import Policy
-from engine.recordings.plan import RecordingPlan, shaped_frames
+from engine.recordings.plan import RecordingPlan, shaped_frame
 from engine.seeding import generator
 from engine.serving.act_messages import Asked, AskedWrongError, answer_of, parse_asked
 
@@ -71,7 +71,7 @@ class Actor:
     def _framed(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if self._plan is not None:
             try:
-                return next(shaped_frames(self._plan, [image]))
+                return shaped_frame(self._plan, image)
             except ValueError as error:
                 raise AskedWrongError(str(error)) from error
         if image.shape[:2] != (self._size, self._size):

@@ -26,6 +26,7 @@ JOINED = (
     " from current_labels where guest = ?) as current on current.episode_id = episodes.id"
     " left join label_queue on label_queue.episode_id = episodes.id"
 )
+JUDGED = "not coalesce(json_extract_string(lineage, 'unjudged')::boolean, false)"
 _CLAUSES = {
     "task": "task = ?",
     "imagined": "imagined = ?",
@@ -106,7 +107,7 @@ class EpisodeFilter:
             (self.labelled, "event is not null"),
             (self.disagreement, f"coalesce({_DISAGREEMENT}, false)"),
             (self.queued, "queued is not null"),
-            (self.judged, "not coalesce(json_extract_string(lineage, 'unjudged')::boolean, false)"),
+            (self.judged, JUDGED),
             (self.groups, "group_name is not null"),
             (self.aside, _ASIDE),
         ):

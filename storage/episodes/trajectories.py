@@ -18,7 +18,7 @@ from engine.records.episodes import (
     index_id,
     read_episode,
 )
-from engine.records.types import Label, Trajectory
+from engine.records.types import Label, Trajectory, is_judged
 from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row, first_line
 from storage.episodes.episode_files import local_copy, put_episode, remove_episode
@@ -73,6 +73,11 @@ class EpisodeRow:
     reward_model: str | None = None
     drift: float | None = None
     label: Label | None = None
+
+    @property
+    def judged(self) -> bool:
+        """As `Trajectory.judged`."""
+        return is_judged(self.lineage)
 
 
 class TrajectoryStore:

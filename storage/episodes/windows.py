@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from storage.database import Cursor, Database, Row
-from storage.episodes.episode_filter import JOINED, EpisodeFilter
+from storage.episodes.episode_filter import JOINED, JUDGED, EpisodeFilter
 from storage.episodes.episode_rows import window_row
 from storage.episodes.trajectories import TrajectoryStore
 
@@ -22,6 +22,7 @@ class ScoredEpisode:
 
     Attributes:
         success: as stored: the simulator's verdict of a real episode, the judge's of another.
+        judged: whether anything said how it ended (`Trajectory.judged`); else success says nothing.
         source: what made it (its lineage); fidelity's pairs are as long as their real twins.
         outcome, dream_broke: of the label that stands, where there is one.
         ends, probabilities: exclusive window ends, increasing, and success probabilities.
@@ -31,6 +32,7 @@ class ScoredEpisode:
     task: str
     imagined: bool
     success: bool
+    judged: bool
     end_step: int
     num_actions: int
     run: str | None
@@ -174,6 +176,7 @@ _MISSING = "from episodes where id not in (select episode_id from window_scores)
 _OWN = {
     "source": "json_extract_string(lineage, 'source') as source",
     "dream_broke": "coalesce(dream_broke, false) as dream_broke",
+    "judged": f"{JUDGED} as judged",
 }
 _COLUMNS = ", ".join(
     _OWN.get(field.name, field.name) for field in dataclasses.fields(ScoredEpisode)

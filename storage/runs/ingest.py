@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.records.episodes import check_episode_id
+from engine.records.episodes import STAGES, check_episode_id
 from engine.records.events import read_events
 from engine.records.states import RunState
 from engine.records.texts import check_fields
@@ -192,7 +192,10 @@ class Ingest:
 
     def _episode_rows(self, run_id: str, event: dict[str, Any]) -> list[Row]:
         name = check_episode_id(str(event["episode"]))
-        directory = self._root / run_id / "episodes" / name
+        run = self._root / run_id
+        if stage := event.get("stage"):
+            run = run / STAGES / check_episode_id(str(stage))
+        directory = run / "episodes" / name
         try:
             row = self._trajectories.row_of(directory, run=run_id)
         except ValueError as error:

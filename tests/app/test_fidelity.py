@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ MATRIX = [
     {"depth": 8, "true_success": 0, "false_success": 1, "false_failure": 1, "true_failure": 1},
     {"depth": 16, "true_success": 1, "false_success": 1, "false_failure": 0, "true_failure": 1},
 ]
+
+
+class Nowhere(Simulator):
+    """A machine that cannot render."""
+
+    @property
+    def missing(self) -> str:
+        return "no simulator here"
 
 
 @pytest.fixture
@@ -96,6 +105,29 @@ def test_a_point_opens_its_pairs_the_worst_first_at_its_frame(compared: Studio) 
     assert ids(ask(compared.fidelity.fidelity.pairs, {"run": "fid", "depth": 17})) == []
 
 
+def test_a_pair_whose_reality_nobody_judged_stands_in_no_cell(
+    workspace: Workspace,
+    make_studio: Callable[..., Studio],
+    make_trajectory: Callable[..., Trajectory],
+) -> None:
+    with closing(RunDirectory(workspace.runs / "fid")) as run:
+        (run.directory / "config.json").write_text(json.dumps({"job": "fidelity", "config": {}}))
+        for name, real in (("known", False), ("unknown", None)):
+            lineage = {"source": "fidelity", "real": name, "real_run": "x", "real_success": real}
+            outcome = Outcome(True, 8)
+            run.record(make_trajectory(name, outcome=outcome, lineage=lineage | {"threshold": 0.5}))
+        run.state("done")
+    studio = make_studio(simulator=Simulator(CountingEnv))
+    found = ask(studio.fidelity.fidelity.pairs, {"run": "fid"})
+    assert {pair["imagined"]: pair["cell"] for pair in found["pairs"]} == {
+        "fid.known": "false_success",
+        "fid.unknown": None,
+    }
+    assert found["pairs"][1]["text"].startswith("nobody said how it ended, judged a success")
+    for outcome, there in (("failure", ["fid.known"]), ("success", [])):
+        assert ids(ask(studio.fidelity.fidelity.pairs, {"run": "fid", "outcome": outcome})) == there
+
+
 def test_a_cell_of_the_matrix_opens_what_had_happened_by_its_depth(compared: Studio) -> None:
     def cell(name: str, depth: int) -> list[str]:
         return ids(
@@ -151,6 +183,30 @@ def test_a_model_that_learnt_from_the_starts_is_refused_before_anything_runs(
         ask(studio.fidelity.fidelity.plan, QUERY)
     with pytest.raises(ValueError, match="demo/base is no world model"):
         ask(studio.fidelity.fidelity.plan, QUERY | {"baseline_world_model": "demo/base"})
+
+
+def test_recordings_take_the_place_of_episodes_played(
+    workspace: Workspace, make_studio: Callable[..., Studio]
+) -> None:
+    """No simulator and no policy is needed; what people said of them counts."""
+    with closing(RunDirectory(workspace.runs / "taken")) as run:
+        config = {"job": "import_recordings", "config": {"dataset_name": "drawer", "dataset": "x"}}
+        (run.directory / "config.json").write_text(json.dumps(config))
+        run.result({"import/episodes": 24})
+        run.state("done")
+    studio = make_studio(simulator=Nowhere())
+    fidelity = studio.fidelity.fidelity
+    assert fidelity.choices()["recordings"] == [["drawer · 24", "taken"]]
+    assert fidelity.choices()["refusal"] == ""
+    with pytest.raises(ValueError, match="no simulator here"):
+        ask(fidelity.plan, QUERY)
+    question = {name: value for name, value in QUERY.items() if name != "policy"}
+    begun = ask(fidelity.start, question | {"recordings": "taken"})["run"]
+    told = json.loads((workspace.runs / begun / "config.json").read_text())["config"]
+    assert told["episodes_from"] == [str(workspace.runs / "taken")]
+    assert (told["policy"], told["label_set"]) == ("", "")
+    with pytest.raises(ValueError, match="it took no recordings in"):
+        ask(fidelity.start, question | {"recordings": begun})
 
 
 def test_a_world_model_without_the_rollouts_is_offered_for_the_ablation(

@@ -83,6 +83,8 @@ def test_a_card_with_a_headline_shows_that_and_no_training_numbers() -> None:
 
 def test_real_clips_that_nobody_judged_are_a_way_in() -> None:
     assert "nobody has said" not in here_html(**NOTHING)
+    assert 'href="data#recordings">Take them in' in here_html(**NOTHING)
+    assert "Your own recordings" not in here_html(**NOTHING | {"takes_in": False})
     page = here_html(**NOTHING | {"unjudged": 12})
     assert "12 real clips" in page
     assert 'href="label?clips=real%2C%20nobody%20judged"' in page

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import pytest
 
 from app.studio import Studio
 from app.web.questions import ask
+from engine.runs.registry import run_job
+from engine.runs.run_directory import RunDirectory
+from storage.workspace import Workspace
 from tests.app.test_data import done
 
 CASES = Path(__file__).parents[1] / "golden" / "recordings"
@@ -62,6 +67,32 @@ def test_actions_of_another_size_are_offered_as_a_new_task(studio: Studio) -> No
     assert "7 action dimensions, the task coffee-push 4" in answer["open"]
     question = {"dataset": found["dataset"], "new_task": "seven", "plan": {"instruction": "go"}}
     assert ask(studio.data.recordings.intend, question)["open"] == ""
+
+
+def test_a_dataset_that_is_here_already_is_not_taken_in_twice(
+    workspace: Workspace, make_studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WMPO_DATA_DIR", str(workspace.root))
+    options = {"new_task": "own", "plan": {"instruction": "go"}}
+    with closing(RunDirectory(workspace.runs / "before")) as run:
+        config = {"job": "import_recordings", "config": {}}
+        (run.directory / "config.json").write_text(json.dumps(config))
+        whole = {"dataset": str(CASES / "demo.hdf5"), **options}
+        run.result(run_job("import_recordings", whole, run) or {})
+        run.state("done")
+    studio = make_studio()
+    recordings, found = studio.data.recordings, looked_at(studio, CASES / "demo.hdf5")["result"]
+    question: dict[str, Any] = {"dataset": found["dataset"], **options}
+    told = ask(recordings.intend, question)
+    assert (told["run"], told["open"].split(":")[0]) == (
+        "before",
+        "all of it came in already, in the same way",
+    )
+    with pytest.raises(ValueError, match="came in already"):
+        ask(recordings.take, question)
+    for change in ({"new_task": "other"}, {"plan": {"instruction": "go", "turn": "half turn"}}):
+        told = ask(recordings.intend, question | change)
+        assert (told["run"], told["open"]) == ("", "")
 
 
 def test_a_dataset_nobody_looked_at_is_no_dataset(studio: Studio) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from app.studio import Studio
 from app.web.questions import ask
+from engine.records.episodes import write_episode
 from engine.records.events import encode_line
+from engine.records.label_set import read_label_set
 from engine.records.types import Label, Trajectory
 from tests.app.conftest import make_checkpoint
 
@@ -46,6 +48,29 @@ def finish(studio: Studio, run: str, documents: dict[str, Any], result: dict[str
             event = {"seq": seq, "attempt": 1, "time": 100.0, "kind": kind}
             stream.write(encode_line(event | values))
     studio.cabinet.ingest.ingest(run)
+
+
+def test_a_chain_learns_from_what_people_have_said_by_now_of_its_task(
+    labelled: Studio, make_trajectory: Maker
+) -> None:
+    trajectories = labelled.cabinet.trajectories
+    for name in ("taken", "other"):
+        labelled.cabinet.runs.create(name, "import_recordings", {})
+    for run, name in (("taken", "x"), ("taken", "y"), ("other", "z")):
+        recorded = make_trajectory(
+            name, imagined=False, task="drawer" if run == "taken" else "pour"
+        )
+        directory = write_episode(labelled.cabinet.runs.directory(run) / "episodes", recorded)
+        trajectories.index([trajectories.row_of(directory, run=run)])
+    label = Label(event_id="event-x", episode_id="taken.x", outcome="success")
+    options = {"episodes_from": ["taken"], "label_set": "now"}
+    labelled.cabinet.labels.append(label)
+    config = spec(labelled, labelled.train.training.start("train_task", options))
+    frozen = read_label_set(Path(config["label_set"]))
+    assert [(one.episode_id, one.success) for one in frozen] == [("taken.x", True)]
+    options["episodes_from"] = ["other"]
+    config = spec(labelled, labelled.train.training.start("train_task", options))
+    assert (config["label_set"], config["labelled_from"]) == ("", [])
 
 
 def test_a_retraining_is_told_directories_that_nobody_typed(labelled: Studio, demo: Path) -> None:

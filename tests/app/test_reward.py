@@ -95,6 +95,30 @@ def test_truth_is_a_person_s_word_or_the_simulator_s(lab: Studio) -> None:
     assert (found["threshold"], found["filling"]) == (0.6, None)  # the checkpoint's own
 
 
+def test_a_recording_that_nobody_judged_has_no_truth_until_somebody_labels_it(
+    lab: Studio, make_trajectory: Make, judge: str
+) -> None:
+    windows = {"window_ends": np.array([8]), "window_probabilities": np.array([0.9], np.float32)}
+    unjudged = {"reward_model": judge, "created": 1_000.0, "threshold": 0.5, "unjudged": True}
+    for name in ("u-0", "u-1"):
+        lab.cabinet.trajectories.add(
+            make_trajectory(
+                name,
+                imagined=False,
+                outcome=Outcome(False, 16),
+                arrays=windows,
+                lineage=dict(unjudged),
+            )
+        )
+    lab.episodes.judging.labels.add(
+        {"event_id": "event-u-1", "episode_id": "u-1", "outcome": "success"}
+    )
+    real = ask(lab.reward.thresholds.lab, {})["kinds"]["real"]
+    assert [real[name] for name in ("episodes", "known", "labelled")] == [5, 4, 2]
+    assert at(real["curves"], 0.85) == {"hits": 1, "misfires": 0, "precision": 1.0, "recall": 0.5}
+    assert sum(real["histogram"]["unknown"]) == 1
+
+
 def test_a_correction_changes_the_numbers_at_once(lab: Studio) -> None:
     ask(lab.reward.thresholds.lab, {})
     corrected = {"outcome": "success", "supersedes": "event-i-1"}

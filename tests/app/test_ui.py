@@ -76,6 +76,7 @@ def test_the_pages_are_where_their_links_lead(blocks: gr.Blocks) -> None:
         ("train", "Train"),
         ("evaluate", "Evaluate"),
         ("fidelity", "Fidelity"),
+        ("trials", "Trials"),
         ("data", "Data"),
     ]
 

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PAGES = [
     *("start", "models", "imagine", "episodes", "label", "reward", "train", "evaluate"),
-    *("fidelity", "data"),
+    *("fidelity", "data", "trials"),
 ]
 # What cannot be used without seeing it: controls that say nothing to a screen reader.
 NAMELESS = """() => [...document.querySelectorAll('button, input, select, textarea, a[href]')]
@@ -38,6 +38,7 @@ def sign(page: Page, name: str) -> Locator:
         "evaluate": page.get_by_title("Report of the shipped study"),
         "fidelity": page.get_by_label("Fidelity run"),
         "data": page.get_by_text(re.compile("free")),
+        "trials": page.get_by_role("button", name="Draw the order"),
     }[name]
 
 

@@ -15,11 +15,12 @@ from engine.jobs.fidelity.fidelity_curves import (
     reward_on_reality,
     rows_by_outcome,
 )
-from engine.jobs.fidelity.fidelity_scores import Scores
+from engine.jobs.fidelity.fidelity_scores import UNKNOWN, Scores
 
 NAN = np.nan
 # (success, end step): two real successes, at 3 and at 7, and two failures.
 REAL = np.array([[1, 3], [1, 7], [0, 8], [0, 8]])
+CELLS = ("true_success", "false_success", "false_failure", "true_failure")
 
 
 def test_a_point_is_a_mean_with_its_interval_over_the_episodes_that_reach_it() -> None:
@@ -48,6 +49,25 @@ def test_the_matrix_by_depth_counts_what_had_happened_so_far() -> None:
     whole = agreement(imagined, REAL, name="baseline_")
     assert whole["fidelity/baseline_true_success"] == late["true_success"]
     assert whole["fidelity/baseline_balanced_accuracy"] == 0.5
+
+
+def test_what_nobody_judged_counts_among_all_and_in_no_verdict() -> None:
+    real = np.array([[1, 3], [UNKNOWN, 8], [0, 8]])
+    rows = {name: chosen.tolist() for name, chosen in rows_by_outcome(real).items()}
+    assert rows["all"] == [True, True, True]
+    assert (rows["success"], rows["failure"]) == ([True, False, False], [False, False, True])
+    imagined = np.array([[1, 3], [1, 8], [0, 8]])
+    counted = agreement(imagined, real)
+    assert [counted[f"fidelity/{name}"] for name in ("true_success", "false_success")] == [1.0, 0.0]
+    names = ["imagined/psnr", "shuffled/psnr", "zero/psnr"]
+    scores = Scores.empty(3, 8, pixels=names, judged=["real", "imagined"], chunks=2, width=3)
+    scores.verdicts |= {"real": imagined, "imagined": imagined}
+    found = curves(scores, real, chunk_size=4, judged=["imagined"])
+    assert found["episodes"] == {"all": 3, "success": 1, "failure": 1}
+    assert sum(found["matrix"]["imagined"][-1][name] for name in CELLS) == 2
+    assert (found["reward"]["false_success"], found["reward"]["f1"]) == (0, 1.0)
+    unknown = curves(scores, real | [UNKNOWN, 0], chunk_size=4, judged=["imagined"])
+    assert "matrix" not in unknown and "reward" not in unknown
 
 
 def test_the_reward_model_is_scored_on_real_failures_alone_too() -> None:

@@ -10,6 +10,7 @@ from engine.checkpoints.checkpoint import read_json
 from engine.data.starts import load_starts
 from engine.jobs.train_task.recipe import STAGES
 from engine.records.episodes import index_id, list_episodes, read_episode
+from engine.records.events import read_run_events
 from engine.records.label_set import LABELS, SetLabel, content_hash, encode_labels
 from engine.records.tasks import get_task
 from tests.engine.recordings.datasets import films, lerobot_v3
@@ -105,6 +106,9 @@ def test_from_recordings_and_labels_to_a_policy_that_dreamt(recorded: Path, tmp_
     np.testing.assert_array_less(0, [len(e.actions) for e in dreamt])
     again = do("train_task", tmp_path / "chain", **options)
     assert again == metrics
+    events = read_run_events(tmp_path / "chain" / "events.jsonl")
+    told = [(e["stage"], e["episode"]) for e in events if e["kind"] == "episode"]
+    assert sorted(told) == sorted(("optimise", episode.id) for episode in dreamt)
 
 
 def test_recordings_of_two_tasks_are_no_chain(recorded: Path, tmp_path: Path) -> None:

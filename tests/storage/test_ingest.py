@@ -58,6 +58,20 @@ def test_events_become_points_and_state(cabinet: Cabinet, log: Log) -> None:
     assert values(cabinet) == [(1, 0.5)]
 
 
+def test_an_episode_of_a_stage_is_one_of_the_run(
+    cabinet: Cabinet, log: Log, make_trajectory: Maker
+) -> None:
+    episode = make_trajectory("dream-0")
+    write_episode(log.directory / "stages" / "optimise" / "episodes", episode)
+    log.emit("episode", episode="dream-0", stage="optimise")
+    log.emit("episode", episode="dream-0", stage="../optimise")
+    cabinet.ingest.ingest("run-1")
+    found = cabinet.trajectories.find("run-1.dream-0")
+    assert (found.run, found.task) == ("run-1", episode.task)
+    frames = cabinet.trajectories.get(found.id).frames
+    assert frames.tobytes() == episode.frames.tobytes()
+
+
 def test_ingesting_again_changes_nothing(cabinet: Cabinet, log: Log) -> None:
     log.metric(1, loss=0.5)
     cabinet.ingest.ingest("run-1")

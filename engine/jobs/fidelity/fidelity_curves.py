@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.jobs.fidelity.fidelity_scores import Scores
+from engine.jobs.fidelity.fidelity_scores import UNKNOWN, Scores
 from engine.seeding import numpy_generator
 from engine.statistics.intervals import Confusion, bootstrap_interval, wilson_interval
 from engine.statistics.metrics import frechet_distance
@@ -25,7 +25,8 @@ def curves(scores: Scores, real: Array, *, chunk_size: int, judged: Sequence[str
     """Everything the Fidelity page draws; plain JSON values.
 
     Args:
-        real: (success, end step) of the real episodes, int64 [n, 2].
+        real: (success, end step) of the real episodes, int64 [n, 2]; what nobody judged counts
+            among all, and in no verdict.
         judged: names of the imagined videos that were judged.
     """
     outcomes = rows_by_outcome(real)
@@ -43,19 +44,20 @@ def curves(scores: Scores, real: Array, *, chunk_size: int, judged: Sequence[str
             for other in ("shuffled", "zero")
         },
     }
+    known = real[:, 0] != UNKNOWN
     if scores.verdicts:
-        found["matrix"] = {
-            name: matrices(scores.verdicts[name], real, chunk_size) for name in judged
-        }
         found["frechet"] = frechet(scores.features, outcomes)
-        found["reward"] = reward_on_reality(scores.verdicts["real"], real)
+    if scores.verdicts and known.any():
+        said = {name: verdicts[known] for name, verdicts in scores.verdicts.items()}
+        found["matrix"] = {name: matrices(said[name], real[known], chunk_size) for name in judged}
+        found["reward"] = reward_on_reality(said["real"], real[known])
     return found
 
 
 def rows_by_outcome(real: Array) -> dict[str, npt.NDArray[np.bool_]]:
     """Which episodes are meant by all, success and failure."""
-    success = real[:, 0] == 1
-    return {"all": np.ones(len(real), dtype=bool), "success": success, "failure": ~success}
+    said = real[:, 0]
+    return {"all": np.ones(len(real), dtype=bool), "success": said == 1, "failure": said == 0}
 
 
 def points(values: Array) -> list[Point]:
@@ -160,7 +162,8 @@ def agreement(imagined: Array, real: Array, *, name: str = "") -> dict[str, floa
         imagined, real: (success, end step), int64 [n, 2].
         name: stands before each metric's name where it is not of the model itself.
     """
-    found = Confusion.count(imagined[:, 0].astype(bool), real[:, 0].astype(bool))
+    known = real[:, 0] != UNKNOWN
+    found = Confusion.count(imagined[known, 0].astype(bool), real[known, 0].astype(bool))
     metrics = {f"fidelity/{name}{key}": float(value) for key, value in counts(found).items()}
     if not found.positives or not found.negatives:
         return metrics

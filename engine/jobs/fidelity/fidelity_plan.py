@@ -21,6 +21,8 @@ class JobConfig(Config):
     )
     reward_model: str = knob("", "Reward model checkpoint; without one only pixels are compared")
     episodes_from: tuple[str, ...] = knob((), "Run directories of held-out real episodes")
+    label_set: str = knob("", "Frozen labels: what people say of real episodes counts; optional")
+    labelled_from: tuple[str, ...] = knob((), "Directories that hold the labelled episodes")
     policy: str = knob("", "Policy that plays the real episodes where episodes_from names none")
     task: str = knob("coffee-push", "Task record, of the episodes played")
     pool: str = knob("calibration", "Pool the episodes played start from")

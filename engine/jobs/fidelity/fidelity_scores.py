@@ -15,6 +15,7 @@ from engine.statistics.metrics import psnr, ssim
 from engine.statistics.perceptual import Backbone, lpips_distance
 
 FILE = "scores.npz"
+UNKNOWN = -1  # in place of a success: nobody has said how the episode ended
 Array = npt.NDArray[Any]
 
 
@@ -99,8 +100,9 @@ class Scores:
 
 
 def real_verdicts(episodes: list[Trajectory]) -> Array:
-    """(success, end step) of real episodes, int64 [n, 2]."""
-    return np.array([[e.outcome.success, e.outcome.end_step] for e in episodes], dtype=np.int64)
+    """(success, end step) of real episodes, int64 [n, 2]; `UNKNOWN` where nobody judged one."""
+    said = [(int(e.outcome.success) if e.judged else UNKNOWN, e.outcome.end_step) for e in episodes]
+    return np.array(said, dtype=np.int64).reshape(-1, 2)
 
 
 def means(pixels: Mapping[str, Array]) -> dict[str, float]:

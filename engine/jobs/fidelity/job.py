@@ -12,15 +12,18 @@ import numpy.typing as npt
 import torch
 
 from engine.data.episode_set import load_episodes
+from engine.data.labelled import with_label
 from engine.envs.factory import make_env
 from engine.images import to_model, to_pixels
 from engine.jobs import collect
 from engine.jobs.fidelity.fidelity_curves import agreement, curves
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
-from engine.jobs.fidelity.fidelity_scores import Scores, means, real_verdicts
+from engine.jobs.fidelity.fidelity_scores import UNKNOWN, Scores, means, real_verdicts
 from engine.jobs.fidelity.twins import imagine_twins
 from engine.loading.models import load_normalization, load_reward_model, load_world_model
 from engine.protocols import Run
+from engine.records.episodes import index_id
+from engine.records.label_set import read_label_set
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
@@ -28,13 +31,14 @@ from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
 from engine.runs.run_directory import RunDirectory
 from engine.seeding import numpy_generator, row_generators
-from engine.statistics.leaks import learnt_from, overlap
+from engine.statistics.leaks import learnt_from, merge, overlap
 from engine.statistics.metrics import repeat_first, verdict_onset
 from engine.statistics.perceptual import MISSING, load_backbone
 from engine.world_model.model import LatentWorldModel
 
 Array = npt.NDArray[Any]
 Video = npt.NDArray[np.uint8]
+ROLES = ("world_model", "baseline_world_model", "reward_model")
 Sources = list[tuple[str, Trajectory]]  # (name of the run directory, real episode)
 
 
@@ -52,11 +56,10 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not config.world_model:
         raise ValueError("fidelity needs world_model=CHECKPOINT_DIRECTORY")
     check_planned(config)
-    sources = real_episodes(config, run)
-    if sources is None:
+    there = real_episodes(config, run)
+    if there is None:
         return None
-    for role in ("world_model", "baseline_world_model", "reward_model"):
-        check_held_out(role, getattr(config, role), [episode for _, episode in sources])
+    sources = held_out(config, there)
     run.phase("loading the models")
     models = Models(
         load_world_model(Path(config.world_model), run.placement),
@@ -68,7 +71,31 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         else None,
     )
     scores = measure(config, run, models, sources)
-    return None if scores is None else report(run, scores, models, sources)
+    if scores is None:
+        return None
+    found = report(run, scores, models, sources)
+    if taught := len(there) - len(sources):
+        found["notes"].append(f"{taught} of {len(there)} episodes were learnt from and left out")
+    return found
+
+
+def held_out(config: JobConfig, sources: Sources) -> Sources:
+    """The episodes that no model has learnt from.
+
+    Raises:
+        ValueError: of fewer than two of them.
+    """
+    roles = {role: getattr(config, role) for role in ROLES}
+    known = merge(*(learnt_from(Path(name)) for name in roles.values() if name))
+    kept = [
+        (name, episode)
+        for name, episode in sources
+        if not overlap(known, range(episode.start_id, episode.start_id + 1))
+    ]
+    if len(kept) < 2:
+        for role, name in roles.items():
+            check_held_out(role, name, [episode for _, episode in sources])
+    return kept
 
 
 def check_held_out(role: str, name: str, episodes: Sequence[Trajectory]) -> None:
@@ -107,7 +134,13 @@ def real_episodes(config: JobConfig, run: Run) -> Sources | None:
                 return None
         names = (str(run.directory),)
     found = [(Path(n).resolve().name, e) for n in names for e in load_episodes([n])]
-    return [(name, e) for name, e in found if not e.imagined][: config.episodes]
+    real = [(name, e) for name, e in found if not e.imagined][: config.episodes]
+    labels = read_label_set(Path(config.label_set)) if config.label_set else []
+    said = {label.episode_id: label for label in labels}
+    return [
+        (name, with_label(e, said[known]) if (known := index_id(name, e.id)) in said else e)
+        for name, e in real
+    ]
 
 
 def measure(config: JobConfig, run: Run, models: Models, sources: Sources) -> Scores | None:
@@ -252,7 +285,7 @@ def judged_pair(
         lineage={
             "real": real.id,
             "real_run": origin,
-            "real_success": real.outcome.success,
+            "real_success": real.outcome.success if real.judged else None,
             "real_end_step": real.outcome.end_step,
             "reward_model": checkpoint_hash(Path(config.reward_model)),
             "threshold": judge.success_threshold,
@@ -306,4 +339,9 @@ def report(run: Run, scores: Scores, models: Models, sources: Sources) -> dict[s
         metrics["fidelity/false_success_rate"] = found["reward"]["false_success_rate"]
     run.log(0, metrics)
     notes = [] if load_backbone() is not None else [MISSING]
+    if unknown := int((real[:, 0] == UNKNOWN).sum()):
+        notes.append(
+            f"of {unknown} of {len(real)} real episodes nobody has said how they ended: they count "
+            "among all, and in no verdict"
+        )
     return metrics | {"curves": found, "notes": notes}

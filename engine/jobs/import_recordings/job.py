@@ -8,7 +8,9 @@ episodes. A run that was killed goes on with the first recording that is not the
 import base64
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from engine.records.tasks import POOLS, Task, add_task, get_task
 from engine.records.types import Outcome, Trajectory
 from engine.runs.job import Job
 
+WRITERS, WRITTEN_AT_ONCE = 3, 96 * 2**20  # episodes that are packed and put on the disk at once
 USES = {"demonstration": "expert", "world model": "policy", "play": "play"}
 STORED_SHARE = 0.8  # of a frame's bytes that are left of it when it is compressed
 
@@ -133,27 +136,44 @@ def _store(
 ) -> bool:
     """Store what is not there yet; False where the run was asked to stop or to pause."""
     work, known = run.workroom(), run.episode_ids()
-    there = [name in known or (work / name).is_dir() for name in names]
+    moved = work.parent / "episodes"  # by an attempt that was killed before it said so
+    there = [name in known or (work / name).is_dir() or (moved / name).is_dir() for name in names]
     first = there.index(False) if False in there else len(names)
     check_room(work, _bytes(found, plan) * (len(names) - first) // max(len(names), 1))
     wanted = range(first, len(names))
-    for recording in _unless_asked(
-        recordings(found, plan, work, wanted, filter_key=config.filter_key), run
-    ):
-        if recording is None:
-            return False
-        run.store(_trajectory(config, found, plan, task, recording))
-        run.progress(recording.index + 1, 2 * len(names))
-    return True
+    episodes = (
+        _trajectory(config, found, plan, task, recording)
+        for recording in recordings(found, plan, work, wanted, filter_key=config.filter_key)
+    )
+    done, largest = first, _bytes(found, plan) // max(len(names), 1)
+    writers = max(1, min(WRITERS, WRITTEN_AT_ONCE // max(largest, 1)))
+    for _ in _written(run.store, _unless_asked(episodes, run), writers):
+        done += 1
+        run.progress(done, 2 * len(names))
+    return done == len(names)
 
 
-def _unless_asked(parts: Iterator[Recording], run: Run) -> Iterator[Recording | None]:
-    for part in parts:
+def _written(
+    store: Callable[[Trajectory], None], episodes: Iterator[Trajectory], writers: int
+) -> Iterator[None]:
+    """Packs and stores some episodes at once; says when the next one is on the disk."""
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(writers) as pool:
+        for episode in episodes:
+            waiting.append(pool.submit(store, episode))
+            if len(waiting) > writers:
+                yield waiting.popleft().result()
+        for last in waiting:
+            yield last.result()
+
+
+def _unless_asked(episodes: Iterator[Trajectory], run: Run) -> Iterator[Trajectory]:
+    """The episodes until the run is asked to stop or to pause."""
+    for episode in episodes:
         if run.stop_requested or run.pause_requested:
-            yield None
             return
         run.give_way()
-        yield part
+        yield episode
 
 
 def _trajectory(

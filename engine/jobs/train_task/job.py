@@ -16,11 +16,12 @@ from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, save_starts
 from engine.jobs.train_task.recipe import SIZES, STAGES, Data, stages
 from engine.protocols import Run
+from engine.records.label_set import NOW
 from engine.records.tasks import Task, get_task
 from engine.records.types import Trajectory
 from engine.runs.job import CHOSEN_BY_STUDIO, Job, Method
 from engine.runs.run_directory import RunDirectory
-from engine.runs.stages import Stage, run_stage
+from engine.runs.stages import Stage, run_stage, tell_episodes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class JobConfig(Config):
     task: str = knob("", "Task record; empty: that of the recordings")
     episodes_from: tuple[str, ...] = knob((), "Runs with recordings: demonstrations")
     rollouts_from: tuple[str, ...] = knob((), "Runs with what a policy played, for the alignment")
-    label_set: str = knob("", "Frozen labels; of recordings that say no success, what they are")
+    label_set: str = knob("", "Labels, frozen; of recordings that say no success, what they are")
     labelled_from: tuple[str, ...] = knob((), "Directories that hold the labelled episodes")
     size: str = knob("", "How long it trains; empty: what suits the device", choices=("", *SIZES))
     num_starts: int = knob(128, "First frames that dreams begin from", low=1)
@@ -50,7 +51,7 @@ JOB = Job(
             about="all four models of your own recordings, then GRPO in imagination: one run, "
             "stage after stage",
             kind="step",
-            sizes={name: {"size": name} for name in SIZES},
+            sizes={name: {"size": name, "label_set": NOW} for name in SIZES},
             needs="recordings of your robot: take them in on the page Data, and label some",
         ),
     ),
@@ -129,6 +130,7 @@ def _done(stage: Stage, done: int, run: RunDirectory) -> dict[str, Any] | None:
     except (ValueError, LookupError) as error:
         raise ValueError(f"stage {stage.name} ({stage.job}): {error}") from error
     if found is not None:
+        tell_episodes(stage.name, run)
         run.log(done, {f"time/{stage.name}": time.monotonic() - began})
     return found
 

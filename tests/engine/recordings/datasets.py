@@ -17,7 +17,7 @@ FRONT, WRIST = "observation.images.front", "observation.images.wrist"
 def picture(episode: int, step: int, size: tuple[int, int] = (32, 48)) -> np.ndarray:
     """A frame whose colours say which it is, even after a lossy round trip."""
     frame = np.zeros((*size, 3), np.uint8)
-    frame[..., 0], frame[..., 1] = 40 * episode + 20, 4 * step + 20
+    frame[..., 0], frame[..., 1] = (40 * episode + 20) % 256, 4 * step + 20
     frame[: size[0] // 2, :, 2] = 200
     return frame
 

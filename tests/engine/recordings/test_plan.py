@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from engine.recordings.description import Description, View
+from engine.recordings.description import Description, View, cut_frames
 from engine.recordings.plan import RecordingPlan as Plan
 from engine.recordings.plan import (
     fitted,
@@ -13,7 +13,7 @@ from engine.recordings.plan import (
     proposed_task,
     settled,
     shaped_actions,
-    shaped_frames,
+    shaped_frame,
 )
 from engine.records.tasks import get_task
 
@@ -77,7 +77,7 @@ def test_displacements_add_up_over_a_stride_and_absolute_values_do_not() -> None
         shaped_actions(plan, steps, 8), [[0 + 1 + 2, 12], [3 + 4 + 5, 15]]
     )
     frames = [np.full((4, 6, 3), number, np.uint8) for number in range(8)]
-    kept = list(shaped_frames(plan, frames))
+    kept = list(cut_frames(frames, plan.cut))
     assert [int(frame[0, 0, 0]) for frame in kept] == [0, 3, 6]
     assert all(frame.shape == (2, 2, 3) for frame in kept)
 
@@ -93,7 +93,7 @@ def test_a_frame_is_cropped_turned_and_averaged() -> None:
         "mirrored": (0, 1),
     }.items():
         plan = settled(Plan(turn=turn, size=2), found())
-        [small] = shaped_frames(plan, [frame])
+        small = shaped_frame(plan, frame)
         assert small[row, column, 0] == 175  # (100 + 3 * 200) / 4
         assert small.sum() == 3 * 175
 

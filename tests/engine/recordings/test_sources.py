@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.recordings.description import UnusableError, describe
+from engine.recordings.description import Cut, UnusableError, cut_frames, describe
 from engine.recordings.source import open_source
 from tests.engine.recordings.datasets import (
     FRONT,
@@ -53,6 +53,24 @@ def test_episodes_behind_each_other_in_a_video_are_told_apart(tmp_path: Path, fi
         assert len(seen) == found.lengths[index]
         assert all(is_picture(one, picture(index, step)) for step, one in enumerate(seen))
         np.testing.assert_array_equal(source.actions(index), actions(index, found.lengths[index]))
+
+
+@pytest.mark.parametrize("corner", [(0, 0, 32, 32), (4, 6, 24, 24), (3, 5, 24, 24)])
+def test_a_decoder_that_cuts_and_shrinks_gives_what_is_cut_of_whole_frames(
+    tmp_path: Path, corner: tuple[int, int, int, int]
+) -> None:
+    top, left, height, width = corner
+    source = open_source(lerobot_v3(tmp_path / "set"))
+    for size, off in ((8, 3), (height, 0), (40, 0)):
+        cut = Cut(top=top, left=left, height=height, width=width, size=size, every=2)
+        for index in (0, 1, 0):
+            found = np.stack(list(source.frames(index, FRONT, cut)))
+            wanted = np.stack(list(cut_frames(source.frames(index, FRONT), cut)))
+            assert found.shape == ((5, 7, 6)[index] // 2 + 1, size, size, 3)
+            assert np.abs(found.astype(int) - wanted).max() <= off
+    outside = Cut(top=10, left=0, height=32, width=32, size=8)
+    with pytest.raises(ValueError, match=r"\[10, 0, 32, 32\] is not inside a frame of 32×48"):
+        list(source.frames(0, FRONT, outside))
 
 
 def test_pictures_in_the_table_come_out_equal(tmp_path: Path) -> None:
@@ -290,3 +308,21 @@ def test_something_else_is_refused_with_what_is_known(tmp_path: Path) -> None:
         open_source(tmp_path / "notes.txt")
     with pytest.raises(UnusableError, match=r"holds no \.mp4"):
         open_source(tmp_path)
+
+
+def test_the_tars_of_a_folder_are_one_dataset(tmp_path: Path) -> None:
+    """Members of one name in both are two recordings."""
+    for name in ("plain", "dot"):
+        shutil.copy(TARS / f"{name}.tar", tmp_path)
+    (tmp_path / ".hidden.tar").write_bytes(b"")
+    source, alone = open_source(tmp_path), open_source(TARS / "plain.tar")
+    found = describe(source)
+    assert found.kind == "WMPO WebDataset tars"
+    assert len(set(found.names)) == source.count == 2 * alone.count
+    assert {name.partition("/")[0] for name in found.names} == {"dot", "plain"}
+    for index in range(alone.count):
+        at = found.names.index(f"plain/{alone.episode(index).name}")
+        np.testing.assert_array_equal(source.actions(at), alone.actions(index))
+        np.testing.assert_array_equal(
+            np.stack(list(source.frames(at, "video"))), decoded(TARS / "plain.tar", index, "video")
+        )

@@ -1,0 +1,205 @@
+"""The Trials page's use cases: sheets are runs of the job `trials`, filled in one key a trial.
+
+Nobody here looks into a sheet's key: whose a code is, is told by the run that reads a full sheet.
+"""
+
+import csv
+import io
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from app.runs.launcher import Launcher, OneRun
+from engine.config import Config, knob
+from engine.jobs.trials import HEAD, SHEET
+from engine.records.durable import write_json_durably
+from engine.records.tasks import get_task, tasks
+from storage.cabinet import Cabinet
+from storage.runs.runs import RunRow
+
+JOB = "trials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSheet(Config):
+    """Which policies are tried against each other, on how many starts."""
+
+    task: str = knob(help="that is tried", high=64)
+    policies: tuple[str, ...] = knob(help="their names; the first is the base", low=2, high=20)
+    starts: int = knob(20, "each tried once with every policy", low=1, high=10_000)
+    seed: int = knob(0, "of the order and the codes", low=0, high=2**31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Config):
+    """How a trial ended, or that nobody knows any more."""
+
+    run: str = knob(help="of the sheet", high=200)
+    trial: int = knob(help="its number, from 1", low=1, high=200_000)
+    success: bool | None = knob(None, "null: taken back")
+    note: str = knob("", "anything worth knowing", high=500)
+
+
+class TrialRecord(TypedDict):
+    """A line of a sheet."""
+
+    trial: int
+    start: int
+    code: str
+    success: bool | None
+    note: str
+
+
+class Trials:
+    """What the Trials page asks. Every method may be called from any thread."""
+
+    def __init__(self, cabinet: Cabinet, runs: Launcher) -> None:
+        self._cabinet, self._runs = cabinet, runs
+        self._room = cabinet.workspace.root / "trials"
+        self._lock = threading.Lock()
+
+    def overview(self) -> dict[str, Any]:
+        """{tasks, sheets: [{id, task, state, trials, entered}]}, newest first."""
+        found = []
+        for run in self._made():
+            lines = self._lines(run) if run.result is not None else []
+            entered = sum(line["success"] is not None for line in lines)
+            found.append(
+                {
+                    "id": run.id,
+                    "task": run.config["task"],
+                    "state": run.state,
+                    "busy": run.state.busy,
+                    "error": run.error,
+                    "trials": len(lines),
+                    "entered": entered,
+                }
+            )
+        return {"tasks": list(tasks()), "sheets": found}
+
+    def make(self, question: NewSheet) -> dict[str, str]:
+        """{run}: begin the run that draws a sheet.
+
+        Raises:
+            ValueError: an unknown task, or fewer than two policies.
+        """
+        get_task(question.task)
+        names = [name.strip() for name in question.policies if name.strip()]
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ValueError("name at least two different policies to try against each other")
+        return {"run": self._runs.start(JOB, question.to_dict() | {"policies": names})}
+
+    def sheet(self, question: OneRun) -> dict[str, Any]:
+        """{run, task, trials, read: state of the run that reads it or null, results}.
+
+        `results`, once it was read: [{policy, rate, low, high, p}], the base first.
+        """
+        run = self._sheet(question.run)
+        reading = next((one for one in self._runs_of_job() if self._reads(one, run)), None)
+        return {
+            "run": run.id,
+            "task": run.config["task"],
+            "trials": self._lines(run),
+            "read": None if reading is None else reading.state,
+            "error": None if reading is None else reading.error,
+            "results": _results(run, reading),
+        }
+
+    def enter(self, question: Entry) -> dict[str, Any]:
+        """Keep how a trial ended; what `sheet` answers from now on.
+
+        Raises:
+            ValueError: there is no such trial, or the sheet was read already.
+        """
+        run = self._sheet(question.run)
+        with self._lock:
+            if any(self._reads(one, run) for one in self._runs_of_job()):
+                raise ValueError("this sheet was read: its outcomes stand")
+            if question.trial > len(self._lines(run)):
+                raise ValueError(f"the sheet has no trial {question.trial}")
+            entries = self._entries(run)
+            entries[str(question.trial)] = [question.success, question.note]
+            self._room.mkdir(exist_ok=True)
+            write_json_durably(self._room / f"{run.id}.json", entries)
+        return self.sheet(OneRun(run=run.id))
+
+    def read(self, question: OneRun) -> dict[str, str]:
+        """{run}: open the key of a full sheet, and compare the policies.
+
+        Raises:
+            ValueError: a trial has no outcome yet, or it was read already.
+        """
+        run = self._sheet(question.run)
+        with self._lock:
+            lines = self._lines(run)
+            if missing := [line["trial"] for line in lines if line["success"] is None]:
+                raise ValueError(f"trial {missing[0]} has no outcome yet: the key stays closed")
+            if any(self._reads(one, run) for one in self._runs_of_job()):
+                raise ValueError("this sheet was read already")
+            filled = self._room / f"{run.id}.csv"
+            filled.write_text(_table(lines), encoding="utf-8")
+            options = {"sheet": str(self._cabinet.runs.directory(run.id)), "results": str(filled)}
+            return {"run": self._runs.start(JOB, {"task": run.config["task"], **options})}
+
+    def _runs_of_job(self) -> list[RunRow]:
+        return [run for run in self._cabinet.runs.all() if run.job == JOB]
+
+    def _made(self) -> list[RunRow]:
+        return [run for run in self._runs_of_job() if not run.config.get("results")]
+
+    def _reads(self, run: RunRow, sheet: RunRow) -> bool:
+        """Whether a run reads a sheet: one that failed does no longer."""
+        at = str(self._cabinet.runs.directory(sheet.id))
+        there = run.state.busy or run.result is not None
+        return there and bool(run.config.get("results")) and run.config["sheet"] == at
+
+    def _sheet(self, name: str) -> RunRow:
+        run = self._cabinet.runs.get(name)
+        if run.job != JOB or run.config.get("results") or run.result is None:
+            raise ValueError(f"{run.id} is no sheet of trials that can be filled in")
+        return run
+
+    def _entries(self, run: RunRow) -> dict[str, list[Any]]:
+        path = self._room / f"{run.id}.json"
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+    def _lines(self, run: RunRow) -> list[TrialRecord]:
+        path: Path = self._cabinet.runs.directory(run.id) / SHEET
+        entries = self._entries(run)
+        lines: list[TrialRecord] = []
+        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
+            success, note = entries.get(row["trial"], (None, ""))
+            lines.append(
+                {
+                    "trial": int(row["trial"]),
+                    "start": int(row["start"]),
+                    "code": row["code"],
+                    "success": success,
+                    "note": note,
+                }
+            )
+        return lines
+
+
+def _table(lines: list[TrialRecord]) -> str:
+    """A full sheet as the job reads it."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HEAD)
+    for line in lines:
+        said = "yes" if line["success"] else "no"
+        table.writerow([line["trial"], line["start"], line["code"], said, line["note"]])
+    return text.getvalue()
+
+
+def _results(sheet: RunRow, reading: RunRow | None) -> list[dict[str, Any]]:
+    """What the run that read a sheet returned, by policy."""
+    found = (reading.result if reading else None) or {}
+    parts = {"rate": "success_rate", "low": "success_low", "high": "success_high", "p": "p_value"}
+    return [
+        {"policy": name, **{part: found.get(f"{name}/{metric}") for part, metric in parts.items()}}
+        for name in sheet.config["policies"]
+        if f"{name}/success_rate" in found
+    ]

@@ -1,0 +1,101 @@
+"""Sheets of real trials: drawn by a run, filled in blind, read once, with the job's numbers."""
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.studio import Studio
+from app.web.questions import ask
+from engine.runs.registry import run_job
+from engine.runs.run_directory import RunDirectory
+from engine.statistics.intervals import discordant, mcnemar_exact, wilson_interval
+from storage.workspace import Workspace
+
+POLICIES = ("base", "wmpo")
+OPTIONS: dict[str, Any] = {"task": "coffee-push", "policies": list(POLICIES), "starts": 6}
+
+
+def done(runs: Path, name: str, options: dict[str, Any]) -> None:
+    """A run of the job that came to its end."""
+    with closing(RunDirectory(runs / name)) as run:
+        config = {"job": "trials", "config": options}
+        (run.directory / "config.json").write_text(json.dumps(config))
+        run.state("running")
+        run.result(run_job("trials", options, run) or {})
+        run.state("done")
+
+
+@pytest.fixture
+def trials(workspace: Workspace, make_studio: Callable[..., Studio]) -> Any:
+    done(workspace.runs, "sheet", OPTIONS)
+    return make_studio().trials.trials
+
+
+def enter_all(trials: Any, codes: dict[str, str]) -> np.ndarray:
+    """Outcomes [policy, start]: wmpo succeeds everywhere, base on every third start."""
+    outcomes = np.zeros((2, 6), bool)
+    for line in ask(trials.sheet, {"run": "sheet"})["trials"]:
+        policy = codes[line["code"]]
+        success = policy == "wmpo" or line["start"] % 3 == 0
+        outcomes[POLICIES.index(policy), line["start"]] = success
+        ask(trials.enter, {"run": "sheet", "trial": line["trial"], "success": success})
+    return outcomes
+
+
+def test_a_sheet_says_nothing_of_whose_a_code_is(trials: Any) -> None:
+    [sheet] = trials.overview()["sheets"]
+    assert (sheet["id"], sheet["trials"], sheet["entered"]) == ("sheet", 12, 0)
+    found = ask(trials.sheet, {"run": "sheet"})
+    assert found["results"] == [] and found["read"] is None
+    told = json.dumps(found) + json.dumps(trials.overview())
+    assert not any(policy in told for policy in POLICIES)
+
+
+def test_an_outcome_is_kept_taken_back_and_the_key_stays_closed(trials: Any) -> None:
+    entry = {"run": "sheet", "trial": 1, "success": True, "note": "slipped, but held"}
+    [first, *others] = ask(trials.enter, entry)["trials"]
+    assert (first["success"], first["note"]) == (True, "slipped, but held")
+    assert {line["success"] for line in others} == {None}
+    assert trials.overview()["sheets"][0]["entered"] == 1
+    with pytest.raises(ValueError, match="trial 2 has no outcome yet: the key stays closed"):
+        ask(trials.read, {"run": "sheet"})
+    assert ask(trials.enter, {"run": "sheet", "trial": 1})["trials"][0]["success"] is None
+    with pytest.raises(ValueError, match="no trial 13"):
+        ask(trials.enter, {"run": "sheet", "trial": 13, "success": True})
+
+
+def test_a_full_sheet_is_read_once_by_a_run_with_the_numbers_of_paired_tests(
+    trials: Any, workspace: Workspace, make_studio: Callable[..., Studio]
+) -> None:
+    directory = workspace.runs / "sheet"
+    codes = json.loads((directory / "documents" / "key.json").read_text())["codes"]
+    base, wmpo = enter_all(trials, codes)
+    reading = ask(trials.read, {"run": "sheet"})["run"]
+    with pytest.raises(ValueError, match="read already"):
+        ask(trials.read, {"run": "sheet"})
+    with pytest.raises(ValueError, match="its outcomes stand"):
+        ask(trials.enter, {"run": "sheet", "trial": 1, "success": False})
+    config = json.loads((workspace.runs / reading / "config.json").read_text())["config"]
+    done(workspace.runs, "reading", config)
+    found = ask(make_studio().trials.trials.sheet, {"run": "sheet"})["results"]
+    assert [row["policy"] for row in found] == list(POLICIES)
+    for row, outcomes in zip(found, (base, wmpo), strict=True):
+        assert row["rate"] == outcomes.mean()
+        assert (row["low"], row["high"]) == wilson_interval(int(outcomes.sum()), 6)
+    assert found[0]["p"] is None
+    assert found[1]["p"] == mcnemar_exact(*discordant(wmpo, base))
+
+
+def test_a_sheet_needs_two_policies_and_a_task(trials: Any) -> None:
+    for policies in (["a", " "], ["a", "a "]):
+        with pytest.raises(ValueError, match="two different policies"):
+            ask(trials.make, OPTIONS | {"policies": policies})
+    with pytest.raises(ValueError, match="unknown task"):
+        ask(trials.make, OPTIONS | {"task": "pour"})
+    with pytest.raises(ValueError, match="no sheet of trials"):
+        ask(trials.sheet, {"run": ask(trials.make, OPTIONS)["run"]})

@@ -1,0 +1,42 @@
+"""Trials: a sheet is drawn, filled in blind, one key a trial, and then its key is opened."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+def test_a_sheet_is_drawn_filled_in_by_key_and_read(page: Page, server: Server) -> None:
+    page.goto("/trials")
+    page.get_by_label("Policies, with commas; the base first").fill("cautious, daring")
+    page.get_by_label("Starts").fill("2")
+    page.get_by_role("button", name="Draw the order").click()
+    trial = page.get_by_role("region", name="This trial")
+    expect(trial).to_be_visible(timeout=300_000)  # a worker starts first
+    progress = page.get_by_role("status").filter(has_text="trials")
+    expect(progress).to_have_text("0 of 4 trials")
+    body = page.locator("main, body").first.inner_text()
+    assert "cautious" not in body and "daring" not in body
+    big = trial.locator(".big").bounding_box()
+    assert big is not None and big["height"] >= 22
+    for done, key in enumerate("sfs", start=1):
+        page.keyboard.press(key)
+        expect(progress).to_have_text(f"{done} of 4 trials")
+    page.keyboard.press("z")
+    expect(progress).to_have_text("2 of 4 trials")
+    trial.get_by_label("note").fill("slipped")
+    trial.get_by_role("button", name="Fail").click()
+    expect(progress).to_have_text("3 of 4 trials")
+    page.reload()
+    expect(progress).to_have_text("3 of 4 trials")
+    page.keyboard.press("s")
+    page.get_by_role("button", name="Open the key and compare").click()
+    table = page.get_by_role("table")
+    expect(table).to_contain_text("daring", timeout=300_000)
+    expect(table.get_by_role("row")).to_have_count(3)
+    expect(table).to_contain_text(re.compile(r"\d+\.\d–\d+\.\d"))
+    assert len(list((server.data / "runs").glob("*/ledger.jsonl"))) >= 1
