@@ -30,9 +30,9 @@ export const settings = {
 
 const template = html`<div class="wm starts-panel">
   <div class="row"><select class="pool" aria-label="Where starts come from"></select>
-    <button class="quiet" data-page="-1" aria-label="Earlier starts">‹</button>
+    <button class="quiet" data-page="-1" aria-label="Earlier starts" disabled>‹</button>
     <span class="mono mute span"></span>
-    <button class="quiet" data-page="1" aria-label="Later starts">›</button></div>
+    <button class="quiet" data-page="1" aria-label="Later starts" disabled>›</button></div>
   <div class="starts" role="radiogroup" aria-label="Start frame"></div>
   <div class="stored" hidden><div class="stored-stage"></div>
     <input type="range" min="0" value="0" step="1" aria-label="Frame of the stored episode"></div>
@@ -119,6 +119,8 @@ class Starts {
   show() {
     const last = Math.min(this.total, this.offset + PAGE);
     this.find(".span").textContent = this.total ? `${this.offset + 1}–${last} / ${integer(this.total)}` : "";
+    this.find('[data-page="-1"]').disabled = this.offset === 0;
+    this.find('[data-page="1"]').disabled = last >= this.total;
     const tile = (
       start,
     ) => html`<button role="radio" data-start="${start.start_id}" aria-checked="${String(start === this.chosen)}"

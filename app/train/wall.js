@@ -10,9 +10,10 @@ import { Group } from "./group.js";
 
 const layout = view`<div class="between"><h3 class="title">Imagined</h3>
     <div class="row"><span class="ab"></span>
-      <button data-do="earlier" aria-label="Earlier iteration">‹</button>
+      <button data-do="earlier" aria-label="Earlier iteration" disabled>‹</button>
       <label class="row mute">iteration <input type="range" min="0" max="0" step="1" aria-label="Iteration" disabled>
-      </label><output class="mono">–</output><button data-do="later" aria-label="Later iteration">›</button>
+      </label><output class="mono">–</output><button
+        data-do="later" aria-label="Later iteration" disabled>›</button>
       </div></div>
     <div class="row chips" role="tablist" aria-label="Siblings by start"></div><div class="group" hidden></div>
     <div class="probe" hidden><figure><canvas class="before" width="64" height="64"></canvas>
@@ -110,7 +111,10 @@ export class Wall {
   }
 
   mark() {
-    this.slider.value = String(Math.max(0, this.iterations.indexOf(this.iteration)));
+    const place = this.iterations.indexOf(this.iteration);
+    this.slider.value = String(Math.max(0, place));
+    this.find("[data-do=earlier]").disabled = place <= 0;
+    this.find("[data-do=later]").disabled = place < 0 || place === this.iterations.length - 1;
     this.find("output").textContent =
       this.iteration === null ? "–" : `${this.iteration} of ${this.iterations.at(-1)}`;
     this.onIteration(this.iteration);
