@@ -49,8 +49,8 @@ def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server:
     points(page, 1)
     dock = page.get_by_role("banner").or_(page.locator("header")).first
     expect(dock).to_contain_text("WMPO, ")
-    page.get_by_role("button", name="Pause", exact=False).last.click()
-    resume = page.get_by_role("button", name="Resume", exact=False).last
+    page.locator(".now").get_by_role("button", name="Pause").click()
+    resume = page.locator(".now").get_by_role("button", name="Resume")
     expect(resume).to_be_visible()
     expect(page.locator(".now .tag")).to_have_text(
         re.compile(r"^\s*paused")
