@@ -27,6 +27,7 @@ from app.train import page as train
 from app.trials import page as trials
 from app.ui.header import header
 from app.ui.lost import Lost
+from app.ui.open_pages import OpenPages
 from app.ui.places import FIRST, address
 from app.visitors import Seal
 from app.web.assets import routes
@@ -157,7 +158,7 @@ def launch(
 
     # Visitors wait in the queue: none goes round it.
     blocks.queue(max_size=MOST_EVENTS, default_concurrency_limit=2, api_open=visitors is None)
-    _, opened, _ = blocks.launch(
+    app, opened, _ = blocks.launch(
         server_port=port,
         share=False,
         show_error=False,
@@ -189,4 +190,6 @@ def launch(
         theme=theme(),
         css=stylesheet(),
     )
+    app.state_holder = OpenPages()
+    app.state_holder.set_blocks(blocks)
     return opened

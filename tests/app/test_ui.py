@@ -10,6 +10,7 @@ from app.live.models import Models
 from app.studio import Studio
 from app.train.methods import methods, offered
 from app.ui import site as ui
+from app.ui.open_pages import OpenPages
 from app.ui.wire import WIRE, declarations, served_by
 from storage.workspace import open_workspace
 from tests.app.conftest import START, load_fake, make_demo
@@ -53,6 +54,19 @@ def function(blocks: gr.Blocks, name: str) -> Any:
 def test_the_public_endpoints_are_those_of_the_design(blocks: gr.Blocks) -> None:
     public = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
     assert public == PUBLIC
+
+
+def test_a_page_that_is_open_keeps_what_it_changed_and_no_copy_of_the_layout() -> None:
+    with gr.Blocks() as blocks:
+        choice = gr.Radio(["a"], value="a")
+        gr.Markdown("text " * 10_000)
+    pages = OpenPages()
+    pages.set_blocks(blocks)
+    pages["one"][choice._id] = gr.Radio(["b"], value="b", render=False)
+    assert pages["one"][choice._id].choices == [("b", "b")]
+    assert pages["two"][choice._id].choices == [("a", "a")]
+    held = [state.config_values for state in pages.session_data.values()]
+    assert sum(len(str(values)) for values in held) < 10_000
 
 
 def test_every_public_endpoint_says_what_it_does(blocks: gr.Blocks) -> None:
