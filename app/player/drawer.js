@@ -42,6 +42,7 @@ export class Drawer {
     this.onClose = onClose;
     /** @type {any} */
     this.clip = null;
+    this.moved = Promise.resolve();
     const place = document.createElement("div");
     fill(place, template);
     /** @type {any} */
@@ -173,9 +174,14 @@ export class Drawer {
     );
   }
 
-  async go(by) {
-    const id = await this.neighbour?.(by);
-    if (id) this.open(id);
+  /** To a neighbour of what the step before led to, however fast the keys come. */
+  go(by) {
+    const step = async () => {
+      const id = await this.neighbour?.(by);
+      if (id) this.open(id);
+    };
+    this.moved = this.moved.then(step, step);
+    return this.moved;
   }
   next() {
     return this.go(1);

@@ -1,5 +1,7 @@
 """One server and one browser for all journeys: the real app.py in a process of its own.
 
+They end with the last journey: Playwright keeps an event loop running, which others cannot have.
+
 The shipped demo is used where it is there; a checkout without it gets one of random weights.
 """
 
@@ -79,14 +81,14 @@ class Problems:
             self.seen.append(text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if any(SHIPPED.glob("checkpoints/*/manifest.json")):
         return SHIPPED
     return build_demo(tmp_path_factory.mktemp("demo"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def web() -> Iterator[SourceServer]:
     """Where checkpoints can be fetched from; the studio trusts it."""
     web = SourceServer()
@@ -94,7 +96,7 @@ def web() -> Iterator[SourceServer]:
     web.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(
     demo: Path, web: SourceServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
@@ -180,7 +182,7 @@ def end_runs(data: Path) -> None:
         (directory / "control.json").write_text(json.dumps({"control": "cancel"}))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
