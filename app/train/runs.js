@@ -175,7 +175,8 @@ class Runs {
     const saved = answer.events.filter((event) => event.kind === "checkpoint").length;
     this.find(".kept-by").hidden = false;
     this.kept.show(this.run, `${saved} ${answer.status.state}`);
-    this.wall.arrive(answer.iterations, saved);
+    const { busy, state } = answer.status;
+    this.wall.arrive(answer.iterations, saved, busy || state === "paused");
   }
 
   /** What people saw in the groups of an iteration, as points of the chart of success. */

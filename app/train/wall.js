@@ -45,6 +45,9 @@ export class Wall {
   checkpoints = -1;
   following = true;
   settled = false;
+  /** How often in a row the same members were found. */
+  seen = 0;
+  alive = false;
 
   /**
    * `ask(name, question, quiet)`, `server()` for the drawer and for labels.
@@ -98,7 +101,8 @@ export class Wall {
   }
 
   /** Iterations with videos, and how many checkpoints the run has told of. */
-  arrive(iterations, checkpoints) {
+  arrive(iterations, checkpoints, alive = false) {
+    this.alive = alive;
     if (checkpoints !== this.checkpoints) this.lookAtProbes();
     this.checkpoints = checkpoints;
     this.iterations = iterations;
@@ -130,7 +134,7 @@ export class Wall {
 
   choose(iteration) {
     if (iteration === undefined || iteration === this.iteration) return;
-    Object.assign(this, { iteration, settled: false, members: -1 });
+    Object.assign(this, { iteration, settled: false, members: -1, seen: 0 });
     this.mark();
     this.showProbe();
     this.look(iteration);
@@ -146,8 +150,10 @@ export class Wall {
     if (asked < this.answered) return; // overtaken: it would take back a label that is shown
     this.answered = asked;
     const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
-    this.settled = members === this.members && members > 0;
+    this.seen = members === this.members && members > 0 ? this.seen + 1 : 0;
     this.members = members;
+    this.settled = this.seen > 0 && !this.alive; // one more may be on its way to the database
+    if (this.seen > 1) return;
     this.groups = answer.groups;
     this.chips(answer.groups);
     if (answer.groups.length) this.open(this.groups[this.chosen]?.group ?? this.groups[0].group);
@@ -245,7 +251,7 @@ export class Wall {
   onAck(ack, clip) {
     if (clip && !ack.refused) toast("saved as your label", "note");
     this.drawer?.acknowledge(ack, clip);
-    Object.assign(this, { settled: false, members: -1 });
+    Object.assign(this, { settled: false, members: -1, seen: 0 });
     this.look(this.iteration);
     this.onLabel();
   }
