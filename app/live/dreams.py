@@ -20,6 +20,7 @@ from app.live.dream_settings import DreamSettings
 from app.live.lent_gpu import LentGpu
 from app.live.models import Models
 from app.live.reel import Seen
+from app.rates import TooMuchError
 from app.visitors import Person, may_change, person
 from engine.dream.draw import Draw
 from engine.records.types import JudgeRules, Outcome, Trajectory
@@ -135,7 +136,7 @@ class Dreams:
         """A new dream, paused at its start frame; its id.
 
         Raises:
-            ValueError: there are too many that somebody looks at.
+            TooMuchError: there are too many that somebody looks at.
         """
         dream_id = secrets.token_urlsafe(12)
         dream = Dream(settings, self.models, gpu=self._gpu, clock=self._clock)
@@ -366,9 +367,10 @@ class Dreams:
         if seen[unseen] < self._clock() - self._spare_seconds:
             del self._dreams[unseen]
         if len(self._dreams) >= self._capacity:
-            raise ValueError(
+            raise TooMuchError(
                 f"{self._capacity} dreams are being watched here already, which is as many as "
-                "this studio takes: try again in a minute"
+                "this studio takes: try again in a minute",
+                self._spare_seconds,
             )
 
 

@@ -12,6 +12,7 @@ import torch
 from app.live.dream_settings import DreamSettings
 from app.live.dreams import Dreams
 from app.live.models import Models
+from app.rates import TooMuchError
 from engine.device import Placement
 from engine.dream.imagine import imagine
 from engine.records.manifest import checkpoint_hash
@@ -268,7 +269,7 @@ def test_a_registry_full_of_watched_dreams_refuses_another_in_a_sentence(
     dreams: Dreams, make_settings: Callable[..., DreamSettings]
 ) -> None:
     opened = [dreams.open(make_settings(seed=seed)) for seed in range(3)]
-    with pytest.raises(ValueError, match="3 dreams are being watched here already"):
+    with pytest.raises(TooMuchError, match="3 dreams are being watched here already"):
         dreams.open(make_settings(seed=9))
     assert all(dreams.pull(dream, 0)["next"] == 1 for dream in opened)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.live.models import Models
+from app.rates import TooMuchError
 from app.studio import Studio
 from app.web.questions import ask
 from engine.device import Placement
@@ -296,6 +297,6 @@ def test_the_hundred_and_first_session_is_told_to_come_back(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     opened = [ask(studio.imagine.dreams.open, settings)["dream"] for _ in range(100)]
-    with pytest.raises(ValueError, match=r"^100 dreams are being watched here already"):
+    with pytest.raises(TooMuchError, match=r"^100 dreams are being watched here already"):
         ask(studio.imagine.dreams.open, settings)["dream"]
     assert act(studio, opened[0])["next"] == 9
