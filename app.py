@@ -19,14 +19,13 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.environment import few_arenas, prepare, server_port, tell, without_stubs
+from app.environment import prepare, server_port, tell, without_stubs
 
 try:
     SAID = prepare(os.environ)
 except ValueError as told:
     sys.exit(f"The studio cannot start: {told}")
 without_stubs()
-few_arenas()
 
 # These read the environment while they are imported.
 import torch

@@ -4,7 +4,6 @@ Gradio and its HTTP client read variables while they are imported, and answer a 
 traceback from deep inside. Only the standard library stands here.
 """
 
-import ctypes
 import logging
 import os
 import pwd
@@ -12,7 +11,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import MutableMapping, Sequence
-from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import find_spec
@@ -21,7 +19,6 @@ from types import ModuleType
 
 Environ = MutableMapping[str, str]
 
-_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -47,14 +44,6 @@ def without_stubs() -> None:
     It writes them beside its own modules, for editors; where it no longer does, this does nothing.
     """
     sys.meta_path.insert(0, _StubFinder())
-
-
-def few_arenas() -> None:
-    """Bound what the C library keeps of memory that was given back, where it is glibc: it makes
-    eight arenas a core otherwise, and each thread leaves holes in its own.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(_ARENA_MAX, 2)
 
 
 class _StubFinder(MetaPathFinder):
