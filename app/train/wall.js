@@ -44,7 +44,6 @@ export class Wall {
   members = -1;
   checkpoints = -1;
   following = true;
-  settled = false;
   /** How often in a row the same members were found. */
   seen = 0;
   alive = false;
@@ -92,7 +91,7 @@ export class Wall {
   }
 
   forget(run) {
-    Object.assign(this, { run, iterations: [], iteration: null, following: true, settled: false });
+    Object.assign(this, { run, iterations: [], iteration: null, following: true, seen: 0 });
     Object.assign(this, { groups: [], chosen: 0, probes: [], probed: null, checkpoints: -1 });
     this.group.clear();
     this.chips([]);
@@ -112,6 +111,11 @@ export class Wall {
     if (iterations.length && (follow || this.iteration === null)) this.choose(iterations.at(-1));
     else this.mark();
     if (this.iteration === iterations.at(-1) && !this.settled) this.look(this.iteration);
+  }
+
+  /** Whether all members of the iteration are there: while a run lives, one more may be on its way. */
+  get settled() {
+    return this.seen > 0 && !this.alive;
   }
 
   mark() {
@@ -134,7 +138,7 @@ export class Wall {
 
   choose(iteration) {
     if (iteration === undefined || iteration === this.iteration) return;
-    Object.assign(this, { iteration, settled: false, members: -1, seen: 0 });
+    Object.assign(this, { iteration, members: -1, seen: 0 });
     this.mark();
     this.showProbe();
     this.look(iteration);
@@ -152,7 +156,6 @@ export class Wall {
     const members = answer.groups.reduce((sum, group) => sum + group.members.length, 0);
     this.seen = members === this.members && members > 0 ? this.seen + 1 : 0;
     this.members = members;
-    this.settled = this.seen > 0 && !this.alive; // one more may be on its way to the database
     if (this.seen > 1) return;
     this.groups = answer.groups;
     this.chips(answer.groups);
@@ -251,7 +254,7 @@ export class Wall {
   onAck(ack, clip) {
     if (clip && !ack.refused) toast("saved as your label", "note");
     this.drawer?.acknowledge(ack, clip);
-    Object.assign(this, { settled: false, members: -1, seen: 0 });
+    Object.assign(this, { members: -1, seen: 0 });
     this.look(this.iteration);
     this.onLabel();
   }
