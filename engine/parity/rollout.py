@@ -59,7 +59,7 @@ class ToyWorldModel:
             self.width // TOY_PIXELS,
         )
 
-    def with_context(self, context: DreamContext) -> "ToyWorldModel":
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "ToyWorldModel":
         """The reference knows no other context."""
         return self
 

@@ -153,10 +153,17 @@ class LatentWorldModel(nn.Module):
         self._denoise: Denoise = torch.compile(denoise) if compiled else denoise
         self._dream_context = DreamContext()
 
-    def with_context(self, context: DreamContext) -> "LatentWorldModel":
-        """The same weights, shared, that dream with another context."""
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "LatentWorldModel":
+        """The same weights, shared, that dream with another context.
+
+        Args:
+            micro_batch: frames that its convolutions take at once; 0: as many as here.
+        """
         other = copy.copy(self)
         other._dream_context = context
+        if micro_batch:
+            autoencoder = self.autoencoder.in_micro_batches_of(micro_batch)
+            other._modules = self._modules | {"autoencoder": autoencoder}
         return other
 
     @property
@@ -187,7 +194,7 @@ class LatentWorldModel(nn.Module):
     @property
     def micro_batch(self) -> int:
         """Frames that its convolutions take at once: what the bits of a frame depend on."""
-        return self.config.autoencoder.micro_batch
+        return self.autoencoder.config.micro_batch
 
     @torch.no_grad()
     def encode(

@@ -105,12 +105,14 @@ class ContextCache:
 
     Attributes:
         past: keys and values of each temporal block.
+        places: what temporal blocks know of the chunk's frames.
         positions: the table added to every frame's tokens.
         last: the newest context latent, as it was given.
         maps: states foreseen of the chunk's frames, painted where latents are.
     """
 
     past: tuple[KeysValues, ...]
+    places: FramePlaces
     positions: Float[Tensor, "s d"]
     last: Float[Tensor, "b c 1 y x"]
     maps: Float[Tensor, "b m k y x"] | None = None
@@ -274,7 +276,8 @@ class STDiT(nn.Module):
             else:
                 tokens, own = across.across_frames(tokens, modulation, places)
                 past.append(own.kept())
-        return ContextCache(tuple(past), positions, last, maps)
+        later = FramePlaces.of(self.rope.freqs, latents.shape[2], self.config.chunk_size)
+        return ContextCache(tuple(past), later, positions, last, maps)
 
     def embed_actions(
         self, actions: Float[Tensor, "b k a"], conditions: Conditions | None = None
@@ -319,11 +322,9 @@ class STDiT(nn.Module):
             timestep: diffusion time in [0, 1000].
             embedded_actions: `embed_actions` of the k actions.
         """
-        first = cache.past[0].keys.shape[-2]
         time = self._time(timestep)
         spatial = self._modulation(time[:, None] + embedded_actions)
         temporal = self._modulation(time)[:, None]
-        places = FramePlaces.of(self.rope.freqs, first, noisy.shape[2])
         tokens = self._embed(noisy, cache.positions)
         details = None
         if self.stem is not None:
@@ -331,7 +332,7 @@ class STDiT(nn.Module):
             tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)
-            tokens, _ = across.across_frames(tokens, temporal, places, past)
+            tokens, _ = across.across_frames(tokens, temporal, cache.places, past)
         moved = self.final_layer.modulate(tokens, time)
         velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])
         velocity = velocity[:, : self.config.in_channels]

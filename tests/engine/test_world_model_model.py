@@ -110,6 +110,24 @@ def test_a_dream_may_be_anchored_where_its_world_model_is_not(
     assert anchored.transformer is world_model.transformer
 
 
+def test_the_same_weights_take_other_numbers_of_frames_at_once(
+    world_model: LatentWorldModel,
+) -> None:
+    taken: list[int] = []
+    decoder = world_model.autoencoder.kl.decoder
+    hook = decoder.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    latents = torch.randn(3, 3, 8, 8)
+    frames = world_model.decode(latents)
+    one = world_model.with_context(DreamContext(), 1)
+    singly = one.decode(latents)
+    again = world_model.decode(latents)
+    hook.remove()
+    assert taken == [4, 1, 1, 1, 4]
+    assert (world_model.micro_batch, one.micro_batch) == (4, 1)
+    assert torch.equal(frames, again)
+    torch.testing.assert_close(frames, singly, rtol=0, atol=1e-5)
+
+
 def test_wrong_shapes_are_refused_in_one_sentence(world_model: LatentWorldModel) -> None:
     context, actions = torch.zeros(1, 4, 3, 8, 8), torch.zeros(1, 8, 5)
     with pytest.raises(ValueError, match="4 context latents, not 3"):
