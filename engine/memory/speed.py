@@ -27,9 +27,9 @@ from engine.policy.config import PolicyConfig
 from engine.reward.states import StateRewardConfig
 from engine.world_model.model import WorldModelConfig
 
-# Shares of the matmul rate. On a CPU as measured with the demo's models in a batch of 32 rows
-# (tests/benchmarks/test_speed.py prints them); nothing was run on CUDA: 0.4 is what such models
-# are said to reach there.
+# Shares of the matmul rate. On a CPU as measured with the demo's models in a batch
+# (tests/benchmarks/test_imagination.py prints them). Nothing was run on CUDA: 0.4 is what such
+# models are said to reach there.
 SHARES = {
     "cpu": {"policy": 0.6, "world model": 0.6, "decoder": 0.95, "judge": 0.6},
     "cuda": {"policy": 0.4, "world model": 0.4, "decoder": 0.4, "judge": 0.4},
