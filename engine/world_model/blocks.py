@@ -10,6 +10,7 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -343,3 +344,14 @@ def turn_pairs(
 def _frames_last(x: Tensor) -> Tensor:
     """[b t s heads e] to [b s heads t e]."""
     return x.permute(0, 2, 3, 1, 4)
+
+
+def linear_velocity(
+    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, " b"]
+) -> Float[Tensor, "b c k y x"]:
+    """E[x0 - noise | x] if data had mean 0 and variance 1 and nothing else were known.
+
+    With x = (1 - t) x0 + t noise that is x ((1 - t) - t) / ((1 - t)² + t²), t in [0, 1].
+    """
+    level = rearrange(timestep / 1000.0, "b -> b 1 1 1 1")
+    return noisy * (1.0 - 2.0 * level) / ((1.0 - level).square() + level.square())

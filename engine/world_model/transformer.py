@@ -24,6 +24,7 @@ from engine.world_model.blocks import (
     KeysValues,
     PatchEmbedding,
     TimestepEmbedding,
+    linear_velocity,
     position_table,
     steady,
 )
@@ -133,6 +134,11 @@ class Conditions:
     known: Float[Tensor, "b c"]
     past_states: Float[Tensor, "b c f"]
     states: Float[Tensor, "b k f"]
+
+    def of(self, rows: slice) -> "Conditions":
+        """Those of some rows."""
+        parts = self.past_actions, self.known, self.past_states, self.states
+        return Conditions(*(part[rows] for part in parts))
 
 
 class Rope(nn.Module):
@@ -386,14 +392,3 @@ class STDiT(nn.Module):
             q=patch,
         )
         return frames[..., :rows, :columns].float()
-
-
-def linear_velocity(
-    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, " b"]
-) -> Float[Tensor, "b c k y x"]:
-    """E[x0 - noise | x] if data had mean 0 and variance 1 and nothing else were known.
-
-    With x = (1 - t) x0 + t noise that is x ((1 - t) - t) / ((1 - t)² + t²), t in [0, 1].
-    """
-    level = rearrange(timestep / 1000.0, "b -> b 1 1 1 1")
-    return noisy * (1.0 - 2.0 * level) / ((1.0 - level).square() + level.square())

@@ -57,6 +57,21 @@ def test_a_row_is_the_same_alone_and_in_a_batch(world_model: LatentWorldModel) -
             assert torch.equal(whole[part], alone)
 
 
+def test_many_rows_are_taken_some_at_a_time_and_change_no_bit(
+    world_model: LatentWorldModel,
+) -> None:
+    taken: list[int] = []
+    block = world_model.transformer.spatial_blocks[0].attn
+    hook = block.qkv.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    latents, noise = torch.randn(19, 4, 3, 8, 8), torch.randn(19, 3, 8, 8, 8)
+    actions = torch.rand(19, 8, 5) * 2 - 1
+    together = world_model.predict_from(latents, actions, noise, 1)
+    assert taken == [16, 16, 3, 3]  # the context and one step of each part
+    hook.remove()
+    alone = world_model.predict_from(latents[17:18], actions[17:18], noise[17:18], 1)
+    assert torch.equal(together[17:18], alone)
+
+
 def test_how_a_context_lies_in_memory_changes_no_bit_and_no_layout() -> None:
     changing = LatentWorldModel(CONFIG.replace(change_scale=0.5)).eval()
     channels_last = torch.randn(2, 8, 8, 3, generator=generator(1)).permute(0, 3, 1, 2)
