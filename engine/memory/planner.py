@@ -1,7 +1,7 @@
 """The memory plan: what three models need before any of them is loaded, and what would fit."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.memory.components import (
     AnyConfig,
     ComponentPlan,
     JudgeConfig,
+    Sizes,
     autoencoder_component,
     policy_component,
     reward_model_component,
@@ -78,6 +79,22 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
             return AutoencoderConfig.from_dict(rest)
         case role:
             raise ValueError(f"there are no models of the role {role!r}")
+
+
+def sizes_of(configs: Sequence[Mapping[str, Any]]) -> Sizes:
+    """The configs of a policy, a world model and a reward model, in this order.
+
+    Raises:
+        ValueError: another role, or values that are not a config of theirs.
+    """
+    match [config_of(values) for values in configs]:
+        case [
+            PolicyConfig() as policy,
+            WorldModelConfig() as world_model,
+            (RewardConfig() | StateRewardConfig()) as reward_model,
+        ]:
+            return policy, world_model, reward_model
+    raise ValueError("a policy, a world model and a reward model are needed, in this order")
 
 
 def plan(

@@ -32,11 +32,12 @@ from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGro
 from engine.jobs.optimise.iteration import Iteration, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
-from engine.jobs.optimise.together import most_rows_together
+from engine.jobs.optimise.together import most_rows_together, sizes_together, speed_together
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
 from engine.loading.models import load_policy
+from engine.memory.speed import Speed
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run
@@ -61,6 +62,7 @@ class _Job:
     env: Env | None
     base: Weights
     strata: Int64[np.ndarray, " n"] | None  # of the starts, where it is known where things are
+    speed: Speed | None  # planned; none in the simulator
     weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
 
 
@@ -109,6 +111,9 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
         if iteration and (kept := run.latest_checkpoint()) is not None:
             job.weights = checkpoint_hash(kept)
 
+    if job.speed is not None:
+        rows, horizon = config.groups * config.group_size, config.horizon or job.task.horizon
+        run.phase(job.speed.sentence(rows, horizon))
     run.phase("imagining and learning")
     run.progress(begin, config.iterations)
     if latest is None:
@@ -186,10 +191,11 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
     task = get_task(config.task)
     placement = run.placement
-    most_rows = None
+    most_rows, speed = None, None
     if config.environment == "imagination":
-        directories = {role: Path(path) for role, path in _parents(config).items()}
-        most_rows = most_rows_together(config, directories, task.horizon, placement)
+        sizes = sizes_together({role: Path(path) for role, path in _parents(config).items()})
+        most_rows = most_rows_together(config, sizes, task.horizon, placement)
+        speed = speed_together(config, sizes, placement)
     policy = load_policy(Path(config.policy), placement, trained=True)
     beginnings = find_beginnings(config, task, env)
     groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)
@@ -209,6 +215,7 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
         env=env,
         base=copy_weights(policy),
         strata=_strata(config, beginnings.states),
+        speed=speed,
     )
 
 
@@ -266,6 +273,8 @@ def _iterate(
         "rollout/frames_per_second": actions / seconds,
         **job.groups.measures(attempts),
     }
+    if job.speed is not None:
+        metrics["time/planned_frames_per_second"] = job.speed.frames_per_second
     if config.real_every:
         metrics["policy/kl_from_base"] = kl_from(job.base, job.update, attempts)
         metrics |= dreamt_interval(attempts)

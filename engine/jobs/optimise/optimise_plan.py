@@ -150,7 +150,7 @@ def check(config: JobConfig) -> Iterator[Finding]:
 
 
 def seconds(config: JobConfig, task: Task, pace: Pace) -> float | None:
-    """From the frames of the last run like this one, else from the first use of the models."""
+    """From the frames of the last run like this one, else as planned."""
     verb = "play" if config.environment == "simulator" else "imagine"
     frames, spent = pace.last("rollout/frames"), pace.last(f"time/{verb}_seconds")
     each = spent / frames if frames and spent else pace.seconds_a_frame()
