@@ -99,7 +99,7 @@ class Processes:
 
 def _serve(line: "Connection[Any, Any]", cast: Cast) -> None:
     """Do what is asked for, until the line is cut; who asked may die in the middle of a part."""
-    Thread(target=_follow, daemon=True).start()
+    end_with_parent()
     hands = Hands(cast)
     try:
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -109,9 +109,13 @@ def _serve(line: "Connection[Any, Any]", cast: Cast) -> None:
         hands.close()
 
 
-def _follow() -> None:
-    """End with the process that engaged this one."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+def end_with_parent() -> None:
+    """From now on this process ends with the one that started it, however that ends."""
+
+    def follow() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
