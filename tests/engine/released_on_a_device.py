@@ -5,15 +5,18 @@ even index fake tensors on `cuda`.)
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
 
 from engine.images import to_pixels
 from engine.memory.footprint import on_meta
+from engine.policy.adapters import add_adapters, layers
 from engine.policy.config import paper_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
@@ -81,6 +84,20 @@ def policy() -> None:
         check(scores, torch.float32)
     scores.logsumexp(dim=2).sum().backward()
     check(model.projector.fc1.weight.grad, torch.float32)
+    adapters(placed(build, torch.bfloat16), there(2, 6, side, side, dtype=torch.bfloat16), ids)
+
+
+def adapters(model: OpenVLAPolicy, pixels: Tensor, ids: Tensor) -> None:
+    """Trained in float32 beside a frozen policy in bfloat16, activations computed again."""
+    add_adapters(model, rank=32, alpha=32.0)
+    for layer in layers(model):
+        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+    model(pixels, ids).logsumexp(dim=2).sum().backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(p.numel() for p in trained) < 0.02 * sum(p.numel() for p in model.parameters())
+    for parameter in trained:
+        check(parameter, torch.float32)
+        check(parameter.grad, torch.float32)
 
 
 def placed(build: Callable[[], nn.Module], dtype: torch.dtype) -> Any:

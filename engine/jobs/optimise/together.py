@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.checkpoints.checkpoint import read_json, read_role
 from engine.device import Placement, device_memory
 from engine.jobs.optimise.optimise_plan import JobConfig
+from engine.memory.cards import beside_bytes
 from engine.memory.planner import config_of, rows_that_fit
 from engine.policy.config import PolicyConfig
 from engine.reward.classifier import RewardConfig
@@ -40,8 +41,8 @@ def most_rows_together(
                 reward,
                 device=device_memory(placement.where),
                 placement=placement,
-                rows=config.groups * config.group_size,
+                rows=-(-config.groups * config.group_size // config.learners),
                 horizon=config.horizon or horizon,
-                trained=True,
+                beside=beside_bytes(policy, config.economy, placement, config.learners),
             )
     raise AssertionError("configs are of their roles")
