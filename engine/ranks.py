@@ -81,10 +81,15 @@ def is_spread(tensor: Tensor) -> bool:
     return hasattr(tensor, "full_tensor")
 
 
+def gathered(tensor: Tensor) -> Tensor:
+    """All of a tensor where it lies; of a spread one, every process has to ask."""
+    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return full.detach()
+
+
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor, on the CPU; of a spread one, every process has to ask."""
-    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return full.detach().cpu().contiguous()
+    return gathered(tensor).cpu().contiguous()
 
 
 def like(full: Tensor, own: Tensor) -> Tensor:

@@ -49,7 +49,9 @@ def _prepared(
             add_adapters(policy, rank=economy.lora_rank, alpha=alpha)
     if economy.recompute:
         for layer in layers(policy):
-            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+            layer.forward = partial(
+                checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
+            )
     return policy
 
 

@@ -217,7 +217,9 @@ def _kept_bytes(config: PolicyConfig, rank: int, recompute: bool) -> int:
         return kept
     plain = [part.forward for part in parts]
     for part in parts:
-        part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+        part.forward = partial(
+            checkpoint, part.forward, use_reentrant=False, preserve_rng_state=False
+        )
     inputs = peak_of_training(policy, lambda: policy(pixels, ids))
     for part, forward in zip(parts, plain, strict=True):
         part.forward = forward

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine.policy.model import OpenVLAPolicy
-from engine.ranks import whole
+from engine.ranks import gathered, whole
 
 NAME = "default"  # of the adapter, as peft calls it
 BASE = ".base_layer."
@@ -48,10 +48,11 @@ def merged_state(policy: nn.Module) -> dict[str, Tensor]:
 
     Where the policy is spread over processes, each has to ask.
     """
-    state = {name: whole(tensor) for name, tensor in policy.state_dict().items()}
+    state: dict[str, Tensor] = dict(policy.state_dict())
     adapted = {n: module for n, module in policy.named_modules() if hasattr(module, "base_layer")}
     for name, module in adapted.items():
-        up, down = (state.pop(f"{name}.lora_{side}.{NAME}.weight") for side in "BA")
+        up, down = (gathered(state.pop(f"{name}.lora_{side}.{NAME}.weight")) for side in "BA")
         base = f"{name}{BASE}weight"
-        state[base] = state[base].float() + module.scaling[NAME] * (up @ down)
-    return {name.replace(BASE, "."): tensor for name, tensor in state.items()}
+        state[base] = gathered(state[base]).float() + module.scaling[NAME] * (up @ down)
+        state[base] = whole(state[base])
+    return {name.replace(BASE, "."): whole(tensor) for name, tensor in state.items()}
