@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ import torch.distributed as dist
 
 from engine.config import knob
 from engine.crew.crew import MOST_DEATHS
-from engine.crew.processes import end_with_parent
+from engine.crew.processes import end_with_parent, forking
 from engine.device import Placement, limit_threads
 from engine.protocols import Run
 from engine.ranks import ranks
@@ -145,7 +144,7 @@ def together(job: Callable[[C, Run], Result], config: C, run: Run, learners: int
 @contextmanager
 def _company(job: Callable[..., Result], config: Any, run: Run, learners: int) -> Iterator[None]:
     """The other processes follow as long as the block lasts."""
-    context = get_context("forkserver")
+    context = forking(job)
     latest = run.latest_checkpoint()
     with tempfile.TemporaryDirectory(prefix="wmpo-ranks-", ignore_cleanup_errors=True) as room:
         meeting = Path(room) / "meeting"

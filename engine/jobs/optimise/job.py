@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.crew.learners import together
+from engine.crew.processes import forking
 from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
@@ -27,6 +28,7 @@ from engine.jobs.optimise.casting import (
     find_beginnings,
     load_acting,
     make_groups,
+    take_seat,
 )
 from engine.jobs.optimise.exploitability import (
     Weights,
@@ -89,6 +91,8 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
     run.phase("loading the models")
+    if config.workers > 1 and not config.ray:
+        forking(take_seat)  # it gets ready while the models are loaded here
     with ExitStack() as stack:
         return _optimise(_build(config, env, run, stack), run)
 
