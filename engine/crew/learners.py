@@ -191,10 +191,11 @@ def _follow(
 def _join(meeting: Path, number: int, learners: int, placement: Placement) -> None:
     """Meet the others; gloo finds them on the loopback alone."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    engine: Any = dist
     cuda = placement.where.type == "cuda"
     dist.init_process_group(
         backend="cpu:gloo,cuda:nccl" if cuda else "gloo",
-        store=torch.distributed.FileStore(str(meeting), learners),
+        store=engine.FileStore(str(meeting), learners),
         rank=number,
         world_size=learners,
     )

@@ -14,9 +14,8 @@ from engine.envs.actors import ExpertActor
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.envs.play import PlayActor
-from engine.loading.actor import load_actor
+from engine.loading.actor import hash_of_policy, load_actor
 from engine.protocols import Env, Run
-from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import get_task, pool_starts
 from engine.runs.job import CHOSEN_BY_STUDIO, Job, Method
 from engine.seeding import member_seed
@@ -85,7 +84,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     outcomes_of_starts = run.real_outcomes()
     outcomes: list[bool] = []
     acts = config.source == "policy" and config.policy
-    policy_hash = checkpoint_hash(Path(config.policy)) if acts else None
+    policy_hash = hash_of_policy(Path(config.policy)) if acts else None
     use = config.use or DEFAULT_USE[config.source]
 
     def is_done(episode_id: str, start_id: int) -> bool:

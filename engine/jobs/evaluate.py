@@ -12,9 +12,8 @@ from engine.crew.worker import Part
 from engine.device import Placement
 from engine.envs.episode import Actor, play_outcome, record_episode
 from engine.envs.factory import make_env
-from engine.loading.actor import load_actor
+from engine.loading.actor import hash_of_policy, load_actor
 from engine.protocols import Env, Run
-from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.records.types import Trajectory
 from engine.runs.job import Job
@@ -53,7 +52,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     task = get_task(config.task)
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     check_apart("the policy", learnt_from(Path(config.policy)), starts)
-    policy_hash = checkpoint_hash(Path(config.policy))
+    policy_hash = hash_of_policy(Path(config.policy))
     use = "test" if config.pool == "test" else "calibration"
     played, recorded = run.real_outcomes(), run.episode_ids()
     parts = _parts(

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psutil
@@ -40,6 +41,7 @@ DREAMT: dict[str, Any] = {
     "keep_high": 1.0,
     "learning_rate": 1e-3,
 }
+PAUSE = Event()  # nobody sets it
 GONE = 30.0  # seconds within which what belonged to a killed process must be gone
 
 
@@ -130,7 +132,7 @@ def wait_until(done: Any, seconds: float) -> bool:
     while time.monotonic() < end:
         if done():
             return True
-        time.sleep(0.1)
+        PAUSE.wait(0.1)
     return bool(done())
 
 
@@ -153,13 +155,13 @@ def drill(
                     wrong.append(f"the run ended with {driver.process.returncode}")
                 driver.start()
             if kills.total() < KILLS and wait_until(driver.is_imagining, 60):
-                time.sleep(draw.uniform(0.0, 6.0))
+                PAUSE.wait(draw.uniform(0.0, 6.0))
                 family = ray.actors() if ray else driver.helpers()
                 if driver.process.poll() is None and (killed := strike(driver, ray, draw, kinds)):
                     kills[killed] += 1
                     wrong += look(driver, ray, killed, family)
             else:
-                time.sleep(0.2)
+                PAUSE.wait(0.2)
             assert driver.starts < 40, (directory / "log.txt").read_text()[-3000:]
         check_same("optimise", whole, directory)
         if ray is not None and not wait_until(lambda: not ray.actors(), GONE):
