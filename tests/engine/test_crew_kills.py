@@ -39,6 +39,7 @@ DREAMT: dict[str, Any] = {
     "denoising_steps": 2,
     "keep_low": 0.0,
     "keep_high": 1.0,
+    "success_threshold": 0.45,  # some of the tiny world's dreams succeed, and some do not
     "learning_rate": 1e-3,
 }
 PAUSE = Event()  # nobody sets it
