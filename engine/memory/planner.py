@@ -140,27 +140,26 @@ def rows_that_fit(
     placement: Placement,
     rows: int,
     horizon: int,
-    trained: bool = False,
+    beside: int = 0,
 ) -> int:
     """The most of some rows that may advance together; the others wait for their turn.
 
     Args:
         device: as it is before any model is loaded.
-        trained: the policy is, so that its gradients and AdamW's averages lie there as well.
+        beside: what the policy's training keeps there as well.
 
     Raises:
         ValueError: not even one row fits.
     """
     models = (policy, world_model, reward_model)
-    more = training_bytes(policy, placement) if trained else 0
 
     def needed(count: int) -> int:
-        return _plan(models, device, placement, count, horizon).total + more
+        return _plan(models, device, placement, count, horizon).total + beside
 
     if needed(1) > device.free:
         raise ValueError(
             f"one row needs {size(needed(1))}, but {size(device.free)} are free on {device.name}"
-            + (f": training the policy takes {size(more)} beside its weights" if more else "")
+            + (f": training the policy takes {size(beside)} beside its weights" if beside else "")
         )
     fit, too_many = 1, rows + 1
     while too_many - fit > 1:

@@ -17,10 +17,19 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from engine.checkpoints import checkpoint
+from engine.crew.learners import together
+from engine.crew.processes import forking
 from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
-from engine.jobs.optimise.casting import Workers, find_beginnings, make_groups
+from engine.jobs.optimise.casting import (
+    Workers,
+    among_learners,
+    find_beginnings,
+    load_acting,
+    make_groups,
+    take_seat,
+)
 from engine.jobs.optimise.exploitability import (
     Weights,
     copy_weights,
@@ -36,11 +45,12 @@ from engine.jobs.optimise.together import most_rows_together, sizes_together, sp
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
-from engine.loading.models import load_policy
+from engine.learning.spreading import ready_to_act, ready_to_learn
 from engine.memory.speed import Speed
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run
+from engine.ranks import agreed, leads, ranks
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task
 from engine.seeding import numpy_generator
@@ -68,6 +78,12 @@ class _Job:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
+    if config.learners > 1 and (config.workers > 1 or config.ray):
+        raise ValueError("learners imagine their own rows: choose workers or learners, not both")
+    return together(_run, config, run, config.learners)
+
+
+def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not needs_simulator(config):
         return optimise(config, run, None)
     with closing(make_env(get_task(config.task))) as env:
@@ -77,6 +93,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
     run.phase("loading the models")
+    if config.workers > 1 and not config.ray:
+        forking(take_seat)  # it gets ready while the models are loaded here
     with ExitStack() as stack:
         return _optimise(_build(config, env, run, stack), run)
 
@@ -84,7 +102,9 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
 def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     config, policy = job.config, job.policy
     optimizer = torch.optim.AdamW(
-        policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [p for p in policy.parameters() if p.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
     latest = run.latest_checkpoint()
     if config.gates and latest is None:
@@ -92,6 +112,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     origin = latest or (Path(config.restart_from) if config.restart_from else None)
     begin, metrics = 0, {}
     if origin is not None:
+        _check_base(config, job.hashes["policy"], origin)
         progress = checkpoint.read_state(origin, policy, optimizer)
         begin = int(progress["step"])
         metrics = checkpoint.read_json(origin / "card.json")["metrics"]
@@ -122,7 +143,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     for iteration in range(begin, config.iterations):
         if _is_spent(job.groups):
             break
-        if run.stop_requested or run.pause_requested:
+        if agreed(run.stop_requested or run.pause_requested):
             save(iteration)
             return None
         checked = _check(job, run, iteration) if _due(iteration, config.real_every) else {}
@@ -130,7 +151,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
         metrics |= exploitability(metrics)
         if iteration + 1 == config.iterations and config.real_every:
             after = _check(job, run, config.iterations)
-            metrics["real/final_success_rate"] = after["real/success_rate"]
+            metrics["real/final_success_rate"] = after.get("real/success_rate", 0.0)
         metrics["real/episodes"] = float(_real_episodes(job, iteration + 1))
         run.log(iteration + 1, metrics)
         run.progress(iteration + 1, config.iterations)
@@ -139,6 +160,14 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
             save(iteration + 1)
             _probe(job, run, iteration + 1)
     return dict(metrics)
+
+
+def _check_base(config: JobConfig, base: str, origin: Path) -> None:
+    """Adapters are kept without the weights beside which they were trained."""
+    if config.economy.lora_rank:
+        known = checkpoint.read_json(origin / "card.json")["lineage"].get("policy")
+        if known != base:
+            raise ValueError(f"{origin.name} holds adapters of another policy than {config.policy}")
 
 
 def _is_spent(groups: Groups) -> bool:
@@ -152,6 +181,9 @@ def _real_episodes(job: _Job, iterations: int) -> int:
 
 
 def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
+    ready_to_act(job.policy)
+    if not leads():
+        return {}
     assert job.env is not None
     config = job.config
     success = real_success(
@@ -167,7 +199,8 @@ def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
 
 
 def _probe(job: _Job, run: Run, iterations: int) -> None:
-    if isinstance(job.groups, ImaginedGroups):
+    ready_to_act(job.policy)
+    if isinstance(job.groups, ImaginedGroups) and leads():
         hashes = job.hashes | {"policy": job.weights}
         for episode in job.groups.probes(iterations, job.config.probe_starts, hashes):
             run.record(episode)
@@ -196,10 +229,12 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
         sizes = sizes_together({role: Path(path) for role, path in _parents(config).items()})
         most_rows = most_rows_together(config, sizes, task.horizon, placement)
         speed = speed_together(config, sizes, placement)
-    policy = load_policy(Path(config.policy), placement, trained=True)
+    policy = load_acting(config, placement)
     beginnings = find_beginnings(config, task, env)
     groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)
     groups.give_way = run.give_way
+    if ranks() > 1:
+        groups.play = among_learners(groups.play, policy)
     if config.workers > 1 or config.ray:
         workers = Workers(config, policy, beginnings, run, most_rows=most_rows)
         stack.enter_context(closing(workers))
@@ -213,7 +248,7 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
         hashes={role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()},
         learnt_from=beginnings.start_ids,
         env=env,
-        base=copy_weights(policy),
+        base=copy_weights(policy) if config.real_every else {},
         strata=_strata(config, beginnings.states),
         speed=speed,
     )
@@ -291,11 +326,14 @@ def _iterate(
         clock = monotonic()
         job.weights = None
         batch = [attempts[i] for i in kept]
+        ready_to_learn(job.policy)
         metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
+        ready_to_act(job.policy)
         metrics["time/update_seconds"] = monotonic() - clock
     else:
         run.alarm(f"iteration {iteration + 1}: every group was dropped, nothing was learnt")
-    record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
+    if leads():
+        record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
     return metrics
 
 

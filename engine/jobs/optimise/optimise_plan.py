@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from engine.config import Config, knob
 from engine.crew.crew import ray_knob, workers_knob
+from engine.crew.learners import learners_knob
 from engine.jobs.optimise.methods import CHARTS, METHODS
+from engine.learning.economy import Economy
 from engine.records.tasks import Task
 from engine.runs.job import CHOSEN_BY_STUDIO, Finding, Job, Pace
 from engine.runs.tracker import logger_knob
@@ -102,6 +104,8 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
     workers: int = workers_knob()
     ray: str = ray_knob()
+    learners: int = learners_knob()
+    economy: Economy = knob(help="What training may hold in memory", factory=Economy)
     logger: str = logger_knob()
     restart_from: str = knob(
         "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
@@ -178,6 +182,7 @@ JOB = Job(
         *(*CHOSEN_BY_STUDIO, "method", "shuffle_rewards", "record_played", "real_greedy"),
         *("slice_rows", "ray", "anchored", "context_noise", "gates", "probe_starts"),
         *("checkpoint_every", "mini_batches", "kl_limit", "clip_low", "clip_high"),
+        *("learners", "economy"),
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,

@@ -6,6 +6,7 @@ from pathlib import Path
 from engine.checkpoints.checkpoint import read_json, read_role
 from engine.device import Placement, device_memory
 from engine.jobs.optimise.optimise_plan import JobConfig
+from engine.memory.cards import beside_bytes
 from engine.memory.components import Sizes
 from engine.memory.planner import rows_that_fit, sizes_of
 from engine.memory.speed import Speed, planned_speed
@@ -20,13 +21,16 @@ def most_rows_together(config: JobConfig, sizes: Sizes, horizon: int, placement:
     Raises:
         ValueError: not even one row fits.
     """
+    policy, world_model, reward_model = sizes
     return rows_that_fit(
-        *sizes,
+        policy,
+        world_model,
+        reward_model,
         device=device_memory(placement.where),
         placement=placement,
-        rows=config.groups * config.group_size,
+        rows=-(-config.groups * config.group_size // config.learners),
         horizon=config.horizon or horizon,
-        trained=True,
+        beside=beside_bytes(policy, config.economy, placement, config.learners),
     )
 
 
@@ -36,7 +40,7 @@ def speed_together(config: JobConfig, sizes: Sizes, placement: Placement) -> Spe
         *sizes,
         placement=placement,
         denoising_steps=config.denoising_steps,
-        workers=config.workers,
+        workers=max(config.workers, config.learners),
     )
 
 
