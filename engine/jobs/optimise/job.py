@@ -29,7 +29,7 @@ from engine.jobs.optimise.exploitability import (
     kl_from,
 )
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups
-from engine.jobs.optimise.iteration import Iteration, record
+from engine.jobs.optimise.iteration import Iteration, nothing_learnt, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
 from engine.jobs.optimise.together import most_rows_together
@@ -284,8 +284,8 @@ def _iterate(
         batch = [attempts[i] for i in kept]
         metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
         metrics["time/update_seconds"] = monotonic() - clock
-    else:
-        run.alarm(f"iteration {iteration + 1}: every group was dropped, nothing was learnt")
+    if why := nothing_learnt(rewarded.tolist(), starts, kept):
+        run.alarm(f"iteration {iteration + 1}: {why}")
     record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
     return metrics
 
