@@ -21,6 +21,7 @@ from storage.cabinet import Cabinet
 
 MOST_KEPT = 4  # descriptions that plans can be asked of
 THERE = "all of it came in already, in the same way: change a choice to take it in once more"
+SAME = ("revision", "plan", "task")  # of two imports, what makes them one
 MOST_LISTED = 12  # of what a page lists; the rest is counted
 
 
@@ -93,6 +94,7 @@ class Recordings:
         self._cabinet, self._runs, self._errands, self._handover = cabinet, runs, errands, handover
         self._room = cabinet.workspace.root / "recordings"
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._reports: dict[str, dict[str, Any]] = {}  # by import: what never changes of one
 
     def look(self, question: Look) -> ErrandRecord:
         """An errand that describes a dataset; its result names it and shows its cameras.
@@ -170,13 +172,20 @@ class Recordings:
         """The import, done or at work, of the same recordings for the same task and in one way."""
         if told["open"]:
             return ""
-        asked = json.loads(json.dumps({name: told[name] for name in ("revision", "plan", "task")}))
-        for row in self._cabinet.runs.all():
-            if row.job == "import_recordings" and (row.state.busy or row.state is RunState.DONE):
-                documents = read_documents(self._cabinet.runs.directory(row.id), "report")
-                if asked.items() <= documents.get("report", {}).items():
-                    return row.id
-        return ""
+        asked = json.loads(json.dumps({name: told[name] for name in SAME}))
+        imports = [
+            row.id
+            for row in self._cabinet.runs.all()
+            if row.job == "import_recordings" and (row.state.busy or row.state is RunState.DONE)
+        ]
+        return next((run for run in imports if self._report(run) == asked), "")
+
+    def _report(self, run: str) -> dict[str, Any]:
+        """What an import said once that it would do; empty while it has not."""
+        if not self._reports.get(run):
+            told = read_documents(self._cabinet.runs.directory(run), "report").get("report", {})
+            self._reports[run] = {name: told[name] for name in SAME if name in told}
+        return self._reports[run]
 
     def _find(self, key: str) -> _Known:
         if key not in self._known:
