@@ -68,9 +68,9 @@ def column_vectors(column: pa.ChunkedArray, place: str) -> Array:
     Raises:
         UnusableError: as `vectors`.
     """
-    parts = [_plain(chunk) for chunk in column.chunks]
-    widths = {part.shape[1] for part in parts if part is not None}
-    if len(widths) == 1 and all(part is not None for part in parts):
+    found = [_plain(chunk) for chunk in column.chunks]
+    parts = [part for part in found if part is not None]
+    if len(parts) == len(found) and len({part.shape[1] for part in parts}) == 1:
         return np.concatenate(parts)
     return vectors(column.to_pylist(), place)
 
