@@ -37,11 +37,12 @@ export class Recordings {
     this.intended = { open: "", words: [], bytes: 0, run: "" };
     fill(
       element,
-      html`<h3>Recordings of your robot</h3><p class="mute">LeRobot (v3.0, v2.1; a zip or a folder), robomimic,
+      html`<h3>Recordings of your robot</h3><p class="mute">LeRobot (v3.0, v2.1; a zip, a folder, or on the Hub:
+        hf://datasets/OWNER/NAME@REVISION), robomimic,
         MimicGen or LIBERO HDF5, WMPO tars, or a folder of videos with a table beside each. First you see what is
           in them and what would be done; a dataset comes in whole or not at all.</p>
         <div class="fields"><button type="button" class="choose">Choose recordings…</button>
-        <input type="text" name="path" placeholder="or a folder of this machine, then Enter"
+        <input type="text" name="path" placeholder="or a folder of this machine, or hf://datasets/…, then Enter"
           aria-label="File or folder of this machine"></div>
         <input type="file" hidden aria-label="Recordings to look at" accept=".zip,.tar,.hdf5,.h5">
         <div class="answer"></div><div class="found"></div>`,

@@ -18,19 +18,22 @@ from engine.recordings.reading import Found, find
 from engine.records.states import RunState
 from engine.runs.run_directory import read_documents
 from storage.cabinet import Cabinet
+from storage.downloads.downloads import LIVE
 
+HUB, LOOK_SECONDS = "hf://datasets/", 0.5
 MOST_KEPT = 4  # descriptions that plans can be asked of
 THERE = "all of it came in already, in the same way: change a choice to take it in once more"
+SAME = ("revision", "plan", "task")  # of two imports, what makes them one
 MOST_LISTED = 12  # of what a page lists; the rest is counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look(Config):
-    """A dataset to look at: a file that was sent, or a file or folder of this machine."""
+    """A dataset to look at: a file that was sent, one of this machine, or one of the Hub."""
 
     upload: str | None = knob(None, "its id")
     name: str = knob("", "of the file", high=300)
-    path: str | None = knob(None, "on this machine, from the root", high=1_000)
+    path: str | None = knob(None, "from this machine's root, or hf://datasets/…", high=1_000)
     filter_key: str = knob("", "of robomimic's masks", high=100)
 
 
@@ -78,6 +81,7 @@ class _Known:
     name: str
     filter_key: str
     sent: bool
+    revision: str
 
 
 class Recordings:
@@ -93,6 +97,7 @@ class Recordings:
         self._cabinet, self._runs, self._errands, self._handover = cabinet, runs, errands, handover
         self._room = cabinet.workspace.root / "recordings"
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._reports: dict[str, dict[str, Any]] = {}  # by import: what never changes of one
 
     def look(self, question: Look) -> ErrandRecord:
         """An errand that describes a dataset; its result names it and shows its cameras.
@@ -100,31 +105,35 @@ class Recordings:
         Raises:
             ValueError: neither a file nor a path.
         """
+        source = question.path if (question.path or "").startswith(HUB) else ""
+        path, name = Path(), (source or "").partition("@")[0].rpartition("/")[2]
         if question.upload:
             path, name = self._handover.uploaded(question.upload), question.name
-        elif question.path:
+        elif question.path and not source:
             path = Path(question.path).expanduser()
             name = path.name
             if not path.is_absolute():
                 raise ValueError("say the whole path, from the root of this machine")
-        else:
+        elif not source:
             raise ValueError("choose a file, or say a path")
 
         def work(progress: Progress) -> dict[str, Any]:
             self._room.mkdir(exist_ok=True)
-            found = find(path, self._room, filter_key=question.filter_key, name=name)
+            place, revision = self._fetched(source, progress) if source else (path, "")
+            found = find(place, self._room, filter_key=question.filter_key, name=name)
             known = _Known(
                 found=found,
-                path=path,
+                path=place,
                 name=name,
                 filter_key=question.filter_key,
                 sent=bool(question.upload),
+                revision=revision,
             )
             key = secrets.token_hex(8)
             self._known[key] = known
             while len(self._known) > MOST_KEPT:
                 self._known.popitem(last=False)
-            return {"dataset": key, **_shown(found)}
+            return {"dataset": key, **_shown(found, revision)}
 
         return self._errands.start("recordings", name or path.name, work)
 
@@ -166,17 +175,38 @@ class Recordings:
         """How far an import is."""
         return self._runs.status(question.run)
 
+    def _fetched(self, source: str, progress: Progress) -> tuple[Path, str]:
+        """A dataset of the Hub at a commit, through the guarded door; what is here stays here."""
+        downloads = self._cabinet.downloads
+        plan = downloads.plan(source)
+        downloads.start(plan.key)
+        try:
+            while (seen := downloads.wait(plan.key, LOOK_SECONDS)).state in LIVE:
+                progress(seen.done, plan.bytes)
+        finally:
+            downloads.cancel(plan.key)
+        if seen.state != "complete":
+            raise ValueError(seen.error or f"the download of {source} was {seen.state}")
+        return downloads.folder(plan.key), plan.revision
+
     def _import_of(self, told: Mapping[str, Any]) -> str:
         """The import, done or at work, of the same recordings for the same task and in one way."""
         if told["open"]:
             return ""
-        asked = json.loads(json.dumps({name: told[name] for name in ("revision", "plan", "task")}))
-        for row in self._cabinet.runs.all():
-            if row.job == "import_recordings" and (row.state.busy or row.state is RunState.DONE):
-                documents = read_documents(self._cabinet.runs.directory(row.id), "report")
-                if asked.items() <= documents.get("report", {}).items():
-                    return row.id
-        return ""
+        asked = json.loads(json.dumps({name: told[name] for name in SAME}))
+        imports = [
+            row.id
+            for row in self._cabinet.runs.all()
+            if row.job == "import_recordings" and (row.state.busy or row.state is RunState.DONE)
+        ]
+        return next((run for run in imports if self._report(run) == asked), "")
+
+    def _report(self, run: str) -> dict[str, Any]:
+        """What an import said once that it would do; empty while it has not."""
+        if not self._reports.get(run):
+            told = read_documents(self._cabinet.runs.directory(run), "report").get("report", {})
+            self._reports[run] = {name: told[name] for name in SAME if name in told}
+        return self._reports[run]
 
     def _find(self, key: str) -> _Known:
         if key not in self._known:
@@ -188,6 +218,7 @@ class Recordings:
             dataset=str(known.path.resolve()),
             dataset_name=known.name,
             filter_key=known.filter_key,
+            revision=known.revision,
             task="" if question.new_task else question.task,
             new_task=question.new_task,
             use=question.use,
@@ -207,9 +238,9 @@ def offered(tasks: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(found: Found) -> dict[str, Any]:
+def _shown(found: Found, revision: str) -> dict[str, Any]:
     about = found.description
-    told = report(found, JobConfig(dataset=found.name, dry_run=True))
+    told = report(found, JobConfig(dataset=found.name, revision=revision, dry_run=True))
     lengths = sorted(about.lengths)
     return {
         "name": found.name,

@@ -5,18 +5,16 @@ Nobody here looks into a sheet's key: whose a code is, is told by the run that r
 
 import csv
 import io
-import json
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypedDict
 
 from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
-from engine.jobs.trials import HEAD, SHEET
-from engine.records.durable import write_json_durably
+from engine.jobs.trials import HEAD, SHEET, Trial
 from engine.records.tasks import get_task, tasks
 from storage.cabinet import Cabinet
+from storage.documents import Document
 from storage.runs.runs import RunRow
 
 JOB = "trials"
@@ -59,13 +57,13 @@ class Trials:
         self._cabinet, self._runs = cabinet, runs
         self._room = cabinet.workspace.root / "trials"
         self._lock = threading.Lock()
+        self._sheets: dict[str, list[Trial]] = {}  # by run: a sheet never changes
+        self._entered: dict[str, int] = {}  # by run: what is polled is counted once
 
     def overview(self) -> dict[str, Any]:
         """{tasks, sheets: [{id, task, state, trials, entered}]}, newest first."""
         found = []
         for run in self._made():
-            lines = self._lines(run) if run.result is not None else []
-            entered = sum(line["success"] is not None for line in lines)
             found.append(
                 {
                     "id": run.id,
@@ -73,8 +71,8 @@ class Trials:
                     "state": run.state,
                     "busy": run.state.busy,
                     "error": run.error,
-                    "trials": len(lines),
-                    "entered": entered,
+                    "trials": (run.result or {}).get("trials/planned", 0),
+                    "entered": self._count(run),
                 }
             )
         return {"tasks": list(tasks()), "sheets": found}
@@ -117,12 +115,11 @@ class Trials:
         with self._lock:
             if any(self._reads(one, run) for one in self._runs_of_job()):
                 raise ValueError("this sheet was read: its outcomes stand")
-            if question.trial > len(self._lines(run)):
+            if question.trial > len(self._trials(run)):
                 raise ValueError(f"the sheet has no trial {question.trial}")
-            entries = self._entries(run)
-            entries[str(question.trial)] = [question.success, question.note]
             self._room.mkdir(exist_ok=True)
-            write_json_durably(self._room / f"{run.id}.json", entries)
+            said = {str(question.trial): [question.success, question.note]}
+            self._entered[run.id] = _known(self._entries(run).change(lambda all: all.update(said)))
         return self.sheet(OneRun(run=run.id))
 
     def read(self, question: OneRun) -> dict[str, str]:
@@ -161,26 +158,43 @@ class Trials:
             raise ValueError(f"{run.id} is no sheet of trials that can be filled in")
         return run
 
-    def _entries(self, run: RunRow) -> dict[str, list[Any]]:
-        path = self._room / f"{run.id}.json"
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+    def _entries(self, run: RunRow) -> Document:
+        return Document(self._room / f"{run.id}.json")
+
+    def _count(self, run: RunRow) -> int:
+        """How many trials of a sheet have an outcome; this process alone enters them."""
+        if run.id not in self._entered:
+            self._entered[run.id] = _known(self._entries(run).read())
+        return self._entered[run.id]
+
+    def _trials(self, run: RunRow) -> list[Trial]:
+        if run.id not in self._sheets:
+            text = (self._cabinet.runs.directory(run.id) / SHEET).read_text(encoding="utf-8")
+            self._sheets[run.id] = [
+                Trial(int(row["trial"]), int(row["start"]), row["code"])
+                for row in csv.DictReader(io.StringIO(text))
+            ]
+        return self._sheets[run.id]
 
     def _lines(self, run: RunRow) -> list[TrialRecord]:
-        path: Path = self._cabinet.runs.directory(run.id) / SHEET
-        entries = self._entries(run)
+        entries = self._entries(run).read()
         lines: list[TrialRecord] = []
-        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
-            success, note = entries.get(row["trial"], (None, ""))
+        for trial in self._trials(run):
+            success, note = entries.get(str(trial.number), (None, ""))
             lines.append(
                 {
-                    "trial": int(row["trial"]),
-                    "start": int(row["start"]),
-                    "code": row["code"],
+                    "trial": trial.number,
+                    "start": trial.start,
+                    "code": trial.code,
                     "success": success,
                     "note": note,
                 }
             )
         return lines
+
+
+def _known(entries: dict[str, Any]) -> int:
+    return sum(success is not None for success, _ in entries.values())
 
 
 def _table(lines: list[TrialRecord]) -> str:

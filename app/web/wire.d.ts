@@ -716,13 +716,13 @@ export interface Log {
   limit?: number | null;
 }
 
-/** A dataset to look at: a file that was sent, or a file or folder of this machine. */
+/** A dataset to look at: a file that was sent, one of this machine, or one of the Hub. */
 export interface Look {
   /** its id */
   upload?: string | null;
   /** of the file */
   name?: string | null;
-  /** on this machine, from the root */
+  /** from this machine's root, or hf://datasets/… */
   path?: string | null;
   /** of robomimic's masks */
   filter_key?: string | null;

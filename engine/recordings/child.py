@@ -1,8 +1,8 @@
 """In the gate's sandbox: strangers' recordings are opened and decoded here, and nowhere else.
 
 What comes out lies in the room: `description.json` and a film strip a camera, or for each episode
-an uncompressed .npz of frames that are cropped, turned and resized already. Who asked reads both
-with distrust.
+an .npy of frames that are cropped, turned and resized already, and one of actions, which comes
+last. Who asked reads them with distrust, while the next ones are made.
 """
 
 import json
@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from engine.gate.formats.hdf5 import NotPlainError
-from engine.recordings.description import Array, Source, describe
+from engine.recordings.description import DESCRIPTION, Array, Source, describe
 from engine.recordings.plan import RecordingPlan, shaped_actions, turned
 from engine.recordings.source import open_source
 
-DESCRIPTION, STRIP_HEIGHT, STRIP_FRAMES = "description.json", 96, 8
+STRIP_HEIGHT, STRIP_FRAMES = 96, 8
 PASSED_OVER = ("__MACOSX/", ".git")
 
 
@@ -56,7 +56,9 @@ def read(path: str, filter_key: str, plan: str, first: str, last: str, room: str
         shaped = (turned(frame, settled.turn) for frame in islice(cut, kept))
         frames = _stacked(shaped, kept, settled.size)
         actions = shaped_actions(settled, source.actions(index), count)
-        np.savez(Path(room) / f"{index}.npz", allow_pickle=False, frames=frames, actions=actions)
+        np.save(Path(room) / f"{index}.frames.npy", frames)
+        np.save(Path(room) / "actions.npy", actions)
+        (Path(room) / "actions.npy").rename(Path(room) / f"{index}.actions.npy")
 
 
 def unpack(path: str, largest: str, room: str) -> None:

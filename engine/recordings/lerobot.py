@@ -17,7 +17,13 @@ from PIL import Image
 
 from engine.recordings.description import Array, Cut, Episode, UnusableError, View, cut_frames
 from engine.recordings.lerobot_places import Place, places_of
-from engine.recordings.tables import column_names, read_columns, read_json, row_groups, vectors
+from engine.recordings.tables import (
+    column_names,
+    column_vectors,
+    read_columns,
+    read_json,
+    row_groups,
+)
 from engine.recordings.video import Videos, look
 
 INFO = "meta/info.json"
@@ -196,14 +202,14 @@ class LeRobotSource:
         wanted = [ACTION, "episode_index", *(n for n in (SUCCESS, REWARD) if n in self._has)]
         table = read_columns(self._root / name, name, wanted)
         beside = {
-            column: vectors(table[column].to_pylist(), f"{name}, {column}")[:, 0]
+            column: column_vectors(table[column], f"{name}, {column}")[:, 0]
             for column in wanted
             if column != ACTION
         }
         if REWARD in beside and not np.isfinite(beside[REWARD]).all():
             at = int(np.argmax(~np.isfinite(beside[REWARD])))
             raise UnusableError(name, "the reward is not a number", at)
-        return vectors(table[ACTION].to_pylist(), f"{name}, {ACTION}"), beside
+        return column_vectors(table[ACTION], f"{name}, {ACTION}"), beside
 
     def _pictures(self, place: Place, view: str) -> Iterator[Array]:
         first, last = place.first, place.first + place.length

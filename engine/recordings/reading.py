@@ -2,26 +2,29 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.gate import sandbox
-from engine.gate.formats.arrays import read_npz
+from engine.gate.formats.arrays import read_npy
 from engine.gate.verdict import RefusedError
-from engine.recordings import child
-from engine.recordings.description import Array, Description
+from engine.recordings.description import DESCRIPTION, Array, Description
 from engine.recordings.plan import RecordingPlan
 
 MEMORY, CPU_SECONDS, FILE_BYTES = 2**31, 600, 2**31
 UNPACKED = 64 * 2**30
-AHEAD = 2  # batches that are decoded while one is stored
-BATCH_BYTES, LEAST_IN_BATCH, MOST_IN_BATCH = 256 * 2**20, 32 * 2**20, 512
+CHILD = "engine.recordings.child"  # never imported here: it brings every decoder with it
+DECODERS = 2  # processes at once; one more batch waits, so that none of them ever does
+BATCH_BYTES, LEAST_IN_BATCH, MOST_IN_BATCH = 384 * 2**20, 32 * 2**20, 512
+LOOK_SECONDS = 0.02
+SHAPED = ("frames", "actions")
 LARGEST_DESCRIPTION = 256 * 2**20
 
 
@@ -83,27 +86,39 @@ def find(path: Path, work: Path, *, filter_key: str = "", name: str = "") -> Fou
 ENDINGS = (".zip", ".hdf5", ".h5", ".tar")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """Recordings that one process decodes into a room, and its end."""
+
+    part: range
+    room: "tempfile.TemporaryDirectory[str]"
+    end: "Future[None]"
+
+
 def recordings(
     found: Found, plan: RecordingPlan, work: Path, wanted: range, *, filter_key: str = ""
 ) -> Iterator[Recording]:
-    """Episodes in order; the next batches are decoded while who asks works on this one.
+    """Episodes in order, each as soon as it is decoded; others are meanwhile.
 
     Raises:
         ValueError: one cannot be decoded, in a sentence.
     """
-    batches = list(_batches(found, plan, wanted))
-    decode = partial(_batch, found, plan, work, filter_key=filter_key)
-    with ThreadPoolExecutor(AHEAD) as ahead:
-        waiting = [ahead.submit(decode, part) for part in batches[:AHEAD]]
-        for number, part in enumerate(batches):
-            room = waiting.pop(0).result()
-            with room:
-                if number + AHEAD < len(batches):
-                    waiting.append(ahead.submit(decode, batches[number + AHEAD]))
-                for index in part:
-                    path = Path(room.name) / f"{index}.npz"
-                    yield _recording(index, path)
-                    path.unlink()
+    words = [str(found.path), filter_key, json.dumps(plan.to_dict())]
+    parts = deque(_batches(found, plan, wanted))
+    waiting: deque[_Batch] = deque()
+    with ThreadPoolExecutor(DECODERS) as decoders:
+        try:
+            while parts or waiting:
+                while parts and len(waiting) <= DECODERS:
+                    waiting.append(_begun(words, parts.popleft(), work, decoders))
+                batch = waiting[0]
+                for index in batch.part:
+                    yield _recording(index, batch)
+                waiting.popleft().room.cleanup()
+        finally:
+            decoders.shutdown(cancel_futures=True)
+            for batch in waiting:
+                batch.room.cleanup()
 
 
 def slug(text: str) -> str:
@@ -131,7 +146,9 @@ def _batches(found: Found, plan: RecordingPlan, wanted: range) -> Iterator[range
     """Parts of what is wanted, each for one process: large ones, but several for two cores."""
     frame = 3 * plan.size * plan.size
     sizes = [frame * (1 + length // plan.stride) for length in found.description.lengths]
-    most = min(BATCH_BYTES, max(LEAST_IN_BATCH, sum(sizes[wanted.start : wanted.stop]) // 4))
+    total = sum(sizes[wanted.start : wanted.stop])
+    rounds = max(2, math.ceil(total / BATCH_BYTES / DECODERS))  # all decoders end together
+    most = max(LEAST_IN_BATCH, math.ceil(total / rounds / DECODERS))
     begin, weight = wanted.start, 0
     for index in wanted:
         if index > begin and (weight + sizes[index] > most or index - begin >= MOST_IN_BATCH):
@@ -142,18 +159,10 @@ def _batches(found: Found, plan: RecordingPlan, wanted: range) -> Iterator[range
         yield range(begin, wanted.stop)
 
 
-def _batch(
-    found: Found, plan: RecordingPlan, work: Path, part: range, *, filter_key: str
-) -> "tempfile.TemporaryDirectory[str]":
+def _begun(words: list[str], part: range, work: Path, decoders: ThreadPoolExecutor) -> _Batch:
     room = tempfile.TemporaryDirectory(dir=work)
-    plain = json.dumps(plan.to_dict())
-    arguments = ["read", str(found.path), filter_key, plain, str(part.start), str(part.stop)]
-    try:
-        _ask([*arguments, room.name], Path(room.name))
-    except BaseException:
-        room.cleanup()
-        raise
-    return room
+    command = ["read", *words, str(part.start), str(part.stop), room.name]
+    return _Batch(part=part, room=room, end=decoders.submit(_ask, command, Path(room.name)))
 
 
 def _ask(arguments: list[str], room: Path, *, file_bytes: int = FILE_BYTES) -> None:
@@ -161,7 +170,7 @@ def _ask(arguments: list[str], room: Path, *, file_bytes: int = FILE_BYTES) -> N
         memory_bytes=MEMORY, cpu_seconds=CPU_SECONDS, file_bytes=file_bytes
     )
     try:
-        answer = sandbox.run(child.__name__, arguments, room=room, allowance=allowance)
+        answer = sandbox.run(CHILD, arguments, room=room, allowance=allowance)
     except RefusedError as refusal:
         raise ValueError(f"this dataset {refusal.sentence}") from refusal
     if "sentence" in answer:
@@ -169,7 +178,7 @@ def _ask(arguments: list[str], room: Path, *, file_bytes: int = FILE_BYTES) -> N
 
 
 def _description(room: Path) -> dict[str, Any]:
-    path = room / child.DESCRIPTION
+    path = room / DESCRIPTION
     if not path.is_file() or path.stat().st_size > LARGEST_DESCRIPTION:
         raise ValueError("this dataset made the process that read it answer nonsense")
     said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -186,9 +195,24 @@ def _plain(name: str) -> str:
     return Path(name).name
 
 
-def _recording(index: int, path: Path) -> Recording:
-    arrays = read_npz(path.read_bytes(), largest=FILE_BYTES)
-    return Recording(index=index, frames=arrays["frames"], actions=arrays["actions"])
+def _recording(index: int, batch: _Batch) -> Recording:
+    """One recording as soon as it is there; the room is the child's, until it is read."""
+    frames, actions = (Path(batch.room.name, f"{index}.{part}.npy") for part in SHAPED)
+    while not actions.is_file():
+        if batch.end.done():
+            batch.end.result()
+            if not actions.is_file():
+                raise ValueError("this dataset made the process that read it answer nonsense")
+        wait([batch.end], LOOK_SECONDS)
+    found = Recording(index=index, frames=_array(frames), actions=_array(actions))
+    frames.unlink()
+    return found
+
+
+def _array(path: Path) -> Array:
+    """What a child wrote; no link is followed out of its room."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+        return read_npy(stream.read())
 
 
 def _is_zip(path: Path) -> bool:

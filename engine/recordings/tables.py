@@ -62,6 +62,33 @@ def column_names(path: Path, name: str) -> list[str]:
         raise UnusableError(name, f"is damaged, or no Parquet file: {error}") from error
 
 
+def column_vectors(column: pa.ChunkedArray, place: str) -> Array:
+    """float64 [rows, n] of a column; one of numbers and nothing else is not taken apart in Python.
+
+    Raises:
+        UnusableError: as `vectors`.
+    """
+    found = [_plain(chunk) for chunk in column.chunks]
+    parts = [part for part in found if part is not None]
+    if len(parts) == len(found) and len({part.shape[1] for part in parts}) == 1:
+        return np.concatenate(parts)
+    return vectors(column.to_pylist(), place)
+
+
+def _plain(chunk: pa.Array) -> Array | None:
+    """Numbers, or lists of them that are all of one length; None for anything else."""
+    rows, kind = len(chunk), chunk.type
+    listed = pa.types.is_list(kind)
+    flat = chunk.flatten() if listed else chunk
+    if not (pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type)):
+        return None
+    width = len(flat) // max(rows, 1)
+    even = not listed or (np.diff(np.from_dlpack(chunk.offsets)) == width).all()
+    if not even or chunk.null_count or flat.null_count:
+        return None
+    return np.asarray(np.from_dlpack(flat), np.float64).reshape(rows, width)
+
+
 def vectors(rows: Sequence[Any], place: str) -> Array:
     """float64 [rows, n] of numbers, or of lists of one length.
 

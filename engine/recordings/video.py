@@ -1,9 +1,10 @@
 """Frames of video files, in order, without more of them in memory than one."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,29 +89,33 @@ class Videos:
         Raises:
             UnusableError: there are fewer, or they lie at other times.
         """
-        number = 0
+        number, kept = 0, self._keeper(cut)
+        every = 1 if cut is None else cut.every
         try:
             self._go_to(path, start, 0.5 / fps)
             for number in range(count):
                 frame, self._ahead = self._ahead or next(self._frames), None
-                late = float(frame.pts * frame.time_base) - (start + number / fps)
+                late = frame.time - (start + number / fps)
                 if abs(late) > 0.5 / fps:
                     raise UnusableError(name, f"its frame is {late:.3f} s off its time", number)
-                if cut is None:
-                    yield frame.to_ndarray(format="rgb24", threads=1)
-                elif number % cut.every == 0:
-                    yield self._kept(frame, cut)
+                if number % every == 0:
+                    yield kept(frame)
         except StopIteration as error:
             raise UnusableError(name, f"ends after {number} of {count} frames") from error
         except (av.FFmpegError, OSError, IndexError) as error:
             raise UnusableError(name, f"cannot be decoded: {error}") from error
 
-    def _kept(self, frame: Any, cut: Cut) -> Array:
-        """The square of a frame; pixels are averaged by the decoder's own scaler, in one pass."""
-        cut.check(frame.height, frame.width)
+    def _keeper(self, cut: Cut | None) -> Callable[[Any], Array]:
+        """What is kept of a frame; the decoder's own scaler averages pixels, in one pass."""
+        if cut is None:
+            return _whole
         if not _suits_scaler(cut):
-            return cut.of(frame.to_ndarray(format="rgb24", threads=1))
+            return lambda frame: cut.of(_whole(frame))
+        return partial(self._scaled, cut)
+
+    def _scaled(self, cut: Cut, frame: Any) -> Array:
         if self._scaler is None:
+            cut.check(frame.height, frame.width)
             self._scaler = _scaler(self._container.streams.video[0], cut)
         self._scaler.push(frame)
         found: Array = self._scaler.pull().to_ndarray()
@@ -119,7 +124,7 @@ class Videos:
     def _go_to(self, path: Path, start: float, tolerance: float) -> None:
         if path == self._path and self._ahead is None:
             self._ahead = next(self._frames, None)
-        here = None if self._ahead is None else float(self._ahead.pts * self._ahead.time_base)
+        here = None if self._ahead is None else self._ahead.time
         if path == self._path and here is not None and abs(here - start) < tolerance:
             return
         if self._container is not None:  # one that came to its end cannot be wound back
@@ -131,8 +136,13 @@ class Videos:
             self._container.seek(max(offset, 0), stream=stream)
         self._frames = _decoded(self._container)
         self._ahead = next(self._frames)
-        while float(self._ahead.pts * self._ahead.time_base) < start - tolerance:
+        while self._ahead.time < start - tolerance:
             self._ahead = next(self._frames)
+
+
+def _whole(frame: Any) -> Array:
+    found: Array = frame.to_ndarray(format="rgb24", threads=1)
+    return found
 
 
 def _suits_scaler(cut: Cut) -> bool:

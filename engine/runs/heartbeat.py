@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -107,7 +107,7 @@ class Heartbeat:
     def _change(self, **changes: float | int | str | None) -> None:
         with self._lock:
             self._beat = replace(self._beat, beat=self._clock(), **changes)  # type: ignore[arg-type]
-            os.pwrite(self._file, encode_line(asdict(self._beat)).ljust(_BYTES), 0)
+            os.pwrite(self._file, encode_line(vars(self._beat)).ljust(_BYTES), 0)
 
 
 def read_heartbeat(directory: Path) -> Beat | None:

@@ -73,7 +73,7 @@ class RunDirectory:
             self._seq = max(self._seq, event["seq"])
             self.attempt = max(self.attempt, event["attempt"] + 1)
             self._remember(event)
-        self._entries = read_ledger(directory)
+        self._entries = {json.dumps(entry): entry for entry in read_ledger(directory)}
         self._log = self._log_path.open("ab", buffering=0)
         self.heartbeat.saved(len(self._recorded) + len(self._entries) + len(self._announced))
         for step in self._steps():  # complete, but a kill came before it was said
@@ -242,14 +242,15 @@ class RunDirectory:
             success=success,
             episode=episode,
         )
-        if entry not in self._entries:
+        line = json.dumps(entry)
+        if line not in self._entries:
             append_ledger(self.directory, entry)
-            self._entries.append(entry)
+            self._entries[line] = entry
             self.heartbeat.saved()
 
     def real_outcomes(self) -> dict[int, bool]:
         """Start ids of the run's real episodes with their success, from the ledger."""
-        return {entry["start_id"]: entry["success"] for entry in self._entries}
+        return {entry["start_id"]: entry["success"] for entry in self._entries.values()}
 
     def write_document(self, name: str, values: Mapping[str, Any]) -> None:
         """Keep plain values as `documents/<name>.json`, whole or not at all; replaces the name's.

@@ -133,6 +133,8 @@ def run_stage(
         if event["kind"] == "metric":
             values = {f"{name}/{metric}": v for metric, v in event["metrics"].items()}
             parent.log(event["step"], values)
+        elif event["kind"] == "alarm":
+            parent.alarm(f"{name}, {event['message']}")
 
     run = RunDirectory(directory, listener=forward, obeys=parent)
     try:

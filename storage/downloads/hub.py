@@ -92,7 +92,8 @@ class _Hub:
     def __init__(self, web: Web, rules: Rules, token: str | None, repository: str) -> None:
         self._web, self._rules, self._token = web, rules, token
         self._repository = repository
-        self._api = f"{rules.hub}/api/models/{repository}"
+        kind = "" if repository.startswith("datasets/") else "models/"
+        self._api = f"{rules.hub}/api/{kind}{repository}"
 
     def commit(self, revision: str) -> str:
         """The commit that a branch, tag or commit names now."""

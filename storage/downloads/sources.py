@@ -19,6 +19,7 @@ _REVISION = (
     r"refs/pr/\d{1,9}|refs%2Fpr%2F\d{1,9}|[A-Za-z0-9](?:(?:[A-Za-z0-9._-]|%2F){0,94}[A-Za-z0-9])?"
 )
 _HUB = re.compile(rf"(?:hf://)?({_NAME}/{_NAME})(?:@({_REVISION}))?(?:/(.*))?")
+_DATASET = re.compile(rf"hf://(datasets/{_NAME}/{_NAME})(?:@({_REVISION}))?(?:/(.*))?")
 _PLAIN_REVISION = re.compile(r"main|master|v?\d[\w.-]*|[0-9a-f]{7,40}|refs/pr/\d+")
 _PASTED = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(.+?)/?(?:[?#].*)?")
 _PAGE = re.compile(rf"({_NAME}/{_NAME})(?:/(tree|blob)/([^/]+)(?:/(.*))?)?")
@@ -56,7 +57,8 @@ class Source:
     """One admitted source.
 
     Attributes:
-        place: name of a registered folder, `owner/repository`, bucket, or scheme and host.
+        place: name of a registered folder, `owner/repository` (of a dataset with `datasets/` before
+            it, as in its address), bucket, or scheme and host.
         path: below that place, without a slash in front; one at its end says that it is a folder.
         revision: of a Hub repository: a branch, tag or commit; empty elsewhere.
     """
@@ -115,6 +117,8 @@ def parse_source(text: str, rules: Rules) -> Source:
     if found := _WEB.fullmatch(text):
         check_address(text, rules)
         return Source(kind="https", place=f"{found[1]}://{found[2].lower()}", path=_below(found[3]))
+    if found := _DATASET.fullmatch(text):
+        return _on_hub(found[1], found[2] or "main", found[3] or "")
     if (found := _HUB.fullmatch(text)) and found[1].split("/")[0] not in _KINDS_OF_REPOSITORY:
         return _on_hub(found[1], found[2] or "main", found[3] or "")
     raise ValueError(f"{_shown(text)} is not a source: {FORMS}")

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -91,6 +92,7 @@ class LabelSets:
         self._database = database
         self._trajectories = trajectories
         self._root = root
+        self._writing = threading.Lock()
 
     def standing(self, wanted: LabelFilter) -> list[SetLabel]:
         """The labels that would be frozen, by episode."""
@@ -111,8 +113,9 @@ class LabelSets:
             raise ValueError("no label fits: there is nothing to freeze")
         content = encode_labels(labels)
         version = content_hash(content)
-        if not (self._root / version).is_dir():
-            self._write(version, content, labels, wanted)
+        with self._writing:
+            if not (self._root / version).is_dir():
+                self._write(version, content, labels, wanted)
         return self.get(version)
 
     def all(self) -> list[LabelSet]:

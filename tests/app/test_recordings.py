@@ -15,6 +15,8 @@ from engine.runs.registry import run_job
 from engine.runs.run_directory import RunDirectory
 from storage.workspace import Workspace
 from tests.app.test_data import done
+from tests.engine.recordings.datasets import lerobot_v3
+from tests.storage.source_server import Repository, SourceServer
 
 CASES = Path(__file__).parents[1] / "golden" / "recordings"
 
@@ -90,9 +92,49 @@ def test_a_dataset_that_is_here_already_is_not_taken_in_twice(
     )
     with pytest.raises(ValueError, match="came in already"):
         ask(recordings.take, question)
+    (workspace.runs / "before" / "documents" / "report.json").unlink()  # read once for all choices
+    assert ask(recordings.intend, question)["run"] == "before"
     for change in ({"new_task": "other"}, {"plan": {"instruction": "go", "turn": "half turn"}}):
         told = ask(recordings.intend, question | change)
         assert (told["run"], told["open"]) == ("", "")
+
+
+def test_a_dataset_of_the_hub_comes_at_the_revision_that_is_named(
+    tmp_path: Path, make_studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web, repository = SourceServer(), Repository()
+    web.repositories["someone/drawer"] = repository
+    commits = [
+        repository.commit(
+            {
+                path.relative_to(root).as_posix(): path.read_bytes()
+                for path in root.rglob("*")
+                if path.is_file()
+            }
+        )
+        for root in (
+            lerobot_v3(tmp_path / str(count), (4,) * count, images=True) for count in (2, 3)
+        )
+    ]
+    studio = make_studio(rules=web.rules)
+    monkeypatch.setenv("WMPO_DATA_DIR", str(studio.cabinet.workspace.root))
+    recordings, source = studio.data.recordings, "hf://datasets/someone/drawer"
+    for revision, count in ((commits[0], 2), ("main", 3)):
+        begun = ask(recordings.look, {"path": f"{source}@{revision}"})
+        found = done(studio, begun)["result"]
+        commit = commits[count - 2]
+        assert (found["name"], found["episodes"], found["revision"]) == (
+            "drawer",
+            count,
+            commit[:12],
+        )
+        run = ask(recordings.take, {"dataset": found["dataset"], "new_task": f"drawer-{count}"})
+        config = studio.cabinet.runs.get(run["run"]).config
+        assert config["revision"] == commit
+        assert (Path(config["dataset"]) / "meta" / "info.json").is_file()
+    gone = done(studio, ask(recordings.look, {"path": f"{source}s"}), "failed")
+    assert "someone/drawers is not on the Hub" in gone["error"]
+    web.end()
 
 
 def test_a_dataset_nobody_looked_at_is_no_dataset(studio: Studio) -> None:

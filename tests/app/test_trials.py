@@ -91,6 +91,26 @@ def test_a_full_sheet_is_read_once_by_a_run_with_the_numbers_of_paired_tests(
     assert found[1]["p"] == mcnemar_exact(*discordant(wmpo, base))
 
 
+def test_a_poll_reads_no_table_and_counts_what_was_entered_before(
+    trials: Any, workspace: Workspace, make_studio: Callable[..., Studio]
+) -> None:
+    for trial, success in ((1, True), (2, False), (3, True), (3, None)):
+        ask(trials.enter, {"run": "sheet", "trial": trial, "success": success})
+    (workspace.runs / "sheet" / "sheet.csv").unlink()
+    for _ in range(2):  # and again by a studio that is opened later
+        polled = trials.overview()["sheets"]
+        assert [(one["trials"], one["entered"]) for one in polled] == [(12, 2)]
+        trials = make_studio().trials.trials
+
+
+def test_a_spoiled_list_of_outcomes_is_set_aside(trials: Any, workspace: Workspace) -> None:
+    kept = workspace.root / "trials" / "sheet.json"
+    kept.parent.mkdir()
+    kept.write_text("{")
+    assert trials.overview()["sheets"][0]["entered"] == 0
+    assert [path.name.partition(".spoiled-")[0] for path in kept.parent.iterdir()] == [kept.name]
+
+
 def test_a_sheet_needs_two_policies_and_a_task(trials: Any) -> None:
     for policies in (["a", " "], ["a", "a "]):
         with pytest.raises(ValueError, match="two different policies"):

@@ -99,7 +99,7 @@ def test_a_case_comes_in_and_goes_out_equal(
     episodes = [read_episode(place) for place in list_episodes(run / "episodes")]
     assert len(episodes) == count or not count
     assert episodes
-    if "two_cameras" in path.name:
+    if path.name == "drawer_v3_two_cameras_video":
         assert len({episode.instruction for episode in episodes}) == 2
         assert not any(episode.judged for episode in episodes)
     for name, (ending, write) in FORMATS.items():

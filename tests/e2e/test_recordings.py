@@ -1,9 +1,11 @@
 """A new user's own recordings: looked at, asked about, taken in, and labelled."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import Server
@@ -15,6 +17,12 @@ CASES = Path(__file__).parents[1] / "golden" / "recordings"
 
 def card(page: Page) -> Locator:
     return page.get_by_role("region", name="Recordings of your robot")
+
+
+def middle(control: Locator) -> tuple[int, ...]:
+    """The colour of a control's middle."""
+    picture = Image.open(io.BytesIO(control.screenshot())).convert("RGB")
+    return picture.getpixel((picture.width // 2, picture.height // 2))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,10 @@ def test_two_cameras_are_shown_and_one_is_asked_for(
     own.get_by_label("name of the new task").fill("e2e-drawer")
     own.get_by_label("name of the new task").press("Tab")
     expect(own.get_by_role("status")).to_contain_text("several cameras")
-    own.get_by_role("radio", name=re.compile("wrist")).check()
+    wrist = own.get_by_role("radio", name=re.compile("wrist"))
+    free = middle(wrist)
+    wrist.check()
+    assert middle(wrist) != free  # who looks sees which one is chosen
     expect(own.get_by_role("status")).to_contain_text("camera observation.images.wrist: 32×32")
     own.get_by_label("recorded steps an action").fill("2")
     own.get_by_label("recorded steps an action").press("Tab")

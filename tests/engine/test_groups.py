@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.jobs.collect import JobConfig as CollectConfig
 from engine.jobs.collect import plan
 from engine.jobs.optimise.groups import Places
-from engine.jobs.optimise.iteration import Iteration
+from engine.jobs.optimise.iteration import Iteration, nothing_learnt
 from engine.jobs.optimise.job import JobConfig, sample_groups
 from engine.records.states import Fate
 from engine.records.types import Outcome, Trajectory
@@ -111,3 +111,21 @@ def test_a_group_that_came_when_there_were_enough_is_told_apart() -> None:
         weights=None,
     )
     assert done.told_fates() == {1: "kept", 2: "surplus", 3: "too_few_successes"}
+
+
+@pytest.mark.parametrize(
+    ("rewarded", "kept", "said"),
+    [
+        ([True, False, False, False], [0, 1], ""),
+        ([True, False, False, False], [], "every group was dropped, nothing was learnt"),
+        ([True] * 4, [0, 1, 2, 3], "all 4 were judged successes: label more failures"),
+        ([False] * 4, [], "all 4 were judged failures: train the policy or the judge for longer"),
+        ([True, True, False, False], [], "whatever started alike ended alike: raise the temp"),
+    ],
+)
+def test_an_iteration_of_which_nothing_is_learnt_says_why(
+    rewarded: list[bool], kept: list[int], said: str
+) -> None:
+    """Two starts of two attempts each; siblings that end alike teach nothing, kept or not."""
+    found = nothing_learnt(rewarded, [7, 7, 8, 8], kept)
+    assert said in found and bool(found) == bool(said)

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -106,3 +108,17 @@ def test_the_episodes_are_found_by_the_folders_that_hold_them(labelled: Cabinet)
     assert labelled.label_sets.roots(frozen.version) == [str(labelled.workspace.episodes)]
     about = json.loads((frozen.directory / "label_set.json").read_text())
     assert about["label_set"] == frozen.version
+
+
+def test_several_who_freeze_the_same_at_once_get_one_set(labelled: Cabinet) -> None:
+    """A form that is changed twice in a moment asks twice what stands by now."""
+    together = Barrier(8)
+
+    def freeze(_: int) -> str:
+        together.wait()
+        return labelled.label_sets.freeze(LabelFilter()).version
+
+    with ThreadPoolExecutor(8) as pool:
+        versions = set(pool.map(freeze, range(8)))
+    assert versions == {found.version for found in labelled.label_sets.all()}
+    assert len(versions) == 1

@@ -47,6 +47,10 @@ PRIVATE = [
     ("text", "source"),
     [
         ("fangqi/WMPO", Source(kind="hf", place="fangqi/WMPO", revision="main")),
+        (
+            "hf://datasets/someone/drawer@v3.0",
+            Source(kind="hf", place="datasets/someone/drawer", revision="v3.0"),
+        ),
         ("fangqi/WMPO@v1.0", Source(kind="hf", place="fangqi/WMPO", revision="v1.0")),
         (
             "hf://fangqi/WMPO@main/checkpoint_files/world_models/vae",
@@ -105,7 +109,8 @@ def test_the_text_of_a_source_names_it_again(text: str) -> None:
         "https://example.org",
         "s3://bucket/../other/a",
         "s3://key:secret@bucket/a",
-        "hf://datasets/someone/things",
+        "datasets/someone/things",
+        "hf://spaces/someone/things",
         "hf://fangqi/WMPO@main/../../x",
         "hf://fangqi/WMPO/.git/config",
         "folder:../mine",

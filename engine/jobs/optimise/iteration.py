@@ -42,6 +42,28 @@ class Iteration:
         }
 
 
+def nothing_learnt(rewarded: Sequence[bool], starts: Sequence[Any], kept: Sequence[int]) -> str:
+    """Why no update came of an iteration, and what to do; empty where one did.
+
+    Groups whose members ended alike have no advantages, however many of them are kept.
+    """
+    endings: dict[Any, set[bool]] = {}
+    for start, success in zip(starts, rewarded, strict=True):
+        endings.setdefault(start, set()).add(bool(success))
+    if any(len(seen) > 1 for seen in endings.values()):
+        return "" if kept else "every group was dropped, nothing was learnt"
+    every = set().union(*endings.values())
+    alike = "whatever started alike ended alike"
+    what = "raise the temperature or the size of a group"
+    if every == {True}:
+        alike = f"all {len(starts)} were judged successes"
+        what = "label more failures and retrain the judge, or raise its threshold on Reward"
+    elif every == {False}:
+        alike = f"all {len(starts)} were judged failures"
+        what = "train the policy or the judge for longer, or lower the threshold on Reward"
+    return f"nothing was learnt, for {alike}: {what}"
+
+
 def record(
     done: Iteration,
     groups: Groups,

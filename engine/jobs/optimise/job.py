@@ -38,7 +38,7 @@ from engine.jobs.optimise.exploitability import (
     kl_from,
 )
 from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGroups
-from engine.jobs.optimise.iteration import Iteration, record
+from engine.jobs.optimise.iteration import Iteration, nothing_learnt, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
 from engine.jobs.optimise.together import most_rows_together, sizes_together, speed_together
@@ -330,8 +330,8 @@ def _iterate(
         metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
         ready_to_act(job.policy)
         metrics["time/update_seconds"] = monotonic() - clock
-    else:
-        run.alarm(f"iteration {iteration + 1}: every group was dropped, nothing was learnt")
+    if why := nothing_learnt(rewarded.tolist(), starts, kept):
+        run.alarm(f"iteration {iteration + 1}: {why}")
     if leads():
         record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
     return metrics
