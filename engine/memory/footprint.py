@@ -23,7 +23,7 @@ def on_meta(build: Callable[[], nn.Module], dtype: torch.dtype) -> Any:
 
     Buffers keep their own precision, as `engine.loading.models` leaves them.
     """
-    with META, _Unfilled():
+    with META:
         module = build().eval()
     for parameter in module.parameters():
         parameter.data = parameter.data.to(dtype)
@@ -97,21 +97,6 @@ class _LiveBytes(TorchDispatchMode):
     def _release(self, key: int, size: int) -> None:
         self._known.discard(key)
         self._live -= size
-
-
-class _Unfilled(TorchFunctionMode):
-    """Tensors without data are not filled at random: it would import PyTorch's whole compiler."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
 
 
 class _FusedAttention(TorchFunctionMode):
