@@ -19,7 +19,7 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.environment import prepare, server_port, tell, without_stubs
+from app.environment import keep_what_stands, prepare, server_port, tell, without_stubs
 
 try:
     SAID = prepare(os.environ)
@@ -113,6 +113,7 @@ def serve(studio: Studio, stop: threading.Event) -> None:
         doors=door_rules(os.environ),
         visitors=visitors_of(studio) if studio.access.guest else None,
     )
+    keep_what_stands()
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)
     stop.wait()

@@ -135,3 +135,21 @@ def test_gradio_derives_no_type_stubs_when_the_studio_starts() -> None:
 def test_make_says_what_it_installs() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert "pip install -qq" not in makefile and "pip install --no-input" in makefile
+
+
+def test_what_a_visit_leaves_behind_is_found_soon_beside_much_that_stands() -> None:
+    script = """
+import gc, weakref
+from app.environment import keep_what_stands
+class Layout: pass
+stands = [[] for _ in range(1_000_000)]
+keep_what_stands()
+left = Layout()
+left.itself, seen = left, weakref.ref(left)
+del left
+visits = [[number] for number in range(100_000)]
+print(seen() is None)
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout.strip() == "True", found.stderr
