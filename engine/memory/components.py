@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.device import DTYPES, Placement
+from engine.device import Placement, precision
 from engine.images import to_pixels
 from engine.memory.footprint import META, count_parameters, on_meta, peak_bytes, weight_bytes
 from engine.policy.config import PolicyConfig
@@ -96,7 +96,7 @@ def world_model_component(
     sizes = config.transformer
     tokens = (-(-config.latent_shape[1] // sizes.patch_size)) ** 2
     numbers = 2 * sizes.depth * sizes.context_frames * tokens * sizes.hidden_size
-    element = DTYPES[placement.dtype].itemsize
+    element = placement.precision.itemsize
     return ComponentPlan(
         name="world model",
         parameters=parameters,
@@ -169,7 +169,7 @@ def _build(config: _PartConfig) -> nn.Module:
 
 @functools.lru_cache(maxsize=16)
 def _meta(config: _PartConfig, dtype: str) -> Any:
-    return on_meta(lambda: _build(config), DTYPES[dtype])
+    return on_meta(lambda: _build(config), precision(dtype))
 
 
 @functools.lru_cache(maxsize=64)
@@ -184,7 +184,7 @@ def _transformer_weights(config: WorldModelConfig, dtype: str) -> tuple[int, int
     parameters, resident, host = _weights(config.transformer, dtype)
     if not config.states.moving:
         return parameters, resident, host
-    module = on_meta(lambda: StateModel(config.states, config.state_sizes), DTYPES[dtype])
+    module = on_meta(lambda: StateModel(config.states, config.state_sizes), precision(dtype))
     return parameters + count_parameters(module), resident + weight_bytes(module), host
 
 
@@ -193,7 +193,7 @@ def _read_peak(config: StateRewardConfig, dtype: str) -> int:
     """One row's dream read by a judge of states."""
     judge = _meta(config, dtype)
     shape = config.sizes.latent_shape
-    latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=DTYPES[dtype], device=META)
+    latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=precision(dtype), device=META)
     return peak_bytes(judge, lambda: judge.read(latents))
 
 
@@ -213,7 +213,7 @@ def _act_peak(config: PolicyConfig, dtype: str) -> int:
     """One row: pixels to tokens and their probabilities."""
     policy = _meta(config, dtype)
     side = config.image_size
-    pixels = torch.empty(1, 6, side, side, dtype=DTYPES[dtype], device=META)
+    pixels = torch.empty(1, 6, side, side, dtype=precision(dtype), device=META)
     ids = torch.zeros(1, PROMPT_TOKENS, dtype=torch.int64, device=META)
     noise = torch.empty(1, config.num_tokens, device=META)
 
