@@ -44,6 +44,8 @@ class ProgressBar:
         elif event["kind"] == "metric":
             shown = {name: f"{value:.4g}" for name, value in list(event["metrics"].items())[:5]}
             self._bar.set_postfix(shown, refresh=False)
+        elif event["kind"] == "phase":
+            self._bar.write(event["phase"], file=sys.stderr)
         elif event["kind"] == "state" and event["state"] == "failed":
             self.error = event["error"]
 

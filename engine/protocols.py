@@ -56,8 +56,12 @@ class WorldModel(Protocol):
     @property
     def micro_batch(self) -> int: ...
 
-    def with_context(self, context: DreamContext) -> "WorldModel":
-        """The same weights, shared, that dream with another context."""
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "WorldModel":
+        """The same weights, shared, that dream with another context.
+
+        Args:
+            micro_batch: frames that its convolutions take at once; 0: as many as here.
+        """
         ...
 
     def encode(

@@ -25,17 +25,19 @@ TINY_WORLDS = (
     "test_study.py",
 )
 
+BROWSERS = ("test_j", "test_p", "test_t")  # where the next studio's files begin
+
 settings.register_profile("studio", max_examples=30, deadline=None, derandomize=True)
 settings.load_profile("studio")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Four workers for a whole suite, which often waits for other processes; else none.
+    """Five workers for a whole suite, which often waits for other processes; else none.
 
     A file, a drill or what prints runs in one process.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS
-    return 4 if whole and "not soak" in config.option.markexpr else 0
+    return 5 if whole and "not soak" in config.option.markexpr else 0
 
 
 class Together(LoadScopeScheduling):
@@ -46,8 +48,8 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        if path.parent.name == "e2e":  # four studios: one alone would be the last to end by far
-            return f"browser {sum(path.name > first for first in ('test_j', 'test_p', 'test_t'))}"
+        if path.parent.name == "e2e":  # one studio alone would be the last to end by far
+            return f"browser {sum(path.name > first for first in BROWSERS)}"
         return "tiny world" if path.name in TINY_WORLDS else str(path)
 
 

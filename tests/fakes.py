@@ -45,12 +45,17 @@ class AddingWorldModel:
         self.latent_shape = (3, side, side)
         self.noise = noise
         self.micro_batch = 16
-        self.decoded_frames = 0
+        self._decoded: list[int] = []  # shared with those of other contexts
 
-    def with_context(self, context: DreamContext) -> "AddingWorldModel":
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "AddingWorldModel":
         other = copy(self)
         other.anchored = context.anchored
+        other.micro_batch = micro_batch or self.micro_batch
         return other
+
+    @property
+    def decoded_frames(self) -> int:
+        return sum(self._decoded)
 
     def encode(self, frames: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         return frames + self.noise * randn((1, 1, 1), generators)
@@ -75,7 +80,7 @@ class AddingWorldModel:
         return latents[:, -1:] + steps.cumsum(dim=1)[:, :, None, None, None]
 
     def decode(self, latents: Tensor) -> Tensor:
-        self.decoded_frames += len(latents)
+        self._decoded.append(len(latents))
         return latents.clone()
 
 

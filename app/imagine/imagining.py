@@ -12,6 +12,7 @@ from app.imagine.permalinks import (
     frames_hash,
     read_context,
     read_draws,
+    read_micro_batch,
     read_origin,
     read_token,
     token,
@@ -220,6 +221,7 @@ class Imagining:
             origin=origin,
             threshold=_threshold(record.get("threshold")),
             context=read_context(record.get("context")),
+            micro_batch=read_micro_batch(record.get("micro_batches")),
             **{name: self._knob(name, record, task) for name in CHANGES},
         )
         draws = read_draws(
@@ -255,6 +257,7 @@ class Imagining:
             chunk_size=chunk_size,
             origin=origin,
             threshold=None if current is None else current.threshold,
+            micro_batch=chunk_size,
             **{name: self._knob(name, values, task) for name in CHANGES},
         )
 

@@ -21,6 +21,8 @@ LONGEST_TOKEN, LONGEST_RECORD = 32_768, 262_144  # characters, bytes
 NEEDED = (*ROLES, "task", "start_id", "member", "start_sha256", *FIELDS, "horizon", "draws")
 KNOWN = ("origin", "threshold")  # of some dreams
 VARIANT = "context"  # of dreams whose context is not the usual one
+SIZES = "micro_batches"  # not in links of before 2026-11-30: sizes were the checkpoints' own
+MOST_FRAMES = 4096  # at once
 VARIED = (*FIELDS, "policy_noise", "world_noise", "overrides")
 DAMAGED = "this link is damaged: copy it again"
 
@@ -46,8 +48,9 @@ def token(trajectory: Trajectory) -> str:
         )
     names = (*NEEDED, *KNOWN)
     record = {name: trajectory.replay.get(name) for name in names}
-    if VARIANT in trajectory.replay:
-        record[VARIANT] = trajectory.replay[VARIANT]
+    record |= {
+        name: trajectory.replay[name] for name in (VARIANT, SIZES) if name in trajectory.replay
+    }
     record["frames"] = frames_hash(trajectory)
     text = json.dumps(record, separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
@@ -67,7 +70,7 @@ def read_token(text: object) -> dict[str, Any]:
         record = json.loads(unpacked)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise ValueError(DAMAGED) from error
-    allowed = (*NEEDED, *KNOWN, VARIANT, "frames")
+    allowed = (*NEEDED, *KNOWN, VARIANT, SIZES, "frames")
     return dict(check_names(record, allowed=allowed, required=NEEDED))
 
 
@@ -96,6 +99,16 @@ def read_context(value: object) -> DreamContext:
         anchored=check_flag("anchored", values.get("anchored", False)),
         noise=check_number("noise", values.get("noise", 0.0), 0.0, 1000.0),
     )
+
+
+def read_micro_batch(value: object) -> int:
+    """Frames that a record's world model took at once; 0 where it says nothing of them.
+
+    Raises:
+        ValueError: it is no number of frames.
+    """
+    sizes = check_names(value or {}, allowed=("autoencoder", "reward_model"))
+    return check_integer("micro_batch", sizes.get("autoencoder") or 0, 0, MOST_FRAMES)
 
 
 def read_draws(base: Draw, draws: object, *, chunk_size: int, action_dim: int) -> list[Draw]:

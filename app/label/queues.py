@@ -14,7 +14,7 @@ from engine.config import Config, knob
 from storage.cabinet import Cabinet
 from storage.episodes.episode_filter import EpisodeFilter
 from storage.episodes.trajectories import EpisodeRow
-from storage.judging.queue_orders import ORDERS, SAMPLES, Place, rank
+from storage.judging.queue_orders import ORDERS, SAMPLES, Candidate, Place, rank
 from storage.judging.queues import LEASE_SECONDS, Judgement, Queue
 
 QUEUE_ORDERS = (*SAMPLES, *ORDERS)
@@ -179,21 +179,21 @@ class Queues:
         return self._cabinet.queues.judgements(name, guest=self._guest)
 
     def _places(self, wanted: EpisodeFilter, order: str, clips: int, seed: int) -> list[Place]:
-        rows = self._cabinet.trajectories.episodes(wanted)
+        rows = self._cabinet.queues.candidates(wanted)
         kin = EpisodeFilter(task=wanted.task, guest=wanted.guest)
-        related = order in ("seed disagreement", "GRPO leverage")
-        relatives = self._cabinet.trajectories.episodes(kin) if related else rows
+        related = order in ("seed disagreement", "GRPO leverage") and kin != wanted
+        relatives = self._cabinet.queues.candidates(kin) if related else rows
         return rank(order, rows, relatives=relatives, limit=clips, seed=seed)
 
-    def _known(self, task: str | None, *, besides: Collection[str]) -> list[EpisodeRow]:
+    def _known(self, task: str | None, *, besides: Collection[str]) -> list[Candidate]:
         """Real episodes, whose outcome the simulator knows."""
         real = EpisodeFilter(imagined=False, judged=True, task=task, guest=self._guest)
-        rows = self._cabinet.trajectories.episodes(real, order="by id")
+        rows = sorted(self._cabinet.queues.candidates(real), key=lambda row: row.id)
         return [row for row in rows if row.id not in besides]
 
 
 def _with_gold(
-    places: Sequence[Place], rows: Sequence[EpisodeRow], *, every: int, seed: int
+    places: Sequence[Place], rows: Sequence[Candidate], *, every: int, seed: int
 ) -> list[Place]:
     """Every `every`th place a known row: as many successes as failures, while both last."""
     generator = np.random.default_rng(seed)

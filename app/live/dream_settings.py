@@ -1,6 +1,6 @@
 """What fixes a dream, bit for bit, and the record from which it can be imagined again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class DreamSettings:
         origin: the episode and frame that the start was taken from, where it was.
         threshold: probability that counts as success; None: the reward model's own.
         context: what the world model is shown of the past; a run's variant, imagined again.
+        micro_batch: frames that the world model's convolutions take at once, at most; 0: as many
+            as its checkpoint says.
     """
 
     policy: Checkpoint
@@ -43,6 +45,7 @@ class DreamSettings:
     origin: Origin | None = None
     threshold: float | None = None
     context: DreamContext = USUAL
+    micro_batch: int = 0
 
     @property
     def draw(self) -> Draw:
@@ -54,9 +57,10 @@ class DreamSettings:
             denoising_steps=self.denoising_steps,
         )
 
-    def replay(self, draws: Sequence[Draw], threshold: float) -> dict[str, Any]:
+    def replay(
+        self, draws: Sequence[Draw], threshold: float, micro_batches: Mapping[str, int]
+    ) -> dict[str, Any]:
         """The record from which a path of the dream can be imagined again."""
-        autoencoder = self.world_model.config.get("autoencoder", {})
         return replay_record(
             hashes={
                 "policy": self.policy.hash,
@@ -70,10 +74,7 @@ class DreamSettings:
             draws=draws,
             horizon=self.horizon,
             threshold=threshold,
-            micro_batches={
-                "autoencoder": autoencoder.get("micro_batch"),
-                "reward_model": self.reward_model.config.get("micro_batch"),
-            },
+            micro_batches=micro_batches,
             origin=self.origin,
             context=self.context,
         )

@@ -73,8 +73,9 @@ class Models:
             ValueError: as `get`, or models that do not fit each other or the task's judge.
         """
         policy, world_model = self.get(settings.policy), self.get(settings.world_model)
-        if settings.context != USUAL:
-            world_model = world_model.with_context(settings.context)
+        frames = min(settings.micro_batch, world_model.micro_batch)  # a placement may allow fewer
+        if settings.context != USUAL or frames:
+            world_model = world_model.with_context(settings.context, frames)
         reward_model = self.get(settings.reward_model)
         own, chosen = reward_model.success_threshold, settings.threshold
         return Dreamer(

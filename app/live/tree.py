@@ -133,7 +133,11 @@ class Tree:
         settings = self._settings
         rollout = self._dreamer.rollout(place.node)
         draws = [node.draw for node in place.node.path if node.draw is not None]
-        replay = settings.replay(draws, self.threshold)
+        micro_batches = {
+            "autoencoder": self._dreamer.world_model.micro_batch,
+            "reward_model": self._dreamer.reward_model.micro_batch,
+        }
+        replay = settings.replay(draws, self.threshold, micro_batches)
         if self._placed:  # models that lie on the device in another way than usual
             replay["placed"] = self._placed
         digest = hashlib.sha256(json.dumps(replay, sort_keys=True).encode()).hexdigest()

@@ -18,6 +18,7 @@ from storage.checkpoints.catalogue import Checkpoint
 
 if TYPE_CHECKING:
     from engine.memory.planner import MemoryPlan
+    from engine.memory.speed import Speed
 
 logger = logging.getLogger(__name__)
 
@@ -56,15 +57,20 @@ class Loader:
         plan: dict[str, Any] = self._plan(chosen, rows, horizon).to_dict()
         return plan
 
-    def timing(self, chosen: Three, task: Task) -> dict[str, float] | None:
-        """`engine.loading.warm_up.time_models`; None unless the three are loaded."""
-        hashes = tuple(checkpoint.hash for checkpoint in chosen)
-        loaded = {checkpoint.hash for checkpoint in self._models.loaded}
-        if hashes not in self._timings and loaded.issuperset(hashes):
-            image_size = together(*chosen).image_size
-            self._dreams.call(self._warm_up, chosen, image_size, task)
-        with self._lock:
-            return self._timings.get(hashes)
+    def speed(self, chosen: Three, *, denoising_steps: int, workers: int) -> "Speed":
+        """How fast a batch of dreams in three checkpoints should be imagined on this machine.
+
+        Raises:
+            ValueError: their configs are not those of such models.
+        """
+        from engine.memory.planner import sizes_of
+        from engine.memory.speed import planned_speed
+
+        placement = default_placement(choose_device())
+        sizes = sizes_of([checkpoint.config for checkpoint in chosen])
+        return planned_speed(
+            *sizes, placement=placement, denoising_steps=denoising_steps, workers=workers
+        )
 
     def parameters(self, checkpoint: Checkpoint) -> int:
         """Numbers in a checkpoint's weights, from its config alone."""
@@ -184,24 +190,15 @@ class Loader:
             self._timings[hashes] = measured | {"denoising_steps": WARM_UP_STEPS}
 
     def _plan(self, chosen: Three, rows: int, horizon: int) -> "MemoryPlan":
-        from engine.memory.planner import config_of, plan
-        from engine.policy.config import PolicyConfig
-        from engine.reward.classifier import RewardConfig
-        from engine.world_model.model import WorldModelConfig
+        from engine.memory.planner import plan, sizes_of
 
-        policy, world_model, reward_model = (config_of(checkpoint.config) for checkpoint in chosen)
-        assert isinstance(policy, PolicyConfig)
-        assert isinstance(world_model, WorldModelConfig)
-        assert isinstance(reward_model, RewardConfig)
         placement = default_placement(choose_device())
         memory = self._memory()
         # What our own models take can be had back: they are these three, or make room for them.
         own = sum(self._weights(c, placement)[1] for c in self._models.loaded)
         free = min(memory.total, memory.free + own)
         return plan(
-            policy,
-            world_model,
-            reward_model,
+            *sizes_of([checkpoint.config for checkpoint in chosen]),
             device=replace(memory, free=free),
             placement=placement,
             rows=rows,

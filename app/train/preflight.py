@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.live.lent_gpu import ON_THE_CPU
 from app.models.catalogue import describe_together, is_aligned
@@ -20,6 +20,9 @@ from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES, Checkpoint
 from storage.episodes.episode_filter import EpisodeFilter
 from storage.episodes.trajectories import EpisodeRow
+
+if TYPE_CHECKING:
+    from engine.memory.speed import Speed
 
 GIB = 2**30
 STATE_SHARE = 3  # a training state: the weights and AdamW's two moments
@@ -97,6 +100,7 @@ class Preflight:
             if together["ok"] is False:
                 return
             yield self._memory(three, config)
+            yield self._speed(three, config)
             yield _alignment(models["world_model"], wanted=_wants_unaligned(own, config))
             yield _reward(models["reward_model"])
             yield self._gates(three)
@@ -167,33 +171,39 @@ class Preflight:
         )
 
     def _time(self, job: str, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> Check:
-        """From the last run like this one, else from the first use of the models."""
+        """From the last run like this one, else as planned."""
         before = self._run_like(job, config)
         if "fit" in config:
             step = self._last(before, "time/step_seconds")
             return _duration(step and step * config["fit"]["steps"], before)
         pace = Pace(
             last=lambda name: self._last(before, name),
-            seconds_a_frame=lambda: self._first_use(config, models),
+            seconds_a_frame=lambda: self._planned(config, models),
         )
         options, task = job_config(job, config), self._task_of(config)
         return _duration(declared(job).seconds(options, task, pace), before)
 
-    def _first_use(
-        self, config: Mapping[str, Any], models: Mapping[str, Checkpoint]
-    ) -> float | None:
-        """Seconds a frame, from models that are loaded."""
+    def _planned(self, config: Mapping[str, Any], models: Mapping[str, Checkpoint]) -> float | None:
+        """Seconds a frame of three models that are chosen."""
         if any(role not in models for role in MODELS):
             return None
         three = (models["policy"], models["world_model"], models["reward_model"])
-        measured = self._loader.timing(three, self._task_of(config))
-        if measured is None:
-            return None
-        chunk = int(models["policy"].config["chunk_size"])
-        steps = config["denoising_steps"] / measured["denoising_steps"]
-        milliseconds = measured["act"] + steps * measured["chunk"]
-        milliseconds += chunk * (measured["decode"] / chunk + measured["judge"])
-        return milliseconds / chunk / 1e3
+        try:
+            return self._speed_of(three, config).seconds_a_frame
+        except ValueError:
+            return None  # the check of the speed says why
+
+    def _speed(self, three: Three, config: Mapping[str, Any]) -> Check:
+        rows = config["groups"] * config["group_size"]
+        horizon = config["horizon"] or self._task_of(config).horizon
+        try:
+            return _check("speed", True, self._speed_of(three, config).sentence(rows, horizon))
+        except ValueError as error:
+            return _check("speed", None, f"cannot be planned: {error}")
+
+    def _speed_of(self, three: Three, config: Mapping[str, Any]) -> "Speed":
+        steps, workers = config["denoising_steps"], config["workers"]
+        return self._loader.speed(three, denoising_steps=steps, workers=workers)
 
     def _run_like(self, job: str, config: Mapping[str, Any]) -> str | None:
         same = (*MODELS, "environment", "denoising_steps")
@@ -268,12 +278,12 @@ def _reward(reward_model: Checkpoint) -> Check:
 
 def _duration(seconds: float | None, run: str | None) -> Check:
     if not seconds:
-        text = "not measured yet: load the models on Models, or see after the first step"
+        text = "not measured yet: see after the first step"
         return _check("time", None, text)
     words = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     if seconds >= 5_400:
         words = f"{seconds / 3600:.1f} h"
-    source = "as the last run like it" if run else "from the first use of these models"
+    source = "as the last run like it" if run else "as planned"
     return {**_check("time", True, f"about {words}, {source}"), "seconds": seconds}
 
 

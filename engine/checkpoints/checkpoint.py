@@ -4,18 +4,19 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.checkpoints.tensor_files import Shape, open_tensors, stored_files
+from engine.ranks import leads, like, whole
 from engine.records.manifest import verify_manifest
 
 WEIGHTS = "model.safetensors"
 STATE = "state.safetensors"
+T = TypeVar("T")
 
 
 def write_model(
@@ -33,11 +34,24 @@ def write_model(
         card: data, seeds, code version, metrics, lineage.
         half: store floating weights as float16 (for shipped checkpoints).
     """
+    write_weights(directory, model.state_dict(), config, card, half=half)
+
+
+def write_weights(
+    directory: Path,
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    card: Mapping[str, Any],
+    *,
+    half: bool = False,
+) -> None:
+    """`write_model` of weights as they are to be loaded."""
     weights = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in model.state_dict().items()
+        name: whole(tensor.half() if half and tensor.is_floating_point() else tensor)
+        for name, tensor in state.items()
     }
-    save_file(weights, directory / WEIGHTS)
+    if leads():
+        save_file(weights, directory / WEIGHTS)
     write_json(directory / "config.json", config)
     write_json(directory / "card.json", card)
 
@@ -168,16 +182,46 @@ def write_state(
     average: Mapping[str, Tensor] | None = None,
     progress: Mapping[str, Any],
 ) -> None:
-    """Put what a job needs to go on into a directory being filled: no generator state."""
-    tensors = {f"model.{name}": t.cpu().contiguous() for name, t in model.state_dict().items()}
-    tensors |= {f"average.{name}": t.cpu().contiguous() for name, t in (average or {}).items()}
+    """Put what a job needs to go on into a directory being filled: no generator state.
+
+    Frozen parameters are as their checkpoint had them. Where processes learn together all have to
+    call this, and the leading one writes.
+    """
+    tensors = {f"model.{name}": whole(t) for name, t in learnt_state(model).items()}
+    tensors |= {f"average.{name}": whole(t) for name, t in (average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {
-            f"optimizer.{index}.{name}": torch.as_tensor(t).cpu().contiguous()
-            for name, t in state.items()
+            f"optimizer.{index}.{name}": whole(torch.as_tensor(t)) for name, t in state.items()
         }
-    save_file(tensors, directory / STATE)
+    if leads():
+        save_file(tensors, directory / STATE)
     write_json(directory / "progress.json", progress)
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A module, or what is like one."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool) -> Any: ...
+
+
+def learnt_state(model: Stateful) -> dict[str, Tensor]:
+    """A module's state but for frozen parameters."""
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    return {name: t for name, t in model.state_dict().items() if name not in frozen}
+
+
+def load_learnt(model: Stateful, state: Mapping[str, Tensor]) -> None:
+    """Put into a module what `learnt_state` gave of one like it.
+
+    Raises:
+        ValueError: tensors that are missing, or for which it has no place.
+    """
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected or set(missing) & set(learnt_state(model)):
+        raise ValueError("the training state is of another model, or of other adapters")
 
 
 def read_state(
@@ -193,15 +237,26 @@ def read_state(
         ValueError: incomplete or changed files.
     """
     verify_manifest(directory)
-    tensors = _load_tensors(directory / STATE)
-    model.load_state_dict(_below("model.", tensors), strict=True)
-    if average is not None:
-        for name, tensor in _below("average.", tensors).items():
-            average[name].copy_(tensor)
+    own = model.state_dict()
+    parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
     states: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below("optimizer.", tensors).items():
-        index, key = name.split(".", 1)
-        states.setdefault(int(index), {})[key] = tensor
+    with open_tensors([directory / STATE]) as stored:
+        load_learnt(
+            model,
+            {
+                name: like(tensor.load(), own[name]) if name in own else tensor.load()
+                for name, tensor in _below("model.", stored).items()
+            },
+        )
+        if average is not None:
+            for name, tensor in _below("average.", stored).items():
+                average[name].copy_(like(tensor.load(), average[name]))
+        for name, tensor in _below("optimizer.", stored).items():
+            index, key = name.split(".", 1)
+            value = tensor.load()
+            if value.ndim:  # of each weight, not of the step
+                value = like(value, parameters[int(index)])
+            states.setdefault(int(index), {})[key] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": states, "param_groups": groups})
     return read_progress(directory)
@@ -213,12 +268,5 @@ def read_progress(directory: Path) -> dict[str, Any]:
     return progress
 
 
-def _load_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _below(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
     return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

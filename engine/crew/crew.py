@@ -6,6 +6,7 @@ that dies costs the part it did, which another does again.
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from engine.config import knob
 from engine.crew.cluster import Cluster
 from engine.crew.processes import Processes
-from engine.crew.worker import Cast, Dead, Part, Shared, Stage
+from engine.crew.worker import Cast, Dead, Part, Shared
 
 AHEAD = 4  # parts a worker that are done before their turn: they wait in memory
 MOST_DEATHS = 3
@@ -138,22 +139,28 @@ def open_crew(
 
 
 def perform(
-    parts: Sequence[Part], own: Stage, *, workers: int, ray: str = "", cast: Cast
+    parts: Sequence[Part], cast: Cast, *, workers: int, ray: str = ""
 ) -> Generator[Any, None, None]:
     """The results of the parts, in order; nothing is done before it is asked for or about to be.
 
     Args:
-        parts: to be sent to other processes, if there are several workers.
-        own: the stage of this process, where it is the only one.
-        cast: makes that of another.
+        cast: gets the stage ready that parts are done on: in this process, where it is the only
+            one, else in each of the others alone.
 
     Raises:
         ValueError: as `open_crew` and `Crew.play`.
     """
-    if not ray and (workers == 1 or len(parts) < 2):
-        yield from (part(*own) for part in parts)
+    if not parts:
         return
-    crew = open_crew(min(workers, max(1, len(parts))), ray, cast)
+    if not ray and (workers == 1 or len(parts) < 2):
+        with ExitStack() as stack:
+            stage = cast()
+            for thing in stage:
+                if hasattr(thing, "close"):
+                    stack.enter_context(closing(thing))
+            yield from (part(*stage) for part in parts)
+        return
+    crew = open_crew(min(workers, len(parts)), ray, cast)
     try:
         yield from crew.play(parts)
     finally:

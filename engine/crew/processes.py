@@ -2,12 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
@@ -17,6 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.crew.worker import Cast, Dead, Hands, Part
+
+# Of what work on models needs, what takes longest to import; named, so that nobody else waits.
+IMPORTED = "transformers.models.llama.modeling_llama"
 
 
 @dataclass(eq=False)
@@ -52,8 +57,7 @@ class Processes:
 
     def engage(self) -> _Worker:
         """One more process."""
-        context = get_context("forkserver")  # a renderer and threads do not survive a plain fork
-        context.set_forkserver_preload([__name__])
+        context = forking(self._cast)
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._cast), daemon=True)
         process.start()
@@ -97,9 +101,22 @@ class Processes:
             return Dead(f"exit code {worker.process.exitcode}")
 
 
+def forking(work: Callable[..., Any]) -> ForkServerContext:
+    """How processes are started: forked from one that has drawn nothing and begun no thread.
+
+    From now on it imports what work on models of ours needs, beside whatever is done here.
+    """
+    context = get_context("forkserver")
+    origin = getattr(work, "func", work).__module__
+    is_ours = origin.partition(".")[0] == __name__.partition(".")[0]
+    context.set_forkserver_preload([__name__, origin, *([IMPORTED] if is_ours else [])])
+    ensure_running()
+    return context
+
+
 def _serve(line: "Connection[Any, Any]", cast: Cast) -> None:
     """Do what is asked for, until the line is cut; who asked may die in the middle of a part."""
-    Thread(target=_follow, daemon=True).start()
+    end_with_parent()
     hands = Hands(cast)
     try:
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -109,9 +126,13 @@ def _serve(line: "Connection[Any, Any]", cast: Cast) -> None:
         hands.close()
 
 
-def _follow() -> None:
-    """End with the process that engaged this one."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+def end_with_parent() -> None:
+    """From now on this process ends with the one that started it, however that ends."""
+
+    def follow() -> None:
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()

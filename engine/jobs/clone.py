@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor
 
 from engine.config import Config, knob
+from engine.crew.learners import learners_knob, together
 from engine.data.episode_set import load_episodes
 from engine.data.labelled import key_of, load_labelled
 from engine.data.statistics import action_statistics
@@ -22,7 +23,10 @@ from engine.envs.factory import make_env
 from engine.envs.gl import missing_rendering
 from engine.jobs.optimise.real_checks import real_success
 from engine.learning.card import card
+from engine.learning.economy import Economy
+from engine.learning.spreading import ready_to_act, ready_to_learn
 from engine.learning.training import FitConfig, fit
+from engine.loading.learner import make_learner
 from engine.loading.models import load_policy
 from engine.policy import tokens
 from engine.policy.config import PolicyConfig, tiny_policy_config
@@ -30,6 +34,7 @@ from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
 from engine.protocols import Run
+from engine.ranks import deal, leads
 from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.runs.job import (
@@ -72,6 +77,8 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     batch_size: int = knob(32, "Frames in a step", low=1)
+    learners: int = learners_knob()
+    economy: Economy = knob(help="What training may hold in memory", factory=Economy)
     model: PolicyConfig = knob(help="Sizes", factory=tiny_policy_config)
     fit: FitConfig = knob(
         help="Optimisation",
@@ -115,7 +122,8 @@ JOB = Job(
     shown=("policy", "episodes_from"),
     hidden=(
         *(*CHOSEN_BY_STUDIO, *OF_FITS, "model", "play_from", "play_share", "limit"),
-        *("targets", "only_successes", "smoothing", "labelled_from", "batch_size"),
+        *("targets", "only_successes", "smoothing", "labelled_from", "batch_size", "learners"),
+        "economy",
     ),
     learns=True,
     check=check,
@@ -203,6 +211,10 @@ def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float) ->
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit the policy by cross-entropy on all action tokens of a chunk at once."""
+    return together(_run, config, run, config.learners)
+
+
+def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     demonstrations = _keep(_demonstrations(config), config)
     mixed_in = load_episodes(config.play_from) if config.play_from else []
     policy = _policy(config, demonstrations, run.placement)
@@ -224,10 +236,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         from_play = round(config.play_share * config.batch_size) if mixed_in else 0
         losses = []
         for source, size in zip(sources, [config.batch_size - from_play, from_play], strict=False):
-            rows = random.integers(0, len(source.frames), size)
+            drawn = torch.from_numpy(random.integers(0, len(source.frames), size))
+            rows, counts = deal(drawn)
             logits = policy.logits(source.frames[rows], [source.instructions[r] for r in rows])
-            losses.append(smoothed_cross_entropy(logits, source.tokens[rows], config.smoothing))
-        return torch.cat(losses).mean(), {}
+            found = smoothed_cross_entropy(logits, source.tokens[rows], config.smoothing)
+            losses.append(found * counts.to(found.device)[:, None])
+        return torch.cat(losses).sum() / (config.batch_size * source.tokens.shape[1]), {}
 
     def save(directory: Path) -> None:
         metrics.update(validation(policy, held_out))
@@ -237,7 +251,9 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     task = demonstrations[0].task
     if config.policy and run.latest_checkpoint() is None:
+        ready_to_act(policy)
         _play(config, policy, task, run, step=0)
+    ready_to_learn(policy)
     if not fit(policy, batch_loss, run, config.fit, prefix="policy", save=save):
         return None
     return validation(policy, held_out) | _play(config, policy, task, run, step=config.fit.steps)
@@ -247,7 +263,7 @@ def _play(
     config: JobConfig, policy: OpenVLAPolicy, task: str, run: Run, *, step: int
 ) -> dict[str, float]:
     """The policy's success in the simulator after so many steps, logged; empty where not asked."""
-    if not config.real_episodes:
+    if not config.real_episodes or not leads():
         return {}
     run.phase("playing in the simulator")
     with closing(make_env(get_task(task))) as env:
@@ -309,8 +325,16 @@ def _keep(episodes: list[Trajectory], config: JobConfig) -> list[Trajectory]:
 def _policy(
     config: JobConfig, demonstrations: Sequence[Trajectory], placement: Placement
 ) -> OpenVLAPolicy:
-    if config.policy:
-        return load_policy(Path(config.policy), placement, trained=True)
+
+    def load(where: Placement, trained: bool) -> OpenVLAPolicy:
+        if config.policy:
+            return load_policy(Path(config.policy), where, trained=trained)
+        return _new_policy(config, demonstrations).to(where.where)
+
+    return make_learner(load, config.economy, placement, seed=config.seed)
+
+
+def _new_policy(config: JobConfig, demonstrations: Sequence[Trajectory]) -> OpenVLAPolicy:
     action_dim = demonstrations[0].actions.shape[1]
     if config.model.action_dim != action_dim:
         raise ValueError(
@@ -322,6 +346,4 @@ def _policy(
         passthrough=get_task(demonstrations[0].task).passthrough,
     )
     with initialisation(config.seed, "policy"):
-        policy = OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())
-    policy.mixed = placement.mixed
-    return policy.to(placement.where)
+        return OpenVLAPolicy(config.model, normalization=statistics, tokenizer=demo_tokenizer())

@@ -1,6 +1,5 @@
 """Collect real episodes: scripted experts with noise, play, or a policy (method.md §5)."""
 
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from engine.envs.actors import ExpertActor
 from engine.envs.episode import Actor, record_episode
 from engine.envs.factory import make_env
 from engine.envs.play import PlayActor
-from engine.loading.actor import load_actor
+from engine.loading.actor import hash_of_policy, load_actor
 from engine.protocols import Env, Run
 from engine.records.tasks import get_task, pool_starts
 from engine.runs.job import CHOSEN_BY_STUDIO, Job, Method
@@ -79,18 +78,13 @@ DEFAULT_USE = {"expert": "demonstration", "play": "play", "policy": "world model
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Collect every start's episodes; an episode already in the run is not played again."""
-    with closing(make_env(get_task(config.task))) as env:
-        return collect(config, run, env)
-
-
-def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
-    """`run`, in an environment of the task."""
-    task = env.task
+    task = get_task(config.task)
     planned = plan(config, task.name)
     known = run.episode_ids()
     outcomes_of_starts = run.real_outcomes()
     outcomes: list[bool] = []
-    actor = make_actor(config, run.placement, env)
+    acts = config.source == "policy" and config.policy
+    policy_hash = hash_of_policy(Path(config.policy)) if acts else None
     use = config.use or DEFAULT_USE[config.source]
 
     def is_done(episode_id: str, start_id: int) -> bool:
@@ -104,17 +98,16 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
             start_id=start_id,
             seed=seed,
             steps_after_success=config.steps_after_success,
-            lineage={"use": use, "source": config.source, "policy": actor.policy_hash},
+            lineage={"use": use, "source": config.source, "policy": policy_hash},
         )
         for episode_id, start_id, seed in planned
         if not is_done(episode_id, start_id)
     ]
     episodes = perform(
         parts,
-        (env, actor),
+        partial(cast, config, run.placement),
         workers=config.workers,
         ray=config.ray,
-        cast=partial(cast, config, run.placement),
     )
     run.phase("playing in the simulator")
     run.progress(0, len(planned))
@@ -135,7 +128,7 @@ def collect(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
                 task=task.name,
                 start_id=start_id,
                 use="discarded",
-                policy=actor.policy_hash,
+                policy=policy_hash,
                 success=False,
             )
         run.progress(done + 1, len(planned))

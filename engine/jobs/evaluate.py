@@ -1,7 +1,6 @@
 """Evaluate a policy in the simulator: success rate with its Wilson interval (method.md §4.5)."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from engine.crew.worker import Part
 from engine.device import Placement
 from engine.envs.episode import Actor, play_outcome, record_episode
 from engine.envs.factory import make_env
-from engine.loading.actor import load_actor
+from engine.loading.actor import hash_of_policy, load_actor
 from engine.protocols import Env, Run
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.records.types import Trajectory
@@ -50,26 +49,20 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Play every start once; starts already played in this run are not played again."""
     if not config.policy:
         raise ValueError("evaluate needs policy=CHECKPOINT_DIRECTORY")
-    with closing(make_env(get_task(config.task))) as env:
-        return evaluate(config, run, env)
-
-
-def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
-    """`run`, in an environment of the task."""
-    task = env.task
+    task = get_task(config.task)
     starts = pool_starts(config.pool, config.first_start, config.episodes)
     check_apart("the policy", learnt_from(Path(config.policy)), starts)
-    policy, temperature = Path(config.policy), config.temperature
-    actor = load_actor(policy, run.placement, env, temperature=temperature)
+    policy_hash = hash_of_policy(Path(config.policy))
     use = "test" if config.pool == "test" else "calibration"
     played, recorded = run.real_outcomes(), run.episode_ids()
-    parts = _parts(config, task, list(starts), actor, use=use, played=played, recorded=recorded)
+    parts = _parts(
+        config, task, list(starts), policy_hash, use=use, played=played, recorded=recorded
+    )
     results = perform(
         list(parts.values()),
-        (env, actor),
+        partial(cast, config, run.placement),
         workers=config.workers,
         ray=config.ray,
-        cast=partial(cast, config, run.placement),
     )
     run.phase("playing in the simulator")
     run.progress(0, len(starts))
@@ -89,7 +82,7 @@ def evaluate(config: JobConfig, run: Run, env: Env) -> dict[str, Any] | None:
                     task=task.name,
                     start_id=start_id,
                     use=use,
-                    policy=actor.policy_hash,
+                    policy=policy_hash,
                     success=result.success,
                 )
         run.progress(done + 1, len(starts))
@@ -110,7 +103,7 @@ def _parts(
     config: JobConfig,
     task: Task,
     starts: Sequence[int],
-    actor: Actor,
+    policy_hash: str,
     *,
     use: str,
     played: Mapping[int, bool],
@@ -128,7 +121,7 @@ def _parts(
                     start_id=start_id,
                     seed=config.seed,
                     steps_after_success=0,
-                    lineage={"use": use, "source": "evaluate", "policy": actor.policy_hash},
+                    lineage={"use": use, "source": "evaluate", "policy": policy_hash},
                 )
         elif start_id not in played:
             parts[start_id] = partial(play_outcome, start_id=start_id, seed=config.seed)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
+from engine.crew.learners import learners_knob, together
 from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
 from engine.data.labelled import key_of, load_labelled, split_gold
 from engine.device import Placement
@@ -20,6 +21,7 @@ from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
 from engine.loading.models import load_autoencoder, load_reward_model
 from engine.protocols import Run
+from engine.ranks import deal
 from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.classifier import RewardConfig, VideoReward
@@ -61,6 +63,7 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     batch_size: int = knob(32, "Clips in a step, half of them successes", low=2)
+    learners: int = learners_knob()
     model: RewardConfig = knob(help="Sizes", factory=RewardConfig)
     fit: FitConfig = knob(
         help="Optimisation",
@@ -118,6 +121,10 @@ def lessons(config: JobConfig) -> Lessons:
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Fit by softmax cross-entropy; choose τ by trajectory-level F1 on episodes kept aside."""
+    return together(_run, config, run, config.learners)
+
+
+def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     learnt = lessons(config)
     rules = get_task(learnt.used[0].task).judge
     model = _model(config, run.placement)
@@ -138,10 +145,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             largest_shift=config.largest_shift,
             blurred_share=config.blurred_share,
         )
-        logits = model(pixels)
-        labels = labels.to(logits.device)
-        accuracy = (logits.argmax(dim=1) == labels).float().mean()
-        return F.cross_entropy(logits, labels), {"accuracy": accuracy.detach()}
+        rows, counts = deal(torch.arange(len(labels)))
+        logits = model(pixels[rows.to(pixels.device)])
+        wanted, counts = labels[rows].to(logits.device), counts.to(logits.device)
+        right = ((logits.argmax(dim=1) == wanted) * counts).sum() / len(labels)
+        losses = F.cross_entropy(logits, wanted, reduction="none") * counts
+        return losses.sum() / len(labels), {"accuracy": right}
 
     def save(directory: Path) -> None:
         model.eval()

@@ -12,6 +12,7 @@ from einops import repeat
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from engine.ranks import deal, summed
 from engine.records.states import Fate
 
 SUCCESS_REWARD = 5.0  # verifier.reward_coef; its scale cancels in the advantage
@@ -207,6 +208,8 @@ def accumulate_gradient(
 ) -> dict[str, float]:
     """Add the gradient of the weighted loss to the parameters behind `log_probs_of`.
 
+    Processes that learn together take a share of the rows each (`engine.ranks`).
+
     A row is one chunk of one trajectory; rows go through the policy `slice_rows` at a time so that
     memory does not grow with the batch. Rows whose tokens all weigh 0 are skipped: they cannot
     change the gradient.
@@ -219,12 +222,13 @@ def accumulate_gradient(
         `grpo/loss`, `grpo/clip_fraction`, `grpo/approx_kl`, `grpo/kl` (`token_kl`) and
         `grpo/entropy`, weighted alike.
     """
-    rows = torch.nonzero(weights.sum(dim=1) > 0)[:, 0]
+    rows, counts = deal(torch.nonzero(weights.sum(dim=1) > 0)[:, 0])
     totals = torch.zeros(5, dtype=torch.float64)
-    for index in rows.split(slice_rows):
+    for index, count in zip(rows.split(slice_rows), counts.split(slice_rows), strict=True):
         log_probs, entropy = log_probs_of(index)
         old, advantage, weight = (
-            rows[index].to(log_probs.device) for rows in (old_log_probs, advantages, weights)
+            values.to(log_probs.device)
+            for values in (old_log_probs[index], advantages[index], weights[index] * count[:, None])
         )
         losses = token_losses(log_probs, old, advantage, clip_low=clip_low, clip_high=clip_high)
         loss = (losses * weight).sum()
@@ -235,7 +239,7 @@ def accumulate_gradient(
             )
             measures = (losses, clipped, old - log_probs, token_kl(log_probs, old), entropy)
             totals += torch.stack([(m * weight).sum().double() for m in measures]).cpu()
-    share = weights.sum().clamp(min=1e-12).item()
+    totals, share = summed(totals), weights.sum().clamp(min=1e-12).item()
     names = ("grpo/loss", "grpo/clip_fraction", "grpo/approx_kl", "grpo/kl", "grpo/entropy")
     values = [totals[0].item(), *(totals[1:] / share).tolist()]
     return dict(zip(names, values, strict=True))

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.device import autocast
+from engine.learning.spreading import ready_to_act
 from engine.protocols import Run
+from engine.ranks import agreed, leads, norm_clipped, sum_gradients, summed
 
 BatchLoss = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
 
@@ -55,10 +57,11 @@ def fit(
 
     `batch_loss(step)` must depend on nothing but the step and the model, so that a resumed run
     equals one never stopped. Every checkpoint holds what `save` writes (a loadable model) and the
-    training state.
+    training state. Where processes learn together, losses and metrics are those of the rows that
+    each was dealt (`engine.ranks.deal`), and add up to the batch's.
 
     Returns:
-        Whether the training reached its last step.
+        Whether the training reached its last step, and this process is the one to go on.
 
     Raises:
         FloatingPointError: the loss is not finite.
@@ -67,7 +70,7 @@ def fit(
     optimizer = torch.optim.AdamW(
         parameters, lr=config.learning_rate, weight_decay=config.weight_decay, eps=1e-8
     )
-    average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    average = {n: tensor.detach().clone() for n, tensor in checkpoint.learnt_state(model).items()}
     begin = 0
     recent: list[dict[str, float]] = []
     latest = run.latest_checkpoint()
@@ -80,10 +83,10 @@ def fit(
             # With the steps since the last point, so that the next point is their mean as well.
             progress = {"step": step, "recent": recent}
             checkpoint.write_state(directory, model, optimizer, average=average, progress=progress)
-            trained = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            model.load_state_dict(average)
+            trained = {n: tensor.clone() for n, tensor in checkpoint.learnt_state(model).items()}
+            checkpoint.load_learnt(model, average)
             save(directory)
-            model.load_state_dict(trained)
+            checkpoint.load_learnt(model, trained)
 
     def placed_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         with autocast(run.placement.where, run.placement.mixed):
@@ -94,7 +97,7 @@ def fit(
     run.phase("training")
     run.progress(begin, config.steps)
     for step in range(begin, config.steps):
-        if run.stop_requested or run.pause_requested:
+        if agreed(run.stop_requested or run.pause_requested):
             save_checkpoint(step)
             return False
         run.give_way()
@@ -111,9 +114,10 @@ def fit(
             save_checkpoint(step + 1)
     if begin < config.steps:
         save_checkpoint(config.steps)
-    model.load_state_dict(average)
+    checkpoint.load_learnt(model, average)
+    ready_to_act(model)
     model.eval()
-    return True
+    return leads()
 
 
 def refine(model: nn.Module, batch_loss: BatchLoss, config: FitConfig) -> None:
@@ -145,11 +149,13 @@ def _update(
     loss, metrics = batch_loss(step)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-    values = metrics | {"loss": loss.detach(), "gradient_norm": norm}
+    sum_gradients(parameters)
+    norm = norm_clipped(parameters, config.gradient_clip)
+    values = metrics | {"loss": loss.detach()}
+    shares = summed(torch.stack([value.double() for value in values.values()]))
     # One wait for the device a step, and before anything is changed.
-    read = torch.stack([value.double() for value in values.values()]).cpu().tolist()
-    numbers = dict(zip(values, read, strict=True))
+    read = torch.cat([shares, norm.double().reshape(1).to(shares.device)]).cpu().tolist()
+    numbers = dict(zip([*values, "gradient_norm"], read, strict=True))
     if not math.isfinite(numbers["loss"]):
         raise FloatingPointError(f"the loss is {numbers['loss']} at step {step}")
     optimizer.step()
@@ -158,7 +164,7 @@ def _update(
 
 @torch.no_grad()
 def _update_average(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
-    for name, tensor in model.state_dict().items():
+    for name, tensor in checkpoint.learnt_state(model).items():
         if tensor.is_floating_point():
             average[name].lerp_(tensor, 1.0 - decay)
         else:

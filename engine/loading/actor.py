@@ -2,11 +2,24 @@
 
 from pathlib import Path
 
+from engine.checkpoints.checkpoint import read_config
 from engine.device import Placement
 from engine.envs.actors import PolicyActor
 from engine.loading.models import load_policy
 from engine.protocols import Env
 from engine.records.manifest import checkpoint_hash
+
+
+def hash_of_policy(directory: Path) -> str:
+    """Of a checkpoint that somebody else is going to load.
+
+    Raises:
+        ValueError: not a policy checkpoint.
+    """
+    role = read_config(directory).get("role")
+    if role != "policy":
+        raise ValueError(f"{directory.name} is a checkpoint of role {role!r}, not a policy")
+    return checkpoint_hash(directory)
 
 
 def load_actor(

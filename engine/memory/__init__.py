@@ -1,1 +1,1 @@
-"""Memory: what a model weighs, what a step needs, and what fits a device."""
+"""Memory: what a model weighs, what a step needs and takes, and what fits a device."""

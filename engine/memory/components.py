@@ -35,6 +35,7 @@ DECODE_BATCHES = (8, 1)
 DREAM_FRAMES = 65  # what a judge of states reads at once of a row
 
 JudgeConfig = RewardConfig | StateRewardConfig
+Sizes = tuple[PolicyConfig, WorldModelConfig, JudgeConfig]  # of three models used together
 AnyConfig = PolicyConfig | WorldModelConfig | JudgeConfig | AutoencoderConfig
 _PartConfig = PolicyConfig | TransformerConfig | AutoencoderConfig | JudgeConfig
 
@@ -168,13 +169,14 @@ def _build(config: _PartConfig) -> nn.Module:
 
 
 @functools.lru_cache(maxsize=16)
-def _meta(config: _PartConfig, dtype: str) -> Any:
+def meta_model(config: _PartConfig, dtype: str) -> Any:
+    """The model of a config, without data, in a precision."""
     return on_meta(lambda: _build(config), precision(dtype))
 
 
 @functools.lru_cache(maxsize=64)
 def _weights(config: _PartConfig, dtype: str) -> tuple[int, int, int]:
-    module = _meta(config, dtype)
+    module = meta_model(config, dtype)
     return count_parameters(module), weight_bytes(module), 0
 
 
@@ -191,7 +193,7 @@ def _transformer_weights(config: WorldModelConfig, dtype: str) -> tuple[int, int
 @functools.lru_cache(maxsize=64)
 def _read_peak(config: StateRewardConfig, dtype: str) -> int:
     """One row's dream read by a judge of states."""
-    judge = _meta(config, dtype)
+    judge = meta_model(config, dtype)
     shape = config.sizes.latent_shape
     latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=precision(dtype), device=META)
     return peak_bytes(judge, lambda: judge.read(latents))
@@ -199,7 +201,7 @@ def _read_peak(config: StateRewardConfig, dtype: str) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _policy_weights(config: PolicyConfig, placement: Placement) -> tuple[int, int, int]:
-    module = _meta(config, placement.dtype)
+    module = meta_model(config, placement.dtype)
     layers = module.language_model.model.layers
     whole, all_layers = weight_bytes(module), weight_bytes(layers)
     if not placement.offload:
@@ -211,7 +213,7 @@ def _policy_weights(config: PolicyConfig, placement: Placement) -> tuple[int, in
 @functools.lru_cache(maxsize=64)
 def _act_peak(config: PolicyConfig, dtype: str) -> int:
     """One row: pixels to tokens and their probabilities."""
-    policy = _meta(config, dtype)
+    policy = meta_model(config, dtype)
     side = config.image_size
     pixels = torch.empty(1, 6, side, side, dtype=precision(dtype), device=META)
     ids = torch.zeros(1, PROMPT_TOKENS, dtype=torch.int64, device=META)
@@ -228,7 +230,7 @@ def _act_peak(config: PolicyConfig, dtype: str) -> int:
 @functools.lru_cache(maxsize=64)
 def _predict_peak(config: WorldModelConfig, dtype: str) -> int:
     """One row: the context cache and one denoising step; the others take no more."""
-    transformer = _meta(config.transformer, dtype)
+    transformer = meta_model(config.transformer, dtype)
     sizes, (z, y, x) = config.transformer, config.latent_shape
     context = torch.empty(1, z, sizes.context_frames, y, x, device=META)
     noise = torch.empty(1, z, sizes.chunk_size, y, x, device=META)
@@ -242,7 +244,7 @@ def _predict_peak(config: WorldModelConfig, dtype: str) -> int:
 @functools.lru_cache(maxsize=64)
 def _decode_peaks(config: WorldModelConfig, dtype: str) -> tuple[int, int, int]:
     """(on its way through the decoder, decoded, becoming pixels) of one frame."""
-    autoencoder = _meta(config.autoencoder, dtype)
+    autoencoder = meta_model(config.autoencoder, dtype)
     latent = torch.empty(1, *config.latent_shape, device=META)
     decoding = peak_bytes(autoencoder, lambda: autoencoder.reconstruct(latent))
     frame = torch.empty(1, 3, config.image_size, config.image_size, device=META)
@@ -264,7 +266,7 @@ def _judge_peak(config: RewardConfig, dtype: str, rows: int, chunk_size: int) ->
 @functools.lru_cache(maxsize=64)
 def _judge_peaks(config: RewardConfig, dtype: str, chunk_size: int) -> tuple[int, int, int]:
     """(judging the windows that end in a chunk of one row, of two, cutting those of one)."""
-    judge = _meta(config, dtype)
+    judge = meta_model(config, dtype)
     count, side = chunk_size + config.num_frames - 1, config.image_size
     ends = torch.arange(config.num_frames, count + 1)
     one, two = (

@@ -43,6 +43,16 @@ def peak_bytes(module: nn.Module, run: Callable[[], object]) -> int:
     return counter.peak
 
 
+def peak_of_training(module: nn.Module, run: Callable[[], object]) -> int:
+    """`peak_bytes` of a forward pass that keeps what its gradient will need, to its end."""
+    own = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+    counter = _LiveBytes(own)
+    with torch.enable_grad(), _FusedAttention(kept=True), counter:
+        kept = run()
+    del kept
+    return counter.peak
+
+
 def weight_bytes(module: nn.Module) -> int:
     """Bytes of a module's parameters and buffers."""
     return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
@@ -90,7 +100,15 @@ class _LiveBytes(TorchDispatchMode):
 
 
 class _FusedAttention(TorchFunctionMode):
-    """On the meta device attention would take its textbook form, with all scores in memory."""
+    """On the meta device attention would take its textbook form, with all scores in memory.
+
+    Args:
+        kept: for a gradient, which needs query, key, value and one more of their size.
+    """
+
+    def __init__(self, *, kept: bool = False) -> None:
+        super().__init__()
+        self._kept = kept
 
     def __torch_function__(
         self,
@@ -100,6 +118,8 @@ class _FusedAttention(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is F.scaled_dot_product_attention:
-            query, _, value = args[:3]
+            query, key, value = args[:3]
+            if self._kept:
+                return query * key * value
             return query.new_empty((*query.shape[:-1], value.shape[-1]))
         return func(*args, **(kwargs or {}))

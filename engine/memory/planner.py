@@ -1,7 +1,7 @@
 """The memory plan: what three models need before any of them is loaded, and what would fit."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.memory.components import (
     AnyConfig,
     ComponentPlan,
     JudgeConfig,
+    Sizes,
     autoencoder_component,
     policy_component,
     reward_model_component,
@@ -80,6 +81,22 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
             raise ValueError(f"there are no models of the role {role!r}")
 
 
+def sizes_of(configs: Sequence[Mapping[str, Any]]) -> Sizes:
+    """The configs of a policy, a world model and a reward model, in this order.
+
+    Raises:
+        ValueError: another role, or values that are not a config of theirs.
+    """
+    match [config_of(values) for values in configs]:
+        case [
+            PolicyConfig() as policy,
+            WorldModelConfig() as world_model,
+            (RewardConfig() | StateRewardConfig()) as reward_model,
+        ]:
+            return policy, world_model, reward_model
+    raise ValueError("a policy, a world model and a reward model are needed, in this order")
+
+
 def plan(
     policy: PolicyConfig,
     world_model: WorldModelConfig,
@@ -123,27 +140,26 @@ def rows_that_fit(
     placement: Placement,
     rows: int,
     horizon: int,
-    trained: bool = False,
+    beside: int = 0,
 ) -> int:
     """The most of some rows that may advance together; the others wait for their turn.
 
     Args:
         device: as it is before any model is loaded.
-        trained: the policy is, so that its gradients and AdamW's averages lie there as well.
+        beside: what the policy's training keeps there as well.
 
     Raises:
         ValueError: not even one row fits.
     """
     models = (policy, world_model, reward_model)
-    more = training_bytes(policy, placement) if trained else 0
 
     def needed(count: int) -> int:
-        return _plan(models, device, placement, count, horizon).total + more
+        return _plan(models, device, placement, count, horizon).total + beside
 
     if needed(1) > device.free:
         raise ValueError(
             f"one row needs {size(needed(1))}, but {size(device.free)} are free on {device.name}"
-            + (f": training the policy takes {size(more)} beside its weights" if more else "")
+            + (f": training the policy takes {size(beside)} beside its weights" if beside else "")
         )
     fit, too_many = 1, rows + 1
     while too_many - fit > 1:

@@ -17,7 +17,7 @@ from engine.parity.items import Item, compare, load_vectors
 from engine.parity.transformer import released_transformer
 from engine.protocols import ActionChunk
 from engine.records.types import DreamContext, JudgeRules, Normalization
-from engine.world_model.model import predict_latents
+from engine.world_model.flow import predict_latents
 from engine.world_model.transformer import STDiT
 
 ONE_GREY_LEVEL = 1.0 / 255.0
@@ -59,7 +59,7 @@ class ToyWorldModel:
             self.width // TOY_PIXELS,
         )
 
-    def with_context(self, context: DreamContext) -> "ToyWorldModel":
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "ToyWorldModel":
         """The reference knows no other context."""
         return self
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from engine.checkpoints.checkpoint import load_weights, read_config, write_json, write_model
+from engine.checkpoints.checkpoint import load_weights, read_config, write_json, write_weights
+from engine.policy.adapters import merged_state
 from engine.policy.config import PolicyConfig
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import Tokenizer
@@ -19,8 +20,12 @@ ROLE = "policy"
 def write_policy(
     directory: Path, policy: OpenVLAPolicy, card: Mapping[str, Any], *, half: bool = False
 ) -> None:
-    """Put a policy into a checkpoint directory being filled; `half` stores float16."""
-    write_model(directory, policy, {"role": ROLE, **policy.config.to_dict()}, card, half=half)
+    """Put a policy into a checkpoint directory being filled; `half` stores float16.
+
+    Adapters are merged. Where processes learn together, all have to call this.
+    """
+    config = {"role": ROLE, **policy.config.to_dict()}
+    write_weights(directory, merged_state(policy), config, card, half=half)
     write_json(directory / "normalization.json", policy.normalization.to_dict())
     policy.tokenizer.save(directory / "tokenizer.json")
 

@@ -95,7 +95,7 @@ class Pace:
 
     Attributes:
         last: the last value of a metric of the last such run, if there is one.
-        seconds_a_frame: of imagining, from the first use of the models, if they are loaded.
+        seconds_a_frame: of imagining and learning, planned from what the models compute.
     """
 
     last: Callable[[str], float | None]

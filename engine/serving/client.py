@@ -43,6 +43,7 @@ class ServedWorldModel:
         timeout: float = 120.0,
         pause: float = PAUSE,
         context: DreamContext = DreamContext(),  # noqa: B008 (frozen)
+        micro_batch: int = 0,
     ) -> None:
         self._address, self._token = address.rstrip("/"), token
         self._timeout, self._pause = timeout, pause
@@ -55,13 +56,13 @@ class ServedWorldModel:
         self.chunk_size, self.action_dim = int(about["chunk_size"]), int(about["action_dim"])
         z, y, x = about["latent_shape"]
         self.latent_shape: tuple[int, int, int] = (int(z), int(y), int(x))
-        self.micro_batch, self.anchored = int(about["micro_batch"]), context.anchored
-        said = {"anchored": context.anchored, "noise": context.noise}
+        self.micro_batch, self.anchored = micro_batch or int(about["micro_batch"]), context.anchored
+        said = {"anchored": context.anchored, "noise": context.noise, "micro_batch": micro_batch}
         self._session = str(self._ask("POST", "/v1/sessions", said)["session"])
         self._frames = _Recent()  # by the bytes of their latents
         self._names = _Recent()  # of opened states by latents; where steps led by state and actions
 
-    def with_context(self, context: DreamContext) -> "ServedWorldModel":
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "ServedWorldModel":
         """The same server, asked in a session of its own."""
         return ServedWorldModel(
             self._address,
@@ -69,6 +70,7 @@ class ServedWorldModel:
             timeout=self._timeout,
             pause=self._pause,
             context=context,
+            micro_batch=micro_batch,
         )
 
     def encode(

@@ -101,12 +101,15 @@ class Sessions:
         anchored, noise = message.get("anchored", False), message.get("noise", 0.0)
         if type(anchored) is not bool or type(noise) not in (int, float) or not 0 <= noise <= 1000:
             raise ValueError("anchored must be true or false, and noise a number from 0 to 1000")
+        frames = message.get("micro_batch", 0)
+        if type(frames) is not int or not 0 <= frames <= self._model.micro_batch:
+            raise ValueError(f"micro_batch must be from 0 to {self._model.micro_batch}")
         context = DreamContext(anchored=anchored, noise=float(noise))
         now, name = self._clock(), uuid.uuid4().hex
         with self._guard:
             for old in [key for key, each in self._open.items() if now - each.used > IDLE]:
                 del self._open[old]
-            self._open[name] = Session(self._model.with_context(context), now)
+            self._open[name] = Session(self._model.with_context(context, frames), now)
             while len(self._open) > MOST_SESSIONS:
                 self._open.popitem(last=False)
         return {"session": name}

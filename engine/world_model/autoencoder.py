@@ -1,5 +1,6 @@
 """The frame autoencoder: diffusers `AutoencoderKL`, one frame at a time (method.md §1.5)."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,12 @@ class Autoencoder(nn.Module):
     def scaling_factor(self) -> float:
         """Latents are multiplied by this after encoding and divided by it before decoding."""
         return self.config.scaling_factor
+
+    def in_micro_batches_of(self, frames: int) -> "Autoencoder":
+        """The same weights, shared, whose convolutions take so many frames at once."""
+        other = copy.copy(self)
+        other.config = self.config.replace(micro_batch=frames)
+        return other
 
     def moments(
         self, frames: Float[Tensor, "b c h w"]

@@ -17,6 +17,7 @@ from engine.world_model.transformer import Conditions, ContextCache, STDiT
 
 END = 1000.0
 REFERENCE_SIZE = 512
+ROWS_AT_ONCE = 16
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 Denoise = Callable[[ContextCache, Tensor, Tensor, Tensor], Tensor]
@@ -137,6 +138,56 @@ def sample(
         ratio=ratio,
     )
     return integrate(lambda x, now: denoise(cache, x, now, embedded), noise, times)
+
+
+def predict_latents(
+    transformer: STDiT,
+    latents: Float[Tensor, "b t z y x"],
+    actions: Float[Tensor, "b k a"],
+    noise: Float[Tensor, "b z k y x"],
+    denoising_steps: int,
+    height: int,
+    width: int,
+    *,
+    ratio: float = 0.0,
+    denoise: Denoise | None = None,
+    conditions: Conditions | None = None,
+) -> Float[Tensor, "b k z y x"]:
+    """One chunk of a rollout, frames before channels as the rest of the studio has them.
+
+    On a CPU some rows are taken to the end before the next begin: what they compute stays in the
+    caches, and a row has the same bits in any company.
+
+    Raises:
+        ValueError: a wrong number of context latents, actions or numbers in an action.
+    """
+    config = transformer.config
+    if latents.shape[1] != config.context_frames:
+        raise ValueError(
+            f"the world model takes {config.context_frames} context latents, not {latents.shape[1]}"
+        )
+    if tuple(actions.shape[1:]) != (config.chunk_size, config.action_dim):
+        raise ValueError(
+            f"the world model takes chunks of {config.chunk_size} actions of {config.action_dim} "
+            f"numbers, not {actions.shape[1]} of {actions.shape[2]}"
+        )
+    rows = len(latents) if latents.device.type != "cpu" else ROWS_AT_ONCE
+    futures = [
+        sample(
+            transformer,
+            rearrange(latents[part], "b t z y x -> b z t y x"),
+            noise[part],
+            actions[part],
+            denoising_steps,
+            height,
+            width,
+            ratio=ratio,
+            denoise=denoise,
+            conditions=None if conditions is None else conditions.of(part),
+        )
+        for part in (slice(first, first + rows) for first in range(0, len(latents), rows))
+    ]
+    return rearrange(torch.cat(futures), "b z k y x -> b k z y x")
 
 
 def velocity_loss(

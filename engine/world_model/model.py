@@ -13,7 +13,7 @@ from engine.config import Config, knob
 from engine.records.types import DreamContext
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
-from engine.world_model.flow import Denoise, add_noise, sample
+from engine.world_model.flow import Denoise, add_noise, predict_latents
 from engine.world_model.memory import Memory, MemorySizes
 from engine.world_model.states import StateConfig, StateModel, StateSizes
 from engine.world_model.transformer import Conditions, STDiT, TransformerConfig
@@ -153,10 +153,17 @@ class LatentWorldModel(nn.Module):
         self._denoise: Denoise = torch.compile(denoise) if compiled else denoise
         self._dream_context = DreamContext()
 
-    def with_context(self, context: DreamContext) -> "LatentWorldModel":
-        """The same weights, shared, that dream with another context."""
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "LatentWorldModel":
+        """The same weights, shared, that dream with another context.
+
+        Args:
+            micro_batch: frames that its convolutions take at once; 0: as many as here.
+        """
         other = copy.copy(self)
         other._dream_context = context
+        if micro_batch:
+            autoencoder = self.autoencoder.in_micro_batches_of(micro_batch)
+            other._modules = self._modules | {"autoencoder": autoencoder}
         return other
 
     @property
@@ -187,7 +194,7 @@ class LatentWorldModel(nn.Module):
     @property
     def micro_batch(self) -> int:
         """Frames that its convolutions take at once: what the bits of a frame depend on."""
-        return self.config.autoencoder.micro_batch
+        return self.autoencoder.config.micro_batch
 
     @torch.no_grad()
     def encode(
@@ -344,49 +351,6 @@ class LatentWorldModel(nn.Module):
     def decode(self, latents: Float[Tensor, "b z y x"]) -> Float[Tensor, "b c h w"]:
         """Latents to frames in about [-1, 1], not clipped."""
         return self.autoencoder.decode(latents.to(self.transformer.rope.freqs.device))
-
-
-def predict_latents(
-    transformer: STDiT,
-    latents: Float[Tensor, "b t z y x"],
-    actions: Float[Tensor, "b k a"],
-    noise: Float[Tensor, "b z k y x"],
-    denoising_steps: int,
-    height: int,
-    width: int,
-    *,
-    ratio: float = 0.0,
-    denoise: Denoise | None = None,
-    conditions: Conditions | None = None,
-) -> Float[Tensor, "b k z y x"]:
-    """One chunk of a rollout, frames before channels as the rest of the studio has them.
-
-    Raises:
-        ValueError: a wrong number of context latents, actions or numbers in an action.
-    """
-    config = transformer.config
-    if latents.shape[1] != config.context_frames:
-        raise ValueError(
-            f"the world model takes {config.context_frames} context latents, not {latents.shape[1]}"
-        )
-    if tuple(actions.shape[1:]) != (config.chunk_size, config.action_dim):
-        raise ValueError(
-            f"the world model takes chunks of {config.chunk_size} actions of {config.action_dim} "
-            f"numbers, not {actions.shape[1]} of {actions.shape[2]}"
-        )
-    future = sample(
-        transformer,
-        rearrange(latents, "b t z y x -> b z t y x"),
-        noise,
-        actions,
-        denoising_steps,
-        height,
-        width,
-        ratio=ratio,
-        denoise=denoise,
-        conditions=conditions,
-    )
-    return rearrange(future, "b z k y x -> b k z y x")
 
 
 def build(config: WorldModelConfig) -> LatentWorldModel:

@@ -24,6 +24,7 @@ from engine.world_model.blocks import (
     KeysValues,
     PatchEmbedding,
     TimestepEmbedding,
+    linear_velocity,
     position_table,
     steady,
 )
@@ -105,12 +106,14 @@ class ContextCache:
 
     Attributes:
         past: keys and values of each temporal block.
+        places: what temporal blocks know of the chunk's frames.
         positions: the table added to every frame's tokens.
         last: the newest context latent, as it was given.
         maps: states foreseen of the chunk's frames, painted where latents are.
     """
 
     past: tuple[KeysValues, ...]
+    places: FramePlaces
     positions: Float[Tensor, "s d"]
     last: Float[Tensor, "b c 1 y x"]
     maps: Float[Tensor, "b m k y x"] | None = None
@@ -131,6 +134,11 @@ class Conditions:
     known: Float[Tensor, "b c"]
     past_states: Float[Tensor, "b c f"]
     states: Float[Tensor, "b k f"]
+
+    def of(self, rows: slice) -> "Conditions":
+        """Those of some rows."""
+        parts = self.past_actions, self.known, self.past_states, self.states
+        return Conditions(*(part[rows] for part in parts))
 
 
 class Rope(nn.Module):
@@ -274,7 +282,8 @@ class STDiT(nn.Module):
             else:
                 tokens, own = across.across_frames(tokens, modulation, places)
                 past.append(own.kept())
-        return ContextCache(tuple(past), positions, last, maps)
+        later = FramePlaces.of(self.rope.freqs, latents.shape[2], self.config.chunk_size)
+        return ContextCache(tuple(past), later, positions, last, maps)
 
     def embed_actions(
         self, actions: Float[Tensor, "b k a"], conditions: Conditions | None = None
@@ -319,11 +328,9 @@ class STDiT(nn.Module):
             timestep: diffusion time in [0, 1000].
             embedded_actions: `embed_actions` of the k actions.
         """
-        first = cache.past[0].keys.shape[-2]
         time = self._time(timestep)
         spatial = self._modulation(time[:, None] + embedded_actions)
         temporal = self._modulation(time)[:, None]
-        places = FramePlaces.of(self.rope.freqs, first, noisy.shape[2])
         tokens = self._embed(noisy, cache.positions)
         details = None
         if self.stem is not None:
@@ -331,7 +338,7 @@ class STDiT(nn.Module):
             tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)
-            tokens, _ = across.across_frames(tokens, temporal, places, past)
+            tokens, _ = across.across_frames(tokens, temporal, cache.places, past)
         moved = self.final_layer.modulate(tokens, time)
         velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])
         velocity = velocity[:, : self.config.in_channels]
@@ -385,14 +392,3 @@ class STDiT(nn.Module):
             q=patch,
         )
         return frames[..., :rows, :columns].float()
-
-
-def linear_velocity(
-    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, " b"]
-) -> Float[Tensor, "b c k y x"]:
-    """E[x0 - noise | x] if data had mean 0 and variance 1 and nothing else were known.
-
-    With x = (1 - t) x0 + t noise that is x ((1 - t) - t) / ((1 - t)² + t²), t in [0, 1].
-    """
-    level = rearrange(timestep / 1000.0, "b -> b 1 1 1 1")
-    return noisy * (1.0 - 2.0 * level) / ((1.0 - level).square() + level.square())

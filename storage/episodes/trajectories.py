@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -262,11 +263,9 @@ class TrajectoryStore:
         if not root.is_dir():
             return 0
         known = {row["id"] for row in self._database.read("select id from episodes")}
-        fresh = [
-            path.parent
-            for path in sorted(root.glob("*/episode.json"))
-            if index_id(run, path.parent.name) not in known
-        ]
+        # The names alone: what is known is not looked into, however many episodes there are.
+        unknown = sorted(name for name in os.listdir(root) if index_id(run, name) not in known)
+        fresh = [root / name for name in unknown if (root / name / "episode.json").is_file()]
         rows: list[Row] = []
         for directory in fresh:
             try:

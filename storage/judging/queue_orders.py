@@ -1,18 +1,18 @@
 """In which order a queue asks for judgements, and what each clip of a sample stands for.
 
-Pure functions of index rows. The model's verdict of a row is `success`; where a person has judged
+Pure functions of candidates. The model's verdict of one is `success`; where a person has judged
 it, that judgement takes its place.
 """
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from storage.episodes.trajectories import EpisodeRow
 
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
@@ -21,6 +21,30 @@ Key = tuple[object, ...]
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8)  # lower edges of the probability bins of strata
 LOW, HIGH = 0.1, 0.9  # paper: groups whose share of successes lies between these are trained on
 SAMPLES = ("random", "stratified")  # orders whose judgements estimate the whole population
+
+
+class Candidate(NamedTuple):
+    """What an order has to know of an episode, and no more: there may be 100,000 of them.
+
+    Attributes:
+        outcome, failure_mode: of the label that stands, where there is one.
+        the rest: as in `storage.episodes.trajectories.EpisodeRow`.
+    """
+
+    id: str
+    task: str
+    start_id: int
+    imagined: bool
+    success: bool
+    probability: float | None
+    threshold: float | None
+    run: str | None
+    iteration: int | None
+    group_name: str | None
+    policy: str | None
+    world_model: str | None
+    outcome: str | None = None
+    failure_mode: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +65,9 @@ class Place:
 
 def rank(
     order: str,
-    rows: Sequence[EpisodeRow],
+    rows: Sequence[Candidate],
     *,
-    relatives: Sequence[EpisodeRow],
+    relatives: Sequence[Candidate],
     limit: int,
     seed: int,
 ) -> list[Place]:
@@ -57,13 +81,13 @@ def rank(
     """
     if order not in ORDERS and order not in SAMPLES:
         raise ValueError(f"order must be one of {', '.join((*SAMPLES, *ORDERS))}, not {order!r}")
-    rows = sorted(rows, key=lambda row: row.id)
     if order in SAMPLES:
+        rows = sorted(rows, key=lambda row: row.id)
         strata = [_stratum(row) if order == "stratified" else "all" for row in rows]
         return draw([row.id for row in rows], strata, limit=limit, seed=seed)
     keys = ORDERS[order](rows, relatives)
-    chosen = sorted(range(len(rows)), key=lambda index: (*keys[index], rows[index].id))
-    return [Place(episode_id=rows[index].id) for index in chosen[:limit]]
+    numbered = ((*key, row.id) for key, row in zip(keys, rows, strict=True))
+    return [Place(episode_id=str(key[-1])) for key in heapq.nsmallest(limit, numbered)]
 
 
 def draw(ids: Sequence[str], strata: Sequence[str], *, limit: int, seed: int) -> list[Place]:
@@ -98,15 +122,12 @@ def advantages(success: Bools) -> Numbers:
     return (returns - returns.mean()) / (returns.std(ddof=1) + 1e-6)
 
 
-def leverage(success: Bools) -> Numbers:
-    """How far [g] each member's flip would move the advantages of its group: sum of changes."""
-    failure, won = _moves(len(success), int(success.sum()))
-    return np.where(success, won, failure)
-
-
 @lru_cache(maxsize=4096)
-def _moves(size: int, successes: int) -> tuple[float, float]:
-    """What the flip of a failure moves, and of a success: members of one verdict are alike."""
+def leverage(size: int, successes: int) -> tuple[float, float]:
+    """How far the flip of a failure, and of a success, moves its group's advantages.
+
+    The sum of all members' changes; members of one verdict are alike.
+    """
     verdicts = np.arange(size) < successes
     before = advantages(verdicts)
 
@@ -114,35 +135,35 @@ def _moves(size: int, successes: int) -> tuple[float, float]:
         flipped = np.where(np.arange(size) == member, ~verdicts, verdicts)
         return float(np.abs(advantages(flipped) - before).sum())
 
-    return moved(size - 1) if successes < size else 0.0, moved(0) if successes else 0.0
+    flips = moved(size - 1) if successes < size else 0.0, moved(0) if successes else 0.0
+    return round(flips[0], 9), round(flips[1], 9)
 
 
-def _uncertainty(row: EpisodeRow) -> float:
+def _uncertainty(row: Candidate) -> float:
     """Distance from the threshold; infinite where no probability is known."""
     if row.probability is None or row.threshold is None:
         return np.inf
     return abs(row.probability - row.threshold)
 
 
-def _said(row: EpisodeRow) -> bool | None:
+def _said(row: Candidate) -> bool | None:
     """What a person said of success, if anything."""
-    outcome = row.label.outcome if row.label else None
-    return None if outcome not in ("success", "fail") else outcome == "success"
+    return None if row.outcome not in ("success", "fail") else row.outcome == "success"
 
 
-def _believed(row: EpisodeRow) -> bool:
+def _believed(row: Candidate) -> bool:
     said = _said(row)
     return row.success if said is None else said
 
 
-def _by_uncertainty(rows: Sequence[EpisodeRow], _: Sequence[EpisodeRow]) -> list[Key]:
+def _by_uncertainty(rows: Sequence[Candidate], _: Sequence[Candidate]) -> list[Key]:
     return [(_uncertainty(row),) for row in rows]
 
 
-def _by_disagreement(rows: Sequence[EpisodeRow], _: Sequence[EpisodeRow]) -> list[Key]:
+def _by_disagreement(rows: Sequence[Candidate], _: Sequence[Candidate]) -> list[Key]:
     """Contradicted verdicts first, the most confident of them foremost; unjudged clips last."""
 
-    def key(row: EpisodeRow) -> Key:
+    def key(row: Candidate) -> Key:
         said = _said(row)
         if said is None:
             return (2, 0.0)
@@ -152,10 +173,10 @@ def _by_disagreement(rows: Sequence[EpisodeRow], _: Sequence[EpisodeRow]) -> lis
     return [key(row) for row in rows]
 
 
-def _by_seed(rows: Sequence[EpisodeRow], relatives: Sequence[EpisodeRow]) -> list[Key]:
+def _by_seed(rows: Sequence[Candidate], relatives: Sequence[Candidate]) -> list[Key]:
     """Starts whose futures differ most in their verdicts first; futures of one start together."""
 
-    def start(row: EpisodeRow) -> Key:
+    def start(row: Candidate) -> Key:
         # An uploaded picture of no number is a start of its own.
         own = row.id if row.start_id == -1 else ""
         return (row.task, row.start_id, row.imagined, row.policy, row.world_model, own)
@@ -170,37 +191,39 @@ def _by_seed(rows: Sequence[EpisodeRow], relatives: Sequence[EpisodeRow]) -> lis
     ]
 
 
-def _by_leverage(rows: Sequence[EpisodeRow], relatives: Sequence[EpisodeRow]) -> list[Key]:
+def _by_leverage(rows: Sequence[Candidate], relatives: Sequence[Candidate]) -> list[Key]:
     """Members whose flip moves their group's advantages most; judged ones can move nothing."""
-    groups: dict[Key, list[EpisodeRow]] = {}
-    for row in relatives:
-        if row.group_name is not None:
-            groups.setdefault((row.run, row.iteration, row.group_name), []).append(row)
-    moved: dict[str, float] = {}
-    for members in groups.values():
-        moves = leverage(np.array([_believed(row) for row in members]))
-        moved |= {
-            row.id: 0.0 if _said(row) is not None else round(float(move), 9)
-            for row, move in zip(members, moves, strict=True)
-        }
-    return [(-moved.get(row.id, 0.0), _uncertainty(row)) for row in rows]
+
+    def group(row: Candidate) -> Key:
+        return row.run, row.iteration, row.group_name
+
+    sizes = Counter(group(row) for row in relatives)
+    successes = Counter(group(row) for row in relatives if _believed(row))
+
+    def moved(row: Candidate) -> float:
+        if row.group_name is None or _said(row) is not None:
+            return 0.0
+        own = group(row)
+        return leverage(sizes[own], successes[own])[row.success]
+
+    return [(-moved(row), _uncertainty(row)) for row in rows]
 
 
-def _by_failure_mode(rows: Sequence[EpisodeRow], _: Sequence[EpisodeRow]) -> list[Key]:
+def _by_failure_mode(rows: Sequence[Candidate], _: Sequence[Candidate]) -> list[Key]:
     """Clips of one failure mode together, the rarest mode first; those without one last."""
-    modes = [row.label.failure_mode if row.label else None for row in rows]
+    modes = [row.failure_mode for row in rows]
     counts = Counter(modes)
     return [(mode is None, counts[mode], mode or "") for mode in modes]
 
 
-def _stratum(row: EpisodeRow) -> str:
+def _stratum(row: Candidate) -> str:
     verdict = "success" if row.success else "fail"
     if row.probability is None:
         return f"{verdict}, no probability"
     return f"{verdict}, from {max(edge for edge in BINS if edge <= row.probability):.1f}"
 
 
-ORDERS: dict[str, Callable[[Sequence[EpisodeRow], Sequence[EpisodeRow]], list[Key]]] = {
+ORDERS: dict[str, Callable[[Sequence[Candidate], Sequence[Candidate]], list[Key]]] = {
     "uncertainty": _by_uncertainty,
     "human-model disagreement": _by_disagreement,
     "seed disagreement": _by_seed,

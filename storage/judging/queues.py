@@ -15,13 +15,19 @@ from engine.records.durable import sync, write_json_durably
 from engine.records.texts import check_fields, check_unicode
 from storage.damage import REFUSALS
 from storage.database import Cursor, Database, Row
+from storage.episodes.episode_filter import JOINED, EpisodeFilter
 from storage.events.labels import is_guest
-from storage.judging.queue_orders import SAMPLES, Place
+from storage.judging.queue_orders import SAMPLES, Candidate, Place
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 120.0
 
+_CANDIDATES = (
+    "select id, task, start_id, imagined, success, probability, threshold, run, iteration,"
+    " group_name, policy, world_model, outcome,"
+    f" json_extract_string(event, 'failure_mode') as failure_mode {JOINED}"
+)
 # Who judged which episode of a queue since the queue was made, in one pool of labels.
 _JUDGED = (
     "judged as (select own.episode_id, own.actor, own.seq, own.outcome,"
@@ -155,6 +161,12 @@ class QueueStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._restore()
+
+    def candidates(self, wanted: EpisodeFilter) -> list[Candidate]:
+        """The episodes that fit, as `rank` orders them; only the columns that it needs."""
+        where, values = wanted.where()
+        rows = self._database.read(f"{_CANDIDATES} {where}", [wanted.guest, *values])
+        return [Candidate(**row) for row in rows]
 
     def add(
         self, name: str, places: Sequence[Place], *, query: Mapping[str, Any], overlap: int

@@ -13,17 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from app.imagine.permalinks import read_token, token
 from app.live.models import Models
 from app.studio import Studio
 from app.visitors import Role
 from app.web.questions import ask
+from engine.device import Placement
 from engine.records.types import Trajectory
 from storage.workspace import open_workspace
 from tests.app.real_demo import START as REAL_START
 from tests.app.real_demo import build_demo
 from tests.app.test_imagining import load_noisy
+from tests.fakes import AddingWorldModel
 
 
 @pytest.fixture
@@ -211,6 +214,41 @@ def test_a_link_survives_an_episode_that_was_renamed(
         ask(studio.imagine.dreams.save, {"dream": dream})["episode"]
     )
     assert token(dataclasses.replace(episode, id="other")) == token(episode)
+
+
+class Rounding(AddingWorldModel):
+    """Frames differ by how many were decoded at once, as convolutions round."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return super().decode(latents) + 0.01 * self.micro_batch
+
+
+def load_rounding(directory: Path, placement: Placement | None = None) -> Any:
+    if directory.name != "world":
+        return load_noisy(directory, placement)
+    return Rounding(context_frames=4, chunk_size=8, action_dim=4, side=64, noise=0.3)
+
+
+def test_a_new_dream_decodes_its_chunk_at_once_and_an_old_one_as_it_did(
+    make_studio: Callable[..., Studio], settings: dict[str, Any]
+) -> None:
+    def open_rounding() -> Studio:
+        return make_studio(models=Models(load_rounding))
+
+    studio = open_rounding()
+    dream = adventure(studio, settings)
+    record = read_token(ask(studio.imagine.dreams.permalink, {"dream": dream})["token"])
+    assert record["micro_batches"]["autoencoder"] == 8  # the chunk; the checkpoint's own is 16
+    stored = record | {"micro_batches": {"autoencoder": 16, "reward_model": 8}}
+    older = {name: value for name, value in record.items() if name != "micro_batches"}
+    played = []
+    for told in (record, stored, older):
+        found = ask(studio.imagine.dreams.replay, {"token": packed(told)})
+        played.append(ask(studio.imagine.dreams.permalink, {"dream": found["dream"]})["token"])
+        assert found["exact"] == (told is record)
+    assert played[1] == played[2]
+    fresh = open_rounding()
+    assert all(ask(fresh.imagine.dreams.replay, {"token": link})["exact"] for link in played)
 
 
 REPLAY = """

@@ -260,7 +260,10 @@ def test_preflight_says_what_it_knows(studio: Studio) -> None:
     assert found["groups"] == (True, "kept with 1 to 7 successes of 8")
     assert found["reward"][0] and "τ 0.60" in found["reward"][1]
     assert found["disk"][0]
-    assert found["time"][0] is None and "not measured yet" in found["time"][1]
+    assert (
+        found["speed"][0] and "imagined frames/s on the CPU, an iteration of" in found["speed"][1]
+    )
+    assert found["time"][0] and found["time"][1].endswith(", as planned")
 
 
 def test_preflight_tells_of_the_gates_of_just_these_models(studio: Studio, run: str) -> None:

@@ -31,7 +31,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "probe_starts": 0,
     },
     "collect": {"policy": MODELS["policy"], "source": "policy", "pool": "budget", "episodes": 32},
-    "evaluate": {"policy": MODELS["policy"], "pool": "calibration", "episodes": 48},
+    "evaluate": {"policy": MODELS["policy"], "pool": "calibration", "episodes": 100},
 }
 
 

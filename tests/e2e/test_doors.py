@@ -198,6 +198,7 @@ def prefixed(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     server.process.wait(60)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("names_itself", [False, True])
 def test_a_page_works_behind_a_prefix_and_in_a_notebook(
     browser: Browser, prefixed: tuple[Server, int], names_itself: bool, problems: Problems
@@ -221,6 +222,7 @@ def certificate_of(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.soak
 def test_the_hub_frames_a_space_and_nobody_else_does(
     browser: Browser, demo: Path, tmp_path: Path
 ) -> None:

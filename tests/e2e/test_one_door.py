@@ -150,6 +150,7 @@ def mortal(demo: Path, tmp_path: Path) -> Iterator[Server]:
     assert studio.process.wait(60) == 0
 
 
+@pytest.mark.soak
 def test_a_label_outlives_a_killed_studio_and_a_refused_one_blocks_none(
     browser: Browser, demo: Path, mortal: Server
 ) -> None:

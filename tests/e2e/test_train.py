@@ -167,6 +167,7 @@ def test_start_rests_while_a_check_fails_and_each_method_brings_its_own_form(pag
     checks = page.get_by_role("list", name="Preflight")
     start = page.get_by_role("button", name="Start training")
     expect(checks).to_contain_text("compatible")
+    expect(checks).to_contain_text("imagined frames/s on the CPU, an iteration of")
     expect(start).to_be_enabled()
     page.get_by_label("Group size").fill("1")
     expect(checks).to_contain_text("group_size must be at least 2")

@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from engine.images import to_pixels
-from engine.memory.footprint import on_meta
+from engine.memory.footprint import META, on_meta
+from engine.policy.adapters import add_adapters
 from engine.policy.config import paper_policy_config
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
@@ -81,16 +83,37 @@ def policy() -> None:
         check(scores, torch.float32)
     scores.logsumexp(dim=2).sum().backward()
     check(model.projector.fc1.weight.grad, torch.float32)
+    with unset_fake_temporarily(), META:  # peft cannot move fake tensors
+        adapted = on_meta(build, torch.bfloat16)
+        add_adapters(adapted, rank=32, alpha=32.0)
+    adapters(filled(adapted), there(2, 6, side, side, dtype=torch.bfloat16), ids)
+
+
+def adapters(model: OpenVLAPolicy, pixels: Tensor, ids: Tensor) -> None:
+    """Trained in float32 beside a frozen policy in bfloat16."""
+    model(pixels, ids).logsumexp(dim=2).sum().backward()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert sum(p.numel() for p in trained) < 0.02 * sum(p.numel() for p in model.parameters())
+    for parameter in trained:
+        check(parameter, torch.float32)
+        check(parameter.grad, torch.float32)
 
 
 def placed(build: Callable[[], nn.Module], dtype: torch.dtype) -> Any:
     """A model of fake tensors on the device."""
-    model = on_meta(build, dtype)
+    return filled(on_meta(build, dtype))
+
+
+def filled(model: Any) -> Any:
+    """A model without data, with fake tensors on the device."""
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
     fake = {name: there(*t.shape, dtype=t.dtype) for name, t in model.state_dict().items()}
     model.load_state_dict(fake, assign=True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
     for module in model.modules():  # and what no file holds
         for name, buffer in module.named_buffers(recurse=False):
-            setattr(module, name, buffer.to(DEVICE))
+            setattr(module, name, there(*buffer.shape, dtype=buffer.dtype))
     return model
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.__main__ import main
+from engine.__main__ import ProgressBar, main
 from engine.records.events import encode_line
 from engine.worker import BAD_INPUT, DONE
 
@@ -43,6 +43,13 @@ def test_a_job_runs_in_the_foreground_and_answers_in_one_line(
     assert choose(out, candidates) == DONE
     assert choose(out, candidates[:1]) == BAD_INPUT
     assert "holds a run with another config" in capsys.readouterr().err
+
+
+def test_what_a_run_does_now_is_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar("optimise")
+    bar({"kind": "phase", "phase": "about 90 imagined frames/s"})
+    bar.close()
+    assert "about 90 imagined frames/s\n" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,19 +54,19 @@ def fail(env: Env, actor: Actor) -> None:
 
 def test_results_come_in_order_and_are_those_of_one_process() -> None:
     parts = [partial(name_it, number=number) for number in range(9)]
-    alone = list(perform(parts, cast(), workers=1, cast=cast))
+    alone = list(perform(parts, cast, workers=1))
     assert alone == [(number, 5) for number in range(9)]
-    assert list(perform(parts, cast(), workers=3, cast=cast)) == alone
+    assert list(perform(parts, cast, workers=3)) == alone
 
 
 def test_a_process_that_dies_costs_only_its_part_which_is_played_again(tmp_path: Path) -> None:
     parts = [partial(die_once, mark=tmp_path / "dead"), partial(name_it, number=1)]
-    assert list(perform(parts, cast(), workers=2, cast=cast)) == ["played", (1, 5)]
+    assert list(perform(parts, cast, workers=2)) == ["played", (1, 5)]
 
 
 def test_what_goes_wrong_in_a_process_is_raised_here() -> None:
     with pytest.raises(ValueError, match="cannot be played"):
-        list(perform([fail, fail], cast(), workers=2, cast=cast))
+        list(perform([fail, fail], cast, workers=2))
 
 
 def die(env: Env, actor: Actor) -> None:
@@ -75,4 +75,4 @@ def die(env: Env, actor: Actor) -> None:
 
 def test_processes_that_keep_dying_end_the_run_with_a_sentence() -> None:
     with pytest.raises(ValueError, match="3 workers died one after the other"):
-        list(perform([die, die], cast(), workers=2, cast=cast))
+        list(perform([die, die], cast, workers=2))

@@ -63,22 +63,20 @@ def test_the_context_cache_holds_keys_and_values_and_nothing_else() -> None:
     assert sum(storages.values()) == planned == 28 * 2 * 4 * 256 * 1152 * 2
 
 
-def rows(gibibytes: int, *, trained: bool) -> int:
+def rows(gibibytes: int, *, beside: int = 0) -> int:
     card = DeviceMemory(kind="cuda", name="a card", total=gibibytes * GIB, free=gibibytes * GIB)
-    return rows_that_fit(
-        *PAPER, device=card, placement=BF16, rows=512, horizon=256, trained=trained
-    )
+    return rows_that_fit(*PAPER, device=card, placement=BF16, rows=512, horizon=256, beside=beside)
 
 
 def test_the_papers_rows_are_split_to_fit_the_card() -> None:
-    assert rows(300, trained=False) == 512
-    some = rows(80, trained=False)
+    assert rows(300) == 512
+    some = rows(80)
     assert 256 <= some < 512
     more = training_bytes(PAPER[0], BF16)
     assert more == pytest.approx(7_541_237_184 * (16 + 2 - 2), rel=1e-3)
-    assert rows(80 + more // GIB + 1, trained=True) in (some, some + 1, some + 2, some + 3)
+    assert rows(80 + more // GIB + 1, beside=more) in (some, some + 1, some + 2, some + 3)
     with pytest.raises(ValueError, match="training the policy takes"):
-        rows(80, trained=True)
+        rows(80, beside=more)
 
 
 def test_groups_imagined_in_parts_are_those_imagined_at_once(demo: Path) -> None:

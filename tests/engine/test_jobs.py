@@ -232,8 +232,17 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     _, models = tiny
     # Where every dream fails the gradient is 0: the weight decay is what changes the policy.
     options = _optimise_options(models, weight_decay=20.0, success_threshold=0.4)
-    metrics = do("optimise", tmp_path / "run", **options)
+    phases: list[str] = []
+    metrics = do(
+        "optimise",
+        tmp_path / "run",
+        **options,
+        listener=lambda event: phases.extend([event["phase"]] if "phase" in event else []),
+    )
     assert metrics is not None
+    planned, came = metrics["time/planned_frames_per_second"], metrics["rollout/frames_per_second"]
+    assert planned > 0.0 and came > 0.0
+    assert phases[1].startswith(f"about {planned:.0f} imagined frames/s on the CPU")
     weights = "model.safetensors"
     before = file_sha256(Path(models["policy"]) / weights)
     assert file_sha256(Path(last_checkpoint(tmp_path / "run")) / weights) != before

@@ -68,6 +68,17 @@ def test_dreams_judged_by_states_are_optimised_on_a_device(
     assert far["rollout/frames"] == near["rollout/frames"] == 2 * 8
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("job", ["optimise", "clone"])
+def test_adapters_are_trained_on_a_device(
+    options: dict[str, dict[str, Any]], job: str, tmp_path: Path
+) -> None:
+    values = options[job] | {"economy": {"lora_rank": 2}}
+    far = work(tmp_path / "far", job, values, {"device": NAME}, around=pretend_device)
+    near = work(tmp_path / "near", job, values, {"device": "cpu"})
+    assert set(far) == set(near)
+
+
 @pytest.mark.parametrize(
     "job", [job if job == QUICK[0] else pytest.param(job, marks=pytest.mark.soak) for job in ALL]
 )

@@ -106,7 +106,7 @@ class Counting(AddingWorldModel):
         self.steps += len(given[0])
         return super().predict(*given, **more)
 
-    def with_context(self, context: DreamContext) -> "Counting":
+    def with_context(self, context: DreamContext, micro_batch: int = 0) -> "Counting":
         return self
 
 

@@ -57,6 +57,21 @@ def test_a_row_is_the_same_alone_and_in_a_batch(world_model: LatentWorldModel) -
             assert torch.equal(whole[part], alone)
 
 
+def test_many_rows_are_taken_some_at_a_time_and_change_no_bit(
+    world_model: LatentWorldModel,
+) -> None:
+    taken: list[int] = []
+    block = world_model.transformer.spatial_blocks[0].attn
+    hook = block.qkv.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    latents, noise = torch.randn(19, 4, 3, 8, 8), torch.randn(19, 3, 8, 8, 8)
+    actions = torch.rand(19, 8, 5) * 2 - 1
+    together = world_model.predict_from(latents, actions, noise, 1)
+    assert taken == [16, 16, 3, 3]  # the context and one step of each part
+    hook.remove()
+    alone = world_model.predict_from(latents[17:18], actions[17:18], noise[17:18], 1)
+    assert torch.equal(together[17:18], alone)
+
+
 def test_how_a_context_lies_in_memory_changes_no_bit_and_no_layout() -> None:
     changing = LatentWorldModel(CONFIG.replace(change_scale=0.5)).eval()
     channels_last = torch.randn(2, 8, 8, 3, generator=generator(1)).permute(0, 3, 1, 2)
@@ -108,6 +123,24 @@ def test_a_dream_may_be_anchored_where_its_world_model_is_not(
     anchored = world_model.with_context(DreamContext(anchored=True))
     assert anchored.anchored and not world_model.anchored
     assert anchored.transformer is world_model.transformer
+
+
+def test_the_same_weights_take_other_numbers_of_frames_at_once(
+    world_model: LatentWorldModel,
+) -> None:
+    taken: list[int] = []
+    decoder = world_model.autoencoder.kl.decoder
+    hook = decoder.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    latents = torch.randn(3, 3, 8, 8)
+    frames = world_model.decode(latents)
+    one = world_model.with_context(DreamContext(), 1)
+    singly = one.decode(latents)
+    again = world_model.decode(latents)
+    hook.remove()
+    assert taken == [4, 1, 1, 1, 4]
+    assert (world_model.micro_batch, one.micro_batch) == (4, 1)
+    assert torch.equal(frames, again)
+    torch.testing.assert_close(frames, singly, rtol=0, atol=1e-5)
 
 
 def test_wrong_shapes_are_refused_in_one_sentence(world_model: LatentWorldModel) -> None:

@@ -1,10 +1,15 @@
 """The transformer: the context cache is exact, rows and frames influence only what they may."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from engine.memory.footprint import META, on_meta
 from engine.seeding import generator, randn
 from engine.world_model import blocks
 from engine.world_model.transformer import STDiT, TransformerConfig
@@ -107,3 +112,36 @@ def test_the_fused_layer_is_product_and_gelu_and_rows_do_not_meet() -> None:
     assert torch.equal(blocks.linear_gelu(x[:32], layer), fused[:32])
     with torch.enable_grad():
         assert blocks.linear_gelu(x, layer).requires_grad
+
+
+def test_turning_pairs_is_multiplying_complex_numbers_bit_for_bit() -> None:
+    pairs, angles = torch.randn(2, 5, 3, 4, 8, 2), torch.randn(5, 1, 1, 8)
+    turn = torch.polar(torch.ones_like(angles), angles)
+    complex_ones = torch.view_as_real(torch.view_as_complex(pairs) * turn)
+    assert torch.equal(blocks.turn_pairs(pairs, torch.view_as_real(turn)), complex_ones)
+
+
+class Seen(TorchDispatchMode):
+    """Remembers the dtypes that come out of operations, and whether a mask was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: set[torch.dtype] = set()
+        self.masks = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.dtypes |= {found.dtype for found in tree_leaves(result) if isinstance(found, Tensor)}
+        self.masks += "tril" in str(func)
+        return result
+
+
+def test_a_denoising_step_elsewhere_has_no_complex_number_and_makes_no_mask() -> None:
+    transformer = on_meta(lambda: STDiT(SMALL), torch.float32)
+    latents, times, actions, _ = (part.to(META) for part in inputs(SMALL, 2, 8, 8))
+    cache = transformer.context(latents[:, :, :4], 64, 64)
+    embedded = transformer.embed_actions(actions)
+    with Seen() as seen:
+        transformer.denoise(cache, latents[:, :, 4:], times, embedded)
+    assert seen.dtypes == {torch.float32}
+    assert seen.masks == 0

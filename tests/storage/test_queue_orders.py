@@ -5,41 +5,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.records.types import Label
-from storage.episodes.trajectories import EpisodeRow
-from storage.judging.queue_orders import advantages, draw, leverage, rank
+from storage.judging.queue_orders import Candidate, advantages, draw, leverage, rank
 
 
-def row(name: str, **changes: Any) -> EpisodeRow:
+def row(name: str, **changes: Any) -> Candidate:
     values: dict[str, Any] = {
         "id": name,
         "task": "coffee-push",
         "start_id": 1,
-        "instruction": "",
         "imagined": True,
         "success": False,
-        "end_step": 16,
-        "num_actions": 16,
         "probability": 0.5,
         "threshold": 0.5,
         "run": None,
         "iteration": None,
         "group_name": None,
-        "member": None,
-        "advantage": None,
-        "reward": None,
-        "lineage": {},
-        "location": "",
-        "created": 0.0,
+        "policy": None,
+        "world_model": None,
     }
-    return EpisodeRow(**values | changes)
+    return Candidate(**values | changes)
 
 
-def said(outcome: str, **more: Any) -> Label:
-    return Label(event_id="event", episode_id="x", outcome=outcome, **more)
-
-
-def names(order: str, rows: list[EpisodeRow], **settings: Any) -> list[str]:
+def names(order: str, rows: list[Candidate], **settings: Any) -> list[str]:
     given: dict[str, Any] = {"relatives": rows, "limit": 99, "seed": 0}
     return [place.episode_id for place in rank(order, rows, **given | settings)]
 
@@ -51,10 +38,10 @@ def test_uncertainty_asks_first_where_the_model_nearly_said_the_other() -> None:
 
 def test_disagreement_asks_first_about_the_most_confident_contradiction() -> None:
     rows = [
-        row("agreed", success=True, probability=0.7, label=said("success")),
-        row("denied", success=True, probability=0.7, label=said("fail")),
-        row("denied-hard", success=True, probability=0.99, label=said("fail")),
-        row("unsure", label=said("unsure")),
+        row("agreed", success=True, probability=0.7, outcome="success"),
+        row("denied", success=True, probability=0.7, outcome="fail"),
+        row("denied-hard", success=True, probability=0.99, outcome="fail"),
+        row("unsure", outcome="unsure"),
         row("mute"),
     ]
     assert names("human-model disagreement", rows)[:3] == ["denied-hard", "denied", "agreed"]
@@ -87,11 +74,11 @@ def test_advantages_are_those_of_the_released_code() -> None:
 
 
 def test_the_flip_that_empties_a_group_has_the_most_leverage() -> None:
-    moved = leverage(np.array([1, 0, 0, 0], bool))
+    failure, success = leverage(4, 1)
     # By hand: without its one success the group is dropped, 1.5 + 3 × 0.5 = 3; a second success
     # makes it [√3, √3, -√3, -√3] / 2.
     second = abs(1.5 - 3**0.5 / 2) + (0.5 + 3**0.5 / 2) + 2 * (3**0.5 / 2 - 0.5)
-    np.testing.assert_allclose(moved, [3.0, second, second, second], atol=1e-5)
+    np.testing.assert_allclose([success, failure], [3.0, second], atol=1e-5)
 
 
 def test_leverage_asks_first_where_one_label_moves_the_group_most() -> None:
@@ -102,9 +89,8 @@ def test_leverage_asks_first_where_one_label_moves_the_group_most() -> None:
         row("groupless"),
     ]
     order = names("GRPO leverage", rows)
-    lone = leverage(np.array([1, 0, 0, 0], bool))
-    half = leverage(np.array([1, 1, 0, 0], bool))
-    by_hand = {f"lone-{n}": lone[n] for n in range(4)} | {f"half-{n}": half[n] for n in range(4)}
+    by_hand = {f"lone-{n}": leverage(4, 1)[n == 0] for n in range(4)}
+    by_hand |= {f"half-{n}": leverage(4, 2)[n < 2] for n in range(4)}
     moved = [round(by_hand.get(name, 0.0), 6) for name in order]
     assert moved == sorted(moved, reverse=True)
     assert order[-1] == "groupless"
@@ -112,14 +98,14 @@ def test_leverage_asks_first_where_one_label_moves_the_group_most() -> None:
 
 def test_a_judged_member_counts_as_judged_and_moves_nothing() -> None:
     fate = {"run": "r", "iteration": 1, "group_name": "a"}
-    rows = [row("judged", success=True, label=said("fail"), **fate)]
+    rows = [row("judged", success=True, outcome="fail", **fate)]
     rows += [row(f"other-{n}", **fate) for n in range(3)]
     assert names("GRPO leverage", rows)[-1] == "judged"
 
 
 def test_failure_modes_come_together_the_rarest_first() -> None:
     modes = {"a": "slipped", "b": "missed", "c": "slipped", "d": None}
-    rows = [row(name, label=said("fail", failure_mode=mode)) for name, mode in modes.items()]
+    rows = [row(name, outcome="fail", failure_mode=mode) for name, mode in modes.items()]
     assert names("failure mode", rows) == ["b", "a", "c", "d"]
 
 
@@ -166,7 +152,9 @@ def test_leverage_of_a_pattern_is_what_flipping_each_member_moves() -> None:
             success = random.uniform(size=size) < 0.5
             flips = [np.where(np.arange(size) == one, ~success, success) for one in range(size)]
             moved = [np.abs(advantages(flip) - advantages(success)).sum() for flip in flips]
-            np.testing.assert_allclose(leverage(success), moved, rtol=0, atol=1e-9)
+            flip = leverage(size, int(success.sum()))
+            found = [flip[won] for won in success.tolist()]
+            np.testing.assert_allclose(found, moved, rtol=0, atol=2e-9)
 
 
 class Mode(str):
@@ -181,6 +169,6 @@ class Mode(str):
 
 
 def test_failure_modes_are_counted_without_comparing_all_with_all() -> None:
-    rows = [row(f"{n:06d}", label=said("fail", failure_mode=Mode("slip"))) for n in range(500)]
+    rows = [row(f"{n:06d}", outcome="fail", failure_mode=Mode("slip")) for n in range(500)]
     rank("failure mode", rows, relatives=rows, limit=10, seed=0)
     assert Mode.compared < 20 * len(rows)

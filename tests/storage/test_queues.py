@@ -11,6 +11,7 @@ import pytest
 from engine.records.types import Label, Trajectory
 from storage.cabinet import Cabinet, open_cabinet
 from storage.database import Database
+from storage.episodes.episode_filter import EpisodeFilter
 from storage.judging.queue_orders import Place
 from storage.judging.queues import LEASE_SECONDS, QueueStore
 from storage.workspace import Workspace
@@ -48,6 +49,21 @@ def test_clips_come_in_the_order_of_the_queue_and_once_each(judges: Judges) -> N
     assert judges.queues.lease("q", "ann", 2) == CLIPS[:2]
     judges.say("ann", CLIPS[0])
     assert judges.queues.lease("q", "ann", 9) == CLIPS[1:]
+
+
+def test_candidates_carry_what_people_said_and_read_no_lineage(
+    judges: Judges, make_trajectory: Callable[..., Trajectory]
+) -> None:
+    judges.say("ann", CLIPS[1], "fail", failure_mode="slip")
+    judges.cabinet.database.write(
+        lambda cursor: cursor.rows("update episodes set lineage = 'no JSON', instruction = ''")
+    )
+    found = {row.id: row for row in judges.queues.candidates(EpisodeFilter())}
+    assert list(found) == CLIPS
+    assert (found[CLIPS[1]].outcome, found[CLIPS[1]].failure_mode) == ("fail", "slip")
+    assert (found[CLIPS[0]].outcome, found[CLIPS[0]].failure_mode) == (None, None)
+    assert found[CLIPS[0]].success == make_trajectory().outcome.success
+    assert judges.queues.candidates(EpisodeFilter(label="fail")) == [found[CLIPS[1]]]
 
 
 def test_a_clip_that_one_holds_is_not_given_to_another(judges: Judges) -> None:

@@ -1,7 +1,9 @@
 """Episodes: files and their index."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -132,6 +134,29 @@ def test_a_scan_indexes_what_is_there_and_leaves_out_what_is_broken(
     assert cabinet.trajectories.scan(tmp_path / "found") == 1
     assert cabinet.trajectories.ids() == ["good"]
     assert cabinet.trajectories.get("good").task == "coffee-push"
+
+
+class Watched(type(Path())):  # type: ignore[misc]
+    """A path that counts how often something is looked up on the disk, below it too."""
+
+    looks: ClassVar[list[str]] = []
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        Watched.looks.append(self.name)
+        return super().stat(follow_symlinks=follow_symlinks)
+
+
+def test_a_second_scan_looks_into_no_episode_that_is_known(
+    cabinet: Cabinet, make_trajectory: Maker, tmp_path: Path
+) -> None:
+    found = Watched(tmp_path / "found")
+    for number in range(20):
+        write_episode(found, make_trajectory(f"known-{number}"))
+    assert cabinet.trajectories.scan(found) == 20
+    write_episode(found, make_trajectory("new"))
+    Watched.looks.clear()
+    assert cabinet.trajectories.scan(found) == 1
+    assert Watched.looks.count("episode.json") == 1
 
 
 def test_episodes_can_live_on_another_file_system(

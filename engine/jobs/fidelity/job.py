@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 
 from engine.data.episode_set import load_episodes
 from engine.data.labelled import with_label
-from engine.envs.factory import make_env
 from engine.images import to_model, to_pixels
 from engine.jobs import collect
 from engine.jobs.fidelity.fidelity_curves import agreement, curves
@@ -129,9 +127,8 @@ def real_episodes(config: JobConfig, run: Run) -> Sources | None:
             seed=config.seed,
             use="calibration",
         )
-        with closing(make_env(get_task(config.task))) as env:
-            if collect.collect(options, run, env) is None:
-                return None
+        if collect.run(options, run) is None:
+            return None
         names = (str(run.directory),)
     found = [(Path(n).resolve().name, e) for n in names for e in load_episodes([n])]
     real = [(name, e) for name, e in found if not e.imagined][: config.episodes]

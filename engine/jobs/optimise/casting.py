@@ -11,17 +11,21 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from engine.checkpoints.checkpoint import learnt_state, load_learnt
 from engine.crew.crew import open_crew
 from engine.crew.worker import Shared
 from engine.data.episode_set import load_episodes
 from engine.data.starts import Starts, key_frames, load_starts, render_starts
 from engine.device import Placement
 from engine.envs.factory import make_env
-from engine.jobs.optimise.groups import Groups, ImaginedGroups, Places, RealGroups, Sampling
+from engine.jobs.optimise.groups import Groups, ImaginedGroups, Places, Play, RealGroups, Sampling
 from engine.jobs.optimise.optimise_plan import JobConfig
+from engine.learning.spreading import ready_to_act
+from engine.loading.learner import make_learner
 from engine.loading.models import load_judge, load_policy, load_world_model
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
+from engine.ranks import pooled, rank, ranks
 from engine.records.tasks import Task, get_task, pool_starts
 from engine.records.types import DreamContext
 
@@ -120,7 +124,7 @@ class Seat:
         """Attempts of the rows by the policy as it is now."""
         now = weights.get()
         if now is not self.weights:
-            self.policy.load_state_dict(now)
+            load_learnt(self.policy, now)
             self.weights = now
         return self.groups.attempts(iteration, places)
 
@@ -130,11 +134,31 @@ class Seat:
             self.env.close()
 
 
+def load_acting(config: JobConfig, placement: Placement) -> OpenVLAPolicy:
+    """The policy that a run improves, as it trains it: what acts is what learns."""
+
+    def load(where: Placement, trained: bool) -> OpenVLAPolicy:
+        return load_policy(Path(config.policy), where, trained=trained)
+
+    return make_learner(load, config.economy, placement, seed=config.seed)
+
+
+def among_learners(play: Play, policy: OpenVLAPolicy) -> Play:
+    """`play` of many rows, by all processes that learn together; each gets all attempts."""
+
+    def shared(iteration: int, places: Places) -> list[Any]:
+        ready_to_act(policy)
+        found = pooled(play(iteration, places[rank() :: ranks()]))
+        return [found[row % ranks()][row // ranks()] for row in range(len(places))]
+
+    return shared
+
+
 def take_seat(
     config: JobConfig, placement: Placement, beginnings: Beginnings, most_rows: int | None
 ) -> tuple[Seat]:
     """The stage of a worker: models like those of the run itself."""
-    policy = load_policy(Path(config.policy), placement, trained=True)
+    policy = load_acting(config, placement)
     env = None if beginnings.starts is not None else make_env(get_task(config.task))
     groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)
     return (Seat(groups, policy, env),)
@@ -167,7 +191,7 @@ class Workers:
 
     def play(self, iteration: int, places: Places) -> list[Any]:
         """What `Groups.attempts` gives of the rows, in their order."""
-        state = self._policy.state_dict()
+        state = learnt_state(self._policy)
         weights = self._crew.share(
             {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         )

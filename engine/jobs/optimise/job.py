@@ -17,10 +17,19 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from engine.checkpoints import checkpoint
+from engine.crew.learners import together
+from engine.crew.processes import forking
 from engine.data.strata import balanced_order, strata
 from engine.envs.factory import make_env
 from engine.jobs.gates.report import say_gates
-from engine.jobs.optimise.casting import Workers, find_beginnings, make_groups
+from engine.jobs.optimise.casting import (
+    Workers,
+    among_learners,
+    find_beginnings,
+    load_acting,
+    make_groups,
+    take_seat,
+)
 from engine.jobs.optimise.exploitability import (
     Weights,
     copy_weights,
@@ -32,14 +41,16 @@ from engine.jobs.optimise.groups import Attempt, Groups, ImaginedGroups, RealGro
 from engine.jobs.optimise.iteration import Iteration, nothing_learnt, record
 from engine.jobs.optimise.optimise_plan import JOB, JobConfig, needs_simulator
 from engine.jobs.optimise.real_checks import checked_episodes, real_success
-from engine.jobs.optimise.together import most_rows_together
+from engine.jobs.optimise.together import most_rows_together, sizes_together, speed_together
 from engine.jobs.optimise.update import PolicyUpdate
 from engine.learning import grpo
 from engine.learning.card import card
-from engine.loading.models import load_policy
+from engine.learning.spreading import ready_to_act, ready_to_learn
+from engine.memory.speed import Speed
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run
+from engine.ranks import agreed, leads, ranks
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task
 from engine.seeding import numpy_generator
@@ -61,11 +72,18 @@ class _Job:
     env: Env | None
     base: Weights
     strata: Int64[np.ndarray, " n"] | None  # of the starts, where it is known where things are
+    speed: Speed | None  # planned; none in the simulator
     weights: str | None = None  # hash of the checkpoint that holds the policy as it is now
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Alternate imagining and updating; every checkpoint is a loadable policy."""
+    if config.learners > 1 and (config.workers > 1 or config.ray):
+        raise ValueError("learners imagine their own rows: choose workers or learners, not both")
+    return together(_run, config, run, config.learners)
+
+
+def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not needs_simulator(config):
         return optimise(config, run, None)
     with closing(make_env(get_task(config.task))) as env:
@@ -75,6 +93,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | None:
     """`run`, in an environment of the task where one is needed."""
     run.phase("loading the models")
+    if config.workers > 1 and not config.ray:
+        forking(take_seat)  # it gets ready while the models are loaded here
     with ExitStack() as stack:
         return _optimise(_build(config, env, run, stack), run)
 
@@ -82,7 +102,9 @@ def optimise(config: JobConfig, run: Run, env: Env | None) -> dict[str, Any] | N
 def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     config, policy = job.config, job.policy
     optimizer = torch.optim.AdamW(
-        policy.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [p for p in policy.parameters() if p.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
     )
     latest = run.latest_checkpoint()
     if config.gates and latest is None:
@@ -90,6 +112,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     origin = latest or (Path(config.restart_from) if config.restart_from else None)
     begin, metrics = 0, {}
     if origin is not None:
+        _check_base(config, job.hashes["policy"], origin)
         progress = checkpoint.read_state(origin, policy, optimizer)
         begin = int(progress["step"])
         metrics = checkpoint.read_json(origin / "card.json")["metrics"]
@@ -109,6 +132,9 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
         if iteration and (kept := run.latest_checkpoint()) is not None:
             job.weights = checkpoint_hash(kept)
 
+    if job.speed is not None:
+        rows, horizon = config.groups * config.group_size, config.horizon or job.task.horizon
+        run.phase(job.speed.sentence(rows, horizon))
     run.phase("imagining and learning")
     run.progress(begin, config.iterations)
     if latest is None:
@@ -117,7 +143,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
     for iteration in range(begin, config.iterations):
         if _is_spent(job.groups):
             break
-        if run.stop_requested or run.pause_requested:
+        if agreed(run.stop_requested or run.pause_requested):
             save(iteration)
             return None
         checked = _check(job, run, iteration) if _due(iteration, config.real_every) else {}
@@ -125,7 +151,7 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
         metrics |= exploitability(metrics)
         if iteration + 1 == config.iterations and config.real_every:
             after = _check(job, run, config.iterations)
-            metrics["real/final_success_rate"] = after["real/success_rate"]
+            metrics["real/final_success_rate"] = after.get("real/success_rate", 0.0)
         metrics["real/episodes"] = float(_real_episodes(job, iteration + 1))
         run.log(iteration + 1, metrics)
         run.progress(iteration + 1, config.iterations)
@@ -134,6 +160,14 @@ def _optimise(job: _Job, run: Run) -> dict[str, Any] | None:
             save(iteration + 1)
             _probe(job, run, iteration + 1)
     return dict(metrics)
+
+
+def _check_base(config: JobConfig, base: str, origin: Path) -> None:
+    """Adapters are kept without the weights beside which they were trained."""
+    if config.economy.lora_rank:
+        known = checkpoint.read_json(origin / "card.json")["lineage"].get("policy")
+        if known != base:
+            raise ValueError(f"{origin.name} holds adapters of another policy than {config.policy}")
 
 
 def _is_spent(groups: Groups) -> bool:
@@ -147,6 +181,9 @@ def _real_episodes(job: _Job, iterations: int) -> int:
 
 
 def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
+    ready_to_act(job.policy)
+    if not leads():
+        return {}
     assert job.env is not None
     config = job.config
     success = real_success(
@@ -162,7 +199,8 @@ def _check(job: _Job, run: Run, iterations: int) -> dict[str, float]:
 
 
 def _probe(job: _Job, run: Run, iterations: int) -> None:
-    if isinstance(job.groups, ImaginedGroups):
+    ready_to_act(job.policy)
+    if isinstance(job.groups, ImaginedGroups) and leads():
         hashes = job.hashes | {"policy": job.weights}
         for episode in job.groups.probes(iterations, job.config.probe_starts, hashes):
             run.record(episode)
@@ -186,14 +224,17 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
             raise ValueError(f"optimise needs {role}=CHECKPOINT_DIRECTORY")
     task = get_task(config.task)
     placement = run.placement
-    most_rows = None
+    most_rows, speed = None, None
     if config.environment == "imagination":
-        directories = {role: Path(path) for role, path in _parents(config).items()}
-        most_rows = most_rows_together(config, directories, task.horizon, placement)
-    policy = load_policy(Path(config.policy), placement, trained=True)
+        sizes = sizes_together({role: Path(path) for role, path in _parents(config).items()})
+        most_rows = most_rows_together(config, sizes, task.horizon, placement)
+        speed = speed_together(config, sizes, placement)
+    policy = load_acting(config, placement)
     beginnings = find_beginnings(config, task, env)
     groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)
     groups.give_way = run.give_way
+    if ranks() > 1:
+        groups.play = among_learners(groups.play, policy)
     if config.workers > 1 or config.ray:
         workers = Workers(config, policy, beginnings, run, most_rows=most_rows)
         stack.enter_context(closing(workers))
@@ -207,8 +248,9 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
         hashes={role: checkpoint_hash(Path(path)) for role, path in _parents(config).items()},
         learnt_from=beginnings.start_ids,
         env=env,
-        base=copy_weights(policy),
+        base=copy_weights(policy) if config.real_every else {},
         strata=_strata(config, beginnings.states),
+        speed=speed,
     )
 
 
@@ -266,6 +308,8 @@ def _iterate(
         "rollout/frames_per_second": actions / seconds,
         **job.groups.measures(attempts),
     }
+    if job.speed is not None:
+        metrics["time/planned_frames_per_second"] = job.speed.frames_per_second
     if config.real_every:
         metrics["policy/kl_from_base"] = kl_from(job.base, job.update, attempts)
         metrics |= dreamt_interval(attempts)
@@ -282,11 +326,14 @@ def _iterate(
         clock = monotonic()
         job.weights = None
         batch = [attempts[i] for i in kept]
+        ready_to_learn(job.policy)
         metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
+        ready_to_act(job.policy)
         metrics["time/update_seconds"] = monotonic() - clock
     if why := nothing_learnt(rewarded.tolist(), starts, kept):
         run.alarm(f"iteration {iteration + 1}: {why}")
-    record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
+    if leads():
+        record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
     return metrics
 
 

@@ -190,7 +190,10 @@ CHARTS = (
     Chart(
         name="speed",
         title="imagined frames/s",
-        help="Frames imagined in a second, all dreams together",
-        traces=(Trace(metric="rollout/frames_per_second", name="frames/s"),),
+        help="Frames imagined in a second, all dreams together, and what was planned",
+        traces=(
+            Trace(metric="rollout/frames_per_second", name="frames/s"),
+            Trace(metric="time/planned_frames_per_second", name="planned"),
+        ),
     ),
 )

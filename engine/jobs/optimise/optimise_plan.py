@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from engine.config import Config, knob
 from engine.crew.crew import ray_knob, workers_knob
+from engine.crew.learners import learners_knob
 from engine.jobs.optimise.methods import CHARTS, METHODS
+from engine.learning.economy import Economy
 from engine.records.tasks import Task
 from engine.runs.job import CHOSEN_BY_STUDIO, Finding, Job, Pace
 from engine.runs.tracker import logger_knob
@@ -102,6 +104,8 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
     workers: int = workers_knob()
     ray: str = ray_knob()
+    learners: int = learners_knob()
+    economy: Economy = knob(help="What training may hold in memory", factory=Economy)
     logger: str = logger_knob()
     restart_from: str = knob(
         "", "Checkpoint of another optimise run to go on from: policy, optimizer, iteration"
@@ -150,7 +154,7 @@ def check(config: JobConfig) -> Iterator[Finding]:
 
 
 def seconds(config: JobConfig, task: Task, pace: Pace) -> float | None:
-    """From the frames of the last run like this one, else from the first use of the models."""
+    """From the frames of the last run like this one, else as planned."""
     verb = "play" if config.environment == "simulator" else "imagine"
     frames, spent = pace.last("rollout/frames"), pace.last(f"time/{verb}_seconds")
     each = spent / frames if frames and spent else pace.seconds_a_frame()
@@ -178,6 +182,7 @@ JOB = Job(
         *(*CHOSEN_BY_STUDIO, "method", "shuffle_rewards", "record_played", "real_greedy"),
         *("slice_rows", "ray", "anchored", "context_noise", "gates", "probe_starts"),
         *("checkpoint_every", "mini_batches", "kl_limit", "clip_low", "clip_high"),
+        *("learners", "economy"),
         *("balance_starts", "warmup_updates", "weight_decay", "gradient_clip"),
     ),
     charts=CHARTS,

@@ -1,8 +1,8 @@
 """The update of an iteration: clipped steps over the chunks of episodes, and what they changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,8 +10,10 @@ from einops import rearrange
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
+from engine.checkpoints.checkpoint import Stateful
 from engine.jobs.optimise.groups import Attempt
 from engine.learning import grpo
+from engine.ranks import norm_clipped, sum_gradients
 from engine.records.types import Floats
 from engine.seeding import numpy_generator
 
@@ -66,14 +68,12 @@ class Credit:
 
 
 @runtime_checkable
-class Learner(Protocol):
+class Learner(Stateful, Protocol):
     """A policy whose weights can be changed."""
 
     @property
     def action_dim(self) -> int: ...
     def parameters(self) -> Iterator[nn.Parameter]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
     def log_probs(
         self,
         images: UInt8[Tensor, "b h w 3"],
@@ -142,7 +142,8 @@ class PolicyUpdate:
             if self.kl_limit and metrics["grpo/kl"] > self.kl_limit:
                 optimizer.zero_grad(set_to_none=True)
                 break
-            norms.append(nn.utils.clip_grad_norm_(parameters, self.gradient_clip).item())
+            sum_gradients(parameters)
+            norms.append(norm_clipped(parameters, self.gradient_clip).item())
             for group in optimizer.param_groups:
                 group["lr"] = self.rate_of(iteration * self.mini_batches + step)
             optimizer.step()

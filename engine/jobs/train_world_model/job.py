@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
+from engine.crew.learners import learners_knob, together
 from engine.data.episode_set import episode_set, load_episodes
 from engine.data.states import PRIVILEGED
 from engine.data.statistics import action_statistics
@@ -30,6 +31,7 @@ from engine.loading.models import (
     load_world_model,
 )
 from engine.protocols import Run
+from engine.ranks import deal, leads
 from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, ROLLOUTS, Job, Method
@@ -63,6 +65,7 @@ class JobConfig(Config):
     seed: int = knob(0, "Root of randomness", low=0)
     logger: str = logger_knob()
     batch_size: int = knob(32, "Clips in a step", low=1)
+    learners: int = learners_knob()
     predict_changes: bool = knob(
         True, "Predict scaled changes from the last context latent instead of latents"
     )
@@ -135,6 +138,7 @@ JOB = Job(
         *("predict_changes", "timestep_ratio", "latents_cache", "carried_share", "first_clips"),
         *("record_dreams", "batch_size", "anchored", "context_noise", "mix"),
         *("state_model", "deterministic"),  # chosen before the first training
+        "learners",
     ),
     needs=lambda config: () if config.autoencoder else ("world_model",),
     learns=True,
@@ -143,6 +147,10 @@ JOB = Job(
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train the transformer; the autoencoder stays as it is and is stored beside it."""
+    return together(_run, config, run, config.learners)
+
+
+def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     model = _model(config, run.placement)
     if config.anchored:
         model.config = model.config.replace(anchored=True)
@@ -178,10 +186,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     def batch_loss(step: int) -> tuple[Tensor, dict[str, Tensor]]:
         random = numpy_generator(config.seed, "world model batch", step)
         batch = _mixed_batch(sources, shares, config, random)
-        return _loss(model, batch, random, noisy_context=config.context_noise), {}
+        rows, counts = deal(torch.arange(config.batch_size))
+        losses = _losses(model, batch, random, rows, noisy_context=config.context_noise)
+        return (losses * counts.to(losses.device)).sum() / config.batch_size, {}
 
     def dream(step: int) -> None:
-        if config.record_dreams:
+        if config.record_dreams and leads():
             record_same_dream(model, run, kept[0], statistics, seed=config.seed, step=step)
 
     def save(directory: Path) -> None:
@@ -293,13 +303,15 @@ def _mixed_batch(
     return join(parts)
 
 
-def _loss(
+def _losses(
     model: LatentWorldModel,
     batch: Batch,
     random: np.random.Generator,
+    rows: Tensor,
     *,
     noisy_context: bool,
 ) -> Tensor:
+    """Of some rows of a batch, each with the noise it has in the whole batch."""
     latents, actions, memory = batch
     noise = torch.from_numpy(random.standard_normal(latents.shape, dtype=np.float32))
     normal = torch.from_numpy(random.standard_normal(len(latents), dtype=np.float32))
@@ -308,10 +320,10 @@ def _loss(
         timesteps = shift_timesteps(timesteps, model.config.timestep_ratio)
     targets = to_targets(latents, model.context_frames, model.config.change_scale)
     size, device = model.config.image_size, model.transformer.rope.freqs.device
-    targets, actions, noise, timesteps = (
-        values.to(device) for values in (targets, actions, noise, timesteps)
+    targets, actions, noise, timesteps, memory = (
+        values[rows].to(device) for values in (targets, actions, noise, timesteps, memory)
     )
-    losses = training_loss(
+    return training_loss(
         model.transformer,
         targets,
         actions,
@@ -321,9 +333,8 @@ def _loss(
         size,
         noisy_context=noisy_context,
         deterministic=model.config.deterministic,
-        conditions=model.conditions(None if memory is None else memory.to(device), actions),
+        conditions=model.conditions(memory, actions),
     )
-    return losses.mean()
 
 
 def to_targets(latents: Tensor, context_frames: int, change_scale: float) -> Tensor:
@@ -355,6 +366,7 @@ def validation_loss(model: LatentWorldModel, clips: Clips, config: JobConfig) ->
     losses = []
     for part in np.array_split(chosen, max(1, len(chosen) // 32)):
         batch = clips.batch(part, random, config.carried_share)
-        loss = _loss(model, batch, random, noisy_context=config.context_noise)
-        losses.append(loss.item())
+        rows = torch.arange(len(part))
+        found = _losses(model, batch, random, rows, noisy_context=config.context_noise)
+        losses.append(found.mean().item())
     return float(np.mean(losses))
