@@ -1,17 +1,23 @@
-"""The device is chosen once, by whoever composes the objects; the rest follows its inputs."""
+"""The device is chosen once, by whoever composes the objects; the rest follows its inputs.
+
+torch is loaded when it is asked: it takes a second, and a job without models does without.
+"""
 
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 VARIABLE = "WMPO_DEVICE"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "bfloat16")
+_KNOWN_DEVICES = ("cpu", "cuda")
 _CGROUPS = Path("/sys/fs/cgroup")
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # cgroup v2, v1
 _USED = ("memory.current", "memory/memory.usage_in_bytes")
@@ -60,19 +66,21 @@ class Placement:
             )
 
     @property
-    def where(self) -> torch.device:
+    def where(self) -> "torch.device":
         """The device itself."""
+        import torch
+
         return torch.device(self.device)
 
     @property
-    def precision(self) -> torch.dtype:
+    def precision(self) -> "torch.dtype":
         """The dtype itself."""
-        return DTYPES[self.dtype]
+        return precision(self.dtype)
 
     @property
-    def mixed(self) -> torch.dtype | None:
+    def mixed(self) -> "torch.dtype | None":
         """What a model whose parameters stay float32 computes in, where that is less; else None."""
-        return None if self.precision == torch.float32 else self.precision
+        return None if self.dtype == "float32" else self.precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +99,27 @@ class DeviceMemory:
     free: int
 
 
-def choose_device() -> torch.device:
+def precision(dtype: str) -> "torch.dtype":
+    """A dtype by its name in `DTYPES`."""
+    import torch
+
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
+def choose_device() -> "torch.device":
     """A CUDA GPU where there is one, else the CPU; the CPU, too, where WMPO_DEVICE says `cpu`."""
+    import torch
+
     wanted = os.environ.get(VARIABLE) != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if wanted else "cpu")
 
 
 def _is_device(name: str) -> bool:
+    if name in _KNOWN_DEVICES:
+        return True
+    import torch
+
     try:
         return torch.device(name).type != "meta"
     except RuntimeError:
@@ -108,22 +130,26 @@ def slot_names() -> tuple[str, ...]:
     """Where workers compute: at each GPU, or else at one place on the CPU."""
     if choose_device().type == "cpu":
         return ("cpu-0",)
+    import torch
+
     return tuple(f"gpu-{index}" for index in range(torch.cuda.device_count()))
 
 
-def default_placement(device: torch.device) -> Placement:
+def default_placement(device: "torch.device") -> Placement:
     """bfloat16 on CUDA, as the released models were trained and run; float32 on a CPU."""
     if device.type == "cuda":
         return Placement(device="cuda", dtype="bfloat16")
     return Placement()
 
 
-def device_memory(device: torch.device, *, cgroups: Path = _CGROUPS) -> DeviceMemory:
+def device_memory(device: "torch.device", *, cgroups: Path = _CGROUPS) -> DeviceMemory:
     """Total and free memory of a GPU, or of this machine within its control group's limit.
 
     Devices of other kinds count as if they computed in this machine's memory.
     """
     if device.type == "cuda":
+        import torch
+
         free, total = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         name = torch.cuda.get_device_properties(device).name
@@ -144,10 +170,12 @@ def _first_number(folder: Path, names: tuple[str, ...]) -> int | None:
     return None
 
 
-def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+def autocast(device: "torch.device", dtype: "torch.dtype | None") -> AbstractContextManager[object]:
     """Matrix products in `dtype` while parameters keep float32 (`Placement.mixed`); None: as is."""
     if dtype is None:
         return nullcontext()
+    import torch
+
     return torch.autocast(device.type, dtype=dtype)
 
 
@@ -159,6 +187,8 @@ def limit_threads() -> int:
     Returns:
         The number of threads in force.
     """
+    import torch
+
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return torch.get_num_threads()

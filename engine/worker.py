@@ -8,23 +8,23 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from engine.device import Placement, choose_device, default_placement, limit_threads
-from engine.protocols import Run
 from engine.records.room import is_full
-from engine.runs.registry import run_job
+from engine.runs.registry import has_models, run_job
 from engine.runs.retention import Retention
 from engine.runs.run_directory import RunDirectory
 from engine.runs.slot import Slot
 from engine.runs.tracker import tracked
 
+if TYPE_CHECKING:  # it loads torch
+    from engine.protocols import Run
+
 DONE, FAILED, BAD_INPUT, HELD, NO_ROOM, PAUSED = 0, 1, 2, 3, 74, 75
 SLOT_VARIABLE = "WMPO_SLOT"
 
-Job = Callable[[str, Mapping[str, Any], Run], dict[str, Any] | None]
+Job = Callable[[str, Mapping[str, Any], "Run"], dict[str, Any] | None]
 
 
 def execute(
@@ -50,7 +50,6 @@ def execute(
     Raises:
         BlockingIOError: another process holds the run.
     """
-    limit_threads()
     run = RunDirectory(directory, listener=listener, slot=slot)
     run.heartbeat.begin()
     before = {number: signal.getsignal(number) for number in rest_on}
@@ -79,7 +78,9 @@ def _execute(run: RunDirectory, job: Job) -> tuple[int, dict[str, Any] | None]:
         spec = json.loads((run.directory / "config.json").read_text())
         run.retain(Retention.from_dict(spec.get("retention", {})))
         asked = spec.get("placement")
-        run.place(Placement.from_dict(asked) if asked else default_placement(choose_device()))
+        if has_models(spec["job"]):
+            limit_threads()
+            run.place(Placement.from_dict(asked) if asked else default_placement(choose_device()))
         metrics = run.finished_result()  # of an attempt that was killed before it said "done"
         if metrics is None:
             with tracked(run.directory.name, spec["config"], run.listen, run.alarm):
@@ -114,7 +115,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, (ValueError, LookupError, OSError)):
         return str(error)
     text = f"{type(error).__name__}: {error}"
-    is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    is_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if is_memory or "can't allocate memory" in text:
         return f"out of memory: choose smaller batches, models or groups ({text.splitlines()[0]})"
     return text

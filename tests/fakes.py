@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import whole_directory
 from engine.device import Placement
 from engine.protocols import ActionChunk
+from engine.records.manifest import whole_directory
 from engine.records.tasks import Task, get_task
 from engine.records.types import DreamContext, JudgeRules, Normalization, Trajectory
 from engine.reward.judge import window_ends

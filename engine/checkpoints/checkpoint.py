@@ -2,9 +2,7 @@
 
 import json
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -14,34 +12,11 @@ from torch import Tensor, nn
 
 from engine.checkpoints.tensor_files import Shape, open_tensors, stored_files
 from engine.ranks import leads, like, whole
-from engine.records.durable import sync, sync_all
-from engine.records.manifest import verify_manifest, write_manifest
+from engine.records.manifest import verify_manifest
 
 WEIGHTS = "model.safetensors"
 STATE = "state.safetensors"
 T = TypeVar("T")
-
-
-@contextmanager
-def whole_directory(target: Path) -> Iterator[Path]:
-    """A directory to fill; it becomes `target` only if the block succeeds, files synced.
-
-    A `target` that is already there is replaced after the new one is complete.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
-    partial = room / "new"
-    partial.mkdir()
-    try:
-        yield partial
-        write_manifest(partial)
-        sync_all(partial)
-        if target.exists():
-            target.rename(room / "old")
-        partial.rename(target)
-        sync(target.parent)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def write_model(

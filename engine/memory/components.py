@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.device import DTYPES, Placement
+from engine.device import Placement, precision
 from engine.images import to_pixels
 from engine.memory.footprint import META, count_parameters, on_meta, peak_bytes, weight_bytes
 from engine.policy.config import PolicyConfig
@@ -97,7 +97,7 @@ def world_model_component(
     sizes = config.transformer
     tokens = (-(-config.latent_shape[1] // sizes.patch_size)) ** 2
     numbers = 2 * sizes.depth * sizes.context_frames * tokens * sizes.hidden_size
-    element = DTYPES[placement.dtype].itemsize
+    element = placement.precision.itemsize
     return ComponentPlan(
         name="world model",
         parameters=parameters,
@@ -171,7 +171,7 @@ def _build(config: _PartConfig) -> nn.Module:
 @functools.lru_cache(maxsize=16)
 def meta_model(config: _PartConfig, dtype: str) -> Any:
     """The model of a config, without data, in a precision."""
-    return on_meta(lambda: _build(config), DTYPES[dtype])
+    return on_meta(lambda: _build(config), precision(dtype))
 
 
 @functools.lru_cache(maxsize=64)
@@ -186,7 +186,7 @@ def _transformer_weights(config: WorldModelConfig, dtype: str) -> tuple[int, int
     parameters, resident, host = _weights(config.transformer, dtype)
     if not config.states.moving:
         return parameters, resident, host
-    module = on_meta(lambda: StateModel(config.states, config.state_sizes), DTYPES[dtype])
+    module = on_meta(lambda: StateModel(config.states, config.state_sizes), precision(dtype))
     return parameters + count_parameters(module), resident + weight_bytes(module), host
 
 
@@ -195,7 +195,7 @@ def _read_peak(config: StateRewardConfig, dtype: str) -> int:
     """One row's dream read by a judge of states."""
     judge = meta_model(config, dtype)
     shape = config.sizes.latent_shape
-    latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=DTYPES[dtype], device=META)
+    latents = torch.empty(1, DREAM_FRAMES, *shape, dtype=precision(dtype), device=META)
     return peak_bytes(judge, lambda: judge.read(latents))
 
 
@@ -215,7 +215,7 @@ def _act_peak(config: PolicyConfig, dtype: str) -> int:
     """One row: pixels to tokens and their probabilities."""
     policy = meta_model(config, dtype)
     side = config.image_size
-    pixels = torch.empty(1, 6, side, side, dtype=DTYPES[dtype], device=META)
+    pixels = torch.empty(1, 6, side, side, dtype=precision(dtype), device=META)
     ids = torch.zeros(1, PROMPT_TOKENS, dtype=torch.int64, device=META)
     noise = torch.empty(1, config.num_tokens, device=META)
 

@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from engine.records.durable import sync, sync_all
 
 MANIFEST = "manifest.json"
 _NOT_IDENTITY = ("card.json", "state.safetensors", "progress.json")
@@ -72,3 +78,25 @@ def checkpoint_hash(directory: Path) -> str:
         (entry["name"], entry["sha256"]) for entry in entries if entry["name"] not in _NOT_IDENTITY
     ]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+
+
+@contextmanager
+def whole_directory(target: Path) -> Iterator[Path]:
+    """A directory to fill; it becomes `target` only if the block succeeds, files synced.
+
+    A `target` that is already there is replaced after the new one is complete.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=".partial-"))
+    partial = room / "new"
+    partial.mkdir()
+    try:
+        yield partial
+        write_manifest(partial)
+        sync_all(partial)
+        if target.exists():
+            target.rename(room / "old")
+        partial.rename(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)

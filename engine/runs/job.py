@@ -118,6 +118,7 @@ class Job:
         check_lessons: the same of the episodes; says nothing where there is nothing to add.
         seconds: how long a run takes, if that can be told; a fit is timed by its steps anyway.
         keeps_checkpoints: whether it stores weights as large as its policy's.
+        has_models: whether it places models on a device; one that does not loads no torch.
         recorded: how many imagined episodes a run stores.
     """
 
@@ -132,4 +133,5 @@ class Job:
     check_lessons: Callable[[Any, Lessons], Finding | None] = lambda config, lessons: None
     seconds: Callable[[Any, Task, Pace], float | None] = lambda config, task, pace: None
     keeps_checkpoints: bool = True
+    has_models: bool = True
     recorded: Callable[[Any], int] = lambda config: 0

@@ -7,11 +7,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config import Config
-from engine.protocols import Run
 from engine.runs.job import Finding, Job
+
+if TYPE_CHECKING:  # it loads torch
+    from engine.protocols import Run
 
 JOBS = "engine.jobs"
 
@@ -45,6 +47,11 @@ def declared(job: str) -> Job:
     return replace(found, methods=tuple(replace(each, job=job) for each in found.methods))
 
 
+def has_models(job: str) -> bool:
+    """Whether a job places models on a device; one that is not known may."""
+    return job not in job_names() or declared(job).has_models
+
+
 def job_config(job: str, values: Mapping[str, Any]) -> Config:
     """The job's config from plain values.
 
@@ -57,7 +64,7 @@ def job_config(job: str, values: Mapping[str, Any]) -> Config:
     return config
 
 
-def run_job(job: str, values: Mapping[str, Any], run: Run) -> dict[str, Any] | None:
+def run_job(job: str, values: Mapping[str, Any], run: "Run") -> dict[str, Any] | None:
     """Run a job to its end; its metrics, or None where it was asked to end before."""
     config = job_config(job, values)
     for finding in objections(job, config):

@@ -12,14 +12,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.checkpoint import whole_directory
 from engine.device import Placement
 from engine.records.durable import write_json_durably
 from engine.records.episodes import episode_record, read_record, write_episode
 from engine.records.events import encode_line, read_run_events
 from engine.records.file_locks import hold, is_locked
 from engine.records.ledger import append_ledger, ledger_entry, read_ledger
-from engine.records.manifest import verify_manifest
+from engine.records.manifest import verify_manifest, whole_directory
 from engine.records.room import check_room, newest_checkpoint_bytes
 from engine.records.tasks import tasks
 from engine.records.types import Trajectory

@@ -4,12 +4,12 @@ A finished stage is adopted when its config is what would be run now; that is al
 recipe or a study resumable.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.records.durable import write_json_durably
 from engine.records.episodes import STAGES, list_episodes, read_record
@@ -93,7 +93,7 @@ def is_same(directory: Path, job: str, config: Mapping[str, Any]) -> bool:
     path = directory / "config.json"
     if not path.is_file():
         return False
-    stored = checkpoint.read_json(path)
+    stored = json.loads(path.read_text())
     if stored["job"] != job:
         return False
     # Options newer than the stored run count as their defaults.

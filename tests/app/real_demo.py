@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import write_model
 from engine.data.starts import Starts, save_starts
 from engine.policy.config import LanguageConfig, PolicyConfig, TrunkConfig
 from engine.policy.files import write_policy
 from engine.policy.model import OpenVLAPolicy
 from engine.policy.prompt import demo_tokenizer
+from engine.records.manifest import whole_directory
 from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.world_model.autoencoder import AutoencoderConfig

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import write_model
 from engine.records.episodes import write_episode
+from engine.records.manifest import whole_directory
 from engine.records.types import Outcome, Trajectory
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.seeding import initialisation, numpy_generator

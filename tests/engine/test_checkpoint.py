@@ -14,11 +14,10 @@ from engine.checkpoints.checkpoint import (
     load_weights,
     read_config,
     read_state,
-    whole_directory,
     write_model,
     write_state,
 )
-from engine.records.manifest import verify_manifest, write_manifest
+from engine.records.manifest import verify_manifest, whole_directory, write_manifest
 from engine.seeding import generator, initialisation
 
 CONFIG = {"role": "policy", "width": 3}

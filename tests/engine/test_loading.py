@@ -7,13 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.checkpoints.checkpoint import STATE, read_json, whole_directory, write_json, write_model
+from engine.checkpoints.checkpoint import STATE, read_json, write_json, write_model
 from engine.checkpoints.tensor_files import StoredTensor, write_shards
 from engine.device import Placement
 from engine.loading.models import load, load_policy, load_world_model
 from engine.policy.files import write_policy
 from engine.policy.model import language_model
-from engine.records.manifest import write_manifest
+from engine.records.manifest import whole_directory, write_manifest
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig

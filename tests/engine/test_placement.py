@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import write_model
 from engine.device import Placement
 from engine.images import to_model
 from engine.loading.models import load, load_policy, load_reward_model, load_world_model
 from engine.loading.warm_up import time_models
+from engine.records.manifest import whole_directory
 from engine.records.types import JudgeRules
 from engine.seeding import generator, row_generators
 from engine.world_model.transformer import STDiT

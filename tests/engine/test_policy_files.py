@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints.checkpoint import whole_directory, write_json
+from engine.checkpoints.checkpoint import write_json
 from engine.config import Config
 from engine.policy.config import PolicyConfig, paper_policy_config, tiny_policy_config
 from engine.policy.files import read_policy, write_policy
+from engine.records.manifest import whole_directory
 from tests.engine.test_policy_model import frames, generators, tiny
 
 

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import write_model
 from engine.gate.verdict import Reason, RefusedError
 from engine.loading.trial import check_model, main
-from engine.records.manifest import write_manifest
+from engine.records.manifest import whole_directory, write_manifest
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.seeding import initialisation
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig

@@ -17,6 +17,7 @@ from engine.envs.factory import make_env
 from engine.jobs.demo.recipe import EXPORTS, SAMPLES, STAGES
 from engine.protocols import Run
 from engine.records.episodes import list_episodes, read_episode, write_episode
+from engine.records.manifest import whole_directory
 from engine.records.tasks import get_task, pool_starts
 from engine.runs.run_directory import RunDirectory
 from engine.runs.stages import last_checkpoint, run_stage
@@ -70,7 +71,7 @@ def export_demo(config: JobConfig, root: Path, export: Path, metrics: dict[str, 
         card["headline"] = {
             label: in_words(metrics, name, unit) for label, name, unit in item.headline
         }
-        with checkpoint.whole_directory(export / "checkpoints" / item.name) as directory:
+        with whole_directory(export / "checkpoints" / item.name) as directory:
             checkpoint.export_model(source, directory, card)
     task = get_task(config.task)
     starts = [*pool_starts("rl", 0, config.num_starts)]

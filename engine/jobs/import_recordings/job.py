@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config import Config, knob
-from engine.protocols import Run
 from engine.recordings.plan import (
     RecordingPlan,
     fitted,
@@ -30,6 +29,9 @@ from engine.records.room import check_room
 from engine.records.tasks import POOLS, Task, add_task, get_task
 from engine.records.types import Outcome, Trajectory
 from engine.runs.job import Job
+
+if TYPE_CHECKING:  # it loads torch
+    from engine.protocols import Run
 
 WRITERS, WRITTEN_AT_ONCE = 3, 96 * 2**20  # episodes that are packed and put on the disk at once
 USES = {"demonstration": "expert", "world model": "policy", "play": "play"}
@@ -52,10 +54,10 @@ class JobConfig(Config):
     plan: RecordingPlan = knob(help="What is done with them", factory=RecordingPlan)
 
 
-JOB = Job(keeps_checkpoints=False)
+JOB = Job(keeps_checkpoints=False, has_models=False)
 
 
-def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
+def run(config: JobConfig, run: "Run") -> dict[str, Any] | None:
     """Take in a dataset; its metrics, or None where it was asked to end before.
 
     Raises:
@@ -132,7 +134,7 @@ def report(found: Found, config: JobConfig) -> dict[str, Any]:
 
 
 def _store(
-    config: JobConfig, run: Run, found: Found, plan: RecordingPlan, task: Task, names: list[str]
+    config: JobConfig, run: "Run", found: Found, plan: RecordingPlan, task: Task, names: list[str]
 ) -> bool:
     """Store what is not there yet; False where the run was asked to stop or to pause."""
     work, known = run.workroom(), run.episode_ids()
@@ -167,7 +169,7 @@ def _written(
             yield last.result()
 
 
-def _unless_asked(episodes: Iterator[Trajectory], run: Run) -> Iterator[Trajectory]:
+def _unless_asked(episodes: Iterator[Trajectory], run: "Run") -> Iterator[Trajectory]:
     """The episodes until the run is asked to stop or to pause."""
     for episode in episodes:
         if run.stop_requested or run.pause_requested:
@@ -210,7 +212,7 @@ def _trajectory(
     )
 
 
-def _check_same(found: Found, run: Run) -> None:
+def _check_same(found: Found, run: "Run") -> None:
     """A run goes on with the dataset that it began with."""
     before = run.documents("dataset").get("dataset", {}).get("revision", found.revision)
     if before != found.revision:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -217,3 +219,18 @@ def test_an_archive_that_leads_out_of_itself_stays_inside(data: Path) -> None:
     shutil.rmtree(root)
     taken(data / "run", data / "set.zip", dry_run=True)
     assert all("unpacked-" in str(path) for path in data.parent.rglob("outside.txt"))
+
+
+def test_an_import_loads_no_torch(data: Path) -> None:
+    """It takes more than a second, and nothing here computes with it."""
+    root = lerobot_v3(data / "set")
+    script = (
+        "import sys; from engine.__main__ import main; status = main(sys.argv[1:]); "
+        "sys.exit(status or 'torch' in sys.modules)"
+    )
+    words = ["import", str(root), "--out", str(data / "run"), "--set", "new_task=mine"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(list_episodes(data / "run" / "episodes")) == 3

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.checkpoints.checkpoint import whole_directory
+from engine.records.manifest import whole_directory
 from engine.released.autoencoder import read_autoencoder
 from engine.released.policy import read_policy
 from engine.released.reward_model import read_reward_model

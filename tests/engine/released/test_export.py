@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.checkpoints.checkpoint import whole_directory, write_model
+from engine.checkpoints.checkpoint import write_model
 from engine.loading.models import load_policy
 from engine.parity.items import load_vectors, weights_of
 from engine.policy.files import write_policy
-from engine.records.manifest import checkpoint_hash
+from engine.records.manifest import checkpoint_hash, whole_directory
 from engine.released.__main__ import main
 from engine.released.configs import read_python_config
 from engine.released.export import export

@@ -6,12 +6,12 @@ import pytest
 import torch
 from einops import rearrange
 
-from engine.checkpoints.checkpoint import whole_directory
 from engine.dream.fit import check_together
 from engine.dream.imagine import imagine
 from engine.loading.models import load_autoencoder, load_policy, load_reward_model, load_world_model
 from engine.parity.items import Item, compare, load_vectors
 from engine.policy.tokens import first_action_id
+from engine.records.manifest import whole_directory
 from engine.records.types import JudgeRules
 from engine.released.tasks import RELEASED, ReleasedTask
 from engine.released.world_model import read_world_model

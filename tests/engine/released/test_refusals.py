@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import whole_directory
 from engine.loading.models import load_world_model
-from engine.records.manifest import checkpoint_hash
+from engine.records.manifest import checkpoint_hash, whole_directory
 from engine.released.autoencoder import read_autoencoder
 from engine.released.policy import read_policy
 from engine.released.reward_model import read_reward_model
