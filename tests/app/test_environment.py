@@ -143,11 +143,13 @@ import gc, weakref
 from app.environment import keep_what_stands
 class Layout: pass
 stands = [[] for _ in range(1_000_000)]
+gc.collect()
 keep_what_stands()
 left = Layout()
 left.itself, seen = left, weakref.ref(left)
+gc.collect(1)  # it was there for a while
 del left
-visits = [[number] for number in range(100_000)]
+visits = [[number] for number in range(150_000)]
 print(seen() is None)
 """
     command = [sys.executable, "-c", script]
