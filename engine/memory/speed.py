@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.device import DTYPES, Placement, device_memory
+from engine.device import Placement, device_memory, precision
 from engine.memory.components import (
     DREAM_FRAMES,
     PROMPT_TOKENS,
@@ -119,8 +119,8 @@ def matmul_rate(device: str, dtype: str) -> float:
     """Operations a second of a matrix product; measured once in a process, in under a second."""
     where = torch.device(device)
     rows, inner, columns = (8192, 8192, 8192) if where.type == "cuda" else (1024, 512, 512)
-    a = torch.ones(rows, inner, dtype=DTYPES[dtype], device=where)
-    b = torch.ones(inner, columns, dtype=DTYPES[dtype], device=where)
+    a = torch.ones(rows, inner, dtype=precision(dtype), device=where)
+    b = torch.ones(inner, columns, dtype=precision(dtype), device=where)
 
     def taken() -> float:
         begin = perf_counter()
