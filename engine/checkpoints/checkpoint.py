@@ -105,6 +105,19 @@ def read_role(directory: Path) -> object:
     return read_json(path).get("role") if path.is_file() else read_config(directory).get("role")
 
 
+def read_config_of(directory: Path, role: str) -> dict[str, Any]:
+    """The config of a checkpoint that must have a role, without it.
+
+    Raises:
+        ValueError: as `read_config`, or a checkpoint of another role.
+    """
+    values = read_config(directory)
+    found = values.pop("role", None)
+    if found != role:
+        raise ValueError(f"{directory.name} is a checkpoint of role {found!r}, not a {role}")
+    return values
+
+
 def load_weights(
     directory: Path,
     model: nn.Module,

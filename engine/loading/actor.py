@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.checkpoints.checkpoint import read_config
+from engine.checkpoints.checkpoint import read_config_of
 from engine.device import Placement
 from engine.envs.actors import PolicyActor
 from engine.loading.models import load_policy
@@ -16,9 +16,7 @@ def hash_of_policy(directory: Path) -> str:
     Raises:
         ValueError: not a policy checkpoint.
     """
-    role = read_config(directory).get("role")
-    if role != "policy":
-        raise ValueError(f"{directory.name} is a checkpoint of role {role!r}, not a policy")
+    read_config_of(directory, "policy")
     return checkpoint_hash(directory)
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 
 import torch.distributed as dist
-from torch.utils.checkpoint import checkpoint
 
 from engine.device import Placement
 from engine.learning.economy import Economy
 from engine.learning.spreading import spread
-from engine.policy.adapters import add_adapters, layers
+from engine.policy.adapters import add_adapters, compute_again, layers
 from engine.policy.model import OpenVLAPolicy
 from engine.ranks import rank, ranks
 from engine.seeding import initialisation
@@ -48,10 +46,7 @@ def _prepared(
             alpha = economy.lora_alpha or float(economy.lora_rank)
             add_adapters(policy, rank=economy.lora_rank, alpha=alpha)
     if economy.recompute:
-        for layer in layers(policy):
-            layer.forward = partial(
-                checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
-            )
+        compute_again(layers(policy))
     return policy
 
 

@@ -6,12 +6,12 @@ model once, and no time for weights that would be thrown away.
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from engine.checkpoints.checkpoint import load_weights, read_config, read_role
+from engine.checkpoints.checkpoint import load_weights, read_config_of, read_role
 from engine.device import Placement
 from engine.policy.files import read_policy
 from engine.policy.model import OpenVLAPolicy
@@ -62,7 +62,7 @@ def load_world_model(
     Raises:
         ValueError: as `load_policy`.
     """
-    config = WorldModelConfig.from_dict(_config(directory, "world_model"))
+    config = WorldModelConfig.from_dict(read_config_of(directory, "world_model"))
     if placement.decode_batch:
         autoencoder = config.autoencoder.replace(micro_batch=placement.decode_batch)
         config = config.replace(autoencoder=autoencoder)
@@ -77,7 +77,7 @@ def load_judge(directory: Path, placement: Placement = ON_CPU) -> VideoReward | 
     Raises:
         ValueError: as `load_policy`.
     """
-    if _config(directory, "reward_model").get("family") == FAMILY:
+    if read_config_of(directory, "reward_model").get("family") == FAMILY:
         return load_state_reward(directory, placement)
     return load_reward_model(directory, placement)
 
@@ -88,7 +88,7 @@ def load_state_reward(directory: Path, placement: Placement = ON_CPU) -> StateRe
     Raises:
         ValueError: as `load_policy`.
     """
-    values = _config(directory, "reward_model")
+    values = read_config_of(directory, "reward_model")
     if values.get("family") != FAMILY:
         raise ValueError(f"{directory.name} has no state model: it comes from train_states")
     config = StateRewardConfig.from_dict(values)
@@ -106,7 +106,7 @@ def load_reward_model(
     Raises:
         ValueError: as `load_policy`, or a reward model of another family.
     """
-    values = _config(directory, "reward_model")
+    values = read_config_of(directory, "reward_model")
     if values.get("family") == FAMILY:
         raise ValueError(f"{directory.name} judges by states and takes no part in this")
     config = RewardConfig.from_dict(values)
@@ -123,7 +123,7 @@ def load_autoencoder(
     Raises:
         ValueError: as `load_policy`.
     """
-    config = AutoencoderConfig.from_dict(_config(directory, "autoencoder"))
+    config = AutoencoderConfig.from_dict(read_config_of(directory, "autoencoder"))
     with torch.device("meta"):
         model = Autoencoder(config)
     return _filled(directory, model, placement, trained)
@@ -171,11 +171,3 @@ def _filled(directory: Path, model: M, placement: Placement, trained: bool) -> M
     # A state model reads metres off latents, which are float32 everywhere.
     load_weights(directory, model, dtype=dtype, device=placement.where, exact="state_model.")
     return model.eval()
-
-
-def _config(directory: Path, role: str) -> dict[str, Any]:
-    values = read_config(directory)
-    found = values.pop("role", None)
-    if found != role:
-        raise ValueError(f"{directory.name} is a checkpoint of role {found!r}, not a {role}")
-    return values

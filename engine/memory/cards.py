@@ -2,23 +2,18 @@
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from engine.device import DeviceMemory, Placement
 from engine.learning.economy import Economy
-from engine.memory.components import PROMPT_TOKENS, JudgeConfig, weights_of
+from engine.memory.components import PROMPT_TOKENS, JudgeConfig, build_model, weights_of
 from engine.memory.footprint import META, count_parameters, on_meta, peak_of_training, weight_bytes
 from engine.memory.planner import CUDA_CONTEXT, MARGIN, plan, size, training_bytes
-from engine.policy.adapters import add_adapters, layers
+from engine.policy.adapters import add_adapters, compute_again, layers
 from engine.policy.config import PolicyConfig
-from engine.policy.model import OpenVLAPolicy
-from engine.policy.prompt import demo_tokenizer
-from engine.records.types import Normalization
 from engine.world_model.model import WorldModelConfig
 
 MASTER, MOMENTS, GRADIENTS = 4, 8, 4  # bytes a trained number: float32, AdamW's two, its gradient
@@ -101,7 +96,7 @@ def beside_bytes(
 ) -> int:
     """What training keeps on a device while the policy acts, beside its weights as placed."""
     if economy.bfloat16:
-        placement = Placement(**{**vars(placement), "dtype": "bfloat16"})
+        placement = replace(placement, dtype="bfloat16")
     if not economy.lora_rank and not (economy.spread and learners > 1):
         return training_bytes(policy, placement)
     parts = learners if economy.spread else 1
@@ -173,14 +168,7 @@ def _words(economy: Economy, cards: int, rows: int, slice_rows: int) -> str:
 @functools.lru_cache(maxsize=16)
 def _learner(config: PolicyConfig, rank: int) -> Any:
     """The policy on the meta device with gradients asked for, with adapters or without."""
-    ones = (1.0,) * config.action_dim
-    statistics = Normalization(
-        q01=tuple(-one for one in ones), q99=ones, mask=(True,) * config.action_dim
-    )
-    policy = on_meta(
-        lambda: OpenVLAPolicy(config, normalization=statistics, tokenizer=demo_tokenizer()),
-        torch.bfloat16,
-    )
+    policy = on_meta(lambda: build_model(config), torch.bfloat16)
     if rank:
         add_adapters(policy, rank=rank, alpha=float(rank))
         for parameter in policy.parameters():
@@ -216,10 +204,7 @@ def _kept_bytes(config: PolicyConfig, rank: int, recompute: bool) -> int:
     if not recompute:
         return kept
     plain = [part.forward for part in parts]
-    for part in parts:
-        part.forward = partial(
-            checkpoint, part.forward, use_reentrant=False, preserve_rng_state=False
-        )
+    compute_again(parts)
     inputs = peak_of_training(policy, lambda: policy(pixels, ids))
     for part, forward in zip(parts, plain, strict=True):
         part.forward = forward

@@ -150,7 +150,8 @@ def reward_model_component(
     )
 
 
-def _build(config: _PartConfig) -> nn.Module:
+def build_model(config: _PartConfig) -> nn.Module:
+    """The model of a config with weights as they are first made."""
     match config:
         case PolicyConfig():
             ones = (1.0,) * config.action_dim
@@ -171,7 +172,7 @@ def _build(config: _PartConfig) -> nn.Module:
 @functools.lru_cache(maxsize=16)
 def meta_model(config: _PartConfig, dtype: str) -> Any:
     """The model of a config, without data, in a precision."""
-    return on_meta(lambda: _build(config), precision(dtype))
+    return on_meta(lambda: build_model(config), precision(dtype))
 
 
 @functools.lru_cache(maxsize=64)

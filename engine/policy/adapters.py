@@ -1,9 +1,12 @@
 """Adapters beside a policy's linear maps (LoRA, by peft), and the weights that have them inside."""
 
+from collections.abc import Iterable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from engine.policy.model import OpenVLAPolicy
 from engine.ranks import gathered, whole
@@ -18,6 +21,14 @@ def layers(policy: OpenVLAPolicy) -> list[nn.Module]:
     trunks = (backbone.featurizer, backbone.fused_featurizer)
     run = [block for trunk in trunks for block in trunk.blocks[: trunk.num_run]]
     return [*run, *policy.language_model.model.layers]
+
+
+def compute_again(parts: Iterable[nn.Module]) -> None:
+    """From now on these keep only what goes in; the rest is computed again for the gradient."""
+    for part in parts:
+        part.forward = partial(
+            checkpoint, part.forward, use_reentrant=False, preserve_rng_state=False
+        )
 
 
 def add_adapters(policy: OpenVLAPolicy, *, rank: int, alpha: float) -> None:

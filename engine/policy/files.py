@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.checkpoints.checkpoint import load_weights, read_config, write_json, write_weights
+from engine.checkpoints.checkpoint import load_weights, read_config_of, write_json, write_weights
 from engine.policy.adapters import merged_state
 from engine.policy.config import PolicyConfig
 from engine.policy.model import OpenVLAPolicy
@@ -41,11 +41,7 @@ def read_policy(
     Raises:
         ValueError: the directory holds no whole policy.
     """
-    values = read_config(directory)
-    role = values.pop("role", None)
-    if role != ROLE:
-        raise ValueError(f"{directory.name} is a checkpoint of role {role!r}, not a policy")
-    config = PolicyConfig.from_dict(values)
+    config = PolicyConfig.from_dict(read_config_of(directory, ROLE))
     tokenizer = Tokenizer.from_file(
         directory / "tokenizer.json",
         bos_token_id=config.language.bos_token_id,
