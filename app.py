@@ -19,13 +19,21 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.environment import keep_what_stands, prepare, server_port, tell, without_stubs
+from app.environment import (
+    give_memory_back,
+    keep_what_stands,
+    prepare,
+    server_port,
+    tell,
+    without_stubs,
+)
 
 try:
     SAID = prepare(os.environ)
 except ValueError as told:
     sys.exit(f"The studio cannot start: {told}")
 without_stubs()
+give_memory_back()
 
 # These read the environment while they are imported.
 import torch

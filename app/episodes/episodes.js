@@ -90,7 +90,12 @@ class Episodes {
     return ask(this.server, grouped ? "find_groups" : "find", { ...query, offset, limit }, quiet);
   }
 
-  async search() {
+  search() {
+    this.searched = this.fill();
+    return this.searched;
+  }
+
+  async fill() {
     const epoch = ++this.epoch;
     const { grouped } = this.filters;
     const answer = await this.ask(0, grouped ? 12 : Grid.PAGE, false);
@@ -227,8 +232,9 @@ class Episodes {
   }
 
   async neighbour(by) {
-    const items = this.items();
-    const index = items.findIndex((item) => item.id === this.drawer.id) + by;
+    await this.searched; // a key may come before the wall does
+    const items = this.filters.grouped ? this.items() : this.grid.items;
+    const index = items.findIndex((item) => item?.id === this.drawer.id) + by;
     const item = this.filters.grouped ? items[index] : await this.grid.at(index);
     this.place = item ? index : this.place;
     this.last = item?.id ?? this.last;

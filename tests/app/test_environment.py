@@ -1,6 +1,7 @@
 """Every environment that people have: the studio starts, or says one sentence that names it."""
 
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -155,3 +156,23 @@ print(seen() is None)
     command = [sys.executable, "-c", script]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert found.stdout.strip() == "True", found.stderr
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of the GNU C library")
+def test_what_is_freed_between_what_stays_goes_back_to_the_system() -> None:
+    script = """
+import psutil
+from app.environment import give_memory_back
+give_memory_back()
+rss = psutil.Process().memory_info
+large = b"x" * (30 << 20)
+del large  # from here on blocks of this size would be kept
+before = rss().rss
+pairs = [(b"x" * (1 << 20), b"x" * (1 << 16)) for _ in range(64)]
+stays = [small for _, small in pairs]
+del pairs
+print((rss().rss - before) >> 20)
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 16  # of 68 MB; 4 stay

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from engine.records.events import read_events
 from engine.records.types import Outcome
@@ -274,6 +274,9 @@ def test_flips_kept_as_labels_in_a_group_of_train_keep_what_was_said(
 
 def test_the_history_of_a_clip_shows_what_was_said_newest_first(page: Page, server: Server) -> None:
     judge_in_full(server, "journey-08", "fail")
+    walls: list[Route] = []
+    asked = re.compile(r"/component_server")
+    page.route(asked, lambda route: walls.append(route) if is_wall(route) else route.fallback())
     page.goto("/episodes?ep=journey-08")
     before = drawer(page).get_by_role("list", name="Said before").get_by_role("listitem")
     expect(before).to_have_count(1)
@@ -284,7 +287,15 @@ def test_the_history_of_a_clip_shows_what_was_said_newest_first(page: Page, serv
     expect(before.first).to_contain_text("unsure")
     expect(before.first).to_contain_text("dropped")
     expect(before.last).to_contain_text(re.compile("ann.*fail.*corrected", re.S))
-    page.keyboard.press("n")
+    page.keyboard.press("n")  # before the wall has come
+    for route in walls:
+        route.continue_()
+    page.wait_for_url(lambda address: "journey-08" not in address)
     page.keyboard.press("p")
     page.wait_for_url(re.compile("ep=journey-08"))
     expect(before).to_have_count(2)
+
+
+def is_wall(route: Route) -> bool:
+    """Whether a page asks for the episodes of its wall."""
+    return (route.request.post_data_json or {}).get("fn_name") == "find"
