@@ -21,6 +21,7 @@ from pathlib import Path
 
 from app.environment import (
     give_memory_back,
+    keep_few_arenas,
     keep_what_stands,
     prepare,
     server_port,
@@ -33,7 +34,7 @@ try:
 except ValueError as told:
     sys.exit(f"The studio cannot start: {told}")
 without_stubs()
-give_memory_back()
+keep_few_arenas()
 
 # These read the environment while they are imported.
 import torch
@@ -52,6 +53,7 @@ from storage.workspace import data_directory, open_workspace
 
 DEMO = Path(__file__).parent / "storage" / "demo"
 TASK = "coffee-push"
+TRIM_SECONDS = 5
 
 logger = logging.getLogger("studio")
 
@@ -124,7 +126,8 @@ def serve(studio: Studio, stop: threading.Event) -> None:
     keep_what_stands()
     studio.warm_up()
     logger.info("The studio is open at %s; its data lies in %s", address, studio.data_directory)
-    stop.wait()
+    while not stop.wait(TRIM_SECONDS):
+        give_memory_back()
     logger.info("The studio closes; runs go on.")
     blocks.close()
 

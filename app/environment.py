@@ -21,8 +21,7 @@ from types import ModuleType
 
 Environ = MutableMapping[str, str]
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
-
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 _PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -50,16 +49,19 @@ def without_stubs() -> None:
     sys.meta_path.insert(0, _StubFinder())
 
 
-def give_memory_back() -> None:
-    """Have the C library return what is freed: call it before there are threads.
+def keep_few_arenas() -> None:
+    """Have the C library keep two heaps and not one for each thread; call it before there are any.
 
-    With an arena for each thread, and with large blocks kept once they have been used, a studio
-    grows by a tenth in its first hundred dreams. Where there is no such setting, nothing is done.
+    Where there is no such setting, nothing is done.
     """
-    settings = {M_ARENA_MAX: 2, M_MMAP_THRESHOLD: 1 << 18, M_TRIM_THRESHOLD: 1 << 17}
-    set_one = getattr(ctypes.CDLL(None), "mallopt", None)
-    for name, value in settings.items() if set_one else ():
-        set_one(name, value)
+    if set_one := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_one(_M_ARENA_MAX, 2)
+
+
+def give_memory_back() -> None:
+    """Return to the system what is free in the heaps, which else only grow: some milliseconds."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def keep_what_stands() -> None:

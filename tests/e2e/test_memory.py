@@ -6,6 +6,7 @@
 import itertools
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,12 +53,17 @@ def test_episodes_and_pages_leave_no_memory_behind(used: Server, browser: Browse
                 page.goto(f"/{name}")
                 expect(page.locator("header.wm-header")).to_be_visible()
 
+    def at_rest() -> int:
+        """Bytes, the least of ten seconds: what is free is given back every five."""
+        pause = threading.Event()
+        return min((pause.wait(1), process.memory_info().rss)[1] for _ in range(10))
+
     imagine(FIRST)
     look(2 * len(PAGES))
-    sizes = [process.memory_info().rss]
+    sizes = [at_rest()]
     for part in range(10):
         imagine(EPISODES // 10)
         look(LOADS // 10)
-        sizes.append(process.memory_info().rss)
-        print(json.dumps({"episodes": FIRST + (part + 1) * EPISODES // 10, "rss": sizes[-1]}))  # noqa: T201
+        sizes.append(at_rest())
+        print(json.dumps({"episodes": FIRST + (part + 1) * EPISODES // 10, "rss": sizes}))  # noqa: T201
     assert sizes[-1] < 1.05 * sizes[0], sizes
