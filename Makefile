@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 # Where it is set, every process compiles every module anew: seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: run test check soak
+.PHONY: run test check soak test-studio test-browser
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 </dev/null \
@@ -21,9 +21,16 @@ run: $(RUN_READY)
 	@$(call system_packages,packages.txt)
 	$(BIN)/python app.py </dev/null
 
-test: check
+# Three at once: those who drive a browser often wait, and import little.
+test: $(TEST_READY) $(SCRIPTS_READY)
 	@$(call system_packages,packages.txt packages-test.txt)
-	$(BIN)/python -m pytest -m "not gpu and not soak" --durations=15 </dev/null
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=line check test-studio test-browser
+
+test-studio: $(TEST_READY)
+	$(BIN)/python -m pytest -m "not e2e and not gpu and not soak" --ignore=tests/e2e --durations=15 </dev/null
+
+test-browser: $(TEST_READY)
+	$(BIN)/python -m pytest -n 4 -m "e2e and not soak" --durations=15 tests/e2e </dev/null
 
 check: $(TEST_READY) $(SCRIPTS_READY)
 	$(BIN)/ruff format --check --quiet .

@@ -32,12 +32,13 @@ settings.load_profile("studio")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Five workers for a whole suite, which often waits for other processes; else none.
+    """A worker for each of two cores for a whole suite; else none.
 
-    A file, a drill or what prints runs in one process.
+    A file, a drill or what prints runs in one process; browsers have workers of their own, which
+    import little and often wait.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS
-    return 5 if whole and "not soak" in config.option.markexpr else 0
+    return 2 if whole and "not soak" in config.option.markexpr else 0
 
 
 class Together(LoadScopeScheduling):
