@@ -30,7 +30,7 @@ class ProgressBar:
     """Shows a run's progress events, with the time left, on stderr."""
 
     def __init__(self, job: str) -> None:
-        self._bar = tqdm(desc=job, file=sys.stderr, dynamic_ncols=True)
+        self._bar = tqdm(desc=job, file=sys.stderr, dynamic_ncols=True, miniters=1)
         self.error = ""
 
     def __call__(self, event: dict[str, Any]) -> None:
@@ -39,8 +39,7 @@ class ProgressBar:
             if self._bar.total is None:
                 self._bar.initial = event["done"] if event["done"] > 1 else 0
             self._bar.total = event["total"]
-            self._bar.n = event["done"]
-            self._bar.refresh()
+            self._bar.update(event["done"] - self._bar.n)
         elif event["kind"] == "metric":
             shown = {name: f"{value:.4g}" for name, value in list(event["metrics"].items())[:5]}
             self._bar.set_postfix(shown, refresh=False)

@@ -152,7 +152,10 @@ def _suits_scaler(cut: Cut) -> bool:
 
 
 def _scaler(stream: Any, cut: Cut) -> Any:
-    """A filter from frames of a stream to what is kept of them, colours at full resolution."""
+    """A filter from frames of a stream to what is kept of them, colours at full resolution.
+
+    It makes planes of red, green and blue first, which takes two thirds of the time.
+    """
     graph = av.filter.Graph()
     graph.threads = 1  # one is all a sandbox may have
     crop = f"{cut.width}:{cut.height}:{cut.left}:{cut.top}:exact=1"
@@ -160,6 +163,8 @@ def _scaler(stream: Any, cut: Cut) -> Any:
         graph.add_buffer(template=stream),
         graph.add("crop", crop),
         graph.add("scale", f"{cut.size}:{cut.size}:flags=area+full_chroma_int+accurate_rnd"),
+        graph.add("format", "gbrp"),
+        graph.add("scale"),
         graph.add("format", "rgb24"),
         graph.add("buffersink"),
     ]
