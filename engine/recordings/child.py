@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.gate.formats.hdf5 import NotPlainError
 from engine.recordings.description import DESCRIPTION, ENOUGH, Array, Source, describe
+from engine.recordings.lerobot import LARGEST_PICTURE
 from engine.recordings.plan import RecordingPlan, shaped_actions, turned
 from engine.recordings.source import open_source
+from engine.recordings.video import glimpses
 
 STRIP_HEIGHT, STRIP_FRAMES = 96, 8
 UNREAD_BYTES, MOST_UNREAD, PAUSE_SECONDS = 128 * 2**20, 512, 0.01
@@ -84,7 +86,21 @@ def unpack(path: str, largest: str, room: str) -> None:
         raise ValueError(f"it is damaged, or no zip: {error}") from error
 
 
-WORDS: dict[str, Callable[..., None]] = {"tell": tell, "read": read, "unpack": unpack}
+def show(path: str, room: str) -> None:
+    """A photograph, or frames of a video from its begin to its end, side by side."""
+    try:
+        with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                raise ValueError(f"{image.height}×{image.width} is too large")
+            frames = [np.asarray(ImageOps.exif_transpose(image).convert("RGB"))]
+    except UnidentifiedImageError:
+        frames = glimpses(Path(path), STRIP_FRAMES)
+    _save_strip(frames, Path(room) / "strip-0.png")
+
+
+WORDS: dict[str, Callable[..., None]] = {
+    "tell": tell, "read": read, "unpack": unpack, "show": show
+}  # fmt: skip
 
 
 def _parts(name: str) -> list[str]:
@@ -113,12 +129,16 @@ def _strip(source: Source, view: str, room: Path, number: int) -> str:
     """A file with frames of the first episode side by side, from its begin to its end."""
     last = source.num_frames(0) - 1
     wanted = {round(at) for at in np.linspace(0, last, STRIP_FRAMES)}
-    found = []
-    for at, frame in enumerate(source.frames(0, view)):
-        if at in wanted:
-            width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
-            image = Image.fromarray(frame).resize((width, STRIP_HEIGHT), Image.Resampling.BOX)
-            found.append(np.asarray(image))
+    frames = [frame for at, frame in enumerate(source.frames(0, view)) if at in wanted]
     name = f"strip-{number}.png"
-    Image.fromarray(np.concatenate(found, axis=1)).save(room / name)
+    _save_strip(frames, room / name)
     return name
+
+
+def _save_strip(frames: list[Array], path: Path) -> None:
+    found = []
+    for frame in frames:
+        width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
+        image = Image.fromarray(frame).resize((width, STRIP_HEIGHT), Image.Resampling.BOX)
+        found.append(np.asarray(image))
+    Image.fromarray(np.concatenate(found, axis=1)).save(path)

@@ -123,6 +123,18 @@ def recordings(
                 batch.room.cleanup()
 
 
+def strip_of(path: Path, work: Path) -> bytes:
+    """A PNG of a photograph, or of frames of a video side by side.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    with tempfile.TemporaryDirectory(dir=work) as directory:
+        room = Path(directory)
+        _ask(["show", str(path.resolve()), str(room)], room)
+        return (room / "strip-0.png").read_bytes()
+
+
 def slug(text: str) -> str:
     """Text as a part of an episode's id."""
     found = "".join(sign if sign.isalnum() and sign.isascii() else "-" for sign in text)

@@ -64,6 +64,30 @@ def _counted(path: Path) -> int:
         return sum(1 for packet in container.demux(video=0) if packet.size)
 
 
+def glimpses(path: Path, count: int) -> list[Array]:
+    """Frames of a video from its first to its last, upright, of whatever kind of pixels.
+
+    Raises:
+        UnusableError: it is no video.
+    """
+    found = []
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            begin, length = stream.start_time or 0, stream.duration or 0
+            for number in range(count):
+                wanted = begin + length * number // max(count - 1, 1)
+                container.seek(wanted, stream=stream)
+                for frame in container.decode(stream):
+                    if frame.pts is None or frame.pts >= wanted:
+                        break
+                found.append(np.rot90(_whole(frame), round(frame.rotation / 90)))
+    except (*_UNREADABLE, UnboundLocalError) as error:
+        raise UnusableError(path.name, "is neither a photograph nor a video") from error
+    return found
+
+
 class Videos:
     """One video is open at a time; what follows on what was read last is not sought again."""
 
