@@ -81,8 +81,8 @@ class Trials {
     this.sending = `sending ${file.name}…`;
     this.draw();
     const upload = await sendFile(this.server, file, () => {});
-    const question = { run, trial: next.trial, of, upload, name: file.name };
-    const found = upload && (await ask(this.server, "attach", question));
+    const question = { run, trial: next.trial, of, name: file.name };
+    const found = upload && (await ask(this.server, "attach", { ...question, upload }));
     input.value = "";
     this.sending = "";
     if (found && next.trial === this.next?.trial) this.show(found);
