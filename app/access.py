@@ -162,7 +162,7 @@ RULES: Mapping[str, Rule] = {
     ),
     **_rules(
         "real trials are written down in the studio at home, not on a public one",
-        *("trials.make", "trials.enter", "trials.read"),
+        *("trials.make", "trials.enter", "trials.read", "trials.attach", "trials.take_part"),
     ),
     **_rules("on a public studio nobody may take back what others said", "data.undo"),
     **_rules(

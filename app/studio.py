@@ -138,10 +138,11 @@ class Studio:
         self.evaluate = EvaluateRoom(access, evaluation, clips)
         fidelity = Fidelity(*simulated, clips=clips, shipped=Shipped(demo), access=access)
         self.fidelity = FidelityRoom(access, fidelity)
-        self.trials = TrialsRoom(access, Trials(cabinet, runs))
         self.data = Data(
             cabinet, exports, gallery, errands, runs, demo=demo, rules=rules, access=access
         )
+        handover = self.data.handover
+        self.trials = TrialsRoom(access, Trials(cabinet, runs, handover), handover)
         if supervise:
             self.supervisor.begin()
 

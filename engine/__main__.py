@@ -3,6 +3,7 @@
 import argparse
 import json
 import signal
+import subprocess
 import sys
 from dataclasses import asdict
 from importlib import import_module
@@ -23,6 +24,7 @@ from engine.worker import BAD_INPUT, FAILED, NO_ROOM, PAUSED, execute
 # Words that are no jobs: what answers over HTTP until it is ended.
 SERVED = {"serve": "engine.serving.policy", "serve_world_model": "engine.serving.world_model"}
 IMPORT = "import"  # short for the job: import DATASET --out RUN_DIR [--set …]
+HUB, FETCH = "hf://", "storage.hub_dataset"  # a program of its own: the engine opens no connection
 AT_REST = {PAUSED: "paused", NO_ROOM: "the disk is full"}
 
 
@@ -30,7 +32,7 @@ class ProgressBar:
     """Shows a run's progress events, with the time left, on stderr."""
 
     def __init__(self, job: str) -> None:
-        self._bar = tqdm(desc=job, file=sys.stderr, dynamic_ncols=True)
+        self._bar = tqdm(desc=job, file=sys.stderr, dynamic_ncols=True, miniters=1)
         self.error = ""
 
     def __call__(self, event: dict[str, Any]) -> None:
@@ -39,8 +41,7 @@ class ProgressBar:
             if self._bar.total is None:
                 self._bar.initial = event["done"] if event["done"] > 1 else 0
             self._bar.total = event["total"]
-            self._bar.n = event["done"]
-            self._bar.refresh()
+            self._bar.update(event["done"] - self._bar.n)
         elif event["kind"] == "metric":
             shown = {name: f"{value:.4g}" for name, value in list(event["metrics"].items())[:5]}
             self._bar.set_postfix(shown, refresh=False)
@@ -61,8 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
         served: int = import_module(SERVED[arguments[0]]).main(arguments[1:])
         return served
     if arguments[:1] == [IMPORT] and len(arguments) > 1:
-        dataset = json.dumps(arguments[1])  # quoted: a name may look like a number
-        arguments = ["import_recordings", *arguments[2:], "--set", f"dataset={dataset}"]
+        try:
+            arguments = ["import_recordings", *arguments[2:], *_dataset(arguments[1])]
+        except ValueError:
+            return BAD_INPUT
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("job", choices=job_names())
     parser.add_argument("--out", type=Path, required=True, help="the run directory")
@@ -119,6 +122,24 @@ def _prepare(
         raise ValueError(f"{out} holds a run with another config; choose another --out")
     write_json_durably(path, {"job": job, "config": config, **more})
     write_control(out, "run")
+
+
+def _dataset(name: str) -> list[str]:
+    """The settings of a dataset by its path, or by its name on the Hub.
+
+    Raises:
+        ValueError: it could not be fetched; whoever tried has said why.
+    """
+    found = {"dataset": name}
+    if name.startswith(HUB):
+        told = subprocess.run([sys.executable, "-m", FETCH, name], stdout=subprocess.PIPE)
+        if told.returncode:
+            raise ValueError(f"{name} was not fetched")
+        about = json.loads(told.stdout)
+        found = {"dataset": about["folder"], "dataset_name": about["name"],
+                 "revision": about["revision"]}  # fmt: skip
+    # Quoted: a name may look like a number.
+    return [word for key, text in found.items() for word in ("--set", f"{key}={json.dumps(text)}")]
 
 
 def _assign_all(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:

@@ -51,6 +51,7 @@ export class Compare {
     fill(element, template);
     this.element = element;
     this.server = server;
+    this.seen = false; // whether both clips were on the screen
     this.started = 0;
     this.find = (selector) => element.querySelector(selector);
     this.blindfold = memory.get("blind", true);
@@ -138,13 +139,12 @@ export class Compare {
     const { item } = this;
     /** @type {any} */
     this.clips = null;
+    this.seen = false;
+    this.player.clear();
+    this.second.clear();
     this.show();
     this.supply.items.slice(0, AHEAD).forEach((next) => this.fetch(next));
-    if (!item) {
-      this.player.clear();
-      this.second.clear();
-      return;
-    }
+    if (!item) return;
     const clips = await this.fetch(item);
     if (item !== this.item) return;
     if (!clips.every(Boolean)) {
@@ -154,13 +154,17 @@ export class Compare {
       return;
     }
     this.clips = clips;
-    this.started = performance.now();
     // The shorter of the two stands still at its end.
     const frames = [...clips[0].images];
     while (frames.length < clips[1].images.length) frames.push(frames.at(-1));
     this.player.load(frames, { loop: this.loop(), chunk: clips[0].chunk });
     this.player.clock.setSpeed(2);
     this.player.clock.play();
+    this.show();
+    await Promise.all([this.player.stage.drawn(), this.second.drawn()]);
+    if (this.seen || clips !== this.clips) return;
+    this.seen = true;
+    this.started = performance.now();
     this.show();
   }
 
@@ -217,7 +221,11 @@ export class Compare {
 
   say(choice) {
     const { item, clips } = this;
-    if (!item || !clips) return;
+    if (!item) return;
+    if (!clips || !this.seen) {
+      toast("That was before the pair was on the screen: nothing is said of it.", "note");
+      return;
+    }
     const model = SIDES.flatMap((side, index) => {
       const { probabilities, threshold, lineage } = clips[index];
       return [
@@ -280,7 +288,7 @@ export class Compare {
     this.find("[data-do=decisive]").setAttribute("aria-pressed", String(!this.whole));
     for (const button of page.querySelectorAll(".verdicts button, [data-do=skip], [data-do=decisive]"))
       button.disabled = button.dataset.do === "skip" ? !item : !clips;
-    this.player.note.textContent = item && !clips ? "fetching the pair…" : "";
+    this.player.note.textContent = item && !this.seen ? "fetching the pair…" : "";
     SIDES.forEach((side, index) => fill(this.find(`.caption.${side}`), this.caption(side, clips?.[index])));
   }
 

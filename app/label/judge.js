@@ -32,6 +32,7 @@ import { Supply } from "./supply.js";
 import { TaskCard } from "./task.js";
 
 const NAMES = ["success", "fail", "unsure", "broke", "agree", "disagree", "skip", "blind", "whole", "setup"];
+const WORDS = "outcome dream_broke end_step span_first span_last failure_mode note mode".split(" ");
 const RENEW = 45_000; // milliseconds between renewals of what is leased; a lease lasts longer
 
 const template = html`<div class="wm judge-page"><div class="card desk">
@@ -66,6 +67,7 @@ class Judge {
     this.asking = true;
     this.full = false;
     this.flag = false;
+    this.seen = false; // whether the clip was on the screen: nobody judges what they did not see
     this.started = 0;
     this.pictures = new Map();
     this.find = (selector) => element.querySelector(selector);
@@ -170,13 +172,12 @@ class Judge {
     const { item } = this;
     this.flag = Boolean(item?.label?.dream_broke);
     this.clip = null;
+    this.seen = false;
     this.marks.set(item?.label ?? {});
+    this.player.clear();
     this.show();
     this.supply.prefetch();
-    if (!item) {
-      this.player.clear();
-      return;
-    }
+    if (!item) return;
     const clip = await this.supply.fetch(item);
     if (item !== this.item) return;
     if (!clip) {
@@ -187,13 +188,17 @@ class Judge {
       return;
     }
     this.clip = clip;
-    this.started = performance.now();
     this.full = false;
     this.player.load(clip.images, { loop: this.decisive(), chunk: clip.chunk, peak: peakOf(clip) });
     this.player.clock.setSpeed(2);
     this.player.clock.play();
     this.show();
     this.task.show(clip.task);
+    await this.player.stage.drawn();
+    if (this.seen || clip !== this.clip) return;
+    this.seen = true;
+    this.started = performance.now();
+    this.show();
   }
 
   /** @returns {[number, number] | null} */
@@ -258,7 +263,11 @@ class Judge {
 
   say(outcome) {
     const { item, clip } = this;
-    if (!item || !clip || this.session.over) return;
+    if (!item || this.session.over) return;
+    if (!clip || !this.seen) {
+      toast("That was before the clip was on the screen: it is not judged.", "note");
+      return;
+    }
     if (this.practice.item) {
       this.practice.say(outcome, clip);
       return;
@@ -297,18 +306,8 @@ class Judge {
   }
 
   recall(entry) {
-    const named = [
-      "outcome",
-      "dream_broke",
-      "end_step",
-      "span_first",
-      "span_last",
-      "failure_mode",
-      "note",
-      "mode",
-    ];
     const stroke = Object.fromEntries(
-      ["event_id", "episode_id", ...named].map((name) => [name, entry[name] ?? null]),
+      ["event_id", "episode_id", ...WORDS].map((name) => [name, entry[name] ?? null]),
     );
     return { stroke: { ...stroke, actor: this.queues.actor }, item: { id: entry.episode_id, label: null } };
   }
@@ -351,7 +350,7 @@ class Judge {
     this.find("[data-do=whole]").setAttribute("aria-pressed", String(this.full));
     for (const button of this.element.querySelectorAll(".verdicts button, [data-do=skip], [data-do=whole]"))
       button.disabled = button.dataset.do === "skip" ? !item : !clip; // nobody answers before they see
-    this.player.note.textContent = item ? (clip ? "" : "fetching the clip…") : "";
+    this.player.note.textContent = item && !this.seen ? "fetching the clip…" : "";
     showUpcoming(this.find(".upcoming"), this.supply.items.slice(1, 7), (next) => this.supply.fetch(next));
     this.find(".finished").hidden = Boolean(item) || this.asking;
     showModel(this.find(".model"), clip, hidden);

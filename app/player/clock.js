@@ -16,6 +16,7 @@ export class Clock {
   /** @type {((changed: boolean) => void)[]} */
   watchers = [];
   due = 0;
+  turn = 0;
   // What `clear` brings back.
   length = 0;
   cursor = 0;
@@ -153,7 +154,8 @@ export class Clock {
     this.playing = true;
     this.due = this.now() + this.period();
     this.tell();
-    this.soon((now) => this.tick(now));
+    const turn = ++this.turn;
+    this.soon((now) => this.tick(now, turn));
   }
 
   period() {
@@ -162,8 +164,9 @@ export class Clock {
     return 1000 / (FRAMES_PER_SECOND * this.speed * hurry);
   }
 
-  tick(/** @type {number} */ now) {
-    if (!this.playing || !this.seen()) return;
+  /** @param {number} now @param {number} turn of playing; what an earlier one asked for is late */
+  tick(now, turn) {
+    if (turn !== this.turn || !this.playing || !this.seen()) return;
     // Half a refresh early is nearer to the due time than a whole one late.
     if (now + 8 >= this.due) {
       const period = this.period();
@@ -171,7 +174,7 @@ export class Clock {
       this.due = Math.max(this.due + (1 + late) * period, now - 200);
       this.advance(1 + late);
     }
-    this.soon((next) => this.tick(next));
+    this.soon((next) => this.tick(next, turn));
   }
 
   advance(/** @type {number} */ frames) {

@@ -94,6 +94,14 @@ export class Stage {
     this.after?.(this.pen, number);
     this.canvas.dataset.frame = String(number);
   }
+
+  /** Until a frame is on the screen: drawn, and the screen refreshed since. */
+  async drawn() {
+    const refresh = () => new Promise(requestAnimationFrame);
+    do await refresh();
+    while (!this.canvas.dataset.frame && this.root.isConnected);
+    await refresh();
+  }
 }
 
 /** Frames as images: data URIs are decoded once, before they are shown.

@@ -20,5 +20,8 @@ def trials_panel(room: TrialsRoom) -> gr.HTML:
             sheet=trials.sheet,
             enter=trials.enter,
             read=trials.read,
+            attach=trials.attach,
+            seen=trials.seen,
+            take_part=room.handover.take,
         ),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.access import Access
+from app.runs.handover import Handover
 from app.trials.trials import Trials
 
 
@@ -12,3 +13,4 @@ class TrialsRoom:
 
     access: Access
     trials: Trials
+    handover: Handover

@@ -1,6 +1,7 @@
 // Trials: policies at a real robot, in an order and under codes that say nothing of whose they are.
 import { address } from "../web/address.js";
 import { ask } from "../web/calls.js";
+import { sendFile } from "../web/errands/errands.js";
 import { fill, html } from "../web/html.js";
 import { keys } from "../web/keys.js";
 import { every } from "../web/polling.js";
@@ -19,6 +20,7 @@ class Trials {
     /** @type {any} */
     this.sheets = [];
     this.note = "";
+    this.attached = { trial: [], start: [] };
     fill(
       element,
       html`<div class="wm trials"><div class="stack main card"></div><div class="stack side"></div></div>`,
@@ -56,6 +58,35 @@ class Trials {
     if (there?.trials) this.found = await ask(this.server, "sheet", { run: this.run }, true);
     else this.found = null;
     this.draw();
+    await this.look();
+  }
+
+  /** What was photographed and filmed of the trial that comes next, and of its start. */
+  async look() {
+    const { run, next } = this;
+    const found = next && (await ask(this.server, "seen", { run, trial: next.trial }, true));
+    if (run === this.run && next?.trial === this.next?.trial) this.show(found);
+  }
+
+  show(found) {
+    this.attached = found ?? { trial: [], start: [] };
+    this.draw();
+  }
+
+  /** Keep a file with the trial that comes next, or with its start. */
+  async attach(input, of) {
+    const { run, next } = this;
+    const [file] = input.files;
+    if (!file || !next) return;
+    this.sending = `sending ${file.name}…`;
+    this.draw();
+    const upload = await sendFile(this.server, file, () => {});
+    const question = { run, trial: next.trial, of, name: file.name };
+    const found = upload && (await ask(this.server, "attach", { ...question, upload }));
+    input.value = "";
+    this.sending = "";
+    if (found && next.trial === this.next?.trial) this.show(found);
+    else this.draw();
   }
 
   async open(run) {
@@ -95,7 +126,8 @@ class Trials {
     if (!found) return;
     this.found = found;
     this.note = "";
-    this.draw();
+    this.show(null);
+    await this.look();
   }
 
   async read() {
@@ -149,7 +181,19 @@ class Trials {
         <kbd>${keys.keyFor("trials", "undo")}</kbd></button></div>
       <label>note <input type="text" .value="${this.note}" @input="${({ target }) => {
         this.note = target.value;
-      }}"></label></section>`;
+      }}"></label>
+      ${this.file("start", "Photograph of the start", "image/*")}
+      ${this.file("trial", "Photograph or video of the trial", "image/*,video/*")}
+      <p class="mute small" role="status">${this.sending ?? ""}</p></section>`;
+  }
+
+  /** What there is of a trial or its start, and a way to add to it. */
+  file(of, name, accept) {
+    return view`<label class="field">${name}<input type="file" accept="${accept}"
+        @change="${({ target }) => this.attach(target, of)}"></label>
+      ${this.attached[of].map(
+        (strip) => view`<img class="strip" alt="${name}" src="data:image/png;base64,${strip}">`,
+      )}`;
   }
 
   full(read, error, results) {

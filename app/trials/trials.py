@@ -3,15 +3,20 @@
 Nobody here looks into a sheet's key: whose a code is, is told by the run that reads a full sheet.
 """
 
+import base64
 import csv
 import io
+import shutil
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
+from app.runs.handover import Handover
 from app.runs.launcher import Launcher, OneRun
 from engine.config import Config, knob
-from engine.jobs.trials import HEAD, SHEET, Trial
+from engine.jobs.trials import BETWEEN, HEAD, SHEET, Trial
+from engine.recordings.reading import strip_of
 from engine.records.tasks import get_task, tasks
 from storage.cabinet import Cabinet
 from storage.documents import Document
@@ -40,6 +45,32 @@ class Entry(Config):
     note: str = knob("", "anything worth knowing", high=500)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attachment(Config):
+    """A photograph or a video, of a trial or of the start that is to be set up again."""
+
+    run: str = knob(help="of the sheet", high=200)
+    trial: int = knob(help="its number, from 1", low=1, high=200_000)
+    of: str = knob("trial", "what it shows", choices=("trial", "start"))
+    upload: str = knob(help="the file's id", high=64)
+    name: str = knob("", "of the file", high=300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneTrial(Config):
+    """A trial of a sheet."""
+
+    run: str = knob(help="of the sheet", high=200)
+    trial: int = knob(help="its number, from 1", low=1, high=200_000)
+
+
+class Seen(TypedDict):
+    """Strips of a trial's photographs and videos, and of those of its start: PNG, base64."""
+
+    trial: list[str]
+    start: list[str]
+
+
 class TrialRecord(TypedDict):
     """A line of a sheet."""
 
@@ -53,8 +84,8 @@ class TrialRecord(TypedDict):
 class Trials:
     """What the Trials page asks. Every method may be called from any thread."""
 
-    def __init__(self, cabinet: Cabinet, runs: Launcher) -> None:
-        self._cabinet, self._runs = cabinet, runs
+    def __init__(self, cabinet: Cabinet, runs: Launcher, handover: Handover) -> None:
+        self._cabinet, self._runs, self._handover = cabinet, runs, handover
         self._room = cabinet.workspace.root / "trials"
         self._lock = threading.Lock()
         self._sheets: dict[str, list[Trial]] = {}  # by run: a sheet never changes
@@ -113,14 +144,53 @@ class Trials:
         """
         run = self._sheet(question.run)
         with self._lock:
-            if any(self._reads(one, run) for one in self._runs_of_job()):
-                raise ValueError("this sheet was read: its outcomes stand")
-            if question.trial > len(self._trials(run)):
-                raise ValueError(f"the sheet has no trial {question.trial}")
-            self._room.mkdir(exist_ok=True)
+            self._open_trial(run, question.trial)
             said = {str(question.trial): [question.success, question.note]}
             self._entered[run.id] = _known(self._entries(run).change(lambda all: all.update(said)))
         return self.sheet(OneRun(run=run.id))
+
+    def attach(self, question: Attachment) -> Seen:
+        """Keep a file that was sent with a trial, or with its start; what `seen` answers then.
+
+        Raises:
+            ValueError: it is neither a photograph nor a video, or the sheet was read already.
+            LookupError: no file was sent under this id.
+        """
+        run, sent = self._sheet(question.run), self._handover.uploaded(question.upload)
+        with self._lock:
+            key = _subject(self._open_trial(run, question.trial), question.of)
+            there = self._media(run).read().get(key, [])
+            ending = Path(question.name).suffix.lower()
+            ending = ending if ending[1:].isalnum() and ending.isascii() else ""
+            room = self._room / run.id
+            room.mkdir(exist_ok=True)
+            name = f"{key}-{len(there) + 1}{ending[:6]}"
+            try:
+                (room / f"{name}.png").write_bytes(strip_of(sent, room))
+            except ValueError as error:
+                raise ValueError("this is neither a photograph nor a video") from error
+            shutil.copyfile(sent, room / name)
+            self._media(run).change(lambda kept: kept.update({key: [*there, name]}))
+        self._handover.drop(question.upload)
+        return self.seen(OneTrial(run=run.id, trial=question.trial))
+
+    def seen(self, question: OneTrial) -> Seen:
+        """What was photographed and filmed of a trial and of its start.
+
+        Raises:
+            ValueError: there is no such trial.
+        """
+        run = self._sheet(question.run)
+        trial, kept = self._trial(run, question.trial), self._media(run).read()
+
+        def strips(of: str) -> list[str]:
+            names = kept.get(_subject(trial, of), [])
+            return [
+                base64.b64encode((self._room / run.id / f"{name}.png").read_bytes()).decode()
+                for name in names
+            ]
+
+        return {"trial": strips("trial"), "start": strips("start")}
 
     def read(self, question: OneRun) -> dict[str, str]:
         """{run}: open the key of a full sheet, and compare the policies.
@@ -136,7 +206,7 @@ class Trials:
             if any(self._reads(one, run) for one in self._runs_of_job()):
                 raise ValueError("this sheet was read already")
             filled = self._room / f"{run.id}.csv"
-            filled.write_text(_table(lines), encoding="utf-8")
+            filled.write_text(_table(lines, self._media(run).read(), run.id), encoding="utf-8")
             options = {"sheet": str(self._cabinet.runs.directory(run.id)), "results": str(filled)}
             return {"run": self._runs.start(JOB, {"task": run.config["task"], **options})}
 
@@ -160,6 +230,22 @@ class Trials:
 
     def _entries(self, run: RunRow) -> Document:
         return Document(self._room / f"{run.id}.json")
+
+    def _media(self, run: RunRow) -> Document:
+        return Document(self._room / f"{run.id}.media.json")
+
+    def _open_trial(self, run: RunRow, number: int) -> Trial:
+        """A trial of a sheet that may still be written on."""
+        if any(self._reads(one, run) for one in self._runs_of_job()):
+            raise ValueError("this sheet was read: its outcomes stand")
+        self._room.mkdir(exist_ok=True)
+        return self._trial(run, number)
+
+    def _trial(self, run: RunRow, number: int) -> Trial:
+        trials = self._trials(run)
+        if number > len(trials):
+            raise ValueError(f"the sheet has no trial {number}")
+        return trials[number - 1]
 
     def _count(self, run: RunRow) -> int:
         """How many trials of a sheet have an outcome; this process alone enters them."""
@@ -197,14 +283,21 @@ def _known(entries: dict[str, Any]) -> int:
     return sum(success is not None for success, _ in entries.values())
 
 
-def _table(lines: list[TrialRecord]) -> str:
+def _subject(trial: Trial, of: str) -> str:
+    return f"{of}-{trial.start if of == 'start' else trial.number}"
+
+
+def _table(lines: list[TrialRecord], media: dict[str, list[str]], room: str) -> str:
     """A full sheet as the job reads it."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(HEAD)
     for line in lines:
         said = "yes" if line["success"] else "no"
-        table.writerow([line["trial"], line["start"], line["code"], said, line["note"]])
+        trial = Trial(line["trial"], line["start"], line["code"])
+        names = [name for of in ("start", "trial") for name in media.get(_subject(trial, of), [])]
+        files = BETWEEN.join(f"{room}/{name}" for name in names)
+        table.writerow([trial.number, trial.start, trial.code, said, line["note"], files])
     return text.getvalue()
 
 

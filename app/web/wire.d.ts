@@ -44,6 +44,20 @@ export interface Arm {
   arm?: string | null;
 }
 
+/** A photograph or a video, of a trial or of the start that is to be set up again. */
+export interface Attachment {
+  /** of the sheet */
+  run: string;
+  /** its number, from 1 */
+  trial: number;
+  /** what it shows */
+  of?: string | null;
+  /** the file's id */
+  upload: string;
+  /** of the file */
+  name?: string | null;
+}
+
 /** A backup to write. */
 export interface BackUp {
   /** with the checkpoints */
@@ -831,6 +845,14 @@ export interface OneTask {
   task: string;
 }
 
+/** A trial of a sheet. */
+export interface OneTrial {
+  /** of the sheet */
+  run: string;
+  /** its number, from 1 */
+  trial: number;
+}
+
 /** A new dream; what is left out is the task's. */
 export interface OpenDream {
   /** checkpoint id */
@@ -1163,6 +1185,12 @@ export interface SaveView {
   filter?: View | null;
 }
 
+/** Strips of a trial's photographs and videos, and of those of its start: PNG, base64. */
+export interface Seen {
+  trial: string[];
+  start: string[];
+}
+
 /** Where a dream goes. */
 export interface SelectNode {
   /** its id */
@@ -1348,6 +1376,10 @@ export interface Wire {
   adopt_checkpoint: {
     question: Adopt;
     answer: Record<string, any[]>;
+  };
+  attach: {
+    question: Attachment;
+    answer: Seen;
   };
   back_up: {
     question: BackUp;
@@ -1668,6 +1700,10 @@ export interface Wire {
   save_view: {
     question: SaveView;
     answer: Record<string, any>;
+  };
+  seen: {
+    question: OneTrial;
+    answer: Seen;
   };
   select_dream: {
     question: SelectNode;

@@ -3,11 +3,13 @@
 Without `results`, a sheet is made: a table to fill in at the robot, in which policies have codes,
 and a key that says whose they are, to be opened by nobody until the sheet is full. With `results`,
 the filled sheet is read back against its key: rates, paired tests and power are those of Evaluate,
-and each trial enters the ledger as one, never among episodes of a simulator.
+and each trial enters the ledger as one, never among episodes of a simulator. Photographs and videos
+that a row names, of files beside the table, come along.
 """
 
 import csv
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 
 from engine.config import Config, knob
 from engine.protocols import Run
+from engine.recordings.reading import strip_of
 from engine.records.tasks import get_task
 from engine.runs.job import Job
 from engine.runs.run_directory import read_documents
@@ -25,8 +28,9 @@ from engine.statistics.comparison import Arm, compare
 from engine.statistics.intervals import discordant, mcnemar_exact, wilson_interval
 from engine.statistics.report import to_markdown
 
-SHEET, KEY, REPORT = "sheet.csv", "key", "report.md"
-HEAD = ("trial", "start", "code", "success", "note")
+SHEET, KEY, REPORT, MEDIA = "sheet.csv", "key", "report.md", "media"
+HEAD = ("trial", "start", "code", "success", "note", MEDIA)
+BETWEEN = ";"  # names of a trial's photographs and videos
 TRUE, FALSE = ("1", "true", "yes", "y", "success"), ("0", "false", "no", "n", "fail")
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
@@ -97,15 +101,16 @@ def sheet_text(trials: Sequence[Trial]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(HEAD)
-    table.writerows([trial.number, trial.start, trial.code, "", ""] for trial in trials)
+    table.writerows([trial.number, trial.start, trial.code, "", "", ""] for trial in trials)
     return text.getvalue()
 
 
-def read_sheet(path: Path, trials: Sequence[Trial]) -> list[bool]:
-    """The outcome of every trial.
+def read_sheet(path: Path, trials: Sequence[Trial]) -> tuple[list[bool], list[list[Path]]]:
+    """The outcome of every trial, and its photographs and videos.
 
     Raises:
-        ValueError: a row (from 1) that is not the sheet's, or has no outcome.
+        ValueError: a row (from 1) that is not the sheet's, has no outcome, or names a file that
+            does not lie beside the table.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
@@ -113,7 +118,7 @@ def read_sheet(path: Path, trials: Sequence[Trial]) -> list[bool]:
         raise ValueError(f"{path.name} is no table: {error}") from error
     if len(rows) != len(trials):
         raise ValueError(f"{path.name} has {len(rows)} rows, the sheet {len(trials)}")
-    found = []
+    found, media = [], []
     for trial, row in zip(trials, rows, strict=True):
         given = (row.get("trial"), row.get("start"), row.get("code"))
         if given != (str(trial.number), str(trial.start), trial.code):
@@ -122,7 +127,12 @@ def read_sheet(path: Path, trials: Sequence[Trial]) -> list[bool]:
         if word not in TRUE + FALSE:
             raise ValueError(f"{path.name}, row {trial.number}: success is {word!r}, not yes or no")
         found.append(word in TRUE)
-    return found
+        names = [name.strip() for name in (row.get(MEDIA) or "").split(BETWEEN)]
+        media.append([(path.parent / name).resolve() for name in names if name])
+        for file in media[-1]:
+            if not (file.is_file() and file.is_relative_to(path.parent.resolve())):
+                raise ValueError(f"{path.name}, row {trial.number}: no {file.name} lies beside it")
+    return found, media
 
 
 def arms_of(policies: Sequence[str], codes: Mapping[str, str], trials: Sequence[Trial],
@@ -140,7 +150,8 @@ def _score(config: JobConfig, run: Run) -> dict[str, Any]:
     if key is None:
         raise ValueError("sheet must be the run that made it, with its key")
     trials = [Trial(number, start, code) for number, (start, code) in enumerate(key["trials"], 1)]
-    outcomes = read_sheet(Path(config.results), trials)
+    outcomes, media = read_sheet(Path(config.results), trials)
+    kept = keep_media(media, run.workroom().parent / MEDIA)
     for trial, success in zip(trials, outcomes, strict=True):
         run.count_real(
             task=key["task"],
@@ -161,5 +172,22 @@ def _score(config: JobConfig, run: Run) -> dict[str, Any]:
         metrics[f"{arm.name}/success_low"], metrics[f"{arm.name}/success_high"] = low, high
         if arm is not arms[0]:
             metrics[f"{arm.name}/p_value"] = mcnemar_exact(*discordant(arm.outcomes[0], base))
-    run.write_document("outcomes", {"key": key, "outcomes": outcomes})
+    run.write_document("outcomes", {"key": key, "outcomes": outcomes, MEDIA: kept})
     return metrics
+
+
+def keep_media(media: Sequence[Sequence[Path]], room: Path) -> list[list[str]]:
+    """Copy what was photographed and filmed of each trial, a strip beside each; the names.
+
+    Raises:
+        ValueError: a file that is neither a photograph nor a video.
+    """
+    if not any(media):
+        return [[] for _ in media]
+    room.mkdir(exist_ok=True)
+    names: dict[Path, str] = {}
+    for number, file in enumerate(dict.fromkeys(file for files in media for file in files), 1):
+        names[file] = f"{number:03d}-{file.name}"
+        (room / f"{names[file]}.png").write_bytes(strip_of(file, room))
+        shutil.copyfile(file, room / names[file])
+    return [[names[file] for file in files] for files in media]

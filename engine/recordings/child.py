@@ -6,21 +6,25 @@ last. Who asked reads them with distrust, while the next ones are made.
 """
 
 import json
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.gate.formats.hdf5 import NotPlainError
-from engine.recordings.description import DESCRIPTION, Array, Source, describe
+from engine.recordings.description import DESCRIPTION, ENOUGH, Array, Source, describe
+from engine.recordings.lerobot import LARGEST_PICTURE
 from engine.recordings.plan import RecordingPlan, shaped_actions, turned
 from engine.recordings.source import open_source
+from engine.recordings.video import glimpses
 
 STRIP_HEIGHT, STRIP_FRAMES = 96, 8
+UNREAD_BYTES, MOST_UNREAD, PAUSE_SECONDS = 128 * 2**20, 512, 0.01
 PASSED_OVER = ("__MACOSX/", ".git")
 
 
@@ -45,17 +49,19 @@ def tell(path: str, filter_key: str, room: str) -> None:
     (Path(room) / DESCRIPTION).write_text(json.dumps(found), encoding="utf-8")
 
 
-def read(path: str, filter_key: str, plan: str, first: str, last: str, room: str) -> None:
-    """Decode episodes `first … last - 1`."""
+def read(path: str, filter_key: str, plan: str, ranges: str, room: str) -> None:
+    """Decode ranges of episodes; while much is there that nobody has read yet, wait."""
     source, wanted = open_source(Path(path), filter_key=filter_key), json.loads(plan)
     settled = RecordingPlan.from_dict(wanted)
-    for index in range(int(first), int(last)):
+    for index in chain.from_iterable(range(*ends) for ends in json.loads(ranges)):
         count = source.num_frames(index)
         kept = 1 + (count - 1) // settled.stride
         cut = source.frames(index, settled.camera, settled.cut)
         shaped = (turned(frame, settled.turn) for frame in islice(cut, kept))
         frames = _stacked(shaped, kept, settled.size)
         actions = shaped_actions(settled, source.actions(index), count)
+        if _waited(Path(room), min(MOST_UNREAD, UNREAD_BYTES // frames.nbytes)):
+            return
         np.save(Path(room) / f"{index}.frames.npy", frames)
         np.save(Path(room) / "actions.npy", actions)
         (Path(room) / "actions.npy").rename(Path(room) / f"{index}.actions.npy")
@@ -80,12 +86,33 @@ def unpack(path: str, largest: str, room: str) -> None:
         raise ValueError(f"it is damaged, or no zip: {error}") from error
 
 
-WORDS: dict[str, Callable[..., None]] = {"tell": tell, "read": read, "unpack": unpack}
+def show(path: str, room: str) -> None:
+    """A photograph, or frames of a video from its begin to its end, side by side."""
+    try:
+        with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                raise ValueError(f"{image.height}×{image.width} is too large")
+            frames = [np.asarray(ImageOps.exif_transpose(image).convert("RGB"))]
+    except UnidentifiedImageError:
+        frames = glimpses(Path(path), STRIP_FRAMES)
+    _save_strip(frames, Path(room) / "strip-0.png")
+
+
+WORDS: dict[str, Callable[..., None]] = {
+    "tell": tell, "read": read, "unpack": unpack, "show": show
+}  # fmt: skip
 
 
 def _parts(name: str) -> list[str]:
     parts = name.split("/")
     return [f"{part}/" if at < len(parts) - 1 else part for at, part in enumerate(parts)]
+
+
+def _waited(room: Path, most: int) -> bool:
+    """Wait until few enough are there that nobody has read; whether nobody reads on."""
+    while not (enough := (room / ENOUGH).exists()) and len(list(room.glob("*.frames.npy"))) > most:
+        time.sleep(PAUSE_SECONDS)
+    return enough
 
 
 def _stacked(frames: Iterator[Array], count: int, size: int) -> Array:
@@ -102,12 +129,16 @@ def _strip(source: Source, view: str, room: Path, number: int) -> str:
     """A file with frames of the first episode side by side, from its begin to its end."""
     last = source.num_frames(0) - 1
     wanted = {round(at) for at in np.linspace(0, last, STRIP_FRAMES)}
-    found = []
-    for at, frame in enumerate(source.frames(0, view)):
-        if at in wanted:
-            width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
-            image = Image.fromarray(frame).resize((width, STRIP_HEIGHT), Image.Resampling.BOX)
-            found.append(np.asarray(image))
+    frames = [frame for at, frame in enumerate(source.frames(0, view)) if at in wanted]
     name = f"strip-{number}.png"
-    Image.fromarray(np.concatenate(found, axis=1)).save(room / name)
+    _save_strip(frames, room / name)
     return name
+
+
+def _save_strip(frames: list[Array], path: Path) -> None:
+    found = []
+    for frame in frames:
+        width = max(1, round(frame.shape[1] * STRIP_HEIGHT / frame.shape[0]))
+        image = Image.fromarray(frame).resize((width, STRIP_HEIGHT), Image.Resampling.BOX)
+        found.append(np.asarray(image))
+    Image.fromarray(np.concatenate(found, axis=1)).save(path)

@@ -11,6 +11,7 @@ from PIL import Image
 Array = npt.NDArray[Any]
 BINS = 24  # of a histogram
 DESCRIPTION = "description.json"  # the file that carries one out of the sandbox
+ENOUGH = "enough"  # the file that says into it that nobody reads on
 
 
 class UnusableError(ValueError):

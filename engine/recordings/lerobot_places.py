@@ -1,5 +1,6 @@
 """Where each episode of a LeRobotDataset lies: table and rows, videos and seconds, instruction."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -139,7 +140,12 @@ def _old(root: Path, info: Mapping[str, Any], cameras: Sequence[str]) -> list[Pl
 
 def _path(info: Mapping[str, Any], name: str, usual: str, parts: Mapping[str, Any]) -> str:
     """A path inside the dataset, by its own pattern."""
-    path = PurePosixPath(str(info.get(name) or usual).format(**parts))
+    return _inside(name, str(info.get(name) or usual), tuple(parts.items()))
+
+
+@functools.lru_cache(4096)  # many episodes share a file
+def _inside(name: str, pattern: str, parts: tuple[tuple[str, Any], ...]) -> str:
+    path = PurePosixPath(pattern.format(**dict(parts)))
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name} leads out of the dataset")
     return str(path)

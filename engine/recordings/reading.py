@@ -5,8 +5,7 @@ import json
 import math
 import os
 import tempfile
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ from typing import Any
 from engine.gate import sandbox
 from engine.gate.formats.arrays import read_npy
 from engine.gate.verdict import RefusedError
-from engine.recordings.description import DESCRIPTION, Array, Description
+from engine.recordings.description import DESCRIPTION, ENOUGH, Array, Description
 from engine.recordings.plan import RecordingPlan
 
-MEMORY, CPU_SECONDS, FILE_BYTES = 2**31, 600, 2**31
+MEMORY, CPU_SECONDS, FRAME_SECONDS, FILE_BYTES = 2**31, 600, 0.1, 2**31
 UNPACKED = 64 * 2**30
 CHILD = "engine.recordings.child"  # never imported here: it brings every decoder with it
-DECODERS = 2  # processes at once; one more batch waits, so that none of them ever does
-BATCH_BYTES, LEAST_IN_BATCH, MOST_IN_BATCH = 384 * 2**20, 32 * 2**20, 512
+DECODERS = 2  # processes at once
+BLOCK_BYTES, MOST_IN_BLOCK = 32 * 2**20, 128
 LOOK_SECONDS = 0.02
 SHAPED = ("frames", "actions")
 LARGEST_DESCRIPTION = 256 * 2**20
@@ -88,9 +87,9 @@ ENDINGS = (".zip", ".hdf5", ".h5", ".tar")
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Recordings that one process decodes into a room, and its end."""
+    """Blocks of recordings that one process decodes into a room, and its end."""
 
-    part: range
+    blocks: list[range]
     room: "tempfile.TemporaryDirectory[str]"
     end: "Future[None]"
 
@@ -104,21 +103,36 @@ def recordings(
         ValueError: one cannot be decoded, in a sentence.
     """
     words = [str(found.path), filter_key, json.dumps(plan.to_dict())]
-    parts = deque(_batches(found, plan, wanted))
-    waiting: deque[_Batch] = deque()
+    lengths, frame = found.description.lengths, 3 * plan.size * plan.size
+    parts = dealt([frame * (1 + length // plan.stride) for length in lengths], wanted)
     with ThreadPoolExecutor(DECODERS) as decoders:
+        batches = []
         try:
-            while parts or waiting:
-                while parts and len(waiting) <= DECODERS:
-                    waiting.append(_begun(words, parts.popleft(), work, decoders))
-                batch = waiting[0]
-                for index in batch.part:
-                    yield _recording(index, batch)
-                waiting.popleft().room.cleanup()
+            for blocks in parts:
+                frames = sum(sum(lengths[block.start : block.stop]) for block in blocks)
+                seconds = CPU_SECONDS + math.ceil(FRAME_SECONDS * frames)
+                batches.append(_begun(words, blocks, work, decoders, seconds))
+            for index in wanted:
+                batch = next(one for one in batches if any(index in part for part in one.blocks))
+                yield _recording(index, batch)
         finally:
+            for batch in batches:
+                Path(batch.room.name, ENOUGH).touch()
             decoders.shutdown(cancel_futures=True)
-            for batch in waiting:
+            for batch in batches:
                 batch.room.cleanup()
+
+
+def strip_of(path: Path, work: Path) -> bytes:
+    """A PNG of a photograph, or of frames of a video side by side.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    with tempfile.TemporaryDirectory(dir=work) as directory:
+        room = Path(directory)
+        _ask(["show", str(path.resolve()), str(room)], room)
+        return (room / "strip-0.png").read_bytes()
 
 
 def slug(text: str) -> str:
@@ -142,32 +156,43 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _batches(found: Found, plan: RecordingPlan, wanted: range) -> Iterator[range]:
-    """Parts of what is wanted, each for one process: large ones, but several for two cores."""
-    frame = 3 * plan.size * plan.size
-    sizes = [frame * (1 + length // plan.stride) for length in found.description.lengths]
-    total = sum(sizes[wanted.start : wanted.stop])
-    rounds = max(2, math.ceil(total / BATCH_BYTES / DECODERS))  # all decoders end together
-    most = max(LEAST_IN_BATCH, math.ceil(total / rounds / DECODERS))
+def dealt(sizes: Sequence[int], wanted: range) -> list[list[range]]:
+    """What is wanted of recordings of some sizes in bytes, a part for each process: blocks are
+    dealt to them in turn, so that whoever reads them in order waits for none."""
+    blocks = list(_blocks(sizes, wanted))
+    return [blocks[decoder::DECODERS] for decoder in range(min(DECODERS, len(blocks)))]
+
+
+def _blocks(sizes: Sequence[int], wanted: range) -> Iterator[range]:
     begin, weight = wanted.start, 0
     for index in wanted:
-        if index > begin and (weight + sizes[index] > most or index - begin >= MOST_IN_BATCH):
+        if weight >= BLOCK_BYTES or index - begin >= MOST_IN_BLOCK:
             yield range(begin, index)
             begin, weight = index, 0
         weight += sizes[index]
-    if wanted.stop > begin:
+    if wanted:
         yield range(begin, wanted.stop)
 
 
-def _begun(words: list[str], part: range, work: Path, decoders: ThreadPoolExecutor) -> _Batch:
+def _begun(
+    words: list[str], blocks: list[range], work: Path, decoders: ThreadPoolExecutor, seconds: int
+) -> _Batch:
     room = tempfile.TemporaryDirectory(dir=work)
-    command = ["read", *words, str(part.start), str(part.stop), room.name]
-    return _Batch(part=part, room=room, end=decoders.submit(_ask, command, Path(room.name)))
+    ranges = json.dumps([[block.start, block.stop] for block in blocks])
+    command = ["read", *words, ranges, room.name]
+    end = decoders.submit(_ask, command, Path(room.name), cpu_seconds=seconds)
+    return _Batch(blocks=blocks, room=room, end=end)
 
 
-def _ask(arguments: list[str], room: Path, *, file_bytes: int = FILE_BYTES) -> None:
+def _ask(
+    arguments: list[str],
+    room: Path,
+    *,
+    file_bytes: int = FILE_BYTES,
+    cpu_seconds: int = CPU_SECONDS,
+) -> None:
     allowance = sandbox.Allowance(
-        memory_bytes=MEMORY, cpu_seconds=CPU_SECONDS, file_bytes=file_bytes
+        memory_bytes=MEMORY, cpu_seconds=cpu_seconds, file_bytes=file_bytes
     )
     try:
         answer = sandbox.run(CHILD, arguments, room=room, allowance=allowance)

@@ -64,6 +64,30 @@ def _counted(path: Path) -> int:
         return sum(1 for packet in container.demux(video=0) if packet.size)
 
 
+def glimpses(path: Path, count: int) -> list[Array]:
+    """Frames of a video from its first to its last, upright, of whatever kind of pixels.
+
+    Raises:
+        UnusableError: it is no video.
+    """
+    found = []
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1
+            begin, length = stream.start_time or 0, stream.duration or 0
+            for number in range(count):
+                wanted = begin + length * number // max(count - 1, 1)
+                container.seek(wanted, stream=stream)
+                for frame in container.decode(stream):
+                    if frame.pts is None or frame.pts >= wanted:
+                        break
+                found.append(np.rot90(_whole(frame), round(frame.rotation / 90)))
+    except (*_UNREADABLE, UnboundLocalError) as error:
+        raise UnusableError(path.name, "is neither a photograph nor a video") from error
+    return found
+
+
 class Videos:
     """One video is open at a time; what follows on what was read last is not sought again."""
 
@@ -152,7 +176,10 @@ def _suits_scaler(cut: Cut) -> bool:
 
 
 def _scaler(stream: Any, cut: Cut) -> Any:
-    """A filter from frames of a stream to what is kept of them, colours at full resolution."""
+    """A filter from frames of a stream to what is kept of them, colours at full resolution.
+
+    It makes planes of red, green and blue first, which takes two thirds of the time.
+    """
     graph = av.filter.Graph()
     graph.threads = 1  # one is all a sandbox may have
     crop = f"{cut.width}:{cut.height}:{cut.left}:{cut.top}:exact=1"
@@ -160,6 +187,8 @@ def _scaler(stream: Any, cut: Cut) -> Any:
         graph.add_buffer(template=stream),
         graph.add("crop", crop),
         graph.add("scale", f"{cut.size}:{cut.size}:flags=area+full_chroma_int+accurate_rnd"),
+        graph.add("format", "gbrp"),
+        graph.add("scale"),
         graph.add("format", "rgb24"),
         graph.add("buffersink"),
     ]

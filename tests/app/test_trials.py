@@ -1,5 +1,7 @@
 """Sheets of real trials: drawn by a run, filled in blind, read once, with the job's numbers."""
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from contextlib import closing
@@ -8,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.studio import Studio
 from app.web.questions import ask
 from engine.runs.registry import run_job
-from engine.runs.run_directory import RunDirectory
+from engine.runs.run_directory import RunDirectory, read_documents
 from engine.statistics.intervals import discordant, mcnemar_exact, wilson_interval
 from storage.workspace import Workspace
 
@@ -119,3 +122,41 @@ def test_a_sheet_needs_two_policies_and_a_task(trials: Any) -> None:
         ask(trials.make, OPTIONS | {"task": "pour"})
     with pytest.raises(ValueError, match="no sheet of trials"):
         ask(trials.sheet, {"run": ask(trials.make, OPTIONS)["run"]})
+
+
+def test_what_was_photographed_stands_beside_its_trial_and_start_and_goes_to_the_reading(
+    trials: Any, workspace: Workspace
+) -> None:
+    codes = json.loads((workspace.runs / "sheet/documents/key.json").read_text())["codes"]
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(buffer, "JPEG")
+
+    def sent(content: bytes) -> str:
+        data = base64.b64encode(content).decode()
+        return str(ask(trials._handover.take, {"data": data})["upload"])
+
+    def attach(**values: Any) -> dict[str, list[str]]:
+        return dict(ask(trials.attach, {"run": "sheet"} | values))
+
+    lines = ask(trials.sheet, {"run": "sheet"})["trials"]
+    start = lines[0]["start"]
+    same = [line["trial"] for line in lines if line["start"] == start]
+    seen = attach(trial=1, of="start", upload=sent(buffer.getvalue()), name="../a/desk.JPG")
+    assert (len(seen["start"]), seen["trial"]) == (1, [])
+    seen = attach(trial=same[1], upload=sent(buffer.getvalue()), name="end.jpg")
+    assert [len(seen[of]) for of in ("start", "trial")] == [1, 1]  # of the same start
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(seen["start"][0]))))
+    assert shown.shape == (96, 128, 3)
+    other = next(line["trial"] for line in lines if line["start"] != start)
+    assert ask(trials.seen, {"run": "sheet", "trial": other}) == {"trial": [], "start": []}
+    enter_all(trials, codes)
+    reading = ask(trials.read, {"run": "sheet"})["run"]
+    config = json.loads((workspace.runs / reading / "config.json").read_text())["config"]
+    done(workspace.runs, "reading", config)
+    kept = read_documents(workspace.runs / "reading")["outcomes"]["media"]
+    photograph = f"001-start-{start}-1.jpg"
+    assert kept[0] == [photograph] and kept[same[1] - 1][0] == photograph
+    assert len(kept[same[1] - 1]) == 2 and kept[other - 1] == []
+    assert (workspace.runs / "reading/media" / photograph).read_bytes() == buffer.getvalue()
+    with pytest.raises(ValueError, match="its outcomes stand"):
+        attach(trial=1, upload=sent(buffer.getvalue()))

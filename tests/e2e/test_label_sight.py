@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
 from engine.records.events import read_events
 from engine.runs.run_directory import RunDirectory
@@ -18,7 +18,31 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 ANSWERS = ("✓ Success", "✕ Fail", "? Unsure", "Dream broke")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SIZES: list[ViewportSize] = [{"width": 1440, "height": 900}, {"width": 1280, "height": 720}, PHONE]
-RUN, CLIPS = "phone-clips", 20
+CLIPS, FAST = 20, 24
+ANY = re.compile("")
+# Keys as fast as a page hears them, each with the clip that stands there: whether the page says
+# that it waits, and whether that clip was on the screen when it was last refreshed.
+PRESS = """async (count) => {
+  const find = (selector) => document.querySelector(`.judge-page ${selector}`);
+  const name = () => find(".this-clip dd")?.textContent;
+  const [shown, said] = [new Set(), []];
+  const look = () => {
+    if (find("canvas").dataset.frame) shown.add(name());
+    if (said.length < count) requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+  await new Promise(requestAnimationFrame);
+  for (let early = 0; said.length < count && early < 5000; early += 1) {
+    const clip = name();
+    const ready = clip && find(".note").textContent === "";
+    for (const type of ["keydown", "keyup"])
+      document.body.dispatchEvent(new KeyboardEvent(type, {
+        key: "sfu"[said.length % 3], code: "Key", bubbles: true }));
+    if (ready) said.push([clip, shown.has(clip)]);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return said;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +52,34 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="module")
-def twenty(server: Server) -> Iterator[str]:
-    """A finished run with twenty dreams."""
-    run = RunDirectory(server.data / "runs" / RUN)
+def make_queue(page: Page, server: Server, name: str, *, clips: int, goal: int = 0) -> None:
+    """A finished run with some dreams, and a queue of them."""
+    run = RunDirectory(server.data / "runs" / name)
     run.state("running")
-    for number in range(CLIPS):
+    for number in range(clips):
         dream = dataclasses.replace(episode(number % 10), id=f"clip-{number:02d}")
         run.record(dream)
     (run.directory / "config.json").write_text(json.dumps({"job": "optimise", "config": {}}))
     run.state("done")
     run.close()
-    yield RUN
+    page.goto(f"/label?make=&run={name}&goal={goal}")
+    page.set_viewport_size(PHONE)
+    page.get_by_role("button", name="Which clips…").click()
+    page.get_by_label("Clips", exact=True).select_option("the filter of Episodes")
+    page.get_by_label("known answer every").fill("0")
+    page.get_by_role("button", name="Make queue").click()
+    page.get_by_role("button", name="Which clips…").click()
+    expect(page.locator(".this-clip")).to_contain_text(f"{name}.")  # of the queue, not before it
+
+
+def said_of(server: Server, run: str) -> list[tuple[str, str]]:
+    """What was stored of a run's dreams: (episode, outcome)."""
+    events = [event for _, event in read_events(server.data / "labels.jsonl")]
+    return [
+        (event["episode_id"], event["outcome"])
+        for event in events
+        if event["episode_id"].startswith(f"{run}.")
+    ]
 
 
 def answer(page: Page, name: str) -> Locator:
@@ -108,17 +148,51 @@ def test_practice_answers_and_stores_nothing(page: Page, server: Server) -> None
     assert (log.read_bytes() if log.is_file() else b"") == before
 
 
-def test_twenty_clips_are_judged_on_a_phone_without_scrolling(
-    page: Page, server: Server, twenty: str
+def test_fast_keys_judge_what_was_on_the_screen_and_nothing_else(
+    page: Page, server: Server
 ) -> None:
-    page.goto(f"/label?make=&run={twenty}&goal={CLIPS}")
-    page.set_viewport_size(PHONE)
-    page.get_by_role("button", name="Which clips…").click()
-    page.get_by_label("Clips", exact=True).select_option("the filter of Episodes")
-    page.get_by_label("known answer every").fill("0")
-    page.get_by_role("button", name="Make queue").click()
-    page.get_by_role("button", name="Which clips…").click()
-    expect(page.locator(".this-clip")).to_contain_text(f"{twenty}.")  # of the queue, not before it
+    make_queue(page, server, "fast-clips", clips=FAST + 2)
+    playing(page)
+    pressed = page.evaluate(PRESS, FAST)
+    all_saved(page)
+    assert [clip for clip, seen in pressed if not seen] == []
+
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        wanted = route.request.post_data_json
+        if wanted["fn_name"] == "clip":
+            asked.append(wanted["data"]["episode"])
+        if wanted["fn_name"] == "clip" and wanted["data"]["episode"] == asked[0]:
+            held.append(route)  # of the clip that comes second: it is asked for first
+        else:
+            route.continue_()
+
+    page.route("**/component_server/", hold)
+    page.reload()
+    playing(page)
+    name = page.locator(".this-clip dd").first
+    first = name.inner_text()
+    page.keyboard.press("s")
+    expect(page.get_by_text("fetching the clip…")).to_be_visible()
+    expect(page.get_by_role("img", name="Clip frame")).not_to_have_attribute("data-frame", ANY)
+    page.keyboard.press("s")
+    expect(page.get_by_text("before the clip was on the screen")).to_be_visible()
+    for route in held:
+        route.continue_()
+    page.unroute("**/component_server/")
+    playing(page)
+    second = name.inner_text()
+    page.keyboard.press("u")
+    all_saved(page)
+    outcomes = [("success", "fail", "unsure")[number % 3] for number in range(FAST)]
+    said = list(zip([clip for clip, _ in pressed], outcomes, strict=True))
+    assert said_of(server, "fast-clips") == [*said, (first, "success"), (second, "unsure")]
+
+
+def test_twenty_clips_are_judged_on_a_phone_without_scrolling(page: Page, server: Server) -> None:
+    make_queue(page, server, "phone-clips", clips=CLIPS, goal=CLIPS)
     hint = page.get_by_text("swipe ← fail · success →")
     playing(page)
     in_sight(page, hint)
@@ -135,9 +209,8 @@ def test_twenty_clips_are_judged_on_a_phone_without_scrolling(
     expect(summary).to_contain_text("dreams with a clear outcome")
     in_sight(page, summary)
     all_saved(page)
-    events = read_events(server.data / "labels.jsonl")
-    ours = [name for _, event in events if (name := event["episode_id"]).startswith(f"{twenty}.")]
-    assert len(set(ours)) == len(ours) == CLIPS
+    ours = said_of(server, "phone-clips")
+    assert len({name for name, _ in ours}) == len(ours) == CLIPS
     page.get_by_role("button", name="Go on without a goal").click()
     expect(summary).to_be_hidden()
 

@@ -1,12 +1,19 @@
 """Trials: a sheet is drawn, filled in blind, one key a trial, and then its key is opened."""
 
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Server
+from tests.e2e.sights import is_drawn
 
+_FILE = io.BytesIO()
+Image.fromarray(np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)).save(_FILE, "PNG")
+PIXELS = _FILE.getvalue()
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
@@ -23,9 +30,18 @@ def test_a_sheet_is_drawn_filled_in_by_key_and_read(page: Page, server: Server) 
     assert "cautious" not in body and "daring" not in body
     big = trial.locator(".big").bounding_box()
     assert big is not None and big["height"] >= 22
-    for done, key in enumerate("sfs", start=1):
-        page.keyboard.press(key)
-        expect(progress).to_have_text(f"{done} of 4 trials")
+    picture = {"name": "desk.png", "mimeType": "image/png", "buffer": PIXELS}
+    trial.get_by_label("Photograph of the start").set_input_files(picture)
+    shown = trial.get_by_role("img", name="Photograph of the start")
+    is_drawn(shown)
+    page.keyboard.press("s")
+    expect(progress).to_have_text("1 of 4 trials")
+    is_drawn(shown)  # the next policy is tried on the same start
+    page.keyboard.press("f")
+    expect(progress).to_have_text("2 of 4 trials")
+    expect(shown).to_have_count(0)
+    page.keyboard.press("s")
+    expect(progress).to_have_text("3 of 4 trials")
     page.keyboard.press("z")
     expect(progress).to_have_text("2 of 4 trials")
     trial.get_by_label("note").fill("slipped")

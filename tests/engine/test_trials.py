@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.jobs.trials import SHEET, plan, sheet_text
 from engine.records.ledger import read_ledger
+from engine.runs.run_directory import read_documents
 from engine.statistics.comparison import Arm, compare
 from engine.statistics.intervals import wilson_interval
 from engine.statistics.report import to_markdown
+from tests.engine.recordings.datasets import write_film
 from tests.engine.tiny import do
 
 POLICIES = ("base", "wmpo")
@@ -46,7 +49,7 @@ def test_the_sheet_names_no_policy() -> None:
     _, trials = plan(POLICIES, 5, 1)
     text = sheet_text(trials)
     assert "base" not in text and "wmpo" not in text
-    assert text.splitlines()[0] == "trial,start,code,success,note"
+    assert text.splitlines()[0] == "trial,start,code,success,note,media"
 
 
 def filled(run: Path, target: Path, chance: np.random.Generator) -> dict[str, np.ndarray]:
@@ -107,3 +110,39 @@ def test_a_sheet_that_is_not_the_one_or_not_full_is_refused(
     with pytest.raises(ValueError, match=sentence):
         do("trials", tmp_path / "read", sheet=str(tmp_path / "made"), results=str(table))
     assert read_ledger(tmp_path / "read") == []
+
+
+def test_photographs_and_videos_that_a_row_names_come_along(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"task": "coffee-push", "policies": list(POLICIES), "starts": 2}
+    do("trials", tmp_path / "made", **options)
+    table, desk = tmp_path / "desk" / "filled.csv", tmp_path / "desk"
+    desk.mkdir()
+    filled(tmp_path / "made", table, np.random.default_rng(3))
+    shades = np.arange(0, 240, 10, dtype=np.uint8)
+    frames = np.repeat(shades, 64 * 64 * 3).reshape(-1, 64, 64, 3)
+    write_film(desk / "first.mp4", list(frames))
+    Image.fromarray(np.full((48, 64, 3), 90, np.uint8)).save(desk / "start.jpg")
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "elsewhere.jpg")
+    text = table.read_text().splitlines()
+    given = {"sheet": str(tmp_path / "made"), "results": str(table)}
+    for names, refused in (
+        ("missing.jpg", "no missing.jpg lies beside it"),
+        ("../elsewhere.jpg", "no elsewhere.jpg lies beside it"),
+        ("filled.csv", "filled.csv: is neither a photograph nor a video"),
+    ):
+        table.write_text("\n".join([text[0], text[1] + names, *text[2:]]) + "\n")
+        with pytest.raises(ValueError, match=refused):
+            do("trials", tmp_path / "refused", **given)
+    assert read_ledger(tmp_path / "refused") == []
+    named = [text[0], text[1] + "start.jpg; first.mp4", text[2] + "start.jpg", *text[3:]]
+    table.write_text("\n".join(named) + "\n")
+    do("trials", tmp_path / "read", **given)
+    kept = read_documents(tmp_path / "read")["outcomes"]["media"]
+    assert kept == [["001-start.jpg", "002-first.mp4"], ["001-start.jpg"], [], []]
+    room = tmp_path / "read" / "media"
+    assert (room / "002-first.mp4").read_bytes() == (desk / "first.mp4").read_bytes()
+    assert np.asarray(Image.open(room / "001-start.jpg.png")).shape == (96, 128, 3)
+    strip = np.asarray(Image.open(room / "002-first.mp4.png")).astype(int)
+    seen = strip[48, 48::96, 0]  # the middle of each of eight frames, from the first to the last
+    assert len(seen) == 8 and (np.diff(seen) > 15).all()
+    assert seen[0] < 10 and seen[-1] > 220

@@ -34,6 +34,15 @@ test("ten frames a second are played, and it rests at the end", () => {
   assert.equal(asked(), false);
 });
 
+test("clip after clip, the screen is asked for one refresh at a time", () => {
+  /** @type {((now: number) => void)[]} */
+  const asked = [];
+  const clock = new Clock({ now: () => 0, soon: (tick) => void asked.push(tick) });
+  for (let clip = 0; clip < 5; clip += 1) clock.load(40, { play: true });
+  for (const tick of asked.splice(0)) tick(20);
+  assert.equal(asked.length, 1);
+});
+
 test("at double speed twice as many", () => {
   const { clock, pass } = wound(100);
   clock.setSpeed(2);

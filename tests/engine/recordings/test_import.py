@@ -1,5 +1,6 @@
 """Recordings become episodes of a run: told first, all or nothing, and once, whoever is killed."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.recordings.reading import dealt
 from engine.records.episodes import list_episodes, read_episode
 from engine.records.ledger import read_ledger
 from engine.records.tasks import get_task
@@ -234,3 +236,12 @@ def test_an_import_loads_no_torch(data: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert len(list_episodes(data / "run" / "episodes")) == 3
+
+
+@pytest.mark.parametrize(("size", "count"), [(2**20, 9), (12 * 2**20, 40), (2**30, 150), (1, 2000)])
+def test_decoders_take_turns_and_nothing_is_left_out(size: int, count: int) -> None:
+    parts = dealt([size] * (count + 3), range(3, count + 3))
+    assert sorted(i for part in parts for block in part for i in block) == [*range(3, count + 3)]
+    starts = sorted((block.start, number) for number, part in enumerate(parts) for block in part)
+    turns = [number % 2 for _, number in starts]
+    assert all(one != other for one, other in itertools.pairwise(turns))
