@@ -21,10 +21,13 @@ run: $(RUN_READY)
 	@$(call system_packages,packages.txt)
 	$(BIN)/python app.py </dev/null
 
-# Three at once: those who drive a browser often wait, and import little.
+# Checks and browsers run beside the other tests and are told after them: they often wait.
 test: $(TEST_READY) $(SCRIPTS_READY)
 	@$(call system_packages,packages.txt packages-test.txt)
-	@$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=line check test-studio test-browser
+	@beside=$$(mktemp); again="$(MAKE) --no-print-directory"; \
+	$$again --keep-going --jobs=2 --output-sync=target check test-browser >"$$beside" 2>&1 & \
+	$$again test-studio; ours=$$?; echo "Checks and browsers:"; \
+	wait $$!; theirs=$$?; cat "$$beside"; rm -f "$$beside"; exit $$((ours || theirs))
 
 test-studio: $(TEST_READY)
 	$(BIN)/python -m pytest -m "not e2e and not gpu and not soak" --ignore=tests/e2e --durations=15 </dev/null

@@ -34,6 +34,8 @@ export class TaskCard {
         WORDS[outcome][0]
       }">${WORDS[outcome][1]}</span></button>`;
     const { success, fail, practice } = card;
+    const films = await ask(this.server, "films", { ids: [...success, ...fail] }, true);
+    if (task !== this.task) return;
     fill(
       this.element,
       html`<div class="between"><h3>What counts</h3>${
@@ -41,7 +43,6 @@ export class TaskCard {
       }</div><p class="rule">${card.rule || ANY} <span class="mute">${BROKE}</span></p>
         <div class="examples">${success.map(example("success"))}${fail.map(example("fail"))}</div>`,
     );
-    const films = await ask(this.server, "films", { ids: [...success, ...fail] }, true);
     for (const place of this.element.querySelectorAll("[data-film]"))
       if (films?.[place.dataset.film]) film(place, films[place.dataset.film]);
   }

@@ -1,5 +1,5 @@
-// A film: the frames of a clip side by side in one picture, played while somebody points at it; a tap,
-// which points for a moment only, plays it once.
+// A film: the frames of a clip side by side in one picture, played while somebody points at it; a tap
+// or a press, which points for a moment only, plays it once.
 const shown = new WeakMap(); // elements, and the sprite each has
 
 /** A sprite (square frames side by side) that plays while the pointer or the focus is on it. */
@@ -21,22 +21,27 @@ export const film = (element, source) => {
     const end = () => {
       tapped = false;
       clearInterval(timer);
+      timer = undefined;
       show(count - 1);
     };
-    const play = (/** @type {any} */ { pointerType }) => {
+    const play = (/** @type {any} */ { pointerType, type }) => {
+      if (type === "click" && timer !== undefined) return;
       let index = 0;
-      tapped ||= pointerType === "touch";
-      clearInterval(timer);
-      timer = setInterval(() => {
-        if (tapped && index === count) end();
-        else show(index % count);
+      tapped ||= pointerType === "touch" || type === "click";
+      const turn = () => {
+        if (tapped && index === count) return end();
+        show(index % count);
         index += 1;
-      }, 110);
+      };
+      clearInterval(timer);
+      timer = setInterval(turn, 110);
+      turn();
     };
     const rest = () => tapped || end();
     const owner = element.closest("a, button") ?? element;
     owner.addEventListener("pointerenter", play);
     owner.addEventListener("focus", play);
+    owner.addEventListener("click", play);
     owner.addEventListener("pointerleave", rest);
     owner.addEventListener("blur", rest);
   };
