@@ -160,9 +160,10 @@ def _predict_operations(config: WorldModelConfig) -> tuple[float, float]:
     with torch.no_grad():
         cache = transformer.context(context, side, side)
         embedded = transformer.embed_actions(actions)
+        moments = transformer.embed_times(times)
     return (
         _operations(lambda: transformer.context(context, side, side)),
-        _operations(lambda: transformer.denoise(cache, noise, times, embedded)),
+        _operations(lambda: transformer.denoise(cache, noise, moments, embedded)),
     )
 
 

@@ -127,10 +127,11 @@ def test_a_new_network_with_convolutions_predicts_no_velocity() -> None:
     transformer = STDiT(TRANSFORMER)
     cache = transformer.context(torch.randn(1, 3, 4, 8, 8), 32, 32)
     embedded = transformer.embed_actions(torch.zeros(1, 8, 4))
-    velocity = transformer.denoise(cache, torch.randn(1, 3, 8, 8, 8), torch.ones(1), embedded)
+    moments = transformer.embed_times(torch.ones(1))
+    velocity = transformer.denoise(cache, torch.randn(1, 3, 8, 8, 8), moments, embedded)
     assert velocity.abs().max() == 0
     stir(transformer)
-    assert transformer.denoise(cache, torch.zeros(1, 3, 8, 8, 8), torch.ones(1), embedded).any()
+    assert transformer.denoise(cache, torch.zeros(1, 3, 8, 8, 8), moments, embedded).any()
 
 
 def test_convolutions_see_the_neighbours_of_a_latent() -> None:
