@@ -24,10 +24,10 @@ class _Laid:
     """A matrix as oneDNN reads it, and of which parameter in which state it was made."""
 
     tensor: Tensor
-    parameter: "ref[nn.Parameter]"
+    parameter: "ref[Tensor]"
     state: tuple[int, int]
 
-    def holds(self, weight: nn.Parameter) -> bool:
+    def holds(self, weight: Tensor) -> bool:
         return self.parameter() is weight and self.state == _state(weight)
 
 
@@ -54,7 +54,7 @@ class Linear(nn.Linear):
     def _may(self, x: Tensor) -> bool:
         if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():
             return False
-        has = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+        has = torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
         return has and x.dtype == self.weight.dtype
 
     def _by_onednn(self, x: Tensor, then: str, how: str) -> Tensor:
@@ -68,6 +68,6 @@ class Linear(nn.Linear):
         return cast(Tensor, product(x, weight, self.bias, then, [], how))
 
 
-def _state(weight: nn.Parameter) -> tuple[int, int]:
+def _state(weight: Tensor) -> tuple[int, int]:
     """Changes with whatever is written into a parameter, or put in its place."""
     return weight._version, weight.data_ptr()
