@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.seeding import randn
-from engine.world_model.transformer import Conditions, ContextCache, Moments, STDiT
+from engine.world_model.conditions import Conditions, Moments
+from engine.world_model.transformer import ContextCache, STDiT
 
 END = 1000.0
 REFERENCE_SIZE = 512

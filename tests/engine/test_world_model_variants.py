@@ -5,11 +5,12 @@ import torch
 
 from engine.protocols import WorldModel
 from engine.seeding import generator, randn, row_generators
+from engine.world_model.conditions import Conditions
 from engine.world_model.flow import training_loss
 from engine.world_model.memory import Memory, MemorySizes
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.states import StateModel
-from engine.world_model.transformer import Conditions, STDiT, TransformerConfig
+from engine.world_model.transformer import STDiT, TransformerConfig
 from tests.engine.state_models import CONFIG, SIZES, STATES, TRANSFORMER, stir, varied_world_model
 
 ROWS = [(start, member) for start in range(4) for member in range(2)]

@@ -6,7 +6,6 @@ A process that dies costs what its stage did since its last checkpoint; it is be
 import errno
 import os
 import signal
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 
 from engine.crew.crew import BREATH, MOST_DEATHS
 from engine.crew.processes import end_with_parent, forking
+from engine.crew.worker import PLAIN
 from engine.device import Placement, limit_threads
 from engine.records.events import read_events
 from engine.records.room import is_full
@@ -131,10 +131,10 @@ def _work(directory: Path, job: str, options: Mapping[str, Any], placement: Plac
     run.place(placement)
     try:
         perform(run, job, options)
-    except Exception as error:  # a stage must end in a state, whatever happened
+    except PLAIN as error:  # anything else ends the process, and is told on stderr
         if is_full(error):
             os._exit(NO_ROOM)
-        run.state("failed", error=str(error), traceback=traceback.format_exc())
+        run.state("failed", error=str(error))
         os._exit(FAILED)
     finally:
         run.close()
