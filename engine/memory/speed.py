@@ -74,9 +74,13 @@ class Speed:
         learning = TRAINED * self.seconds("policy") / self.chunk_size
         return 1.0 / self.frames_per_second + learning
 
+    def iteration_seconds(self, rows: int, horizon: int) -> float:
+        """The most a GRPO iteration takes: no dream ends early, and every group is kept."""
+        return rows * horizon * self.seconds_a_frame
+
     def sentence(self, rows: int, horizon: int) -> str:
         """For a person, before a run starts."""
-        seconds = rows * horizon * self.seconds_a_frame
+        seconds = self.iteration_seconds(rows, horizon)
         took = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         return (
             f"about {self.frames_per_second:.0f} imagined frames/s on {self.device}, an iteration "
@@ -160,9 +164,10 @@ def _predict_operations(config: WorldModelConfig) -> tuple[float, float]:
     with torch.no_grad():
         cache = transformer.context(context, side, side)
         embedded = transformer.embed_actions(actions)
+        moments = transformer.embed_times(times)
     return (
         _operations(lambda: transformer.context(context, side, side)),
-        _operations(lambda: transformer.denoise(cache, noise, times, embedded)),
+        _operations(lambda: transformer.denoise(cache, noise, moments, embedded)),
     )
 
 

@@ -61,9 +61,10 @@ def _toy_velocity(
 def _toy_sampling(scalars: dict[str, Any], tensors: dict[str, Tensor], steps: int) -> list[Item]:
     height, width = scalars["image_hw"]
     start, mask = tensors["sample.z"], tensors["sample.mask"].bool()
-    seen = []
+    seen: list[Tensor] = []
 
-    def velocity(x: Tensor, time: Tensor) -> Tensor:
+    def velocity(x: Tensor, step: int) -> Tensor:
+        time = times[step].expand(len(x))
         seen.append(time)
         return _toy_velocity(scalars, x, time, tensors["sample.y"], mask)
 

@@ -7,6 +7,7 @@ recipe or a study resumable.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,28 @@ def tell_episodes(stage: str, parent: RunDirectory) -> None:
         )
 
 
+def prepare_stage(name: str, job: str, config: Mapping[str, Any], directory: Path) -> None:
+    """Say in a directory which stage it is.
+
+    Raises:
+        ValueError: the directory holds a run with other options.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if (directory / "config.json").exists():
+        if not is_same(directory, job, config):
+            raise ValueError(f"stage {name} was run with other options; remove {directory}")
+        return
+    write_json_durably(directory / "config.json", {"job": job, "config": dict(config)})
+
+
+def tell_parent(name: str, event: Mapping[str, Any], parent: RunDirectory) -> None:
+    """What a stage measured, and its alarms, in its parent's log."""
+    if event["kind"] == "metric":
+        parent.log(event["step"], {f"{name}/{key}": v for key, v in event["metrics"].items()})
+    elif event["kind"] == "alarm":
+        parent.alarm(f"{name}, {event['message']}")
+
+
 def run_stage(
     name: str, job: str, config: Mapping[str, Any], directory: Path, parent: RunDirectory
 ) -> dict[str, Any] | None:
@@ -125,31 +148,26 @@ def run_stage(
     Raises:
         ValueError: the directory holds a run with other options.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    if (directory / "config.json").exists() and not is_same(directory, job, config):
-        raise ValueError(f"stage {name} was run with other options; remove {directory}")
-
-    def forward(event: dict[str, Any]) -> None:
-        if event["kind"] == "metric":
-            values = {f"{name}/{metric}": v for metric, v in event["metrics"].items()}
-            parent.log(event["step"], values)
-        elif event["kind"] == "alarm":
-            parent.alarm(f"{name}, {event['message']}")
-
+    prepare_stage(name, job, config, directory)
+    forward = partial(tell_parent, name, parent=parent)
     run = RunDirectory(directory, listener=forward, obeys=parent)
     try:
-        done = run.finished_result()
-        if done is not None:
-            return done
-        write_json_durably(directory / "config.json", {"job": job, "config": dict(config)})
-        run.retain(Retention())
-        run.state("running")
-        metrics = run_job(job, config, run)
-        if metrics is None:
-            run.state("paused")
-            return None
-        run.result(metrics)
-        run.state("done")
-        return metrics
+        return perform(run, job, config)
     finally:
         run.close()
+
+
+def perform(run: RunDirectory, job: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a stage returns, now or long ago; None where it was asked to stop or to pause."""
+    done = run.finished_result()
+    if done is not None:
+        return done
+    run.retain(Retention())
+    run.state("running")
+    metrics = run_job(job, config, run)
+    if metrics is None:
+        run.state("paused")
+        return None
+    run.result(metrics)
+    run.state("done")
+    return metrics

@@ -6,13 +6,14 @@ Only matrix products: no convolution runs here, so a row never depends on the si
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from engine.world_model.linear import Linear
 
 EPSILON = 1e-6
 TIME_FREQUENCIES = 128
@@ -26,12 +27,12 @@ CUDA_BATCH = 65535  # blocks of a launch in its second and third dimension
 class KeysValues:
     """What one temporal block remembers of the context frames: keys are normalised and rotated."""
 
-    keys: Float[Tensor, "b s heads c e"]
-    values: Float[Tensor, "b s heads c e"]
+    keys: Float[Tensor, "c n heads e"]
+    values: Float[Tensor, "c n heads e"]
 
     def kept(self) -> "KeysValues":
-        """The same with values of their own: a view would keep queries, keys and values alive."""
-        return KeysValues(self.keys, self.values.contiguous())
+        """The same with memory of their own: views would keep queries alive."""
+        return KeysValues(self.keys.contiguous(), self.values.contiguous())
 
 
 def steady(layers: nn.Module, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x e"]:
@@ -48,8 +49,14 @@ def steady(layers: nn.Module, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x e"]
 def modulate(
     x: Float[Tensor, "*x d"], shift: Float[Tensor, "*m d"], gain: Float[Tensor, "*m d"]
 ) -> Float[Tensor, "*x d"]:
-    """LayerNorm without own parameters, times gain (1 + scale), plus shift."""
-    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPSILON), gain)
+    """LayerNorm without own parameters, times gain (1 + scale), plus shift.
+
+    Where all tokens share one gain and shift, as in a dream's temporal blocks, it is one kernel.
+    """
+    width = x.shape[-1:]
+    if shift.numel() == x.shape[-1]:
+        return F.layer_norm(x, width, gain.flatten(), shift.flatten(), EPSILON)
+    return torch.addcmul(shift, F.layer_norm(x, width, eps=EPSILON), gain)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class FramePlaces:
             last frame fill the CPU's vector registers.
     """
 
-    turn: Float[Tensor, "t 1 1 p 2"]
+    turn: Float[Tensor, "t p 2"]
     mask: Bool[Tensor, "t columns"]
 
     @classmethod
@@ -72,7 +79,7 @@ class FramePlaces:
         device, last = frequencies.device, first + count
         frames = torch.arange(first, last, device=device, dtype=torch.float32)
         angles = torch.outer(frames, frequencies.float())
-        turn = torch.view_as_real(torch.polar(torch.ones_like(angles), angles))[:, None, None]
+        turn = torch.view_as_real(torch.polar(torch.ones_like(angles), angles))
         mask = torch.ones(count, last, dtype=torch.bool, device=device).tril(first)
         unused = -last % CPU_LANES if device.type == "cpu" else 0
         # Softmax over whole vector registers is many times faster than over parts of them.
@@ -110,7 +117,7 @@ class PatchEmbedding(nn.Module):
         size = (1, patch_size, patch_size)
         self.proj = nn.Conv3d(in_channels, width, kernel_size=size, stride=size)
 
-    def forward(self, patches: Float[Tensor, "b t s p"]) -> Float[Tensor, "b t s d"]:
+    def forward(self, patches: Float[Tensor, "t b s p"]) -> Float[Tensor, "t b s d"]:
         """Patches, each flattened in the order channel, row, column, to tokens."""
         weight = self.proj.weight.flatten(1)
         return F.linear(patches.to(weight.dtype), weight, self.proj.bias)
@@ -155,56 +162,57 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = Linear(width, 3 * width)
         self.q_norm = nn.RMSNorm(width // heads, eps=EPSILON)
         self.k_norm = nn.RMSNorm(width // heads, eps=EPSILON)
-        self.proj = nn.Linear(width, width)
+        self.proj = Linear(width, width)
 
-    def within_frames(self, x: Float[Tensor, "b t s d"]) -> Float[Tensor, "b t s d"]:
+    def within_frames(self, x: Float[Tensor, "t b s d"]) -> Float[Tensor, "t b s d"]:
         """Every token of a frame sees every token of the same frame."""
-        b, t, s, d = x.shape
-        q, k, v = self.qkv(x).view(b * t, s, 3, self.heads, d // self.heads).unbind(2)
-        attended = F.scaled_dot_product_attention(
-            _normed(self.q_norm, q).transpose(1, 2),
-            _normed(self.k_norm, k).transpose(1, 2),
-            v.transpose(1, 2),
-        )
-        return self.proj(attended.transpose(1, 2).reshape(b, t, s, d))
+        q, k, v = (part.flatten(0, 1).transpose(1, 2) for part in self._projected(x))
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(x.shape))
 
-    def keys_values(self, x: Float[Tensor, "b t s d"], places: FramePlaces) -> KeysValues:
+    def keys_values(self, x: Float[Tensor, "t b s d"], places: FramePlaces) -> KeysValues:
         """Keys and values alone, of frames whose own features nobody reads any more."""
-        b, t, s, d = x.shape
-        projected = F.linear(x, self.qkv.weight[d:], self.qkv.bias[d:])
-        k, v = projected.view(b, t, s, 2, self.heads, d // self.heads).unbind(3)
-        return KeysValues(_frames_last(_rotate(_normed(self.k_norm, k), places)), _frames_last(v))
+        width = x.shape[-1]
+        projected = F.linear(x, self.qkv.weight[width:], self.qkv.bias[width:])
+        k, v = projected.view(*x.shape[:-1], 2, self.heads, -1).flatten(1, 2).unbind(2)
+        return KeysValues(_rotate(_normed(k, self.k_norm.weight), places), v)
 
     def across_frames(
-        self,
-        x: Float[Tensor, "b t s d"],
-        places: FramePlaces,
-        past: KeysValues | None,
-    ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
+        self, x: Float[Tensor, "t b s d"], places: FramePlaces, past: KeysValues | None
+    ) -> tuple[Float[Tensor, "t b s d"], KeysValues]:
         """Every frame sees itself, the frames before it and the remembered past, place by place.
 
         Returns:
             (features, keys and values of these frames).
         """
-        b, t, s, d = x.shape
-        q, k, v = self.qkv(x).view(b, t, s, 3, self.heads, d // self.heads).unbind(3)
-        q = _frames_last(_rotate(_normed(self.q_norm, q), places))
-        own = KeysValues(_frames_last(_rotate(_normed(self.k_norm, k), places)), _frames_last(v))
+        q, k, v = self._projected(x, places)
+        own = KeysValues(k.flatten(1, 2), v.flatten(1, 2))
         known = [past, own] if past is not None else [own]
-        unused = places.mask.shape[1] - sum(part.keys.shape[-2] for part in known)
+        unused = places.mask.shape[1] - sum(len(part.keys) for part in known)
         if unused:
-            empty = v.new_zeros(()).expand(b, s, self.heads, unused, d // self.heads)
+            empty = own.values.new_zeros(unused, *own.values.shape[1:])
             known.append(KeysValues(empty, empty))
-        keys = torch.cat([part.keys for part in known], dim=-2)
-        values = torch.cat([part.values for part in known], dim=-2)
-        attended = _attend(
-            q.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1), places.mask
-        )  # (b s) heads t e
-        features = attended.view(b, s, self.heads, t, -1).permute(0, 3, 1, 2, 4)
-        return self.proj(features.reshape(b, t, s, d)), own
+        keys = torch.cat([part.keys for part in known]).permute(1, 2, 0, 3)
+        values = torch.cat([part.values for part in known]).permute(1, 2, 0, 3)
+        attended = _attend(q.flatten(1, 2).permute(1, 2, 0, 3), keys, values, places.mask)
+        features = self.proj(attended.transpose(1, 2).flatten(2))  # (b s) t d
+        return features.view(*x.shape[1:3], *x.shape[::3]).permute(2, 0, 1, 3), own
+
+    def _projected(
+        self, x: Float[Tensor, "t b s d"], places: FramePlaces | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [t b s heads e]; the first two normalised and, across frames,
+        turned: both at once."""
+        projected = self.qkv(x).view(*x.shape[:-1], 3, self.heads, -1)
+        weight = torch.cat([self.q_norm.weight, self.k_norm.weight]).view(2, 1, -1)
+        both = _normed(projected[..., :2, :, :], weight)
+        if places is not None:
+            both = _rotate(both, places)
+        q, k = both.unbind(-3)
+        return q, k, projected[..., 2, :, :]
 
 
 class Mlp(nn.Module):
@@ -212,12 +220,12 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x d"]:
         """Apply to the last dimension."""
-        return self.fc2(linear_gelu(x, self.fc1))
+        return self.fc2(self.fc1.gelu(x))
 
 
 class Block(nn.Module):
@@ -233,8 +241,8 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def within_frames(
-        self, x: Float[Tensor, "b t s d"], modulation: Float[Tensor, "#b #t 6 d"]
-    ) -> Float[Tensor, "b t s d"]:
+        self, x: Float[Tensor, "t b s d"], modulation: Float[Tensor, "*m 6 d"]
+    ) -> Float[Tensor, "t b s d"]:
         """A spatial block."""
         shift, gain, gate, *mlp = self._modulation(modulation)
         x = torch.addcmul(x, gate, self.attn.within_frames(modulate(x, shift, gain)))
@@ -242,11 +250,11 @@ class Block(nn.Module):
 
     def across_frames(
         self,
-        x: Float[Tensor, "b t s d"],
-        modulation: Float[Tensor, "#b #t 6 d"],
+        x: Float[Tensor, "t b s d"],
+        modulation: Float[Tensor, "*m 6 d"],
         places: FramePlaces,
         past: KeysValues | None = None,
-    ) -> tuple[Float[Tensor, "b t s d"], KeysValues]:
+    ) -> tuple[Float[Tensor, "t b s d"], KeysValues]:
         """A temporal block: (features, keys and values of these frames)."""
         shift, gain, gate, *mlp = self._modulation(modulation)
         attended, own = self.attn.across_frames(modulate(x, shift, gain), places, past)
@@ -254,8 +262,8 @@ class Block(nn.Module):
 
     def keys_values(
         self,
-        x: Float[Tensor, "b t s d"],
-        modulation: Float[Tensor, "#b #t 6 d"],
+        x: Float[Tensor, "t b s d"],
+        modulation: Float[Tensor, "*m 6 d"],
         places: FramePlaces,
     ) -> KeysValues:
         """What a temporal block remembers of frames that go no further."""
@@ -263,10 +271,8 @@ class Block(nn.Module):
         return self.attn.keys_values(modulate(x, shift, gain), places)
 
     def _modulation(self, modulation: Tensor) -> list[Tensor]:
-        """[shift, 1 + scale, gate] of the attention, then of the MLP, each [b t 1 d]."""
-        vectors = (self.scale_shift_table + modulation).unsqueeze(-2).unbind(-3)
-        shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = vectors
-        return [shift, 1.0 + scale, gate, mlp_shift, 1.0 + mlp_scale, mlp_gate]
+        """[shift, gain, gate] of the attention, then of the MLP, each [t b 1 d]."""
+        return list((self.scale_shift_table + modulation).unsqueeze(-2).unbind(-3))
 
     def _mlp(self, x: Tensor, shift: Tensor, gain: Tensor, gate: Tensor) -> Tensor:
         return torch.addcmul(x, gate, self.mlp(modulate(x, shift, gain)))
@@ -281,29 +287,24 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(width, patch_values)
 
     def modulate(
-        self, x: Float[Tensor, "b t s d"], time: Float[Tensor, "#b d"]
-    ) -> Float[Tensor, "b t s d"]:
+        self, x: Float[Tensor, "t b s d"], time: Float[Tensor, "#b d"]
+    ) -> Float[Tensor, "t b s d"]:
         """Normalise, scale and shift by the time's embedding."""
-        shift, scale = (self.scale_shift_table + time[:, None]).unbind(1)
-        return modulate(x, shift[:, None, None], 1.0 + scale[:, None, None])
+        shift, scale = (self.scale_shift_table + time[:, None])[..., None, :].unbind(1)
+        return modulate(x, shift, 1.0 + scale)
 
 
-def linear_gelu(x: Float[Tensor, "*x d"], layer: nn.Linear) -> Float[Tensor, "*x e"]:
-    """A linear layer and the tanh-approximated GELU; without gradients on a CPU one kernel.
+def _normed(x: Tensor, weight: Tensor) -> Tensor:
+    """RMSNorm over the last dimension, in the precision of x: of mixed ones no kernel is fused.
 
-    The GELU alone takes as long as the product before it; oneDNN applies it where the product's
-    tiles still lie in the cache. Equal to rounding, and a row's bits do not depend on the others.
+    A CPU has no kernel of its own for it: the norm of a vector and two products are the fewest
+    passes over the tokens.
     """
-    one = not torch.is_grad_enabled() and x.device.type == "cpu" and torch.backends.mkldnn.enabled
-    if one and torch.backends.mkldnn.is_available():
-        fused = torch.ops.mkldnn._linear_pointwise
-        return cast(Tensor, fused(x, layer.weight, layer.bias, "gelu", [], "tanh"))
-    return F.gelu(layer(x), approximate="tanh")
-
-
-def _normed(norm: nn.RMSNorm, x: Tensor) -> Tensor:
-    """`norm` in the precision of x: of mixed ones there is no fused kernel."""
-    return F.rms_norm(x, x.shape[-1:], norm.weight.to(x.dtype), EPSILON)
+    weight = weight.to(x.dtype)
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return F.rms_norm(x, x.shape[-1:], None, EPSILON) * weight
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x * torch.rsqrt(norm.square() / x.shape[-1] + EPSILON) * weight
 
 
 def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -316,18 +317,17 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _rotate(x: Tensor, places: FramePlaces) -> Tensor:
-    """Rotary embedding of [b t s heads e], pairs (2p, 2p + 1).
+    """Rotary embedding of [t ... e], pairs (2p, 2p + 1).
 
     Compilers and CUDA graphs know no complex numbers; one kernel of a CPU multiplies them five
     times as fast. Both give the same bits there.
     """
     pairs = x.float().unflatten(-1, (-1, 2))
+    turn = places.turn.view(-1, *[1] * (pairs.ndim - 3), *places.turn.shape[1:])
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        turned = torch.view_as_real(
-            torch.view_as_complex(pairs) * torch.view_as_complex(places.turn)
-        )
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(turn))
     else:
-        turned = turn_pairs(pairs, places.turn)
+        turned = turn_pairs(pairs, turn)
     return turned.flatten(-2).to(x.dtype)
 
 
@@ -339,11 +339,6 @@ def turn_pairs(
     cosine, sine = turn.unbind(-1)
     products = real * cosine - imaginary * sine, real * sine + imaginary * cosine
     return torch.stack(products, dim=-1)
-
-
-def _frames_last(x: Tensor) -> Tensor:
-    """[b t s heads e] to [b s heads t e]."""
-    return x.permute(0, 2, 3, 1, 4)
 
 
 def linear_velocity(

@@ -74,7 +74,7 @@ class Stem(nn.Module):
         latents: Float[Tensor, "b z t y x"],
         last: Float[Tensor, "b z 1 y x"],
         maps: Float[Tensor, "b m t y x"] | None = None,
-    ) -> tuple[Float[Tensor, "f c y x"], Float[Tensor, "b t s d"]]:
+    ) -> tuple[Float[Tensor, "f c y x"], Float[Tensor, "t b s d"]]:
         """(features of every frame, f = b * t; their tokens)."""
         parts = [latents, last.expand_as(latents)]
         if self.maps:
@@ -85,7 +85,7 @@ class Stem(nn.Module):
         features = convolve(self.layers, frames)
         patches = rearrange(
             features,
-            "(b t) c (i p) (j q) -> b t (i j) (c p q)",
+            "(b t) c (i p) (j q) -> t b (i j) (c p q)",
             b=len(latents),
             p=self.patch,
             q=self.patch,
@@ -107,15 +107,15 @@ class Head(nn.Module):
         )
 
     def forward(
-        self, features: Float[Tensor, "f c y x"], tokens: Float[Tensor, "b t s d"]
+        self, features: Float[Tensor, "f c y x"], tokens: Float[Tensor, "t b s d"]
     ) -> Float[Tensor, "b z t y x"]:
         """What is added to the velocity, float32."""
         places = rearrange(
             self.spread(tokens),
-            "b t (i j) (c p q) -> (b t) c (i p) (j q)",
+            "t b (i j) (c p q) -> (b t) c (i p) (j q)",
             i=features.shape[-2] // self.patch,
             p=self.patch,
             q=self.patch,
         )
         added = convolve(self.layers, torch.cat([features, places], dim=1))
-        return rearrange(added, "(b t) z y x -> b z t y x", b=len(tokens)).float()
+        return rearrange(added, "(b t) z y x -> b z t y x", t=len(tokens)).float()

@@ -6,6 +6,7 @@ Functions of tensors only: noise and times are arguments.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -13,14 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.seeding import randn
-from engine.world_model.transformer import Conditions, ContextCache, STDiT
+from engine.world_model.conditions import Conditions, Moments
+from engine.world_model.transformer import ContextCache, STDiT
 
 END = 1000.0
 REFERENCE_SIZE = 512
 ROWS_AT_ONCE = 16
 
-Velocity = Callable[[Tensor, Tensor], Tensor]
-Denoise = Callable[[ContextCache, Tensor, Tensor, Tensor], Tensor]
+Velocity = Callable[[Tensor, int], Tensor]
+Denoise = Callable[[ContextCache, Tensor, Moments, Tensor], Tensor]
 
 
 def timestep_transform(
@@ -97,13 +99,13 @@ def integrate(
     """Euler's method from the first time to the last.
 
     Args:
-        velocity: (x at a time, that time for every row [b]) -> velocity of x.
+        velocity: (x at a time, number of that time) -> velocity of x.
         noise: x at the first time.
         times: falling times in [0, 1000].
     """
     x = noise
-    for now, then in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
-        x = x + velocity(x, x.new_full((len(x),), now)) * ((now - then) / END)
+    for step, (now, then) in enumerate(pairwise(times.tolist())):
+        x = x + velocity(x, step) * ((now - then) / END)
     return x
 
 
@@ -137,7 +139,8 @@ def sample(
         reference_size=transformer.config.input_sq_size,
         ratio=ratio,
     )
-    return integrate(lambda x, now: denoise(cache, x, now, embedded), noise, times)
+    moments = transformer.embed_times(times[:-1].to(noise.device))
+    return integrate(lambda x, step: denoise(cache, x, moments.one(step), embedded), noise, times)
 
 
 def predict_latents(
@@ -238,5 +241,5 @@ def training_loss(
     noisy = add_noise(latents[:, :, n:], future_noise, timesteps)
     cache = transformer.context(context, height, width, conditions)
     embedded = transformer.embed_actions(actions, conditions)
-    velocity = transformer.denoise(cache, noisy, timesteps, embedded)
+    velocity = transformer.denoise(cache, noisy, transformer.embed_times(timesteps), embedded)
     return velocity_loss(velocity, latents[:, :, n:], future_noise)

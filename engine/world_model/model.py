@@ -13,10 +13,11 @@ from engine.config import Config, knob
 from engine.records.types import DreamContext
 from engine.seeding import randn
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
+from engine.world_model.conditions import Conditions
 from engine.world_model.flow import Denoise, add_noise, predict_latents
 from engine.world_model.memory import Memory, MemorySizes
 from engine.world_model.states import StateConfig, StateModel, StateSizes
-from engine.world_model.transformer import Conditions, STDiT, TransformerConfig
+from engine.world_model.transformer import STDiT, TransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from engine.world_model.blocks import (
     position_table,
     steady,
 )
+from engine.world_model.conditions import Conditions, Moments
 from engine.world_model.convolutions import MAPS, Head, Painter, Stem
 
 CUMULATIVE_SCALE = 4.0
@@ -117,28 +118,6 @@ class ContextCache:
     positions: Float[Tensor, "s d"]
     last: Float[Tensor, "b c 1 y x"]
     maps: Float[Tensor, "b m k y x"] | None = None
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What variants tell the frames beside the chunk's own actions.
-
-    Attributes:
-        past_actions: the action that led to each context frame.
-        known: 1 where there was such an action, 0 at the start of an episode.
-        past_states, states: features of the states of context frames and, foreseen, of the
-            chunk's frames; none without a state model.
-    """
-
-    past_actions: Float[Tensor, "b c a"]
-    known: Float[Tensor, "b c"]
-    past_states: Float[Tensor, "b c f"]
-    states: Float[Tensor, "b k f"]
-
-    def of(self, rows: slice) -> "Conditions":
-        """Those of some rows."""
-        parts = self.past_actions, self.known, self.past_states, self.states
-        return Conditions(*(part[rows] for part in parts))
 
 
 class Rope(nn.Module):
@@ -235,11 +214,11 @@ class STDiT(nn.Module):
         c = x.shape[2] - actions.shape[1]
         time, given = self._time(timestep), self._context_time()
         pads = self.action_embedder.none_action.weight.expand(len(x), c, -1)
-        action = torch.cat([pads, self.action_embedder(actions)], dim=1)
-        chosen = mask[:, :, None, None]
-        still = self._modulation(given)[:, None]
-        spatial = torch.where(chosen, self._modulation(time[:, None] + action), still)
-        temporal = torch.where(chosen, self._modulation(time)[:, None], still)
+        action = torch.cat([pads, self.action_embedder(actions)], dim=1).transpose(0, 1)
+        chosen = mask.transpose(0, 1)[:, :, None, None]
+        still = self._modulation(given)
+        spatial = torch.where(chosen, self._modulation(time + action), still)
+        temporal = torch.where(chosen, self._modulation(time), still)
         places = FramePlaces.of(self.rope.freqs, 0, x.shape[2])
 
         tokens = self._embed(x, self._positions(x, height, width))
@@ -261,10 +240,10 @@ class STDiT(nn.Module):
         """Features of the n context frames, in training noised to `context_timestep`."""
         positions = self._positions(latents, height, width)
         given = self._context_time()
-        modulation = self._modulation(given)[:, None]
-        within_frames = modulation
+        modulation = within_frames = self._modulation(given)
         if self.config.context_actions and conditions is not None:
-            within_frames = self._modulation(given[:, None] + self._embed_past(conditions))
+            past_actions = self._embed_past(conditions).transpose(0, 1)
+            within_frames = self._modulation(given + past_actions)
         places = FramePlaces.of(self.rope.freqs, 0, latents.shape[2])
         tokens = self._embed(latents, positions)
         last = latents[:, :, -1:]
@@ -313,24 +292,27 @@ class STDiT(nn.Module):
         unknown = (1.0 - conditions.known[..., None]).to(embedded.dtype)
         return embedded + unknown * none
 
+    def embed_times(self, times: Float[Tensor, " n"]) -> Moments:
+        """What `denoise` has to know of diffusion times: those of all steps at once."""
+        vectors = self._time(times)
+        return Moments(times, vectors, self._modulation(vectors))
+
     def denoise(
         self,
         cache: ContextCache,
         noisy: Float[Tensor, "b c k y x"],
-        timestep: Float[Tensor, " b"],
+        moments: Moments,
         embedded_actions: Float[Tensor, "b k d"],
     ) -> Float[Tensor, "b c k y x"]:
         """Velocity of the k frames after the context, equal to `forward`'s to rounding.
 
         Args:
             cache: `context` of the frames before; all of them context.
-            noisy: latents at `timestep`.
-            timestep: diffusion time in [0, 1000].
+            noisy: latents at those times.
+            moments: `embed_times` of each row's time, or of one for all of them.
             embedded_actions: `embed_actions` of the k actions.
         """
-        time = self._time(timestep)
-        spatial = self._modulation(time[:, None] + embedded_actions)
-        temporal = self._modulation(time)[:, None]
+        spatial = self._modulation(moments.vectors + embedded_actions.transpose(0, 1))
         tokens = self._embed(noisy, cache.positions)
         details = None
         if self.stem is not None:
@@ -338,14 +320,14 @@ class STDiT(nn.Module):
             tokens = tokens + added
         for (within, across), past in zip(self._pairs(), cache.past, strict=True):
             tokens = within.within_frames(tokens, spatial)
-            tokens, _ = across.across_frames(tokens, temporal, cache.places, past)
-        moved = self.final_layer.modulate(tokens, time)
+            tokens, _ = across.across_frames(tokens, moments.modulation, cache.places, past)
+        moved = self.final_layer.modulate(tokens, moments.vectors)
         velocity = self._frames(self.final_layer.linear(moved), noisy.shape[-2], noisy.shape[-1])
         velocity = velocity[:, : self.config.in_channels]
         if self.head is not None and details is not None:
             velocity = velocity + self.head(details, moved)
         if self.config.precondition:
-            velocity = velocity + linear_velocity(noisy, timestep)
+            velocity = velocity + linear_velocity(noisy, moments.times)
         return velocity
 
     def _pairs(self) -> list[tuple[Block, Block]]:
@@ -364,8 +346,10 @@ class STDiT(nn.Module):
         return self._time(self.rope.freqs.new_full((1,), self.config.context_timestep))
 
     def _modulation(self, vectors: Tensor) -> Tensor:
-        """[... d] to [... 6 d]: shift, scale and gate of attention and MLP."""
-        return steady(self.t_block, vectors).unflatten(-1, (6, -1))
+        """[... b d] to [#t b 6 d]: shift, gain (1 + scale) and gate of attention and MLP."""
+        parts = steady(self.t_block, vectors).unflatten(-1, (6, -1))
+        parts[..., 1::3, :] += 1.0
+        return parts
 
     def _positions(self, latents: Tensor, height: int, width: int) -> Tensor:
         patch = self.config.patch_size
@@ -375,18 +359,18 @@ class STDiT(nn.Module):
         return table.to(self.x_embedder.proj.weight.dtype)
 
     def _embed(self, latents: Tensor, positions: Tensor) -> Tensor:
-        """[b c t y x] to tokens [b t s d]; rows and columns are padded to whole patches."""
+        """[b c t y x] to tokens [t b s d]; rows and columns are padded to whole patches."""
         patch = self.config.patch_size
         padded = F.pad(latents, (0, -latents.shape[-1] % patch, 0, -latents.shape[-2] % patch))
-        patches = rearrange(padded, "b c t (i p) (j q) -> b t (i j) (c p q)", p=patch, q=patch)
+        patches = rearrange(padded, "b c t (i p) (j q) -> t b (i j) (c p q)", p=patch, q=patch)
         return self.x_embedder(patches) + positions
 
     def _frames(self, patches: Tensor, rows: int, columns: int) -> Tensor:
-        """Patches [b t s (p q c)] to [b c t y x], without the padding, float32."""
+        """Patches [t b s (p q c)] to [b c t y x], without the padding, float32."""
         patch = self.config.patch_size
         frames = rearrange(
             patches,
-            "b t (i j) (p q c) -> b c t (i p) (j q)",
+            "t b (i j) (p q c) -> b c t (i p) (j q)",
             j=math.ceil(columns / patch),
             p=patch,
             q=patch,

@@ -79,13 +79,16 @@ class Forms:
         """All frames at every step."""
         mask = (torch.arange(CONTEXT + CHUNK) >= CONTEXT).expand(len(self.noise), -1)
 
-        def velocity(x: Tensor, now: Tensor) -> Tensor:
+        side, frames = self.pixels, CONTEXT + CHUNK
+        times = sampling_timesteps(steps, side, side, frames)
+
+        def velocity(x: Tensor, step: int) -> Tensor:
+            now = times[step].expand(len(x))
             whole = torch.cat([self.context, x], dim=2)
-            moved = plain_forward(self.model, whole, now, self.actions, mask, self.pixels)
+            moved = plain_forward(self.model, whole, now, self.actions, mask, side)
             return moved[:, :, CONTEXT:]
 
-        side, frames = self.pixels, CONTEXT + CHUNK
-        return integrate(velocity, self.noise, sampling_timesteps(steps, side, side, frames))
+        return integrate(velocity, self.noise, times)
 
 
 def taken(form: Callable[[int], Tensor], steps: int) -> tuple[float, Tensor]:

@@ -54,13 +54,13 @@ def test_report_context_and_denoising_step(rows: int) -> None:
     noisy = torch.randn(rows, channels, k, SIDE, SIDE)
     actions, times = torch.randn(rows, k, CONFIG.action_dim), torch.full((rows,), 500.0)
     cache = transformer.context(context, IMAGE, IMAGE)
-    embedded = transformer.embed_actions(actions)
+    embedded, moments = transformer.embed_actions(actions), transformer.embed_times(times[:1])
     mask = (torch.arange(n + k) >= n)[None].expand(rows, -1)
     clip = torch.cat([context, noisy], dim=2)
 
     repeats = max(2, 32 // rows)
     prepared = seconds(lambda: transformer.context(context, IMAGE, IMAGE), repeats)
-    step = seconds(lambda: transformer.denoise(cache, noisy, times, embedded), repeats)
+    step = seconds(lambda: transformer.denoise(cache, noisy, moments, embedded), repeats)
     whole = seconds(lambda: transformer(clip, times, actions, mask, IMAGE, IMAGE), repeats)
     share = block_operations(rows * k) / step / matmul_rate(rows * k * TOKENS)
     print(

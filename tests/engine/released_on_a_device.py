@@ -45,7 +45,9 @@ def world_model(config: WorldModelConfig) -> None:
     with torch.no_grad():
         cache = transformer.context(there(2, z, 4, y, x), 256, 256)
         actions = transformer.embed_actions(there(2, 8, 7))
-        velocity = transformer.denoise(cache, there(2, z, 8, y, x), there(2), actions)
+        velocity = transformer.denoise(
+            cache, there(2, z, 8, y, x), transformer.embed_times(there(2)), actions
+        )
     check(velocity, torch.float32)
     frames = to_pixels(model.decode(there(8, z, y, x)))
     check(frames, torch.uint8)

@@ -243,6 +243,9 @@ def test_optimise_changes_the_policy_and_stores_the_videos_it_learnt_from(
     planned, came = metrics["time/planned_frames_per_second"], metrics["rollout/frames_per_second"]
     assert planned > 0.0 and came > 0.0
     assert phases[1].startswith(f"about {planned:.0f} imagined frames/s on the CPU")
+    most, took = (metrics[f"time/{name}iteration_seconds"] for name in ("planned_", ""))
+    assert f" at most {most:.0f} s: planned from" in phases[1]
+    assert took >= metrics["time/imagine_seconds"]
     weights = "model.safetensors"
     before = file_sha256(Path(models["policy"]) / weights)
     assert file_sha256(Path(last_checkpoint(tmp_path / "run")) / weights) != before

@@ -1,8 +1,11 @@
 """A study in miniature: laid out, adopted, killed, resumed, reported."""
 
 import json
+import os
 import signal
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,11 +13,13 @@ import pytest
 from engine.checkpoints.checkpoint import write_json
 from engine.jobs.demo.recipe import STAGES as RECIPE
 from engine.jobs.study.job import JobConfig, command, run
+from engine.jobs.study.side_by_side import SideBySide
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.records.events import read_events
 from engine.records.ledger import read_ledger
 from engine.records.manifest import file_sha256
 from engine.runs.control import write_control
+from engine.runs.heartbeat import read_heartbeat
 from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory
 from tests.engine import forked_worker
@@ -293,3 +298,53 @@ def test_a_study_told_to_stop_stops_inside_a_stage(tiny: Tiny, tmp_path: Path) -
     write_control(directory, "stop")
     assert forked_worker.run(directory) == 0
     assert not (directory / "stages").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_stage_beside_another_is_begun_again_when_its_process_is_killed(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    options = {"policy": world.last_checkpoint(tiny[0] / "policy"), "episodes": 2}
+    config = job_config("evaluate", options).to_dict()
+    whole = world.do("evaluate", tmp_path / "whole", **options)
+    study = RunDirectory(tmp_path / "study")
+    results: dict[str, Any] = {}
+    with closing(study), closing(SideBySide(study)) as beside:
+        for name in ("one", "other"):
+            beside.begin(name, "evaluate", config, study.directory / name)
+        assert beside.names == ["one", "other"]
+        os.kill(_process_of(study.directory / "other"), signal.SIGKILL)
+        while beside.names:
+            results |= beside.ended()
+    told = [event for _, event in read_events(tmp_path / "study" / "events.jsonl")]
+    [alarm] = [event["message"] for event in told if event["kind"] == "alarm"]
+    assert alarm == "other: its process was killed (-9); it is begun again"
+    assert {tuple(sorted(result)) for result in results.values()} == {tuple(sorted(whole or {}))}
+    same = [value["evaluate/success_rate"] for value in (whole or {}, *results.values())]
+    assert len(set(same)) == 1 and set(results) == {"one", "other"}
+    named = {name.partition("/")[0] for event in told for name in event.get("metrics", ())}
+    assert named == {"one", "other"}
+
+
+def _process_of(directory: Path) -> int:
+    """The process that has begun to compute a run."""
+    while (beat := read_heartbeat(directory)) is None:
+        Event().wait(0.01)
+    return beat.pid
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_study_side_by_side_has_the_results_of_one_stage_after_another(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    options = _tiny_study(tiny[0])
+    runs = [_prepared(tmp_path / str(count), options | {"side_by_side": count}) for count in (1, 2)]
+    assert [forked_worker.run(directory) for directory in runs] == [0, 0]
+    assert _weights(runs[0]) == _weights(runs[1])
+    metrics = [
+        [e["metrics"] for _, e in read_events(directory / "events.jsonl") if e["kind"] == "result"]
+        for directory in runs
+    ]
+    assert metrics[0] == metrics[1] != []

@@ -62,7 +62,7 @@ def test_many_rows_are_taken_some_at_a_time_and_change_no_bit(
 ) -> None:
     taken: list[int] = []
     block = world_model.transformer.spatial_blocks[0].attn
-    hook = block.qkv.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    hook = block.qkv.register_forward_pre_hook(lambda _, given: taken.append(given[0].shape[1]))
     latents, noise = torch.randn(19, 4, 3, 8, 8), torch.randn(19, 3, 8, 8, 8)
     actions = torch.rand(19, 8, 5) * 2 - 1
     together = world_model.predict_from(latents, actions, noise, 1)

@@ -1,5 +1,6 @@
 """The transformer: the context cache is exact, rows and frames influence only what they may."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from engine.memory.footprint import META, on_meta
 from engine.seeding import generator, randn
 from engine.world_model import blocks
+from engine.world_model.linear import Linear
 from engine.world_model.transformer import STDiT, TransformerConfig
 
 SMALL = TransformerConfig(hidden_size=32, depth=2, num_heads=2, in_channels=3, action_dim=5)
@@ -58,7 +60,8 @@ def test_cached_context_gives_the_full_forward_pass(
     n = config.context_frames
     full = transformer(latents, times, actions, mask, 64, 48)
     cache = transformer.context(latents[:, :, :n], 64, 48)
-    fast = transformer.denoise(cache, latents[:, :, n:], times, transformer.embed_actions(actions))
+    moments, embedded = transformer.embed_times(times), transformer.embed_actions(actions)
+    fast = transformer.denoise(cache, latents[:, :, n:], moments, embedded)
     assert full.shape[1] == config.out_channels
     torch.testing.assert_close(fast, full[:, : config.in_channels, n:], rtol=0, atol=1e-5)
 
@@ -103,15 +106,35 @@ def test_a_width_that_heads_do_not_divide_is_refused() -> None:
 
 
 @torch.no_grad()
-def test_the_fused_layer_is_product_and_gelu_and_rows_do_not_meet() -> None:
-    layer, draw = nn.Linear(32, 128), torch.Generator().manual_seed(0)
-    x = torch.randn(96, 32, generator=draw)
-    fused = blocks.linear_gelu(x, layer)
-    apart = F.gelu(layer(x), approximate="tanh")
-    torch.testing.assert_close(fused, apart, rtol=0, atol=1e-6)
-    assert torch.equal(blocks.linear_gelu(x[:32], layer), fused[:32])
-    with torch.enable_grad():
-        assert blocks.linear_gelu(x, layer).requires_grad
+def test_a_laid_layer_is_product_and_gelu_and_rows_do_not_meet() -> None:
+    layer, draw = Linear(512, 128), torch.Generator().manual_seed(0)
+    x = torch.randn(96, 512, generator=draw)
+    usual = F.linear(x, layer.weight, layer.bias)
+    for fast, slow in (
+        (layer, usual),
+        (layer.gelu, F.gelu(usual, approximate="tanh")),
+    ):
+        torch.testing.assert_close(fast(x), slow, rtol=0, atol=1e-5)
+        assert torch.equal(fast(x[:32]), fast(x)[:32])
+        assert torch.equal(fast(x[40:41]), fast(x)[40:41])
+        with torch.enable_grad():
+            assert fast(x).requires_grad
+
+
+@torch.no_grad()
+def test_a_laid_layer_follows_what_is_learnt_loaded_and_put_in_its_place() -> None:
+    layer, x = Linear(32, 64), torch.randn(96, 32)
+    before, copied = layer(x), copy.deepcopy(layer)
+    assert torch.equal(copied(x), before)
+    layer.weight.mul_(2.0)
+    doubled = layer(x) - layer.bias
+    torch.testing.assert_close(doubled, 2 * (before - layer.bias), rtol=0, atol=1e-5)
+    layer.weight.data = copied.weight.data
+    assert torch.equal(layer(x), before)
+    layer.weight = nn.Parameter(torch.zeros(64, 32))
+    assert torch.equal(layer(x), layer.bias.expand(96, -1))
+    layer.load_state_dict(copied.state_dict())
+    assert torch.equal(layer(x), before)
 
 
 def test_turning_pairs_is_multiplying_complex_numbers_bit_for_bit() -> None:
@@ -140,8 +163,8 @@ def test_a_denoising_step_elsewhere_has_no_complex_number_and_makes_no_mask() ->
     transformer = on_meta(lambda: STDiT(SMALL), torch.float32)
     latents, times, actions, _ = (part.to(META) for part in inputs(SMALL, 2, 8, 8))
     cache = transformer.context(latents[:, :, :4], 64, 64)
-    embedded = transformer.embed_actions(actions)
+    moments, embedded = transformer.embed_times(times), transformer.embed_actions(actions)
     with Seen() as seen:
-        transformer.denoise(cache, latents[:, :, 4:], times, embedded)
+        transformer.denoise(cache, latents[:, :, 4:], moments, embedded)
     assert seen.dtypes == {torch.float32}
     assert seen.masks == 0

@@ -5,11 +5,12 @@ import torch
 
 from engine.protocols import WorldModel
 from engine.seeding import generator, randn, row_generators
+from engine.world_model.conditions import Conditions
 from engine.world_model.flow import training_loss
 from engine.world_model.memory import Memory, MemorySizes
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from engine.world_model.states import StateModel
-from engine.world_model.transformer import Conditions, STDiT, TransformerConfig
+from engine.world_model.transformer import STDiT, TransformerConfig
 from tests.engine.state_models import CONFIG, SIZES, STATES, TRANSFORMER, stir, varied_world_model
 
 ROWS = [(start, member) for start in range(4) for member in range(2)]
@@ -127,10 +128,11 @@ def test_a_new_network_with_convolutions_predicts_no_velocity() -> None:
     transformer = STDiT(TRANSFORMER)
     cache = transformer.context(torch.randn(1, 3, 4, 8, 8), 32, 32)
     embedded = transformer.embed_actions(torch.zeros(1, 8, 4))
-    velocity = transformer.denoise(cache, torch.randn(1, 3, 8, 8, 8), torch.ones(1), embedded)
+    moments = transformer.embed_times(torch.ones(1))
+    velocity = transformer.denoise(cache, torch.randn(1, 3, 8, 8, 8), moments, embedded)
     assert velocity.abs().max() == 0
     stir(transformer)
-    assert transformer.denoise(cache, torch.zeros(1, 3, 8, 8, 8), torch.ones(1), embedded).any()
+    assert transformer.denoise(cache, torch.zeros(1, 3, 8, 8, 8), moments, embedded).any()
 
 
 def test_convolutions_see_the_neighbours_of_a_latent() -> None:

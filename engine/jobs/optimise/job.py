@@ -308,8 +308,7 @@ def _iterate(
         "rollout/frames_per_second": actions / seconds,
         **job.groups.measures(attempts),
     }
-    if job.speed is not None:
-        metrics["time/planned_frames_per_second"] = job.speed.frames_per_second
+    metrics |= _planned(job)
     if config.real_every:
         metrics["policy/kl_from_base"] = kl_from(job.base, job.update, attempts)
         metrics |= dreamt_interval(attempts)
@@ -330,11 +329,24 @@ def _iterate(
         metrics |= job.update.apply(optimizer, batch, advantages[kept], iteration)
         ready_to_act(job.policy)
         metrics["time/update_seconds"] = monotonic() - clock
+    metrics["time/iteration_seconds"] = seconds + metrics.get("time/update_seconds", 0.0)
     if why := nothing_learnt(rewarded.tolist(), starts, kept):
         run.alarm(f"iteration {iteration + 1}: {why}")
     if leads():
         record(done, job.groups, job.update, run, hashes=job.hashes, most=config.record_groups)
     return metrics
+
+
+def _planned(job: _Job) -> dict[str, float]:
+    """What the planner said of an iteration, to be shown beside what came."""
+    if job.speed is None:
+        return {}
+    config = job.config
+    rows, horizon = config.groups * config.group_size, config.horizon or job.task.horizon
+    return {
+        "time/planned_frames_per_second": job.speed.frames_per_second,
+        "time/planned_iteration_seconds": job.speed.iteration_seconds(rows, horizon),
+    }
 
 
 def sample_groups(

@@ -196,4 +196,13 @@ CHARTS = (
             Trace(metric="time/planned_frames_per_second", name="planned"),
         ),
     ),
+    Chart(
+        name="pace",
+        title="seconds of an iteration",
+        help="Imagining and learning, and the most that was planned: no dream ends early",
+        traces=(
+            Trace(metric="time/iteration_seconds", name="took"),
+            Trace(metric="time/planned_iteration_seconds", name="planned at most"),
+        ),
+    ),
 )

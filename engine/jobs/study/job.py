@@ -1,16 +1,20 @@
 """A study: arms x seeds on common test starts, in one file, resumable, reported as it stands.
 
 Stages run in order: the shared ones, then each seed's, each arm tested as soon as its policy is
-there. A finished stage is adopted, also from `root`, which is only read. A cell not run is absent.
+there; those that do not need each other may run side by side. A finished stage is adopted, also
+from `root`, which is only read. A cell not run is absent.
 """
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.config import Config, knob
+from engine.jobs.study.side_by_side import SideBySide
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.jobs.study.study_report import Progress, write_report
 from engine.protocols import Run
@@ -48,6 +52,9 @@ class JobConfig(Config):
     only: tuple[str, ...] = knob((), "Names of the arms to run; empty: all that are not optional")
     reference: str = knob("base", "The arm the others are compared with")
     test: dict[str, Any] = knob(help="Options of evaluate", factory=dict)
+    side_by_side: int = knob(
+        1, "Stages that run at once, at most one a core; the results are those of one", low=1
+    )
 
     def chosen_arms(self) -> list[StudyArm]:
         """The arms to run, the reference first.
@@ -82,8 +89,6 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         tests_of={arm.name: arm.test for arm in arms},
     )
     check_leaks(planned)
-    own = run.directory.resolve() / "stages"
-    roots = [Path(root).resolve() for root in config.root.split(":") if root]
     found: dict[str, Path] = {}
     results: dict[str, Mapping[str, Any]] = {}
 
@@ -102,26 +107,60 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         )
         write_report(run.directory, progress)
 
-    for done, stage in enumerate(planned):
-        report()
-        if run.stop_requested or run.pause_requested:
-            return None
-        options = resolve(stage.config, found.__getitem__)
-        directory = _find_adopted(stage, options, roots)
-        metrics = finished_result(directory) if directory else None
-        if metrics is None:
-            directory = own / stage.name
-            metrics = run_stage(stage.name, stage.job, options, directory, run)
-        if metrics is None or directory is None:
-            return None
-        found[stage.name], results[stage.name] = directory, metrics
-        run.progress(done + 1, len(planned))
-    report()
+    if not _run_stages(config, run, planned, found, results, report):
+        return None
     return {
         f"{stage.name}/success_rate": results[stage.name]["evaluate/success_rate"]
         for stage in planned
         if stage.arm
     }
+
+
+def _run_stages(
+    config: JobConfig,
+    run: RunDirectory,
+    planned: Sequence[Planned],
+    found: dict[str, Path],
+    results: dict[str, Mapping[str, Any]],
+    report: Callable[[], None],
+) -> bool:
+    """Adopt or run every stage, some side by side; whether all are done."""
+    roots = [Path(root).resolve() for root in config.root.split(":") if root]
+    own = run.directory.resolve() / "stages"
+    at_once = min(config.side_by_side, os.cpu_count() or 1)
+    waiting = list(planned)
+
+    def done(name: str, directory: Path, metrics: Mapping[str, Any]) -> None:
+        found[name], results[name] = directory, metrics
+        run.progress(len(found), len(planned))
+        report()
+
+    with closing(SideBySide(run)) as others:
+        report()
+        while waiting or others.names:
+            ends = run.control != "run"
+            ready = [stage for stage in waiting if stage.needs <= set(found)]
+            if ends and not others.names:
+                return False
+            if ends or not ready or len(others.names) == at_once:
+                for name, metrics in others.ended():
+                    if metrics is not None:
+                        done(name, own / name, metrics)
+                continue
+            run.heartbeat.turn()
+            stage = ready[0]
+            waiting.remove(stage)
+            options, mine = resolve(stage.config, found.__getitem__), own / stage.name
+            adopted = _find_adopted(stage, options, roots)
+            if adopted is not None:
+                done(stage.name, adopted, finished_result(adopted) or {})
+            elif at_once > 1 and finished_result(mine) is None:
+                others.begin(stage.name, stage.job, options, mine)
+            else:
+                metrics = run_stage(stage.name, stage.job, options, mine, run)
+                if metrics is not None:
+                    done(stage.name, mine, metrics)
+    return len(found) == len(planned)
 
 
 def _find_adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> Path | None:
@@ -141,7 +180,7 @@ def command(config: JobConfig) -> str:
     words = [f"python -m engine study --config {config.file or 'STUDY.json'} --out RUN_DIR"]
     if config.root:
         words.append("--set root=DIRECTORY_OF_FINISHED_STAGES")
-    for name in sorted(set(now) - {"root", "sizes"}):
+    for name in sorted(set(now) - {"root", "side_by_side", "sizes"}):
         if now[name] != then[name]:
             words.append(f"--set '{name}={json.dumps(now[name])}'")
     for name, value in sorted(now["sizes"].items()):
