@@ -38,6 +38,12 @@ class JobConfig(Config):
     nearest: float = knob(0.03, "Least radius tried, metres", low=0.0)
     farthest: float = knob(0.16, "Largest radius tried, metres", low=0.0)
     step: float = knob(0.0025, "Between two radii tried, metres", low=1e-4)
+    slack: float = knob(
+        0.0,
+        "Of radii that agree with reality within this of the best, those that flatter least",
+        low=0.0,
+        high=0.5,
+    )
     denoising_steps: int = knob(2, "Sampler evaluations per chunk", low=1)
     seed: int = knob(0, "Root of randomness", low=0)
 
@@ -60,7 +66,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         denoising_steps=config.denoising_steps,
     )
     radii = np.arange(config.nearest, config.farthest + config.step / 2, config.step)
-    found = choose_radii(dreamt, radii, config.chains)
+    found = choose_radii(dreamt, radii, config.chains, config.slack)
     judge.config = judge.config.replace(
         radius=found.radius, chain_radius=found.chain_radius, chains=config.chains
     )
@@ -93,8 +99,10 @@ class Radii:
     counts: Confusion
 
 
-def choose_radii(dreamt: Dreamt, radii: Floats, chains: int) -> Radii:
-    """The pair of the best balanced accuracy; of equals, that with fewer false successes.
+def choose_radii(dreamt: Dreamt, radii: Floats, chains: int, slack: float = 0.0) -> Radii:
+    """Of the pairs whose balanced accuracy is within `slack` of the best, the least flattering.
+
+    That is the one with the fewest false successes, and of those the one that agrees best.
 
     Raises:
         ValueError: no success or no failure to choose by.
@@ -111,7 +119,8 @@ def choose_radii(dreamt: Dreamt, radii: Floats, chains: int) -> Radii:
         for i, radius in enumerate(radii)
         for j, chain in enumerate(radii if chains else radii[:1])
     ]
-    return max(tried, key=_quality)
+    enough = max(pair.counts.balanced_accuracy for pair in tried) - slack
+    return min((pair for pair in tried if pair.counts.balanced_accuracy >= enough), key=_flattery)
 
 
 def _within(distances: Floats, radii: Floats) -> Bools:
@@ -119,5 +128,5 @@ def _within(distances: Floats, radii: Floats) -> Bools:
     return found
 
 
-def _quality(tried: Radii) -> tuple[float, float]:
-    return tried.counts.balanced_accuracy, -float(tried.counts.false_positives)
+def _flattery(tried: Radii) -> tuple[int, float]:
+    return tried.counts.false_positives, -tried.counts.balanced_accuracy

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -158,6 +159,23 @@ def load_normalization(directory: Path) -> Normalization:
     if not path.is_file():
         raise ValueError(f"{directory.name} has no normalization.json")
     return Normalization.from_dict(json.loads(path.read_text()))
+
+
+def check_same_actions(policy: Path, world_model: Path) -> None:
+    """Refuse a world model that takes a policy's actions for other movements.
+
+    Raises:
+        ValueError: both keep action statistics, and they differ.
+    """
+    if not all((directory / "normalization.json").is_file() for directory in (policy, world_model)):
+        return
+    own, other = (load_normalization(directory).to_dict() for directory in (policy, world_model))
+    if any(not np.allclose(own[key], other[key], atol=1e-6) for key in own):
+        raise ValueError(
+            f"one action is not the same movement for the policy {policy.name} and the world model "
+            f"{world_model.name}: their action statistics differ; train state model and world "
+            "model with normalization_of=POLICY"
+        )
 
 
 def _parameters(placement: Placement, trained: bool) -> torch.dtype:

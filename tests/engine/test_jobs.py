@@ -1,6 +1,8 @@
 """Every job for real, in miniature: a real simulator, real training steps."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +335,20 @@ def test_two_processes_play_what_one_plays(tiny: Tiny, job: str, tmp_path: Path)
         return metrics, files, [{**entry, "run": ""} for entry in read_ledger(run)]
 
     assert played(1) == played(2)
+
+
+def test_optimise_refuses_a_world_model_for_which_actions_are_other_movements(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    models = dict(tiny[1])
+    other = tmp_path / "world"
+    shutil.copytree(models["world_model"], other)
+    known = load_normalization(other)
+    wider = replace(known, q99=tuple(value + 0.5 for value in known.q99))
+    (other / "normalization.json").write_text(json.dumps(wider.to_dict()))
+    models["world_model"] = str(other)
+    with pytest.raises(ValueError, match="one action is not the same movement"):
+        do("optimise", tmp_path / "run", **_optimise_options(models))
 
 
 @pytest.mark.parametrize(

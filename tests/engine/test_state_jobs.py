@@ -18,6 +18,7 @@ from engine.jobs.fidelity.twins import imagine_twins
 from engine.jobs.train_world_model.clips import BALANCE, Clips, balanced, cut_clips
 from engine.loading import trial
 from engine.loading.models import (
+    check_same_actions,
     load_judge,
     load_normalization,
     load_state_reward,
@@ -134,6 +135,29 @@ def test_gates_refuse_what_was_learnt_from(made: dict[str, str], tmp_path: Path)
            held_out=[learnt])  # fmt: skip
 
 
+def test_a_policy_s_own_action_statistics_normalise_and_others_are_refused(
+    made: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    known = load_normalization(Path(made["wm"]))
+    own = replace(known, q01=tuple(value - 0.5 for value in known.q01))
+    (policy / "normalization.json").write_text(json.dumps(own.to_dict()))
+    with pytest.raises(ValueError, match="not the same movement for the policy policy"):
+        do("gates", tmp_path / "gates", world_model=made["wm"], reward_model=made["judge"],
+           held_out=[made["aside"]], policy=str(policy))  # fmt: skip
+    common = {"episodes_from": [made["aside"]], "held_out": 1, "normalization_of": str(policy),
+              "autoencoder": made["ae"]}  # fmt: skip
+    do("train_states", tmp_path / "states", model=TINY_STATES, learning=TINY_LEARNING, **common)
+    states = last_checkpoint(tmp_path / "states")
+    assert load_normalization(Path(states)) == own
+    do("train_world_model", tmp_path / "wm", state_model=states, batch_size=4, fit=FIT,
+       transformer=TRANSFORMER | VARIANTS, deterministic=True, **common)  # fmt: skip
+    world = Path(last_checkpoint(tmp_path / "wm"))
+    assert load_normalization(world) == own
+    check_same_actions(policy, world)
+
+
 def test_frames_are_encoded_once(made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     world = load_world_model(Path(made["wm"]))
     video = episode_with_states(0).frames
@@ -223,3 +247,16 @@ def test_radii_are_those_that_agree_best_and_lie_least() -> None:
     both = choose_radii(dreamt, radii, 1)
     assert both.counts.balanced_accuracy == 1.0
     assert both.radius == 0.1 and both.chain_radius in (0.06, 0.1)
+
+
+def test_slack_takes_radii_that_flatter_less_and_agree_almost_as_well() -> None:
+    def dreamt(x: list[float], successes: list[bool]) -> Dreamt:
+        states = torch.zeros(len(x), 3, 9)
+        states[..., 3] = torch.tensor(x)[:, None]
+        return Dreamt(states, [], torch.zeros(len(x), 3, 9), [2] * len(x), successes)
+
+    # 10 cm: every success and one of four failures, .875; 5.5 cm: two of three and none, .833.
+    found = dreamt([0.05, 0.05, 0.09, 0.06, 0.2, 0.2, 0.2], [True] * 3 + [False] * 4)
+    radii = np.array([0.055, 0.1])
+    assert choose_radii(found, radii, 0).radius == 0.1
+    assert choose_radii(found, radii, 0, slack=0.05).radius == 0.055

@@ -142,9 +142,12 @@ def test_the_shipped_study_is_whole_and_shares_the_stages_of_the_recipe() -> Non
         )
 
 
-@pytest.mark.parametrize("name", ["upper_bound.json", "dream_study.json", "weak_base_study.json"])
+STUDIES = ("upper_bound", "dream_study", "weak_base_study", "weak_base_again", "plate_slide_again")
+
+
+@pytest.mark.parametrize("name", STUDIES)
 def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(name: str) -> None:
-    config = JobConfig.from_dict(json.loads((STUDY.parent / name).read_text()))
+    config = JobConfig.from_dict(json.loads((STUDY.parent / f"{name}.json").read_text()))
     everything = _plan(config.replace(only=tuple(arm.name for arm in config.arms)))
     check_leaks(everything)
     # Neither the study's own starts nor those that `real_every` looks at are tested on.

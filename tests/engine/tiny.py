@@ -85,6 +85,7 @@ STAGES = (
         job="train_world_model",
         options={
             "episodes_from": BOTH,
+            "normalization_from": ["{demos}"],
             "held_out": 1,
             "batch_size": 4,
             "autoencoder": "{ae@last}",

@@ -32,7 +32,12 @@ from engine.jobs.gates.report import (
     verdict_measures,
 )
 from engine.jobs.gates.siblings import rank_siblings
-from engine.loading.models import load_normalization, load_state_reward, load_world_model
+from engine.loading.models import (
+    check_same_actions,
+    load_normalization,
+    load_state_reward,
+    load_world_model,
+)
 from engine.protocols import Run
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import get_task, pool_starts
@@ -68,6 +73,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Measure, leave the report as the document `gates`, and return its main numbers."""
     if not (config.world_model and config.reward_model and config.held_out):
         raise ValueError("gates needs world_model, reward_model and held_out")
+    if config.policy:
+        check_same_actions(Path(config.policy), Path(config.world_model))
     model = load_world_model(Path(config.world_model), run.placement)
     judge = load_state_reward(Path(config.reward_model), run.placement)
     statistics = load_normalization(Path(config.world_model))

@@ -22,7 +22,12 @@ from engine.jobs.optimise.groups import Groups, ImaginedGroups, Places, Play, Re
 from engine.jobs.optimise.optimise_plan import JobConfig
 from engine.learning.spreading import ready_to_act
 from engine.loading.learner import make_learner
-from engine.loading.models import load_judge, load_policy, load_world_model
+from engine.loading.models import (
+    check_same_actions,
+    load_judge,
+    load_policy,
+    load_world_model,
+)
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
 from engine.ranks import pooled, rank, ranks
@@ -104,6 +109,7 @@ def make_groups(
             budget=config.real_budget,
             recorded=config.record_played,
         )
+    check_same_actions(Path(config.policy), Path(config.world_model))
     world_model = load_world_model(Path(config.world_model), placement)
     reward_model = load_judge(Path(config.reward_model), placement)
     return ImaginedGroups(

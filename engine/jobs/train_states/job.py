@@ -26,7 +26,7 @@ from engine.jobs.train_states.learning import (
     standardise,
 )
 from engine.learning.card import card
-from engine.loading.models import load_autoencoder
+from engine.loading.models import load_autoencoder, load_normalization
 from engine.protocols import Run
 from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
@@ -43,6 +43,9 @@ class JobConfig(Config):
     episodes_from: tuple[str, ...] = knob((), "Run directories whose episodes hold states")
     normalization_from: tuple[str, ...] = knob(
         (), "Demonstrations whose action statistics normalise; none: those of episodes_from"
+    )
+    normalization_of: str = knob(
+        "", "Policy that is to dream, whose own action statistics normalise instead"
     )
     autoencoder: str = knob("", "Autoencoder checkpoint whose latents are read")
     held_out: int = knob(20, "Episodes kept aside for the errors on the card", low=1)
@@ -138,13 +141,7 @@ def _model(config: JobConfig, episodes: Sequence[Trajectory]) -> tuple[StateRewa
     side = autoencoder.config.mean_frame_size[0]
     cells = side // autoencoder.config.downsampling
     action_dim = episodes[0].actions.shape[1]
-    demonstrations = (
-        load_episodes(config.normalization_from) if config.normalization_from else episodes
-    )
-    statistics = action_statistics(
-        [e.actions for e in demonstrations],
-        passthrough=get_task(demonstrations[0].task).passthrough,
-    )
+    statistics = _statistics(config, episodes)
     sizes = StateSizes(
         latent_shape=(autoencoder.config.latent_channels, cells, cells),
         context_frames=config.context_frames,
@@ -163,3 +160,12 @@ def _model(config: JobConfig, episodes: Sequence[Trajectory]) -> tuple[StateRewa
         )
     judge.autoencoder.load_state_dict(autoencoder.state_dict())
     return judge.eval(), statistics
+
+
+def _statistics(config: JobConfig, episodes: Sequence[Trajectory]) -> Normalization:
+    if config.normalization_of:
+        return load_normalization(Path(config.normalization_of))
+    if config.normalization_from:
+        episodes = load_episodes(config.normalization_from)
+    passthrough = get_task(episodes[0].task).passthrough
+    return action_statistics([e.actions for e in episodes], passthrough=passthrough)

@@ -105,6 +105,7 @@ def stages(task: Task, data: Data, size: str, given: Mapping[str, str], seed: in
         }),
         "world_model": ("train_world_model", {
             "episodes_from": [*data.recordings],
+            "normalization_of": of("policy"),
             "autoencoder": of("autoencoder"),
             "held_out": aside,
             "batch_size": 16,

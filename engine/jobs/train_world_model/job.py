@@ -56,6 +56,11 @@ class JobConfig(Config):
         "Demonstrations whose action statistics normalise (those the policy is cloned from); none: "
         "those of world_model, or of episodes_from",
     )
+    normalization_of: str = knob(
+        "",
+        "Policy that is to dream in it, whose own action statistics normalise; needed where it "
+        "was cloned from the policy of another task",
+    )
     autoencoder: str = knob("", "Autoencoder checkpoint; not needed with world_model")
     world_model: str = knob("", "World model checkpoint to start from (alignment)")
     held_out: int = knob(10, "Episodes kept aside for the validation loss", low=1)
@@ -134,7 +139,8 @@ JOB = Job(
     place=5,
     shown=("world_model", "episodes_from", "replay_from", "replay_share"),
     hidden=(
-        *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer", "normalization_from"),
+        *(*CHOSEN_BY_STUDIO, *OF_FITS, "autoencoder", "transformer"),
+        *("normalization_from", "normalization_of"),
         *("predict_changes", "timestep_ratio", "latents_cache", "carried_share", "first_clips"),
         *("record_dreams", "batch_size", "anchored", "context_noise", "mix"),
         *("state_model", "deterministic"),  # chosen before the first training
@@ -270,6 +276,8 @@ def _model(config: JobConfig, placement: Placement) -> LatentWorldModel:
 
 def _statistics(config: JobConfig) -> Normalization:
     """What actions are normalised with: a model that is trained further keeps what it knows."""
+    if config.normalization_of:
+        return load_normalization(Path(config.normalization_of))
     if config.world_model and not config.normalization_from:
         return load_normalization(Path(config.world_model))
     episodes = load_episodes(config.normalization_from or config.episodes_from)
