@@ -342,7 +342,7 @@ def turn_pairs(
 
 
 def linear_velocity(
-    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, " b"]
+    noisy: Float[Tensor, "b c k y x"], timestep: Float[Tensor, "#b"]
 ) -> Float[Tensor, "b c k y x"]:
     """E[x0 - noise | x] if data had mean 0 and variance 1 and nothing else were known.
 
