@@ -205,13 +205,14 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "t b s d"], places: FramePlaces | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values [t b s heads e]; the first two normalised and, across frames,
-        turned: both at once."""
+        turned: both at once on a CPU, one after the other where memory is dearer than passes."""
         projected = self.qkv(x).view(*x.shape[:-1], 3, self.heads, -1)
+        if x.device.type != "cpu":
+            q = _turned(_normed(projected[..., 0, :, :], self.q_norm.weight), places)
+            k = _turned(_normed(projected[..., 1, :, :], self.k_norm.weight), places)
+            return q, k, projected[..., 2, :, :]
         weight = torch.cat([self.q_norm.weight, self.k_norm.weight]).view(2, 1, -1)
-        both = _normed(projected[..., :2, :, :], weight)
-        if places is not None:
-            both = _rotate(both, places)
-        q, k = both.unbind(-3)
+        q, k = _turned(_normed(projected[..., :2, :, :], weight), places).unbind(-3)
         return q, k, projected[..., 2, :, :]
 
 
@@ -314,6 +315,10 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     rest = slice(CUDA_BATCH, None)
     first = _attend(q[:CUDA_BATCH], keys[:CUDA_BATCH], values[:CUDA_BATCH], mask)
     return torch.cat([first, _attend(q[rest], keys[rest], values[rest], mask)])
+
+
+def _turned(x: Tensor, places: FramePlaces | None) -> Tensor:
+    return x if places is None else _rotate(x, places)
 
 
 def _rotate(x: Tensor, places: FramePlaces) -> Tensor:

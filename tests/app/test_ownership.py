@@ -68,7 +68,7 @@ OPEN = {
     *("thresholds.rejudge", "thresholds.said", "thresholds.siblings"),
     *("thresholds.twin_episode", "train.checkpoints", "train.clip", "train.differences"),
     *("train.export_episode", "train.films", "train.flip", "train.follow", "train.probes"),
-    *("trials.overview", "trials.sheet"),
+    *("trials.overview", "trials.seen", "trials.sheet"),
     *("train.said", "train.siblings", "train.strip", "train.table", "train.twin_matrix"),
 }
 OWNED = OF_DREAMS | OF_RUNS | OF_ERRANDS | OF_LABELS
