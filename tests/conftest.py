@@ -32,13 +32,13 @@ settings.load_profile("studio")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three workers for a whole suite, as they wait for other processes now and then; else none.
+    """Two workers for a whole suite, for three were no faster; else none.
 
     A file, a drill or what prints runs in one process; browsers have workers of their own, which
     import little.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS
-    return 3 if whole and "not soak" in config.option.markexpr else 0
+    return 2 if whole and "not soak" in config.option.markexpr else 0
 
 
 class Together(LoadScopeScheduling):

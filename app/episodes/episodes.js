@@ -28,6 +28,7 @@ const template = html`<div class="wm episodes">
 const MARKS = { success: ["ok", "✓"], fail: ["bad", "✕"], unsure: ["warn", "?"] };
 const COLUMNS = ["id", "task", "start_id", "imagined", "success", "end_step", "probability", "threshold"];
 const MORE = ["drift", "run", "iteration", "group", "member", "reward", "advantage", "created"];
+const FARTHEST = 1200; // episodes of a wall that are looked through for one that was opened by its link
 
 class Episodes {
   constructor(element, props, server) {
@@ -233,9 +234,15 @@ class Episodes {
 
   async neighbour(by) {
     await this.searched; // a key may come before the wall does
-    const items = this.filters.grouped ? this.items() : this.grid.items;
-    const index = items.findIndex((item) => item?.id === this.drawer.id) + by;
-    const item = this.filters.grouped ? items[index] : await this.grid.at(index);
+    const { grouped } = this.filters;
+    const items = grouped ? this.items() : this.grid.items;
+    const found = () => items.findIndex((item) => item?.id === this.drawer.id);
+    // An episode by its link may stand far down a wall of which only the top is known.
+    const most = grouped ? 0 : Math.min(this.grid.total, FARTHEST);
+    for (let first = Grid.PAGE; found() < 0 && first < most; first += Grid.PAGE)
+      if (!(await this.grid.at(first))) break;
+    const index = found() + by;
+    const item = grouped ? items[index] : await this.grid.at(index);
     this.place = item ? index : this.place;
     this.last = item?.id ?? this.last;
     return item?.id ?? null;
