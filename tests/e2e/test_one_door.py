@@ -276,7 +276,15 @@ def test_the_history_of_a_clip_shows_what_was_said_newest_first(page: Page, serv
     judge_in_full(server, "journey-08", "fail")
     walls: list[Route] = []
     asked = re.compile(r"/component_server")
-    page.route(asked, lambda route: walls.append(route) if is_wall(route) else route.fallback())
+    late = [True]
+
+    def hold(route: Route) -> None:
+        if late and is_wall(route):
+            walls.append(route)
+        else:
+            route.fallback()
+
+    page.route(asked, hold)
     page.goto("/episodes?ep=journey-08")
     before = drawer(page).get_by_role("list", name="Said before").get_by_role("listitem")
     expect(before).to_have_count(1)
@@ -288,6 +296,7 @@ def test_the_history_of_a_clip_shows_what_was_said_newest_first(page: Page, serv
     expect(before.first).to_contain_text("dropped")
     expect(before.last).to_contain_text(re.compile("ann.*fail.*corrected", re.S))
     page.keyboard.press("n")  # before the wall has come
+    late.clear()
     for route in walls:
         route.continue_()
     page.wait_for_url(lambda address: "journey-08" not in address)
