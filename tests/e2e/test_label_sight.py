@@ -188,7 +188,10 @@ def test_fast_keys_judge_what_was_on_the_screen_and_nothing_else(
     all_saved(page)
     outcomes = [("success", "fail", "unsure")[number % 3] for number in range(FAST)]
     said = list(zip([clip for clip, _ in pressed], outcomes, strict=True))
-    assert said_of(server, "fast-clips") == [*said, (first, "success"), (second, "unsure")]
+    said += [(first, "success"), (second, "unsure")]
+    # Clips of known outcome stand between them once others have judged some.
+    ours = [(clip, outcome) for clip, outcome in said if clip.startswith("fast-clips")]
+    assert said_of(server, "fast-clips") == ours
 
 
 def test_twenty_clips_are_judged_on_a_phone_without_scrolling(page: Page, server: Server) -> None:
