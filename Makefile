@@ -33,7 +33,7 @@ test-studio: $(TEST_READY)
 	$(BIN)/python -m pytest -m "not e2e and not gpu and not soak" --ignore=tests/e2e --durations=15 </dev/null
 
 test-browser: $(TEST_READY)
-	$(BIN)/python -m pytest -n 4 -m "e2e and not soak" --durations=15 tests/e2e </dev/null
+	$(BIN)/python -m pytest -n 3 -m "e2e and not soak" --durations=15 tests/e2e </dev/null
 
 check: $(TEST_READY) $(SCRIPTS_READY)
 	$(BIN)/ruff format --check --quiet .

@@ -68,6 +68,7 @@ def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
     expect(models.get_by_text(f"8 of {task.horizon} frames")).to_be_visible()
 
 
+@pytest.mark.soak
 def test_a_hostile_file_is_refused_in_a_sentence(models: Page, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 

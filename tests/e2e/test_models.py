@@ -53,6 +53,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused_in_place(models: Page, tmp_pa
     expect(models.get_by_text("holds none of the released folders of coffee")).to_be_visible()
 
 
+@pytest.mark.soak
 def test_a_folder_of_ours_passes_the_gate_and_takes_its_slot(models: Page, demo: Path) -> None:
     source = sorted(demo.glob("checkpoints/*/normalization.json"))[0].parent
     models.get_by_label("Folder or file").fill(str(source))

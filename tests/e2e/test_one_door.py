@@ -272,6 +272,7 @@ def test_flips_kept_as_labels_in_a_group_of_train_keep_what_was_said(
 # What was said before
 
 
+@pytest.mark.soak
 def test_the_history_of_a_clip_shows_what_was_said_newest_first(page: Page, server: Server) -> None:
     judge_in_full(server, "journey-08", "fail")
     walls: list[Route] = []

@@ -33,6 +33,7 @@ def judge(page: Page, *keys: str) -> str:
     return shown
 
 
+@pytest.mark.soak
 def test_two_people_judge_a_queue_and_a_third_decides(page: Page, server: Server) -> None:
     page.goto("/episodes?kind=imagined&verdict=fail&high=0.9")
     page.get_by_role("link", name="Queue for judging…").click()

@@ -43,6 +43,7 @@ def points(page: Page, count: int) -> None:
     )
 
 
+@pytest.mark.soak
 def test_a_run_is_paused_killed_flipped_compared_and_stopped(page: Page, server: Server) -> None:
     begin(page, iterations=200)
     run = page.url.split("run=")[1].split("&")[0]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.envs.gl import use_rendering
+from engine.libraries import from_library
+from engine.policy.model import LLAMA
 from engine.runs.registry import job_module, job_names
 from engine.worker import execute
 
@@ -63,3 +65,8 @@ def warm_up() -> None:
     for job in job_names():
         job_module(job)
     import_module("engine.envs.simulators.metaworld")
+    # What the models load when they are made; torch's compiler is loaded by its optimisers.
+    for module in ("torch._dynamo", LLAMA):
+        import_module(module)
+    from_library("transformers", "VideoMAEForVideoClassification")
+    from_library("diffusers", "AutoencoderKL")

@@ -23,7 +23,16 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_release(tmp_path_factory.mktemp("release"), "stack_three")
 
 
-@pytest.mark.parametrize("role", ["policy", "world_model", "reward_model", "autoencoder"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        "world_model",
+        *(
+            pytest.param(n, marks=pytest.mark.soak)
+            for n in ("policy", "reward_model", "autoencoder")
+        ),
+    ],
+)
 def test_a_released_checkpoint_becomes_a_checkpoint_of_the_run(
     release: dict[str, Path], role: str, tmp_path: Path
 ) -> None:

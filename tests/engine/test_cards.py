@@ -31,6 +31,7 @@ def found(cards: int, gibibytes: int) -> CardPlan:
     return plan_cards(PAPER, cards=cards, device=device, rows=512, horizon=256, slice_rows=32)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(240)
 def test_more_and_larger_cards_train_more_of_the_released_policy() -> None:
     plans = {

@@ -185,6 +185,7 @@ def test_the_pairs_of_fidelity_name_their_real_twins(
     assert judged == metrics["fidelity/true_success"] + metrics["fidelity/false_success"]
 
 
+@pytest.mark.soak
 def test_an_interrupted_fidelity_ends_with_the_very_same_numbers(
     tiny: Tiny, fidelity: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -319,7 +320,8 @@ def test_bad_input_is_one_clear_sentence(
         do(job, tmp_path / "run", **options)
 
 
-@pytest.mark.parametrize("job", ["collect", pytest.param("evaluate", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("job", ["collect", "evaluate"])
 def test_two_processes_play_what_one_plays(tiny: Tiny, job: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"policy": tiny[1]["policy"], "episodes": 3}
     options |= {"source": "policy"} if job == "collect" else {"record_episodes": 1}

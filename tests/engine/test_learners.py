@@ -85,7 +85,8 @@ def test_a_fit_by_two_is_that_of_one(tiny: Tiny, job: str, tmp_path: Path) -> No
     check_alike(tmp_path / "two", tmp_path / "one")
 
 
-@pytest.mark.parametrize("lora_rank", [pytest.param(0, marks=pytest.mark.soak), 2])
+@pytest.mark.soak
+@pytest.mark.parametrize("lora_rank", [0, 2])
 def test_wmpo_with_a_policy_spread_over_two_is_that_of_one(
     tiny: Tiny, lora_rank: int, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ print(len(found))
 """
 
 
+@pytest.mark.soak
 @pytest.mark.slow  # a fresh interpreter imports both libraries
 def test_three_threads_load_the_libraries_at_once() -> None:
     done = subprocess.run(

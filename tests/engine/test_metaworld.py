@@ -13,7 +13,10 @@ from engine.records.tasks import get_task, tasks
 SIMULATED = [name for name, task in tasks().items() if task.simulator]
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize(
+    "name",
+    [*SIMULATED[:3], *(pytest.param(name, marks=pytest.mark.soak) for name in SIMULATED[3:])],
+)
 def test_the_first_frame_is_the_one_after_a_step_of_no_motion(name: str) -> None:
     """The hand still comes to rest in that step: at most 60 of 4096 pixels; a machine shows 80."""
     with closing(make_env(get_task(name))) as env:

@@ -61,7 +61,6 @@ def test_the_context_cache_is_keys_and_values_of_every_temporal_block() -> None:
     assert found.activations > found.parts["context cache"]
 
 
-@pytest.mark.timeout(120)
 def test_an_80_gb_card_holds_everything_even_in_float32() -> None:
     assert paper_plan(80).fits
     full = paper_plan(80, replace(BF16, dtype="float32"))
@@ -69,7 +68,6 @@ def test_an_80_gb_card_holds_everything_even_in_float32() -> None:
     assert 40 * GIB < full.total < 60 * GIB
 
 
-@pytest.mark.timeout(120)
 def test_a_40_gb_card_holds_sixteen_rows_in_bfloat16_but_not_in_float32() -> None:
     assert paper_plan(40).fits
     full = paper_plan(40, replace(BF16, dtype="float32"))
@@ -80,7 +78,6 @@ def test_a_40_gb_card_holds_sixteen_rows_in_bfloat16_but_not_in_float32() -> Non
     assert "It fits in bfloat16 (" in full.sentence
 
 
-@pytest.mark.timeout(120)
 def test_a_24_gb_card_needs_smaller_decodes_and_fewer_rows() -> None:
     found = paper_plan(24, rows=64)
     assert not found.fits
@@ -91,7 +88,6 @@ def test_a_24_gb_card_needs_smaller_decodes_and_fewer_rows() -> None:
     assert "with 16 rows at once, decoding 8 frames at a time" in found.sentence
 
 
-@pytest.mark.timeout(120)
 def test_a_16_gb_card_needs_the_policy_offloaded() -> None:
     found = paper_plan(16, rows=1)
     assert found.proposal is not None
@@ -102,7 +98,6 @@ def test_a_16_gb_card_needs_the_policy_offloaded() -> None:
     assert "the policy's language layers offloaded to main memory" in found.sentence
 
 
-@pytest.mark.timeout(120)
 def test_what_cannot_fit_is_refused_in_one_sentence_that_says_so() -> None:
     found = paper_plan(4)
     assert (found.fits, found.proposal) == (False, None)

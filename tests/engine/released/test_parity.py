@@ -115,7 +115,13 @@ def test_the_reward_model(adopted: Places) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", list(RELEASED.values()), ids=list(RELEASED))
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, id=name, marks=[pytest.mark.soak] * (number > 0))
+        for number, (name, task) in enumerate(RELEASED.items())
+    ],
+)
 def test_the_three_of_a_task_imagine_together(task: ReleasedTask, tmp_path: Path) -> None:
     name = task.task.name
     release = write_release(tmp_path / "release", name)
