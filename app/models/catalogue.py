@@ -1,12 +1,12 @@
 """Checkpoints as the screen wants them, and whether three of them fit together."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.records.tasks import Task, tasks
+from engine.records.types import Normalization
 from storage.checkpoints.catalogue import Checkpoint
 
 
@@ -70,6 +70,11 @@ def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoi
             _number(policy, trunk, "image_size"),
             size,
         )
+    if _same_actions(policy, world_model) is False:
+        raise ValueError(
+            "one action is not the same movement for the policy and the world model: their action "
+            "statistics differ"
+        )
     return Together(
         image_size=size,
         action_dim=_number(policy, policy.config, "action_dim"),
@@ -109,7 +114,7 @@ def compatibility(
         _agreement(
             "chunk", policy.config.get("chunk_size"), dynamics.get("chunk_size"), "{} actions"
         ),
-        _agreement("statistics", _statistics(policy), _statistics(world_model), "{}"),
+        _statistics(policy, world_model),
         _agreement("window", task.judge.window, reward_model.config.get("num_frames"), "{} frames"),
     ]
 
@@ -146,13 +151,19 @@ def _agreement(name: str, ours: object, theirs: object, words: str) -> dict[str,
     }
 
 
-def _statistics(checkpoint: Checkpoint) -> str | None:
-    """The action statistics a model was trained with, by a short digest of their numbers."""
-    path = checkpoint.directory / "normalization.json"
-    if not path.is_file():
+def _statistics(policy: Checkpoint, world_model: Checkpoint) -> dict[str, Any]:
+    same = _same_actions(policy, world_model)
+    text = "not said" if same is None else "the same" if same else "one action is two movements"
+    return {"name": "statistics", "ok": same, "text": text}
+
+
+def _same_actions(policy: Checkpoint, world_model: Checkpoint) -> bool | None:
+    """Whether both were trained with the same action statistics; None: one does not say."""
+    paths = [each.directory / "normalization.json" for each in (policy, world_model)]
+    if not all(path.is_file() for path in paths):
         return None
-    values = json.dumps(json.loads(path.read_text()), sort_keys=True)
-    return hashlib.sha256(values.encode()).hexdigest()[:6]
+    ours, theirs = (Normalization.from_dict(json.loads(path.read_text())) for path in paths)
+    return ours.agrees_with(theirs)
 
 
 def _check_same(sentence: str, ours: int, theirs: int) -> None:

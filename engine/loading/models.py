@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -169,8 +168,7 @@ def check_same_actions(policy: Path, world_model: Path) -> None:
     """
     if not all((directory / "normalization.json").is_file() for directory in (policy, world_model)):
         return
-    own, other = (load_normalization(directory).to_dict() for directory in (policy, world_model))
-    if any(not np.allclose(own[key], other[key], atol=1e-6) for key in own):
+    if not load_normalization(policy).agrees_with(load_normalization(world_model)):
         raise ValueError(
             f"one action is not the same movement for the policy {policy.name} and the world model "
             f"{world_model.name}: their action statistics differ; train state model and world "

@@ -77,6 +77,13 @@ class Normalization:
         raw = 0.5 * (actions + 1.0) * (q99 - q01 + 1e-8) + q01
         return np.where(np.asarray(self.mask), raw, actions).astype(actions.dtype)
 
+    def agrees_with(self, other: "Normalization") -> bool:
+        """Whether one action in model units is the same movement for both."""
+        ours, theirs = self.to_dict(), other.to_dict()
+        return self.action_dim == other.action_dim and all(
+            np.allclose(ours[name], theirs[name], atol=1e-6) for name in ours
+        )
+
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain JSON values."""
         return {"q01": list(self.q01), "q99": list(self.q99), "mask": list(self.mask)}

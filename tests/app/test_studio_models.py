@@ -68,6 +68,22 @@ def test_a_disagreement_is_named_with_both_sides(studio: Studio) -> None:
     assert {"name": "actions", "ok": False, "text": "7-D against 4-D"} in checks
 
 
+def test_models_for_which_one_action_is_two_movements_are_not_used_together(
+    studio: Studio, demo: Path
+) -> None:
+    statistics = {"q01": [-1.0] * 4, "q99": [1.0] * 4, "mask": [True] * 4}
+    for name, q99 in (("base", 1.0), ("world", 1.0 + 1e-9)):
+        path = demo / "checkpoints" / name / "normalization.json"
+        path.write_text(json.dumps(statistics | {"q99": [q99] * 4}))
+    same = {"name": "statistics", "ok": True, "text": "the same"}
+    assert same in ask(studio.models.slots.memory_plan, CHOSEN)["checks"]
+    path.write_text(json.dumps(statistics | {"q99": [0.5] * 4}))
+    other = {"name": "statistics", "ok": False, "text": "one action is two movements"}
+    assert other in ask(studio.models.slots.memory_plan, CHOSEN)["checks"]
+    with pytest.raises(ValueError, match="one action is not the same movement"):
+        ask(studio.models.slots.load, CHOSEN | {"rows": 2})
+
+
 @pytest.mark.parametrize(
     ("batch", "sentence"), [(0, "rows must be from 1 to 512, not 0"), ("two", "a whole number")]
 )
