@@ -21,6 +21,8 @@ TINY_WORLDS = (
     "test_baselines.py",
     "test_exact_resume.py",
     "test_jobs.py",
+    "test_jobs_on_a_device.py",
+    "test_learners.py",
     "test_ray.py",
     "test_study.py",
 )
