@@ -20,6 +20,7 @@ without_stubs()
 TINY_WORLDS = (
     "test_baselines.py",
     "test_exact_resume.py",
+    "test_distil.py",
     "test_jobs.py",
     "test_jobs_on_a_device.py",
     "test_learners.py",

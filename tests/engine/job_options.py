@@ -56,6 +56,16 @@ def job_options(root: Path, models: dict[str, str], made: Path) -> dict[str, dic
         "train_autoencoder": fitted | {"held_out": 1, "model": AUTOENCODER},
         # With its variants: what is drawn for them is drawn again by step, too.
         "train_world_model": varied_options | {"deterministic": True},
+        "distil": {
+            "world_model": models["world_model"],
+            "reward_model": models["reward_model"],
+            "episodes_from": [str(pairs.parent / "run")],
+            "steps": 2,
+            "teacher_steps": 2,
+            "held_out": 2,
+            "batch_size": 4,
+            "fit": FIT,
+        },
         "train_states": states,
         "calibrate": {"reward_model": judge, "world_model": varied, "episodes_from": [stated]},
         "gates": {
