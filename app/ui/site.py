@@ -1,11 +1,13 @@
 """The studio as one Gradio app: its pages, the public API, and how it is launched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.routes import App
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -105,9 +107,10 @@ def build(
         delete_cache=(3600, 86400),
         fill_width=True,
     )
+    last = list(pages)[-1]
     for name, content in pages.items():
         page = blocks if name == FIRST else blocks.route(name, f"/{address(name)}")
-        with page:
+        with nullcontext() if name == last else without_a_server(), page:
             header(
                 studio.runs,
                 access=studio.access,
@@ -131,6 +134,18 @@ def build(
                     runs=studio.runs,
                 )
     return blocks
+
+
+@contextmanager
+def without_a_server() -> Iterator[None]:
+    """Gradio makes all routes of its server anew at the end of every page (6.31): once is enough,
+    and .7 s of CPU time sooner."""
+    make = App.create_app
+    App.create_app = staticmethod(lambda *args, **options: None)  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        App.create_app = make  # type: ignore[method-assign]
 
 
 def launch(

@@ -31,7 +31,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
-from engine.runs.job import CHOSEN_BY_STUDIO, OF_FITS, Job, Method
+from engine.runs.job import Job
 from engine.runs.tracker import logger_knob
 from engine.seeding import numpy_generator
 from engine.world_model.flow import sample, sampling_timesteps, training_loss
@@ -62,26 +62,7 @@ class JobConfig(Config):
     )
 
 
-JOB = Job(
-    methods=(
-        Method(
-            name="Distil the world model",
-            about="a student that dreams in one or two steps what its teacher dreams in many; it "
-            "is accepted where its verdicts are no worse than the teacher's in four",
-            kind="step",
-            sizes={
-                "quick look": {"held_out": 4, "fit": {"steps": 20, "log_every": 2}},
-                "demo": {"fit": {"steps": 2000}},
-                "long": {"fit": {"steps": 20_000}},
-            },
-        ),
-    ),
-    place=6,
-    shown=("world_model", "reward_model", "episodes_from", "steps", "teacher_steps"),
-    hidden=(*CHOSEN_BY_STUDIO, *OF_FITS, "batch_size", "learners"),
-    needs=lambda config: ("world_model", "reward_model"),
-    learns=True,
-)
+JOB = Job(needs=lambda config: ("world_model", "reward_model"), learns=True)
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ Depth is the index of a frame in its rollout: frame d has seen d actions. Frames
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from skimage.metrics import structural_similarity
+
+from engine.libraries import from_library
 
 PERFECT_DB = 100.0
 GAUSSIAN_SIGMA = 1.5
@@ -33,13 +34,14 @@ def ssim(
     *batch, height, width, channels = frames.shape
     if min(height, width) < 11:
         raise ValueError(f"SSIM needs frames of at least 11 x 11 pixels, not {height} x {width}")
+    similarity = from_library("skimage.metrics", "structural_similarity")
     pairs = zip(
         frames.reshape(-1, height, width, channels),
         reference.reshape(-1, height, width, channels),
         strict=True,
     )
     values = [
-        structural_similarity(
+        similarity(
             one,
             other,
             channel_axis=-1,

@@ -76,6 +76,5 @@ def test_four_methods_come_first_and_every_other_is_a_step_or_an_ablation() -> N
         *("WMPO", "GRPO in the simulator", "DPO", "Filtered cloning"),
     ]
     assert [name for name, kind in kinds.items() if kind == "step"] == [
-        *("Collect rollouts", "Train this task"),
-        *("Align the world model", "Distil the world model"),
+        *("Collect rollouts", "Train this task", "Align the world model"),
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.routes import App
 
 from app.live.models import Models
 from app.studio import Studio
@@ -49,6 +50,15 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
 
 def function(blocks: gr.Blocks, name: str) -> Any:
     return next(fn.fn for fn in blocks.fns.values() if fn.name == name)
+
+
+def test_a_page_may_be_built_without_a_server_of_its_own(blocks: gr.Blocks) -> None:
+    with ui.without_a_server(), gr.Blocks() as page:
+        gr.Markdown("text")
+    with gr.Blocks() as last:
+        gr.Markdown("text")
+    assert page.app is None
+    assert isinstance(last.app, App) and isinstance(blocks.app, App)
 
 
 def test_the_public_endpoints_are_those_of_the_design(blocks: gr.Blocks) -> None:
