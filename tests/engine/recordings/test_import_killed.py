@@ -53,7 +53,7 @@ def test_an_import_killed_at_ten_random_points_is_the_same(tmp_path: Path, episo
         root = lerobot_v3(tmp_path / "set", (12,) * episodes, files=6)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert begin(root, whole).wait() == 0
-    points = np.sort(np.random.default_rng(14).integers(0, 2 * episodes, KILLS))
+    points = np.sort(np.random.default_rng(14).integers(0, 3 * episodes // 2, KILLS))
     seen, pause = [], threading.Event()
     for point in points:
         process = begin(root, killed)
