@@ -30,6 +30,7 @@ from app.live.models import Models
 from app.live.simulator import Simulator
 from app.live.twins import Twins
 from app.models.adopting import Adopting, gate
+from app.models.gates import Gates
 from app.models.loader import Loader
 from app.models.room import ModelsRoom
 from app.models.slots import ROLES, Slots
@@ -91,7 +92,7 @@ class Studio:
         self.access = access = Access(role)
         self.data_directory = workspace.root
         self.cabinet = cabinet = open_cabinet(workspace, demo=demo, rules=rules)
-        guest, limits, shipped = access.guest, access.limits, demo / "starts.npz"
+        guest, limits, shipped = access.guest, access.limits, demo / "starts"
 
         places = slot_names()
         on_gpu = places[0].startswith("gpu")  # on a CPU runs and dreams both go on
@@ -129,14 +130,16 @@ class Studio:
         retraining = Retraining(cabinet, runs, clips)
         self.reward = RewardRoom(access, self.episodes, thresholds, retraining, slots, runs)
         siblings = Siblings(cabinet, clips, guest=guest)
-        preflight = Preflight(cabinet, runs, loader, task=starts.task, lent=gpu is not None)
+        gates, lent = Gates(cabinet, demo / "gates"), gpu is not None
+        preflight = Preflight(cabinet, runs, loader, gates=gates, task=starts.task, lent=lent)
         training = Training(cabinet, runs, siblings, preflight, guest=guest)
         self.train = TrainRoom(access, self.episodes, training, slots, sources, errands, runs)
 
         simulated = (cabinet, runs, simulator)
-        evaluation = Evaluation(*simulated, sample=demo / "study", access=access)
+        evaluation = Evaluation(*simulated, samples=demo / "studies", access=access)
         self.evaluate = EvaluateRoom(access, evaluation, clips)
-        fidelity = Fidelity(*simulated, clips=clips, shipped=Shipped(demo), access=access)
+        samples = Shipped(demo / "fidelity")
+        fidelity = Fidelity(*simulated, clips=clips, shipped=samples, gates=gates, access=access)
         self.fidelity = FidelityRoom(access, fidelity)
         self.data = Data(
             cabinet, exports, gallery, errands, runs, demo=demo, rules=rules, access=access

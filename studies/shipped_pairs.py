@@ -1,7 +1,8 @@
 """The measured pairs that come with the studio: `python -m studies.shipped_pairs RUN_DIR DEMO_DIR`.
 
-A finished run of fidelity, whose models are those shipped, is packed small: its numbers and pairs
-as `fidelity.json`, its videos as H.264 in `fidelity.npz`. README says which command made the run.
+A finished run of fidelity, whose models are those shipped, is packed small below `fidelity`: its
+numbers and pairs as `TASK.json`, its videos as H.264 in `TASK.npz`. README says which command made
+the run.
 """
 
 import json
@@ -39,9 +40,10 @@ def pack(run_directory: Path, demo: Path) -> dict[str, int]:
     dreams = [e for e in episodes.values() if e.lineage.get("source") == "fidelity"]
     pairs: list[dict[str, Any]] = []
     arrays: dict[str, Any] = {}
+    sample = f"{SAMPLE}-{config['task']}"
     for number, dream in enumerate(sorted(dreams, key=lambda dream: dream.id)):
         real = episodes[dream.lineage["real"]]
-        pair, videos = _pair(number, dream, real)
+        pair, videos = _pair(sample, number, dream, real)
         pairs.append(asdict(pair))
         arrays |= videos
     curves = _rounded(result.pop("curves"))
@@ -60,20 +62,21 @@ def pack(run_directory: Path, demo: Path) -> dict[str, int]:
         "notes": result.get("notes", []),
         "pairs": pairs,
     }
-    (demo / "fidelity.json").write_text(json.dumps(document, separators=(",", ":")) + "\n")
-    with (demo / "fidelity.npz").open("wb") as stream:
+    numbers, films = (demo / "fidelity" / f"{config['task']}.{kind}" for kind in ("json", "npz"))
+    numbers.parent.mkdir(exist_ok=True)
+    numbers.write_text(json.dumps(document, separators=(",", ":")) + "\n")
+    with films.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-    size = sum((demo / f"fidelity.{kind}").stat().st_size for kind in ("json", "npz"))
-    return {"pairs": len(pairs), "bytes": size}
+    return {"pairs": len(pairs), "bytes": numbers.stat().st_size + films.stat().st_size}
 
 
 def _pair(
-    number: int, dream: Trajectory, real: Trajectory
+    sample: str, number: int, dream: Trajectory, real: Trajectory
 ) -> tuple[Pair, dict[str, npt.NDArray[Any]]]:
     names = {kind: f"{kind}-{number:03d}" for kind in (DREAM, REAL)}
     pair = Pair(
-        imagined=f"{SAMPLE}/{names[DREAM]}",
-        real=f"{SAMPLE}/{names[REAL]}",
+        imagined=f"{sample}/{names[DREAM]}",
+        real=f"{sample}/{names[REAL]}",
         start_id=dream.start_id,
         length=len(dream.actions),
         success=dream.outcome.success,

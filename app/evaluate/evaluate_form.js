@@ -14,19 +14,23 @@ const NUMBERS = [
   ["record_episodes", "Videos of the first", 40, 0, 1000, 1],
 ];
 
-const policy = ({ id, name }, index) => html`<li><label class="row">
-    <input type="checkbox" data-policy="${id}" ${raw(id.startsWith("demo/") && index < 3 ? "checked" : "")}>
+/** At first the shipped policies of one task are chosen, three at most, and that task. */
+const policy = ({ id, name, task }, index, all) => html`<li><label class="row">
+    <input type="checkbox" data-policy="${id}"
+      ${raw(id.startsWith("demo/") && index < 3 && task === all[0].task ? "checked" : "")}>
     <span class="grow name">${name}</span></label>
   <input type="text" data-arm="${id}" maxlength="60" placeholder="method: ${name}"
     aria-label="Method of ${name}"></li>`;
-const box = (kind) => (value, index) =>
-  html`<label class="chip"><input type="checkbox" data-${raw(kind)}="${value}"
-  ${raw(index === 0 ? "checked" : "")}> ${value}</label>`;
+const box =
+  (kind, chosen = "") =>
+  (value, index, all) =>
+    html`<label class="chip"><input type="checkbox" data-${raw(kind)}="${value}"
+  ${raw((all.includes(chosen) ? value === chosen : index === 0) ? "checked" : "")}> ${value}</label>`;
 
 const fields = (found) => html`
   <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
     <p class="mute small">Policies with one method’s name count as trainings of it, and are averaged.</p></fieldset>
-  <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task"))}</div></details>
+  <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task", found.policies[0]?.task))}</div></details>
   <fieldset><legend>Pools of starts</legend><div
     class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
   <div class="fields two">${NUMBERS.map((number) => numberField(...number))}</div>`;

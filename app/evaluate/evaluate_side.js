@@ -26,7 +26,8 @@ export class Studies {
   }
 
   show(studies) {
-    this.shipped ??= studies.some(({ id }) => id === "sample");
+    this.shipped ??= studies.find(({ state }) => state === "sample")?.id ?? null;
+    this.titles = new Map(studies.map(({ id, title }) => [id, title]));
     const row = ({ id, title, state, done, total, reported }) => html`<li>
       <button class="quiet" data-study="${id}" ${raw(reported ? "" : "disabled")}>
       <i class="dot ${state}"></i><span class="grow name">${title}</span></button>
@@ -41,7 +42,7 @@ export class Studies {
           ? html`<ul class="list">${studies.map(row)}</ul>`
           : html`<p class="mute small">None here. A study trains and tests several arms with several seeds from one
             file:
-            <code class="mono">python -m engine study --config docs/study.json --out DATA/runs/study</code>; its
+            <code class="mono">python -m engine study --config docs/weak_base_again.json --out DATA/runs/study</code>; its
               report shows up here
             while it runs.</p>`
       }`,
@@ -50,8 +51,8 @@ export class Studies {
 
   /** What there is to read where nothing was evaluated: the shipped study, unless it was closed. */
   offer() {
-    if (this.shipped && !this.run) this.open("sample", { unasked: true });
-    this.shipped = false;
+    if (this.shipped && !this.run) this.open(this.shipped, { unasked: true });
+    this.shipped = "";
   }
 
   /** The report stands in a frame without scripts; cells that were not run are absent in it. */
@@ -60,7 +61,7 @@ export class Studies {
     const found = await ask(this.server, "study_report", { run, format: "html" });
     if (!found || this.run !== run) return;
     if (!unasked) address.set("study", run);
-    const name = run === "sample" ? "the shipped study" : run;
+    const name = run.startsWith("sample-") ? (this.titles?.get(run) ?? run) : run;
     fill(
       this.place,
       html`<div class="card"><div class="between"><h3>Report of ${name}</h3><span class="row">

@@ -35,7 +35,7 @@ from storage.runs.runs import RunRow
 
 REPORTS = {"markdown": "report.md", "html": "report.html"}
 MIME = {"markdown": "text/markdown", "html": "text/html"}
-SAMPLE = "sample"
+SAMPLE = "sample"  # names of shipped studies begin with it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Evaluation:
     What a user can get wrong raises a `ValueError` (an unknown run: `LookupError`) of one sentence.
 
     Args:
-        sample: a folder with the report of a shipped study.
+        samples: folders with the reports of shipped studies.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class Evaluation:
         launcher: Launcher,
         simulator: Simulator,
         *,
-        sample: Path,
+        samples: Path,
         access: Access,
     ) -> None:
         self._cabinet = cabinet
-        self._sample = sample
+        self._samples = samples
         planning = Planning(cabinet, launcher, simulator, access=access)
         self.choices, self.plan, self.start = planning.choices, planning.plan, planning.start
 
@@ -245,18 +245,19 @@ class Evaluation:
             for run in self._cabinet.runs.all()
             if run.job == "study"
         ]
-        report = self._sample / REPORTS["markdown"]
-        if report.is_file():
+        for report in sorted(self._samples.glob(f"*/{REPORTS['markdown']}")):
             title = report.read_text().partition("\n")[0].removeprefix("# ")
-            shipped = {"id": SAMPLE, "title": title, "state": "sample", "reported": True}
+            name = f"{SAMPLE}-{report.parent.name}"
+            shipped = {"id": name, "title": title, "state": "sample", "reported": True}
             found.append({**shipped, "done": 0, "total": 0})
         return found
 
     def study_report(self, question: StudyReport) -> dict[str, str]:
         """{name, data, text}: a study's report as it stands."""
         form = question.format
-        if question.run == SAMPLE and (self._sample / REPORTS[form]).is_file():
-            name, directory = "shipped-study", self._sample
+        shipped = {f"{SAMPLE}-{path.name}": path for path in self._samples.glob("*")}
+        if (directory := shipped.get(question.run)) is not None:
+            name = directory.name
         else:
             name = self._run(question.run, "study").id
             directory = self._cabinet.runs.directory(name)

@@ -1,6 +1,7 @@
 """Fidelity's use cases: how far the dream is from reality, each number with its videos."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from app.access import Access
 from app.evaluate.suites import path_name
 from app.fidelity.pairs import Pair, PairRecord, pair_film, pair_of
-from app.fidelity.shipped import SAMPLE, Shipped
+from app.fidelity.shipped import Shipped
 from app.live.pairs import CELLS, dreams_of, real_ids
 from app.live.simulator import Simulator
 from app.models.catalogue import unaligned
+from app.models.gates import Gates, gate_rows
 from app.player.clips import Clips, OneEpisode
 from app.player.media import KeptOnDisk
 from app.runs.launcher import Launcher, OneRun
@@ -76,6 +78,7 @@ class Fidelity:
     Args:
         clips: those of the studio's own episodes.
         shipped: what was measured of the shipped checkpoints.
+        gates: where the gates of a world model are found.
     """
 
     def __init__(
@@ -86,13 +89,14 @@ class Fidelity:
         *,
         clips: Clips,
         shipped: Shipped,
+        gates: Gates,
         access: Access,
     ) -> None:
         self._cabinet = cabinet
         self._launcher = launcher
         self._simulator = simulator
         self._clips = clips
-        self._shipped = shipped
+        self._shipped, self._gates = shipped, gates
         self._access = access
         self._films = KeptOnDisk(self._encode_film, cabinet.workspace.thumbnails)
 
@@ -170,25 +174,25 @@ class Fidelity:
             for run in self._cabinet.runs.all()
             if run.job == "fidelity"
         ]
-        if self._shipped.there:
-            title = "the shipped world model, as measured"
-            sample = {"id": SAMPLE, "title": title, "started": None, "state": "sample"}
-            found.append(sample | {"busy": False, "done": 0, "total": 0})
+        for sample in self._shipped.all():
+            told = {"id": sample.id, "title": sample.title, "started": None, "state": "sample"}
+            found.append(told | {"busy": False, "done": 0, "total": 0})
         return {"runs": found}
 
     def results(self, question: OneRun) -> dict[str, Any]:
-        """{models, metrics, curves or null, lies, notes, videos} of a finished run.
+        """{models, metrics, curves or null, lies, gates, notes, videos} of a finished run.
 
-        `lies`, by model: real failures, those dreamt as successes, and the 95 % interval.
+        `lies`, by model: real failures, those dreamt as successes, and the 95 % interval. `gates`:
+        as `app.models.gates.gate_rows`, null where nobody measured them.
 
         Raises:
             ValueError: it has no result yet.
         """
         name = question.run
-        if name == SAMPLE and self._shipped.there:
-            found = self._shipped.results()
-            videos = bool(self._shipped.pairs())
-            return {"run": SAMPLE, "videos": videos, "lies": _lies(found["curves"]), **found}
+        if sample := self._shipped.find(name):
+            found = sample.results()
+            told = {"lies": _lies(found["curves"]), "gates": self._gates_of(found["models"])}
+            return {"run": name, "videos": bool(sample.pairs()), **told, **found}
         run = self._run(name)
         if run.result is None:
             raise ValueError(f"{run.id} is {run.state}: its numbers come when it is done")
@@ -208,6 +212,7 @@ class Fidelity:
             "metrics": metrics,
             "curves": curves,
             "lies": _lies(curves),
+            "gates": self._gates_of(self._models(run)),
             "notes": run.result.get("notes", []),
         }
 
@@ -234,8 +239,8 @@ class Fidelity:
         """{films}: dream and reality side by side, by the id of the dream; at most `MOST_FILMS`."""
         known = {pair.imagined: pair for pair in self._pairs(question.run, None)}
         chosen = [known[name] for name in question.pairs[:MOST_FILMS] if name in known]
-        if question.run == SAMPLE:
-            made = {pair.imagined: self._shipped.film(pair) for pair in chosen}
+        if sample := self._shipped.find(question.run):
+            made = {pair.imagined: sample.film(pair) for pair in chosen}
             uri = "data:image/webp;base64,"
             films = {name: uri + base64.b64encode(film).decode() for name, film in made.items()}
         else:
@@ -244,8 +249,8 @@ class Fidelity:
 
     def clip(self, question: OneEpisode) -> Any:
         """A clip of a pair, shipped or of a run: what `app.player.clips.Clips.clip` gives."""
-        if self._shipped.has(question.episode):
-            return self._shipped.clip(question.episode)
+        if sample := self._shipped.find(question.episode.partition("/")[0]):
+            return sample.clip(question.episode)
         return self._clips.clip(question)
 
     def _config(self, question: Comparison) -> dict[str, Any]:
@@ -259,6 +264,10 @@ class Fidelity:
         elif self._simulator.missing:
             raise ValueError(self._simulator.missing)
         found = {role: self._checkpoint(role, values.pop(role)) for role in ROLES if values[role]}
+        for checkpoint in found.values():
+            if checkpoint.task in tasks() and checkpoint.task != question.task:
+                made = f"{checkpoint.id} was made for {checkpoint.task}, not for {question.task}"
+                raise ValueError(f"{made}: choose the task under More options")
         values.pop("baseline_world_model", None)
         models = {role: str(checkpoint.directory) for role, checkpoint in found.items()}
         whole = JobConfig.from_dict(values | models)
@@ -295,6 +304,15 @@ class Fidelity:
             if (path := run.config.get(role))
         }
 
+    def _gates_of(self, models: Mapping[str, str]) -> list[dict[str, Any]] | None:
+        """The gates of a world model and a reward model, by their ids."""
+        known = {checkpoint.id: checkpoint.hash for checkpoint in self._cabinet.checkpoints.all()}
+        world_model, judge = (known.get(models.get(r, "")) for r in ("world_model", "reward_model"))
+        if world_model is None or judge is None:
+            return None
+        found = self._gates.of(world_model, judge)
+        return None if found is None else gate_rows(found)
+
     def _title(self, run: RunRow) -> str:
         """Which world model, on how much."""
         name = self._models(run).get("world_model", "a world model").split("/", 1)[-1]
@@ -302,8 +320,8 @@ class Fidelity:
 
     def _pairs(self, run: str, model: str | None) -> list[Pair]:
         """The pairs of a run, of all its world models if none is named."""
-        if run == SAMPLE and self._shipped.there:
-            return self._shipped.pairs() if model in (None, "imagined") else []
+        if sample := self._shipped.find(run):
+            return sample.pairs() if model in (None, "imagined") else []
         sources = {source for name, (_, source) in NAMES.items() if model in (None, name)}
         rows = dreams_of(self._cabinet.trajectories, self._run(run).id, sources)
         real = real_ids(self._cabinet.trajectories, rows)

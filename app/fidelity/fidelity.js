@@ -9,10 +9,12 @@ import { toast } from "../web/toast.js";
 import { draw, view } from "../web/view.js";
 import { Depths } from "./depths.js";
 import { fidelityForm } from "./fidelity_form.js";
+import { showGates } from "./gates.js";
 import { Lies } from "./lies.js";
 
 const layout = html`<div class="wm evaluate fidelity loading"><div class="stack main">
-    <div class="card chosen"></div><div class="lies"></div><div class="depths"></div><div class="notes"></div></div>
+    <div class="card chosen"></div><div class="lies"></div>
+    <div class="card gates" hidden></div><div class="depths"></div><div class="notes"></div></div>
   <div class="stack side"><div class="card new"></div></div></div>`;
 
 class Fidelity {
@@ -85,7 +87,7 @@ class Fidelity {
 
   clear() {
     this.found = null;
-    for (const place of [".lies", ".depths"]) this.find(place).hidden = true;
+    for (const place of [".lies", ".gates", ".depths"]) this.find(place).hidden = true;
     fill(this.find(".notes"), html``);
   }
 
@@ -119,6 +121,7 @@ class Fidelity {
     this.find(".lies").hidden = this.find(".depths").hidden = !curves;
     this.loaded();
     this.lies.show(found, answer?.pairs ?? []);
+    showGates(this.find(".gates"), found.gates);
     if (curves) this.depths.show(found);
     const older = html`<p class="empty card"><b>An older run</b> It measured means only
       (${measure(metrics["fidelity/mean_imagined_psnr"])} dB): run it again for curves with intervals.

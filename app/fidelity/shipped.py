@@ -13,24 +13,25 @@ import numpy as np
 from app.fidelity.pairs import Pair
 from app.player.media import encode_clip
 
-SAMPLE = "sample"
+SAMPLE = "sample"  # names of shipped samples begin with it
 
 
-class Shipped:
-    """What was measured of the shipped checkpoints; nothing where a demo brings none.
+class Sample:
+    """What was measured of one shipped world model.
 
     Args:
-        demo: the folder of `fidelity.json` and `fidelity.npz`.
+        numbers: its document; the videos lie beside it as `.npz`, where they are shipped.
     """
 
-    def __init__(self, demo: Path) -> None:
-        self._numbers = demo / "fidelity.json"
-        self._videos = demo / "fidelity.npz"
+    def __init__(self, numbers: Path) -> None:
+        self.id = f"{SAMPLE}-{numbers.stem}"
+        self._numbers, self._videos = numbers, numbers.with_suffix(".npz")
 
     @property
-    def there(self) -> bool:
-        """Whether there are numbers."""
-        return self._numbers.is_file()
+    def title(self) -> str:
+        """What lists call it."""
+        name = str(self._read()["models"]["world_model"]).rpartition("/")[2]
+        return f"{name}, shipped, as measured"
 
     def results(self) -> dict[str, Any]:
         """{models, settings, metrics, curves, notes}, as a run gives them."""
@@ -42,12 +43,6 @@ class Shipped:
             return []
         return [Pair(**values) for values in self._read().get("pairs", [])]
 
-    def has(self, clip: str) -> bool:
-        """Whether an id names one of these clips."""
-        return clip.startswith(f"{SAMPLE}/") and any(
-            clip in (pair.imagined, pair.real) for pair in self.pairs()
-        )
-
     def clip(self, clip: str) -> dict[str, Any]:
         """What a player needs of one of these clips: `app.player.records.Clip` without a record."""
         from storage.exports.pictures import read_mp4
@@ -55,12 +50,12 @@ class Shipped:
         [pair] = [pair for pair in self.pairs() if clip in (pair.imagined, pair.real)]
         dreamt = clip == pair.imagined
         with np.load(self._videos, allow_pickle=False) as archive:
-            name = clip.removeprefix(f"{SAMPLE}/")
+            name = clip.partition("/")[2]
             arrays = {
                 part: archive[f"{name}/{part}"].astype(float).round(4).tolist() if dreamt else []
                 for part in ("ends", "probabilities", "real_probabilities")
             }
-            actions = archive[f"{pair.imagined.removeprefix(f'{SAMPLE}/')}/actions"]
+            actions = archive[f"{pair.imagined.partition('/')[2]}/actions"]
             frames = read_mp4(archive[f"{name}/video"].tobytes())
         return {
             "id": clip,
@@ -80,10 +75,29 @@ class Shipped:
     def film(self, pair: Pair) -> bytes:
         """A pair as a film, as it was packed."""
         with np.load(self._videos, allow_pickle=False) as archive:
-            return archive[f"{pair.imagined.removeprefix(f'{SAMPLE}/')}/film"].tobytes()
+            return archive[f"{pair.imagined.partition('/')[2]}/film"].tobytes()
 
     def _read(self) -> dict[str, Any]:
         return _document(self._numbers, self._numbers.stat().st_mtime_ns)
+
+
+class Shipped:
+    """What was measured of the shipped world models; nothing where a demo brings none.
+
+    Args:
+        folder: of a document and an archive of videos for each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> list[Sample]:
+        """The samples, by name."""
+        return [Sample(path) for path in sorted(self._folder.glob("*.json"))]
+
+    def find(self, run: str) -> Sample | None:
+        """The sample of that name; None where it names none, but perhaps a run."""
+        return next((sample for sample in self.all() if sample.id == run), None)
 
 
 @lru_cache(maxsize=4)

@@ -1,5 +1,6 @@
 """Imagine: three models, a start, and a dream to watch, step and judge."""
 
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -8,7 +9,7 @@ import gradio as gr
 from app.imagine.panel import dream_player, start_picker
 from app.imagine.room import ImagineRoom
 from app.imagine.upload import read_image, thumbnail
-from app.models.panel import checkpoint_choices, follow_address
+from app.models.panel import checkpoint_choices, follow_address, follow_task
 from app.models.slots import ROLES, Chosen, Slots
 from app.web.assets import imported
 from app.web.calls import on, on_visit
@@ -30,11 +31,11 @@ def build(room: ImagineRoom, *, instruction: str, horizon: int) -> None:
     """Lay out the page; `instruction` and `horizon` are those of the default task."""
     with gr.Row(elem_classes="page side-left"):
         with gr.Column(elem_classes="stack"):
-            models, line = _models(room.slots)
+            tasks, models, line = _models(room.slots)
             task = gr.State("")
             picker = _starts(room, task)
             rollout = _rollout(instruction, horizon)
-            _follow_task(room.slots, models, task, line, picker, rollout)
+            _bring_along(room.slots, models, task, tasks, line, picker, rollout)
         with gr.Column(elem_classes="stack dream-place"):
             inputs = [*models, *rollout]
             values = {name: box.value for name, box in zip(SETTINGS, inputs, strict=True)}
@@ -54,23 +55,30 @@ def build(room: ImagineRoom, *, instruction: str, horizon: int) -> None:
     )
 
 
-def _models(slots: Slots) -> tuple[list[gr.Dropdown], gr.HTML]:
+def _models(slots: Slots) -> tuple[gr.Radio, list[gr.Dropdown], gr.HTML]:
     with gr.Column(elem_classes="card"):
         text_panel('<div class="wm"><h3>Together</h3></div>')
+        names = slots.tasks()
+        tasks = gr.Radio(names, label="Task", visible=len(names) > 1, elem_classes="tasks")
         models = [
             _dropdown(slots, "policy", "Policy"),
             _dropdown(slots, "world_model", "World model"),
             _dropdown(slots, "reward_model", "Reward model"),
         ]
-        follow_address(slots, dict(zip(ROLES, models, strict=True)))
+        boxes = dict(zip(ROLES, models, strict=True))
+        follow_address(slots, boxes)
+        follow_task(slots, boxes)
         line = text_panel("")
-    return models, line
+    first = partial(slots.first_of, role="policy")
+    on(tasks.input, first, tasks, models[0], queue=False)
+    return tasks, models, line
 
 
-def _follow_task(
+def _bring_along(
     slots: Slots,
     models: list[gr.Dropdown],
     task: gr.State,
+    tasks: gr.Radio,
     line: gr.HTML,
     picker: gr.HTML,
     rollout: list[gr.components.Component],
@@ -82,10 +90,13 @@ def _follow_task(
         changes: dict[Any, Any] = {line: text}
         if found and found["task"] != known:
             changes |= {task: found["task"], picker: {"task": found["task"]}}
+            names = slots.tasks()
+            shown = found["task"] if found["task"] in names else None
+            changes |= {tasks: gr.update(choices=names, value=shown, visible=len(names) > 1)}
             changes |= {rollout[0]: found["instruction"], rollout[4]: found["horizon"]}
         return changes
 
-    on_visit(on_models, [*models, task], [line, picker, task, rollout[0], rollout[4]])
+    on_visit(on_models, [*models, task], [line, picker, task, tasks, rollout[0], rollout[4]])
 
 
 def _dropdown(slots: Slots, role: str, label: str) -> gr.Dropdown:

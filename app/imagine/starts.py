@@ -1,6 +1,5 @@
 """First frames of dreams: shipped, rendered by the simulator, uploaded, or taken from episodes."""
 
-import functools
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ PICTURES = "pictures"  # where frames that no start id of the task gives are kep
 class Shipped(Config):
     """Shipped starts."""
 
-    task: str | None = knob(None, "of this task; without one of any")
+    task: str | None = knob(None, "of this task; without one of the first")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,30 +45,35 @@ class Starts:
     """The start frames a dream can begin from.
 
     Args:
-        shipped: a file as `engine.data.starts.save_starts` writes it; none are listed without it.
+        shipped: a folder of files as `engine.data.starts.save_starts` writes them, one a task.
         kept: a directory for frames made here: rendered ones by task and start id, others by hash.
     """
 
     def __init__(self, shipped: Path, kept: Path, simulator: Simulator) -> None:
-        self._task, self._frames = get_task("coffee-push"), {}
-        if shipped.is_file():
-            starts = load_starts(shipped)
-            self._task = get_task(starts.task)
-            self._frames = dict(zip(starts.start_ids.tolist(), starts.frames, strict=True))
+        files = [load_starts(path) for path in sorted(shipped.glob("*.npz"))]
+        self._frames: dict[str, dict[int, Frame]] = {
+            starts.task: dict(zip(starts.start_ids.tolist(), starts.frames, strict=True))
+            for starts in files
+        }
+        self._task = get_task(next(iter(self._frames), "coffee-push"))
         self._kept = kept
         self._simulator = simulator
         self._rendering = threading.Lock()
-        self._listed = [_listed(start_id, frame) for start_id, frame in self._frames.items()]
+        self._usual: dict[str, float] = {}
+        self._listed = {
+            task: [_listed(start_id, frame) for start_id, frame in frames.items()]
+            for task, frames in self._frames.items()
+        }
 
     @property
     def task(self) -> Task:
-        """The task of the shipped starts."""
+        """The first task with shipped starts."""
         return self._task
 
     def shipped(self, question: Shipped) -> dict[str, list[dict[str, Any]]]:
         """{starts}: the shipped ones, {start_id, label, image}, image a PNG data URI."""
-        ours = not question.task or get_task(question.task) == self._task
-        return {"starts": list(self._listed) if ours else []}
+        task = get_task(question.task) if question.task else self._task
+        return {"starts": list(self._listed.get(task.name, ()))}
 
     def find(self, question: FindStarts) -> dict[str, Any]:
         """What `pool` gives, rendered as it is asked for."""
@@ -131,12 +135,14 @@ class Starts:
         largest that any of them has to its own nearest.
         """
         frame = self.known(self._task, start_id)
-        if start_id >= 0 or frame is None or len(self._frames) < 2:
+        task = task or self._task.name
+        shipped = list(self._frames.get(task, {}).values())
+        if start_id >= 0 or frame is None or len(shipped) < 2:
             return ""
-        if task not in ("", self._task.name):
-            return ""
-        usual = self._usual_distance
-        others = np.stack(list(self._frames.values())).astype(np.float32)
+        others = np.stack(shipped).astype(np.float32)
+        if task not in self._usual:
+            self._usual[task] = _usual_distance(others)
+        usual = self._usual[task]
         frame = _at_side(frame, others.shape[1])
         distance = float(_distances(others, frame).min())
         if distance <= 2 * usual:
@@ -151,8 +157,8 @@ class Starts:
         if start_id < 0:
             found = sorted((self._kept / PICTURES).glob(f"{-1 - start_id:012x}*.png"))
             return _read_png(found[0]) if found else None
-        if task == self._task and start_id in self._frames:
-            return self._frames[start_id]
+        if (shipped := self._frames.get(task.name, {}).get(start_id)) is not None:
+            return shipped
         path = self._rendered(task, start_id)
         return _read_png(path) if path.is_file() else None
 
@@ -182,7 +188,8 @@ class Starts:
         path = self._kept / PICTURES / f"{digest}.png"
         if path.is_file():
             return _read_png(path)
-        return next((f for f in self._frames.values() if start_hash(f) == digest), None)
+        frames = (frame for shipped in self._frames.values() for frame in shipped.values())
+        return next((frame for frame in frames if start_hash(frame) == digest), None)
 
     def _rendered(self, task: Task, start_id: int) -> Path:
         return self._kept / task.name / f"{start_id}.png"
@@ -195,17 +202,15 @@ class Starts:
 
     def _known_ids(self, task: Task) -> list[int]:
         rendered = [int(path.stem) for path in (self._kept / task.name).glob("*.png")]
-        return sorted({*rendered, *(self._frames if task == self._task else ())})
+        return sorted({*rendered, *self._frames.get(task.name, ())})
 
-    @functools.cached_property
-    def _usual_distance(self) -> float:
-        """The largest distance of a shipped start to the nearest other one."""
-        frames = np.stack(list(self._frames.values())).astype(np.float32)
-        nearest = [
-            np.delete(_distances(frames, frame), number).min()
-            for number, frame in enumerate(frames)
-        ]
-        return float(max(nearest))
+
+def _usual_distance(frames: npt.NDArray[np.float32]) -> float:
+    """The largest distance of a frame to the nearest other one."""
+    nearest = [
+        np.delete(_distances(frames, frame), number).min() for number, frame in enumerate(frames)
+    ]
+    return float(max(nearest))
 
 
 def _at_side(frame: Frame, side: int) -> Frame:

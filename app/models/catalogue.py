@@ -28,7 +28,7 @@ def summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "name": checkpoint.name,
         "hash": checkpoint.hash,
         "short": checkpoint.hash[:8],
-        "task": _task(card),
+        "task": checkpoint.task,
         "summary": card.get("summary") or _figures(card),
         "card": dict(card),
         "source": checkpoint.source,
@@ -51,6 +51,7 @@ def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoi
             raise ValueError(
                 f"{checkpoint.id} is a {_words(checkpoint.role)}, not a {_words(role)}"
             )
+    _check_one_task(policy, world_model, reward_model)
     dynamics = _inner(world_model.config, "transformer")
     _check_same(
         "the policy's actions have {} numbers, but the world model takes {}",
@@ -84,8 +85,24 @@ def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoi
 
 def task_of(chosen: Iterable[Checkpoint], default: Task) -> Task:
     """The task that checkpoints were made for: of the first whose card names one we know."""
-    named = (tasks().get(_task(checkpoint.card)) for checkpoint in chosen)
+    named = (tasks().get(checkpoint.task) for checkpoint in chosen)
     return next((task for task in named if task is not None), default)
+
+
+def of_one_task(
+    chosen: Mapping[str, Checkpoint], changed: str, known: Sequence[Checkpoint]
+) -> dict[str, Checkpoint]:
+    """Checkpoints by role after one of them was chosen: those of another task give way.
+
+    Each makes room for the first of the catalogue that has its role and the changed one's task.
+    """
+    task = chosen[changed].task
+    found = dict(chosen)
+    for role, checkpoint in chosen.items():
+        if task and checkpoint.task not in ("", task):
+            fit = (each for each in known if each.role == role and each.task == task)
+            found[role] = next(fit, checkpoint)
+    return found
 
 
 def describe_together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint) -> str:
@@ -115,8 +132,13 @@ def compatibility(
             "chunk", policy.config.get("chunk_size"), dynamics.get("chunk_size"), "{} actions"
         ),
         _statistics(policy, world_model),
-        _agreement("window", task.judge.window, reward_model.config.get("num_frames"), "{} frames"),
+        _agreement("window", task.judge.window, _window(reward_model.config), "{} frames"),
     ]
+
+
+def _window(config: Mapping[str, Any]) -> object:
+    """Frames that a reward model reads at once, of whichever family it is."""
+    return config.get("num_frames", config.get("window"))
 
 
 def is_aligned(world_model: Checkpoint) -> bool | None:
@@ -166,6 +188,18 @@ def _same_actions(policy: Checkpoint, world_model: Checkpoint) -> bool | None:
     return ours.agrees_with(theirs)
 
 
+def _check_one_task(*chosen: Checkpoint) -> None:
+    """Refuse models of different tasks; those whose card names none suit every task."""
+    named = [(each, task) for each in chosen if (task := each.task) in tasks()]
+    for each, task in named[1:]:
+        first, wanted = named[0]
+        if task != wanted:
+            raise ValueError(
+                f"the {_words(first.role)} was made for {wanted}, but the {_words(each.role)} "
+                f"for {task}"
+            )
+
+
 def _check_same(sentence: str, ours: int, theirs: int) -> None:
     if ours != theirs:
         raise ValueError(sentence.format(ours, theirs))
@@ -181,13 +215,6 @@ def _number(checkpoint: Checkpoint, config: Mapping[str, Any], name: str) -> int
 def _inner(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     inner = values.get(name)
     return inner if isinstance(inner, Mapping) else {}
-
-
-def _task(card: Mapping[str, Any]) -> str:
-    """The task a checkpoint was made for: named, or the only one in its data."""
-    named = card.get("task") or _inner(card, "config").get("task")
-    tasks = {str(source).split(" ", 1)[0] for source in _inner(card, "data")}
-    return str(named) if named else tasks.pop() if len(tasks) == 1 else ""
 
 
 def _figures(card: Mapping[str, Any]) -> str:

@@ -4,14 +4,14 @@ come from.
 What any page offers of the catalogue is here too: the dropdowns, and the choice an address brings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
 
 from app.models.room import ModelsRoom
 from app.models.slots import Slots
-from app.web.calls import on_visit, serve
+from app.web.calls import on, on_visit, serve
 from app.web.panel import live_panel
 from app.web.questions import Answer
 from storage.downloads.official import PARTS, TASKS
@@ -88,6 +88,23 @@ def follow_address(slots: Slots, boxes: Mapping[str, gr.components.Component]) -
 
     if boxes:
         on_visit(on_open, None, list(boxes.values()))
+
+
+def follow_task(slots: Slots, boxes: Mapping[str, Any]) -> None:
+    """A model of another task brings the others along: the first of its task in each dropdown."""
+    roles = list(boxes)
+
+    def follows(changed: str) -> Callable[..., list[Any]]:
+        def on_change(*chosen: str | None) -> list[Any]:
+            before = dict(zip(roles, chosen, strict=True))
+            after = slots.follow(changed, before)
+            return [gr.skip() if after[r] == before[r] else after[r] for r in roles]
+
+        return on_change
+
+    for role in roles if len(roles) > 1 else ():
+        values = list(boxes.values())
+        on(boxes[role].change, follows(role), values, values, queue=False)
 
 
 def _chosen(choices: list[tuple[str, str]], asked: str | None) -> dict[str, Any]:

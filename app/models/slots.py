@@ -1,10 +1,17 @@
 """The Models page's use cases, by checkpoint ids: what may be chosen, needs, is loaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.access import Access
-from app.models.catalogue import compatibility, describe_together, summary, task_of
+from app.models.catalogue import (
+    compatibility,
+    describe_together,
+    of_one_task,
+    summary,
+    task_of,
+)
 from app.models.lineage import details
 from app.models.loader import Loader, Three
 from app.web.checks import check_integer
@@ -80,6 +87,27 @@ class Slots:
         text, task = describe_together(*chosen), task_of(chosen, self._task)
         values = {"task": task.name, "instruction": task.instruction, "horizon": task.horizon}
         return {"text": text} | values
+
+    def tasks(self) -> list[str]:
+        """Tasks that have a model for every slot."""
+        known = [(record["role"], record["task"]) for record in self.checkpoints()]
+        named = sorted({task for _, task in known if task})
+        return [task for task in named if all((role, task) in known for role in ROLES)]
+
+    def first_of(self, task: str, role: str) -> str | None:
+        """The first checkpoint of a task with a role."""
+        found = (each["id"] for each in self.checkpoints(role) if each["task"] == task)
+        return next(found, None)
+
+    def follow(self, changed: str, chosen: Mapping[str, str | None]) -> dict[str, str | None]:
+        """Ids by role after the one of a role was changed: those of another task give way."""
+        known = self._checkpoints.all()
+        by_id = {each.id: each for each in known}
+        there = {role: by_id[name] for role, name in chosen.items() if name in by_id}
+        if changed not in there:
+            return dict(chosen)
+        found = of_one_task(there, changed, known)
+        return dict(chosen) | {role: each.id for role, each in found.items()}
 
     def choices(self) -> dict[str, Any]:
         """{slots: [{role, choices}], public}: what may be chosen for each slot."""

@@ -40,10 +40,9 @@ def retrain_panel(room: RewardRoom) -> gr.HTML:
     retraining = room.retraining
 
     def overview() -> Answer:
-        models = room.slots.checkpoints("reward_model")
         return {
             "sets": retraining.label_sets(),
-            "models": [{"id": model["id"], "short": model["short"]} for model in models],
+            "models": retraining.models(),
             "runs": room.runs.all(),
         }
 

@@ -160,7 +160,8 @@ class Retrain {
   offer({ sets, models, runs }) {
     const named = models.map(({ id }) => [id, id]);
     const of = (...jobs) => runs.filter((run) => jobs.includes(run.job)).map((run) => [run.id, run.id]);
-    offer(this.find(".training [name=reward_model]"), [...named, ["", "nothing: a new model"]]);
+    const learners = models.filter(({ learns }) => learns).map(({ id }) => [id, id]);
+    offer(this.find(".training [name=reward_model]"), [...learners, ["", "nothing: a new model"]]);
     offer(this.find(".training [name=episodes_from]"), [["", "labels alone"], ...of("collect")]);
     offer(this.find(".which [name=run]"), [["", "any"], ...of("optimise", "fidelity", "collect")]);
     offer(this.find(".judging [name=run]"), of("optimise", "fidelity", "collect"));

@@ -96,6 +96,11 @@ class Retraining:
         """Frozen label sets, newest first: {version, episodes, counts, filters, frozen}."""
         return [_shown(label_set) for label_set in self._cabinet.label_sets.all()]
 
+    def models(self) -> list[dict[str, Any]]:
+        """Reward models: {id, learns}; only video classifiers, which name no family, learn."""
+        found = self._cabinet.checkpoints.all("reward_model")
+        return [{"id": each.id, "learns": "family" not in each.config} for each in found]
+
     def standing(self, question: Labels) -> dict[str, int]:
         """How many labels a freeze would keep."""
         labels = self._cabinet.label_sets.standing(_filter(question))

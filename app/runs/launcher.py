@@ -18,6 +18,7 @@ from app.web.checks import check_choice, check_integer
 from engine.config import Config, knob
 from engine.records.label_set import NOW
 from engine.records.states import RunState
+from engine.records.tasks import tasks
 from engine.runs.control import CONTROLS
 from engine.runs.registry import job_config, job_names
 from storage.cabinet import Cabinet
@@ -101,7 +102,7 @@ class Launcher:
         starts: Path,
         access: Access,
     ) -> None:
-        """`starts` is the file of shipped start frames, used where a job is given none."""
+        """`starts` is the folder of shipped start frames, used where a job is given none."""
         self._cabinet = cabinet
         self._supervisor = supervisor
         self._starts = starts
@@ -135,6 +136,8 @@ class Launcher:
     def config(self, job: object, values: object) -> tuple[str, dict[str, Any]]:
         """(job, its whole config, with directories in place of ids), as `start` would queue it.
 
+        Where no task is named, it is that of the models.
+
         Raises:
             ValueError: unknown job, option, checkpoint or run, or a value out of range.
         """
@@ -142,8 +145,11 @@ class Launcher:
         if not isinstance(values, Mapping):
             raise ValueError("the options of a run must be an object with named values")
         config = job_config(chosen, self._resolved(values)).to_dict()
-        if "starts" in config and not config["starts"] and self._starts.is_file():
-            config["starts"] = str(self._starts)
+        if "task" in config and "task" not in values:
+            config["task"] = self._task_of(values, config["task"])
+        shipped = self._starts / f"{config.get('task')}.npz"
+        if "starts" in config and not config["starts"] and shipped.is_file():
+            config["starts"] = str(shipped)
         if "success_threshold" in config and not config["success_threshold"]:
             config["success_threshold"] = self._threshold(config.get("reward_model"))
         return chosen, config
@@ -257,6 +263,12 @@ class Launcher:
         name = about.name or run_name(first.job, first.config, first.created)
         others = f" and {len(before) - 1} more" if len(before) > 1 else ""
         return f"behind {name}{others}"
+
+    def _task_of(self, values: Mapping[str, Any], default: str) -> str:
+        """The task that the models of a run were made for."""
+        asked = [values.get(role) for role in ROLES]
+        named = [each.task for each in self._cabinet.checkpoints.all() if each.id in asked]
+        return next((task for task in named if task in tasks()), default)
 
     def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Ids of checkpoints, label sets and runs to directories; on a public studio nothing else

@@ -213,9 +213,9 @@ def _checkpoint(record: Record) -> str:
 
 
 def card_metrics(card: Record, *, most: int = 4) -> list[tuple[str, str]]:
-    """A card's headline; without one, its first few plain numbers, named as in `noun/measure`."""
+    """The first of a card's headline; without one, of its plain numbers, named `noun/measure`."""
     if card.get("headline"):
-        return [(str(label), str(text)) for label, text in card["headline"].items()]
+        return [(str(label), str(text)) for label, text in card["headline"].items()][:most]
     numbers = [
         (name.rsplit("/", 1)[-1].replace("_", " "), f"{value:.3g}")
         for name, value in (card.get("metrics") or {}).items()

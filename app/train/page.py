@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.models.panel import checkpoint_choices, follow_address
+from app.models.panel import checkpoint_choices, follow_address, follow_task
 from app.models.slots import ROLES
 from app.train.methods import get_method, methods, offered, values_of
 from app.train.panel import preflight_html, run_board, run_panel
@@ -120,7 +120,10 @@ class MethodForms:
             own, rest = rest[: len(form.inputs)], rest[len(form.inputs) :]
             if job == method.job:
                 decided = {k: v for k, v in method.values.items() if k in self._jobs[job].hidden}
-                return job, form.parse(*own).to_dict() | decided
+                options = form.parse(*own).to_dict() | decided
+                if "task" in self._jobs[job].hidden:
+                    options.pop("task")  # the models say it
+                return job, options
         raise AssertionError("every method has a form")
 
     def checked(self, name: str, *values: Any) -> tuple[str, dict[str, Any]]:
@@ -139,6 +142,7 @@ class MethodForms:
         for form in self.forms.values():
             boxes = {role: form.named[role] for role in ROLES if role in form.named}
             follow_address(self._room.slots, boxes)
+            follow_task(self._room.slots, boxes)
             for knob in SOURCES.keys() & form.named.keys():
                 on_visit(self._runs_of(knob), None, form.named[knob])
             if LABELS in form.named:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.live.lent_gpu import ON_THE_CPU
 from app.models.catalogue import describe_together, is_aligned
+from app.models.gates import Gates
 from app.models.loader import Loader, Three
 from app.runs.launcher import MIN_FREE_BYTES, Launcher
 from engine.config import Config
-from engine.jobs.gates.report import DOCUMENT, in_words
+from engine.jobs.gates.report import in_words
 from engine.records.tasks import Task, tasks
 from engine.runs.job import Finding, Job, Lessons, Pace
 from engine.runs.registry import declared, job_config, objections
-from engine.runs.run_directory import read_documents
 from engine.runs.tracker import NONE, missing
 from storage.cabinet import Cabinet
 from storage.checkpoints.catalogue import ROLES, Checkpoint
@@ -37,6 +37,7 @@ class Preflight:
     """Looks at a run's options before it is queued.
 
     Args:
+        gates: where the gates of a world model are found.
         task: of checkpoints that name none.
         lent: whether the GPU is lent call by call, so that no run can hold it.
     """
@@ -47,10 +48,11 @@ class Preflight:
         launcher: Launcher,
         loader: Loader,
         *,
+        gates: Gates,
         task: Task,
         lent: bool = False,
     ) -> None:
-        self._cabinet, self._lent = cabinet, lent
+        self._cabinet, self._gates, self._lent = cabinet, gates, lent
         self._launcher = launcher
         self._loader = loader
         self._task = task
@@ -103,7 +105,7 @@ class Preflight:
             yield self._speed(three, config)
             yield _alignment(models["world_model"], wanted=_wants_unaligned(own, config))
             yield _reward(models["reward_model"])
-            yield self._gates(three)
+            yield self._check_gates(three)
         if own.learns:
             yield self._episodes(own, values, options)
         yield self._time(job, config, models)
@@ -123,15 +125,12 @@ class Preflight:
         except ValueError as error:
             return _check("models", False, str(error))
 
-    def _gates(self, three: Three) -> Check:
+    def _check_gates(self, three: Three) -> Check:
         """What the last run of gates on this world model and judge found."""
-        hashes = {"world_model": three[1].hash, "reward_model": three[2].hash}
-        for run in self._cabinet.runs.all():
-            if run.job != "gates":
-                continue
-            found = read_documents(self._cabinet.runs.directory(run.id), DOCUMENT).get(DOCUMENT)
-            if found and found["checkpoints"] == hashes:
-                return _check("gates", True if found["passed"] else None, in_words(found, hashes))
+        found = self._gates.of(three[1].hash, three[2].hash)
+        if found is not None:
+            words = in_words(found, found["checkpoints"])
+            return _check("gates", True if found["passed"] else None, words)
         text = "not measured: how often do dreams of this world model lie to this judge?"
         return _check("gates", None, text)
 

@@ -24,7 +24,8 @@ class Success(TypedDict):
 
 def success_of(latest: Mapping[str, float], config: Mapping[str, Any]) -> Success | None:
     """The success of a run from the last values of its metrics; None where it has none."""
-    for noun in ("evaluate", "rollout"):  # played to be counted
+    dreamt = config.get("environment") == "imagination"
+    for noun in ("evaluate",) if dreamt else ("evaluate", "rollout"):  # played to be counted
         rate, low = latest.get(f"{noun}/success_rate"), latest.get(f"{noun}/success_low")
         if rate is not None and low is not None:
             return _found(rate, low, latest.get(f"{noun}/success_high", 1.0), "real")

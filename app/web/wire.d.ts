@@ -1201,7 +1201,7 @@ export interface SelectNode {
 
 /** Shipped starts. */
 export interface Shipped {
-  /** of this task; without one of any */
+  /** of this task; without one of the first */
   task?: string | null;
 }
 

@@ -90,10 +90,11 @@ def _states(chosen: Sequence[tuple[Trajectory, int]]) -> npt.NDArray[np.float32]
 
 
 def save_starts(path: Path, starts: Starts) -> None:
-    """Write a compressed `.npz`."""
+    """Write a compressed `.npz`, its folder too where there is none."""
     arrays: dict[str, Any] = {"start_ids": starts.start_ids, "frames": starts.frames}
     if starts.states is not None:
         arrays["states"] = starts.states
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
         np.savez_compressed(stream, task=np.array(starts.task), **arrays)
 

@@ -11,19 +11,23 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import torch
+
 from engine.config import Config, knob
 from engine.device import Placement
 from engine.jobs.optimise.regrouping import regroup
-from engine.loading.models import load_reward_model
+from engine.loading.models import load_judge
 from engine.protocols import Run
 from engine.records.episodes import index_id, list_episodes, read_episode, read_record, read_windows
 from engine.records.tasks import get_task
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
 from engine.reward.scores import Windowed, judge_all
+from engine.reward.states import StateReward
 from engine.runs.names import GROUPS
 
 BATCHES = "judgements"
+DREAMT = {"latents", "normalized_actions"}  # what a judge of states reads of a dream, if it is kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +66,10 @@ class _Judge:
     """Judges one stored episode after the other."""
 
     def __init__(self, config: JobConfig, placement: Placement) -> None:
-        self._model: VideoReward | None = None
+        self._model: VideoReward | StateReward | None = None
         self.threshold = config.threshold
         if config.reward_model:
-            self._model = load_reward_model(Path(config.reward_model), placement)
+            self._model = load_judge(Path(config.reward_model), placement)
             self.threshold = config.threshold or self._model.success_threshold
         elif not config.threshold:
             raise ValueError("rejudge needs a reward_model, a threshold, or both")
@@ -103,7 +107,14 @@ class _Judge:
             assert stored.windows is not None
             return stored.windows
         episode = read_episode(stored.directory)
-        return judge_all(self._model, [episode], get_task(episode.task).judge)[0]
+        rules = get_task(episode.task).judge
+        if isinstance(self._model, StateReward) and episode.arrays.keys() >= DREAMT:
+            latents, actions = (torch.from_numpy(episode.arrays[name]) for name in sorted(DREAMT))
+            ends, values = self._model.latent_probabilities(
+                latents[None].float(), actions[None].float(), rules
+            )
+            return ends.numpy(), values[0].float().numpy()
+        return judge_all(self._model, [episode], rules)[0]
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:

@@ -37,6 +37,15 @@ class Checkpoint:
     source: str = ""
     revision: str = ""
 
+    @property
+    def task(self) -> str:
+        """The task it was made for, by its card: named, or the only one in its data; or empty."""
+        options, data = (self.card.get(name) for name in ("config", "data"))
+        named = self.card.get("task") or (isinstance(options, Mapping) and options.get("task"))
+        sources = data if isinstance(data, Mapping) else {}
+        tasks = {str(source).split(" ", 1)[0] for source in sources}
+        return str(named) if named else tasks.pop() if len(tasks) == 1 else ""
+
 
 class Catalogue:
     """Finds checkpoints; users choose from it and never type a path on a public site.

@@ -87,7 +87,8 @@ def make_demo(root: Path) -> Path:
     for name, config in CONFIGS.items():
         make_checkpoint(root / "checkpoints" / name, config)
     frames = np.stack([np.zeros((64, 64, 3), np.uint8), np.full((64, 64, 3), 100, np.uint8)])
-    save_starts(root / "starts.npz", Starts("coffee-push", np.array([START, START + 1]), frames))
+    starts = Starts("coffee-push", np.array([START, START + 1]), frames)
+    save_starts(root / "starts" / "coffee-push.npz", starts)
     return root
 
 

@@ -51,7 +51,8 @@ def build_demo(demo: Path) -> Path:
     _write(checkpoints / "reward", "reward_model", VideoReward(reward_config), reward_config)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     frames = pixels.repeat(8, axis=1).repeat(8, axis=2)
-    save_starts(demo / "starts.npz", Starts("coffee-push", np.arange(START, START + 4), frames))
+    starts = Starts("coffee-push", np.arange(START, START + 4), frames)
+    save_starts(demo / "starts" / "coffee-push.npz", starts)
     return demo
 
 

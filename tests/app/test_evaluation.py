@@ -243,19 +243,21 @@ def test_a_study_shows_its_report_while_it_runs(
     )
 
 
-def test_the_shipped_study_is_shown_and_is_the_one_of_the_docs(studio: Studio, demo: Path) -> None:
-    assert studio.evaluate.evaluation.studies() == []
+def test_the_shipped_studies_are_shown_and_are_those_of_the_docs(
+    studio: Studio, demo: Path
+) -> None:
+    evaluation = studio.evaluate.evaluation
+    assert evaluation.studies() == []
     with pytest.raises(LookupError):
-        ask(studio.evaluate.evaluation.study_report, {"run": "sample"})
-    shipped = CHECKOUT / "storage" / "demo" / "study"
-    shutil.copytree(shipped, demo / "study")
-    [study] = studio.evaluate.evaluation.studies()
-    text = (CHECKOUT / "docs" / "study.md").read_text()
-    assert text.startswith(f"# {study['title']}\n")
-    found = ask(studio.evaluate.evaluation.study_report, {"run": study["id"], "format": "markdown"})
-    assert (found["name"], found["text"]) == ("shipped-study.md", text)
-    page = ask(studio.evaluate.evaluation.study_report, {"run": study["id"]})
-    assert (page["name"], page["text"]) == (
-        "shipped-study.html",
-        (shipped / "report.html").read_text(),
-    )
+        ask(evaluation.study_report, {"run": "sample-plate_slide_again"})
+    shipped = CHECKOUT / "storage" / "demo" / "studies"
+    shutil.copytree(shipped, demo / "studies")
+    names = sorted(path.name for path in shipped.iterdir())
+    assert [study["id"] for study in evaluation.studies()] == [f"sample-{name}" for name in names]
+    for name, study in zip(names, evaluation.studies(), strict=True):
+        text = (CHECKOUT / "docs" / f"{name}.md").read_text()
+        assert text.startswith(f"# {study['title']}\n")
+        found = ask(evaluation.study_report, {"run": study["id"], "format": "markdown"})
+        assert (found["name"], found["text"]) == (f"{name}.md", text)
+        page = ask(evaluation.study_report, {"run": study["id"]})
+        assert page["text"] == (shipped / name / "report.html").read_text()

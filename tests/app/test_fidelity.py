@@ -15,10 +15,12 @@ from PIL import Image
 from app.live.simulator import Simulator
 from app.studio import Studio
 from app.web.questions import ask
+from engine.jobs.gates.report import report
 from engine.records.manifest import write_manifest
 from engine.records.types import Outcome, Trajectory
 from engine.runs.run_directory import RunDirectory
 from storage.workspace import Workspace
+from tests.app.conftest import OPTIMISE
 from tests.fakes import CountingEnv
 
 QUERY: dict[str, Any] = {
@@ -230,10 +232,43 @@ def test_the_shipped_sample_stands_where_nothing_was_measured(
     make_studio: Callable[..., Studio], demo: Path
 ) -> None:
     sample = {"models": {"world_model": "demo/world"}, "metrics": {}, "curves": None, "notes": []}
-    (demo / "fidelity.json").write_text(json.dumps(sample))
+    (demo / "fidelity").mkdir()
+    (demo / "fidelity" / "mug.json").write_text(json.dumps(sample))
     fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
     assert [run["state"] for run in fidelity.runs()["runs"]] == ["sample"]
-    expected = {"run": "sample", "videos": False, "lies": {}, **sample}
-    assert ask(fidelity.results, {"run": "sample"}) == expected
-    assert ask(fidelity.pairs, {"run": "sample"}) == {"pairs": []}
+    expected = {"run": "sample-mug", "videos": False, "lies": {}, "gates": None, **sample}
+    assert ask(fidelity.results, {"run": "sample-mug"}) == expected
+    assert ask(fidelity.pairs, {"run": "sample-mug"}) == {"pairs": []}
     assert np.isclose(ask(fidelity.plan, QUERY)["seconds"], 15.0 + 10 * 3.85)
+
+
+def test_a_world_model_is_compared_on_its_own_task(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    (demo / "checkpoints" / "world" / "card.json").write_text('{"task": "plate-slide"}')
+    write_manifest(demo / "checkpoints" / "world")
+    fidelity = make_studio(simulator=Simulator(CountingEnv)).fidelity.fidelity
+    with pytest.raises(ValueError, match="was made for plate-slide, not for coffee-push"):
+        ask(fidelity.plan, QUERY)
+    assert ask(fidelity.plan, QUERY | {"task": "plate-slide"})["seconds"] > 0
+
+
+def test_the_gates_of_shipped_models_are_known_to_preflight_and_fidelity(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    studio = make_studio()
+    models = {"world_model": "demo/world", "reward_model": "demo/reward"}
+    hashes = {role: studio.cabinet.checkpoints.get(name).hash for role, name in models.items()}
+    share = {"value": 0.1, "count": 2, "of": 20, "low": 0.03, "high": 0.3}
+    (demo / "gates").mkdir()
+    document = report({"held out": {"missed": share}}, hashes)
+    (demo / "gates" / "mug.json").write_text(json.dumps(document))
+    sample = {"models": models, "metrics": {}, "curves": None, "notes": []}
+    (demo / "fidelity").mkdir()
+    (demo / "fidelity" / "mug.json").write_text(json.dumps(sample))
+    found = studio.train.training.look("optimise", OPTIMISE)["checks"]
+    [told] = [check for check in found if check["name"] == "gates"]
+    assert (told["ok"], told["text"]) == (True, "All 1 gates were passed.")
+    [gate] = ask(studio.fidelity.fidelity.results, {"run": "sample-mug"})["gates"]
+    assert (gate["on"], gate["count"], gate["of"], gate["passed"]) == ("held out", 2, 20, True)
+    assert gate["interval"] == [0.03, 0.3]

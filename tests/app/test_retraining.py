@@ -198,3 +198,14 @@ def test_a_restart_goes_on_from_a_kept_checkpoint_with_another_judge(
             studio.reward.retraining.restart,
             {"run": optimised, "reward_model": "demo/better", "iteration": 1},
         )["run"]
+
+
+def test_a_judge_of_states_is_no_start_of_a_retraining(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    judge = {"role": "reward_model", "family": "states", "window": 8}
+    make_checkpoint(demo / "checkpoints" / "judge", judge)
+    assert make_studio().reward.retraining.models() == [
+        {"id": "demo/judge", "learns": False},
+        {"id": "demo/reward", "learns": True},
+    ]

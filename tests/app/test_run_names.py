@@ -57,13 +57,16 @@ def test_a_run_is_renamed_and_the_second_one_says_behind_what_it_waits(studio: S
 
 
 def test_success_is_the_best_known_one_with_its_interval() -> None:
-    config = {"real_episodes": 16, "groups": 2, "group_size": 4}
+    config: dict[str, Any] = {"real_episodes": 16, "groups": 2, "group_size": 4}
+    config["environment"] = "imagination"
     imagined = {"rollout/success_rate": 0.5}
     found = success_of(imagined, config)
     assert found is not None
     assert (found["kind"], found["rate"]) == ("imagined", 0.5)
     assert found["low"] == pytest.approx(0.2152, abs=1e-4)  # Wilson, 4 of 8
-    real = success_of(imagined | {"real/final_success_rate": 0.6875}, config)
+    logged = imagined | {"rollout/success_low": 0.4, "rollout/success_high": 0.6}
+    assert success_of(logged, config) == found  # an interval does not make a dream real
+    real = success_of(logged | {"real/final_success_rate": 0.6875}, config)
     assert real is not None and (real["kind"], real["rate"]) == ("real", 0.6875)
     played = success_of({"evaluate/success_rate": 0.3, "evaluate/success_low": 0.2}, {})
     assert played is not None and played["low"] == 0.2

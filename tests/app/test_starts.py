@@ -11,6 +11,7 @@ from app.live.simulator import Simulator
 from app.web.questions import ask
 from engine.data.starts import Starts as ShippedStarts
 from engine.data.starts import save_starts
+from engine.dream.replay import start_hash
 from engine.records.tasks import POOLS, get_task
 from tests.app.conftest import START
 from tests.fakes import CountingEnv
@@ -34,7 +35,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def starts(demo: Path, tmp_path: Path, simulator: Simulator) -> Starts:
-    return Starts(demo / "starts.npz", tmp_path / "kept", simulator)
+    return Starts(demo / "starts", tmp_path / "kept", simulator)
 
 
 def test_shipped_starts_are_listed_with_their_picture(starts: Starts) -> None:
@@ -44,9 +45,26 @@ def test_shipped_starts_are_listed_with_their_picture(starts: Starts) -> None:
 
 
 def test_without_a_file_there_are_none(tmp_path: Path, simulator: Simulator) -> None:
-    starts = Starts(tmp_path / "starts.npz", tmp_path / "kept", simulator)
+    starts = Starts(tmp_path / "starts", tmp_path / "kept", simulator)
     assert ask(starts.shipped)["starts"] == []
     assert starts.task.name == "coffee-push"
+
+
+def test_each_task_has_shipped_starts_of_its_own(
+    demo: Path, tmp_path: Path, simulator: Simulator
+) -> None:
+    """Start ids are the same numbers in every task."""
+    frames = np.full((1, 64, 64, 3), 9, np.uint8)
+    plates = ShippedStarts("plate-slide", np.array([START + 1]), frames)
+    save_starts(demo / "starts" / "plate-slide.npz", plates)
+    starts = Starts(demo / "starts", tmp_path / "kept", simulator)
+    assert [each["start_id"] for each in ask(starts.shipped)["starts"]] == [START, START + 1]
+    [plate] = ask(starts.shipped, {"task": "plate-slide"})["starts"]
+    assert plate["start_id"] == START + 1
+    assert (starts.frame(get_task("plate-slide"), START + 1) == 9).all()
+    assert (starts.frame(TASK, START + 1) == 100).all()
+    found = starts.by_hash(start_hash(frames[0]))
+    assert found is not None and (found == 9).all()
 
 
 def test_a_shipped_start_needs_no_simulator(starts: Starts) -> None:
@@ -133,7 +151,7 @@ def test_uploads_and_rendered_starts_outlive_the_studio(
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     start_id = starts.keep(picture)
     starts.frame(TASK, 9)
-    again = Starts(demo / "starts.npz", tmp_path / "kept", simulator)
+    again = Starts(demo / "starts", tmp_path / "kept", simulator)
     np.testing.assert_array_equal(again.frame(TASK, start_id), picture)
     assert again.known(TASK, 9) is not None
     assert again.known(get_task("push"), 9) is None
@@ -154,8 +172,8 @@ def test_an_unknown_pool_is_refused(starts: Starts) -> None:
 def test_a_picture_unlike_every_start_is_warned_about(tmp_path: Path, simulator: Simulator) -> None:
     greys = np.arange(0, 50, 5, dtype=np.uint8)
     frames = np.zeros((10, 64, 64, 3), np.uint8) + greys[:, None, None, None]
-    save_starts(tmp_path / "greys.npz", ShippedStarts("coffee-push", np.arange(10), frames))
-    starts = Starts(tmp_path / "greys.npz", tmp_path / "kept", simulator)
+    save_starts(tmp_path / "greys" / "g.npz", ShippedStarts("coffee-push", np.arange(10), frames))
+    starts = Starts(tmp_path / "greys", tmp_path / "kept", simulator)
     assert starts.warning(starts.keep(np.full((64, 64, 3), 54, np.uint8))) == ""
     sentence = starts.warning(starts.add_upload(np.full((90, 120, 3), 145, np.uint8)))
     assert sentence.startswith("this picture is 100 grey levels away from the nearest")

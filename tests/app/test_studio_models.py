@@ -19,9 +19,10 @@ from app.studio import Studio
 from app.visitors import Role
 from app.web.questions import ask
 from engine.device import DeviceMemory, Placement
+from engine.records.manifest import write_manifest
 from engine.records.tasks import get_task
 from storage.checkpoints.catalogue import Checkpoint
-from tests.app.conftest import load_fake, make_checkpoint, three
+from tests.app.conftest import CONFIGS, load_fake, make_checkpoint, three
 
 THREE = ("demo/base", "demo/world", "demo/reward")
 CHOSEN = three(*THREE)
@@ -45,6 +46,34 @@ def test_every_slot_offers_the_catalogue_of_its_role(studio: Studio) -> None:
     slots = {slot["role"]: slot["choices"] for slot in studio.models.slots.choices()["slots"]}
     assert [choice["id"] for choice in slots["policy"]] == ["demo/base", "demo/seven"]
     assert [choice["id"] for choice in slots["reward_model"]] == ["demo/reward"]
+
+
+def named(demo: Path, name: str, task: str, role: str | None = None) -> None:
+    """A checkpoint of the demo made for a task; with a role a new one."""
+    place = demo / "checkpoints" / name
+    if role:
+        make_checkpoint(place, CONFIGS[{"policy": "base", "world_model": "world"}.get(role, role)])
+    (place / "card.json").write_text(json.dumps({"task": task}))
+    write_manifest(place)
+
+
+def test_models_of_another_task_give_way_and_are_refused_together(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    for name in ("base", "world", "reward"):
+        named(demo, name, "coffee-push")
+    named(demo, "slider", "plate-slide", "policy")
+    named(demo, "table", "plate-slide", "world_model")
+    slots = make_studio().models.slots
+    assert slots.tasks() == ["coffee-push"]  # no judge of plates
+    mixed = CHOSEN | {"policy": "demo/slider"}
+    sentence = "the policy was made for plate-slide, but the world model for coffee-push"
+    with pytest.raises(ValueError, match=sentence):
+        ask(slots.together, mixed)
+    assert slots.follow("policy", mixed) == mixed | {"world_model": "demo/table"}
+    back = slots.follow("reward_model", mixed | {"world_model": "demo/table"})
+    assert back == CHOSEN
+    assert slots.first_of("plate-slide", "policy") == "demo/slider"
 
 
 def test_a_plan_names_the_parts_the_device_and_what_the_three_agree_on(studio: Studio) -> None:

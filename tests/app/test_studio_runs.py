@@ -1,6 +1,7 @@
 """The studio: runs, from checkpoint ids to curves and videos."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.studio import Studio
 from app.visitors import Role
 from app.web.questions import ask
 from engine.jobs.optimise.job import JobConfig
+from engine.records.manifest import write_manifest
 from engine.records.types import Trajectory
 from tests.app.conftest import OPTIMISE
 
@@ -43,7 +45,23 @@ def test_a_run_is_queued_with_directories_in_place_of_ids(
 def test_the_shipped_starts_are_used_where_none_are_named(
     studio: Studio, run: str, demo: Path
 ) -> None:
-    assert spec(studio, run)["config"]["starts"] == str(demo / "starts.npz")
+    assert spec(studio, run)["config"]["starts"] == str(demo / "starts" / "coffee-push.npz")
+
+
+def test_a_run_is_of_the_task_of_its_models_and_begins_from_its_starts(
+    make_studio: Callable[..., Studio], demo: Path
+) -> None:
+    for name in ("base", "world", "reward"):
+        place = demo / "checkpoints" / name
+        (place / "card.json").write_text(json.dumps({"task": "plate-slide"}))
+        write_manifest(place)
+    studio = make_studio()
+    shutil.copy(demo / "starts" / "coffee-push.npz", demo / "starts" / "plate-slide.npz")
+    _, config = studio.runs.config("optimise", OPTIMISE)
+    assert config["task"] == "plate-slide"
+    assert config["starts"] == str((demo / "starts" / "plate-slide.npz").resolve())
+    _, config = studio.runs.config("optimise", OPTIMISE | {"task": "coffee-push"})
+    assert config["task"] == "coffee-push"
 
 
 def test_a_run_is_told_the_threshold_that_is_in_use(studio: Studio, run: str) -> None:

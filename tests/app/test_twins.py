@@ -188,15 +188,14 @@ def test_a_real_episode_s_actions_lead_to_its_own_frames_again(tmp_path: Path) -
     demo = tmp_path / "demo"
     shutil.copytree("storage/demo/episodes", demo / "episodes")
     studio = Studio(open_workspace(tmp_path / "data"), demo=demo, supervise=False)
-    real = studio.cabinet.trajectories.get("coffee-push-policy-400000-0")
+    real = studio.cabinet.trajectories.get("coffee-push-policy-401000-0")
     task = studio.imagine.starts.task
     frames, end_step = studio.simulator.play(task, real.start_id, real.actions)
-    # The shipped episodes come from the older drawing, in which the first frame was another.
-    np.testing.assert_array_equal(frames[1:], real.frames[1:])
+    np.testing.assert_array_equal(frames, real.frames)
     assert (end_step is not None) == real.outcome.success
     imagined = studio.episodes.gallery.records(imagined=True, limit=1)[0]
     found = ask(studio.episodes.twins.of_episode, {"episode_id": imagined["id"]})
-    assert not found["same_start"]  # the shipped dream began from the older drawing, too
+    assert found["same_start"]
     assert len(found["psnr"]) == imagined["num_actions"] + 1
     assert min(found["psnr"][1:]) > 10.0
     page = ask(studio.imagine.starts.find, {"pool": "test", "offset": 0, "limit": 2})

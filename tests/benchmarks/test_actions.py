@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 SETTINGS = {
     "policy": "demo/coffee-push-base",
     "world_model": "demo/coffee-push-world",
-    "reward_model": "demo/coffee-push-reward",
+    "reward_model": "demo/coffee-push-judge",
     "seed": 1,
 }
 

@@ -6,7 +6,6 @@ thread are counted, so that other work on the machine disturbs less.
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -21,21 +20,21 @@ from engine.dream.imagine import group_starts, imagine
 from engine.dream.tree import Dreamer
 from engine.envs.factory import make_env
 from engine.envs.gl import rendering_backend
-from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_policy, load_state_reward, load_world_model
 from engine.memory.speed import planned_speed
 from engine.policy.model import OpenVLAPolicy
 from engine.records.tasks import get_task
 from engine.records.types import DreamContext
-from engine.reward.classifier import VideoReward
+from engine.reward.states import StateReward
 from engine.seeding import row_generators
 from engine.world_model.model import LatentWorldModel
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 DEMO = Path("storage/demo")
-STEPS = 4
+STEPS = 1
 
-Models = tuple[OpenVLAPolicy, LatentWorldModel, VideoReward]
+Models = tuple[OpenVLAPolicy, LatentWorldModel, StateReward]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def models() -> Models:
     return (
         load_policy(checkpoints / "coffee-push-base"),
         load_world_model(checkpoints / "coffee-push-world"),
-        load_reward_model(checkpoints / "coffee-push-reward"),
+        load_state_reward(checkpoints / "coffee-push-judge"),
     )
 
 
@@ -60,7 +59,7 @@ def _seconds(function: Callable[[], object], repeats: int = 2) -> float:
 def test_rates_of_imagination(models: Models) -> None:
     policy, world_model, reward_model = models
     task = get_task("coffee-push")
-    starts = load_starts(DEMO / "starts.npz")
+    starts = load_starts(DEMO / "starts" / "coffee-push.npz")
     frames, rows = group_starts(
         torch.from_numpy(starts.frames[:8]), [int(i) for i in starts.start_ids[:8]], 8
     )
@@ -90,13 +89,12 @@ def _chunk_seconds(models: Models, frames: Tensor, rows: list[tuple[int, int]]) 
     latents = torch.randn(count, world_model.context_frames, *world_model.latent_shape)
     actions = torch.rand(count, size, world_model.action_dim) * 2 - 1
     future = torch.randn(count * size, *world_model.latent_shape)
-    video = frames[:, None].expand(-1, size + task.judge.window - 1, -1, -1, -1)
-    windows = replace(task.judge, first_end=task.judge.window)
+    seen = torch.cat([latents[:, :1], future.unflatten(0, (count, size))], dim=1)
     parts: dict[str, Callable[[], object]] = {
         "policy": lambda: policy.act(frames, [task.instruction] * count, generators, 1.0),
         "world model": lambda: world_model.predict(latents, actions, generators, STEPS),
         "decoder": lambda: world_model.decode(future),
-        "judge": lambda: reward_model.probabilities(video, windows),
+        "judge": lambda: reward_model.latent_probabilities(seen, actions, task.judge),
     }
     return {name: _seconds(part) / count for name, part in parts.items()}
 

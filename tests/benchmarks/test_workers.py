@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 DEMO = Path("storage/demo")
 MODELS = {
     role: str(DEMO / "checkpoints" / f"coffee-push-{name}")
-    for role, name in (("policy", "base"), ("world_model", "world"), ("reward_model", "reward"))
+    for role, name in (("policy", "base"), ("world_model", "world"), ("reward_model", "judge"))
 }
 JOBS: dict[str, dict[str, Any]] = {
     "optimise": {
         **MODELS,
-        "starts": str(DEMO / "starts.npz"),
+        "starts": str(DEMO / "starts" / "coffee-push.npz"),
         "iterations": 2,  # the first has the workers' start in it
         "groups": 16,
         "max_groups": 16,

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 KEPT = {"note": "the gripper let go", "failure_mode": "dropped", "end_step": 11}
 KEPT |= {"span_first": 9, "span_last": 13}
-SHIPPED = "iteration-0001-300009-5"  # its judge of that time called it a success
+SHIPPED = "iteration-0001-300129-0"  # its judge calls it a success
 TOLD = 60.0  # seconds until a label that was kept has arrived
 
 
@@ -211,7 +211,7 @@ def test_a_correction_in_the_drawer_of_reward_keeps_what_was_said(
     number = len(said(server, SHIPPED))
     page.goto("/reward")
     model = page.get_by_label("Reward model", exact=True)
-    judged = model.locator("option").filter(has_text=re.compile("· 16$"))
+    judged = model.locator("option").filter(has_text=re.compile("^coffee-push-judge"))
     model.select_option(judged.first.get_attribute("value"))
     wrong = page.get_by_role("region", name="False successes")
     wrong.get_by_role("button", name=SHIPPED).click()

@@ -149,13 +149,13 @@ def test_run_works_as_soon_as_it_is_seen(dreamt: Page) -> None:
 
 def test_from_start_to_a_lie_in_two_clicks(browser: Browser, server: Server) -> None:
     """The first number is that of the last frame, as the shipped run measured it."""
-    document = json.loads((SHIPPED / "fidelity.json").read_text())
+    document = json.loads((SHIPPED / "fidelity" / "coffee-push.json").read_text())
     lies, honest = (
         int(document["metrics"][f"fidelity/{cell}"]) for cell in ("false_success", "true_failure")
     )
     with visitor(browser, server, Problems()) as page:
         page.goto("/")
-        page.goto("/fidelity?run=sample")
+        page.goto("/fidelity?run=sample-coffee-push")
         first = page.get_by_text(f"{lies} of {lies + honest} real failures are dreamt as successes")
         for size in SIZES:
             sized(page, *size)

@@ -91,7 +91,7 @@ def test_groups_imagined_in_parts_are_those_imagined_at_once(demo: Path) -> None
             load_policy(checkpoints / "policy"),
             load_world_model(checkpoints / "world"),
             reward_model,
-            load_starts(demo / "starts.npz"),
+            load_starts(demo / "starts" / "coffee-push.npz"),
             sampling,
             most_rows=most_rows,
         )

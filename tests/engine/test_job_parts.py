@@ -1,5 +1,6 @@
 """The pure parts of the jobs, worked by hand."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ from engine.data.starts import Starts, load_starts, save_starts
 from engine.dream.rollout import LateFrames, Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo.job import in_words
-from engine.jobs.demo.recipe import STAGES
+from engine.jobs.demo.recipe import ARMS, KEPT, RECIPES, TaskRecipe
 from engine.jobs.optimise.update import chunk_rows
+from engine.jobs.study.job import JobConfig as StudyConfig
 from engine.jobs.train_world_model.job import to_targets
 from engine.policy import tokens
 from engine.records.types import JudgeRules, Normalization, Outcome, Trajectory
 from engine.reward.learning import cut_windows
 from engine.reward.scores import scores
+from engine.runs.stages import references
 
 IDENTITY = Normalization(q01=(-1.0,) * 2, q99=(1.0,) * 2, mask=(False, False))
 
@@ -139,16 +142,29 @@ def test_starts_survive_the_file_and_unknown_ones_are_named(tmp_path: Path) -> N
         load_starts(tmp_path / "absent.npz")
 
 
-def test_every_stage_of_the_recipe_is_a_valid_config(tmp_path: Path) -> None:
-    for stage in STAGES:
-        (tmp_path / stage.name / "checkpoints" / "step-000001").mkdir(parents=True)
-    configs = [stage.config(tmp_path.joinpath) for stage in STAGES]
-    assert all(configs)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.task)
+def test_every_stage_of_a_recipe_is_a_valid_config_and_names_what_is_there(
+    recipe: TaskRecipe, tmp_path: Path
+) -> None:
+    study = StudyConfig.from_dict(json.loads(Path(recipe.study).read_text()))
+    assert recipe.seed in study.seeds and {arm.name for arm in study.arms} >= set(ARMS)
+    own = {stage.name for stage in study.per_seed}
+    names = {stage.name for stage in study.shared} | {f"{name}-{recipe.seed}" for name in own}
+    kept = {item.name for item in KEPT}
+    exports = {item.name for item in recipe.exports}
+    later = {stage.name for stage in recipe.stages}
+    assert {item.stage for item in recipe.exports} <= names | later
+    for stage in recipe.stages:
+        assert set(references(stage.options)) <= names | later | exports | kept
+        for name in names:
+            (tmp_path / name / "checkpoints" / "step-000001").mkdir(parents=True, exist_ok=True)
+        assert stage.config(tmp_path.joinpath)
+    assert all((Path(item.stage) / "config.json").is_file() for item in KEPT)
 
 
 def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None:
-    [stage] = [stage for stage in STAGES if stage.name == "rollouts"]
-    with pytest.raises(ValueError, match="stage base has no checkpoint yet"):
+    [stage] = [stage for stage in RECIPES[0].stages if stage.name == "reward"]
+    with pytest.raises(ValueError, match="stage ae has no checkpoint yet"):
         stage.config(tmp_path.joinpath)
 
 
@@ -160,5 +176,5 @@ def test_a_figure_is_told_with_its_unit_and_its_interval() -> None:
         "b": 21.94,
     }
     assert in_words(metrics, "a/success_rate", "percent") == "63.2 % [58.4, 67.8]"
-    assert in_words(metrics, "b", "decibel") == "21.9 dB"
+    assert in_words(metrics, "b", "") == "21.940"
     assert in_words({"f1": 0.8977}, "f1", "") == "0.898"

@@ -219,11 +219,12 @@ def test_a_twin_has_its_episodes_length_and_does_not_depend_on_its_batch(tiny: T
     actions = [episode.actions.clip(-1.0, 1.0) for episode in episodes]
     sampler = {"seed": 3, "denoising_steps": 1}
     together = imagine_twins(model, episodes, actions, **sampler)
-    assert [len(video) for video in together] == [len(e.frames) for e in episodes]
-    for episode, own, video in zip(episodes, actions, together, strict=True):
+    assert [len(twin.frames) for twin in together] == [len(e.frames) for e in episodes]
+    for episode, own, twin in zip(episodes, actions, together, strict=True):
         [alone] = imagine_twins(model, [episode], [own], **sampler)
-        np.testing.assert_array_equal(alone, video)
-        np.testing.assert_array_equal(video[0], episode.frames[0])
+        np.testing.assert_array_equal(alone.frames, twin.frames)
+        np.testing.assert_array_equal(twin.frames[0], episode.frames[0])
+        assert len(twin.latents) == 1 + len(twin.actions) >= len(twin.frames)
 
 
 _CONFUSION = ("true_success", "false_success", "false_failure", "true_failure")

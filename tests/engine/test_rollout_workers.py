@@ -11,7 +11,7 @@ import torch
 from engine.data.starts import load_starts
 from engine.dream.imagine import group_starts, imagine
 from engine.dream.rollout import Row
-from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_judge, load_policy, load_world_model
 from engine.records.tasks import get_task
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
@@ -23,7 +23,7 @@ Told = dict[Row, dict[str, np.ndarray]]
 def imagine_members(members: tuple[int, ...]) -> Told:
     """Two chunks of the shipped models from two starts, for some members of each group."""
     torch.set_num_threads(1)
-    starts, task = load_starts(DEMO / "starts.npz"), get_task("coffee-push")
+    starts, task = load_starts(DEMO / "starts" / "coffee-push.npz"), get_task("coffee-push")
     frames, rows = group_starts(
         torch.from_numpy(starts.frames[:2]), [int(i) for i in starts.start_ids[:2]], 4
     )
@@ -31,7 +31,7 @@ def imagine_members(members: tuple[int, ...]) -> Told:
     rollouts = imagine(
         load_world_model(DEMO / "checkpoints" / "coffee-push-world"),
         load_policy(DEMO / "checkpoints" / "coffee-push-base"),
-        load_reward_model(DEMO / "checkpoints" / "coffee-push-reward"),
+        load_judge(DEMO / "checkpoints" / "coffee-push-judge"),
         frames[chosen],
         [task.instruction] * len(chosen),
         rows=[rows[index] for index in chosen],

@@ -20,15 +20,16 @@ from engine.loading.models import load_policy, load_reward_model, load_world_mod
 from engine.protocols import WorldModel
 from engine.records.tasks import get_task
 from engine.records.types import DreamContext
+from engine.seeding import initialisation
 from engine.serving.client import ServedWorldModel
 from engine.serving.messages import pack
 from engine.serving.server import serve_world_model
 from engine.serving.sessions import IDLE, GoneError, Sessions
+from engine.world_model.model import LatentWorldModel, WorldModelConfig
 from tests.fakes import AddingWorldModel
 
 DEMO = Path("storage/demo")
 WORLD = DEMO / "checkpoints" / "coffee-push-world"
-REMEMBERS = Path("storage/candidates/coffee-push-world")
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def served(model: WorldModel, **limits: Any) -> Iterator[str]:
 
 def dreams(world_model: WorldModel) -> list[dict[str, np.ndarray]]:
     """Two chunks from two starts, by the shipped policy and judge."""
-    starts, task = load_starts(DEMO / "starts.npz"), get_task("coffee-push")
+    starts, task = load_starts(DEMO / "starts" / "coffee-push.npz"), get_task("coffee-push")
     frames, rows = group_starts(
         torch.from_numpy(starts.frames[:2]), [int(i) for i in starts.start_ids[:2]], 2
     )
@@ -74,9 +75,12 @@ def dreams(world_model: WorldModel) -> list[dict[str, np.ndarray]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoint", [WORLD, REMEMBERS], ids=["published", "remembers"])
-def test_dreams_in_a_served_world_model_are_those_in_the_model_itself(checkpoint: Path) -> None:
-    model = load_world_model(checkpoint)
+@pytest.mark.parametrize("remembers", [False, True], ids=["published", "remembers"])
+def test_dreams_in_a_served_world_model_are_those_in_the_model_itself(remembers: bool) -> None:
+    """The shipped one foresees states and remembers; one of the published kind does not."""
+    with initialisation(0, "world model"):
+        published = LatentWorldModel(WorldModelConfig()).eval()
+    model = load_world_model(WORLD) if remembers else published
     with served(model) as address, closing(ServedWorldModel(address)) as client:
         assert isinstance(client, WorldModel)
         found, expected = dreams(client), dreams(model)

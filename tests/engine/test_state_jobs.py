@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.data.episode_set import episode_set
+from engine.data.episode_set import episode_set, load_episodes
 from engine.data.states import PRIVILEGED, states_of
 from engine.dream.open_loop import Dreamt, dream_latents, held_actions
 from engine.dream.tree import decode_frames
@@ -25,6 +25,7 @@ from engine.loading.models import (
     load_world_model,
 )
 from engine.records.episodes import write_episode
+from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.runs.run_directory import read_documents
 from engine.world_model.latents import encode_moments, encode_videos
@@ -39,6 +40,7 @@ from tests.engine.tiny import AUTOENCODER, TRANSFORMER, do, last_checkpoint
 
 FIT = {"steps": 4, "warmup_steps": 1, "log_every": 2, "checkpoint_every": 100}
 VARIANTS = {"convolutions": 4, "cumulative_actions": True, "state_map": 8}
+CELLS = ("true_success", "false_success", "false_failure", "true_failure")
 PLAIN = Normalization(q01=(-1.0,) * 4, q99=(1.0,) * 4, mask=(False,) * 4)
 
 
@@ -108,9 +110,34 @@ def test_a_dream_of_latents_is_the_twin_that_is_decoded(made: dict[str, str]) ->
     episodes = [episode_with_states(40)]
     actions = held_actions(episodes, statistics, 8)
     latents = dream_latents(world, episodes, actions, seed=3, denoising_steps=1)
-    [video] = imagine_twins(world, episodes, [statistics.normalize(episodes[0].actions)], seed=3,
+    [twin] = imagine_twins(world, episodes, [statistics.normalize(episodes[0].actions)], seed=3,
                             denoising_steps=1)  # fmt: skip
-    assert np.array_equal(decode_frames(world, latents[:, 1:])[0].numpy(), video[1:])
+    assert np.array_equal(decode_frames(world, latents[:, 1:])[0].numpy(), twin.frames[1:])
+    assert torch.equal(twin.latents, latents[0])
+
+
+def test_fidelity_judges_dreams_by_their_latents_and_real_videos_by_their_frames(
+    made: dict[str, str], tmp_path: Path
+) -> None:
+    result = do("fidelity", tmp_path / "fid", world_model=made["wm"], reward_model=made["judge"],
+                episodes_from=[made["aside"]], episodes=3, denoising_steps=1)  # fmt: skip
+    assert "frechet" not in result["curves"]
+    assert sum(result["curves"]["matrix"]["imagined"][-1][cell] for cell in CELLS) == 3
+    world, statistics = load_world_model(Path(made["wm"])), load_normalization(Path(made["wm"]))
+    judge, rules = load_state_reward(Path(made["judge"])), get_task("coffee-push").judge
+    dreams = [e for e in load_episodes([str(tmp_path / "fid")]) if "real" in e.lineage]
+    reals = {episode.id: episode for episode in load_episodes([made["aside"]])}
+    for dream in dreams:
+        real = reals[dream.lineage["real"]]
+        acted = statistics.normalize(real.actions)
+        [twin] = imagine_twins(world, [real], [acted], seed=0, denoising_steps=1)
+        told = {"window_probabilities": judge.latent_probabilities(twin.latents[None],
+                                                                  twin.actions[None], rules),
+                "real_probabilities": judge.probabilities(torch.from_numpy(real.frames)[None],
+                                                          rules)}  # fmt: skip
+        for name, (_, values) in told.items():
+            found = dream.arrays[name]
+            np.testing.assert_allclose(found, values[0, : len(found)].numpy(), atol=1e-5)
 
 
 def test_the_report_names_checkpoints_counts_and_every_gate(made: dict[str, str]) -> None:

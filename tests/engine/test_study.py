@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from engine.checkpoints.checkpoint import write_json
-from engine.jobs.demo.recipe import STAGES as RECIPE
 from engine.jobs.study.job import JobConfig, command, run
 from engine.jobs.study.side_by_side import SideBySide
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
@@ -25,7 +24,7 @@ from engine.runs.run_directory import RunDirectory
 from tests.engine import forked_worker
 from tests.engine import tiny as world
 
-STUDY = Path(__file__).parents[2] / "docs" / "study.json"
+DOCS = Path(__file__).parents[2] / "docs"
 
 Tiny = tuple[Path, dict[str, str]]
 
@@ -127,27 +126,15 @@ def test_overlapping_pools_of_training_and_test_refuse_to_run(tmp_path: Path) ->
     assert not (tmp_path / "run" / "stages").exists()
 
 
-def test_the_shipped_study_is_whole_and_shares_the_stages_of_the_recipe() -> None:
-    config = JobConfig.from_dict(json.loads(STUDY.read_text()))
-    everything = _plan(config.replace(only=tuple(arm.name for arm in config.arms)))
-    check_leaks(everything)
-    tests = [stage for stage in everything if stage.arm]
-    assert len(tests) == 1 + 3 * (len(config.arms) - 1)
-    assert {stage.config["episodes"] for stage in tests} == {400}
-    ours = {stage.name: stage for stage in config.shared}
-    theirs = {stage.name: stage for stage in RECIPE}
-    for name in ("demos", "play", "ae", "base", "wm"):
-        assert job_config(ours[name].job, ours[name].options) == job_config(
-            theirs[name].job, theirs[name].options
-        )
-
-
-STUDIES = ("upper_bound", "dream_study", "weak_base_study", "weak_base_again", "plate_slide_again")
+STUDIES = (
+    *("upper_bound", "dream_study", "weak_base_study", "weak_base_again"),
+    *("plate_slide_again", "halves_study"),
+)
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(name: str) -> None:
-    config = JobConfig.from_dict(json.loads((STUDY.parent / f"{name}.json").read_text()))
+    config = JobConfig.from_dict(json.loads((DOCS / f"{name}.json").read_text()))
     everything = _plan(config.replace(only=tuple(arm.name for arm in config.arms)))
     check_leaks(everything)
     # Neither the study's own starts nor those that `real_every` looks at are tested on.
@@ -160,7 +147,7 @@ def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(na
 
 
 def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() -> None:
-    config = JobConfig.from_dict(json.loads((STUDY.parent / "dream_study.json").read_text()))
+    config = JobConfig.from_dict(json.loads((DOCS / "dream_study.json").read_text()))
     by_name = {stage.name: stage for stage in _plan(config.replace(only=("wmpo", "wmpo_halves")))}
     whole, *halves = (
         by_name[name].config for name in ("rollouts", "rollouts_first", "rollouts_second-1")
@@ -170,19 +157,11 @@ def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() ->
     assert by_name["wmpo_halves-1"].config["iterations"] == by_name["wmpo-1"].config["iterations"]
 
 
-def test_every_arm_of_the_shipped_study_spends_the_same_budget() -> None:
-    config = JobConfig.from_dict(json.loads(STUDY.read_text()))
-    by_name = {stage.name: stage for stage in _plan(config)}
-    assert by_name["rollouts-1"].config["episodes"] == 128
-    assert by_name["rollouts_of_pairs-1"].config["episodes"] == 128
-    assert by_name["grpo_simulator-1"].config["real_budget"] == 128
-    assert by_name["wmpo-1"].config["real_every"] == 0
-
-
 def test_the_command_names_what_differs_from_the_file() -> None:
-    values = json.loads(STUDY.read_text())
+    path = DOCS / "weak_base_again.json"
+    values = json.loads(path.read_text())
     values["sizes"]["P"] = 64
-    values |= {"root": "/somewhere/else", "seeds": [0], "file": str(STUDY)}
+    values |= {"root": "/somewhere/else", "seeds": [0], "file": str(path)}
     words = command(JobConfig.from_dict(values))
     assert "--set sizes.P=64" in words
     assert "--set 'seeds=[0]'" in words

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.fidelity.shipped import Shipped
+from engine.records.manifest import checkpoint_hash
 from engine.records.types import Outcome, Trajectory
 from engine.runs.run_directory import RunDirectory
 from engine.statistics.metrics import psnr
@@ -52,10 +53,10 @@ def test_a_run_is_packed_and_its_pairs_are_read_back(
     run.close()
     assert pack(run.directory, tmp_path)["pairs"] == 1
 
-    shipped = Shipped(tmp_path)
+    [shipped] = Shipped(tmp_path / "fidelity").all()
     [pair] = shipped.pairs()
     assert (pair.cell(), pair.onset, pair.end_step) == ("false_success", 9, 12)
-    assert shipped.has(pair.imagined) and not shipped.has("pair-0")
+    assert pair.imagined == "sample-coffee-push/dream-000"
     clip = shipped.clip(pair.imagined)
     assert clip["probabilities"][-1] == 1.0 and clip["real_probabilities"] == [0.0] * 10
     assert (clip["success"], clip["end_step"], clip["chunk"]) == (True, 12, 8)
@@ -65,21 +66,28 @@ def test_a_run_is_packed_and_its_pairs_are_read_back(
     assert shipped.film(pair)[8:12] == b"WEBP"
 
 
-@pytest.mark.skipif(not (DEMO / "fidelity.npz").is_file(), reason="no demo here")
-def test_what_is_shipped_is_small_and_its_films_say_what_its_numbers_say() -> None:
-    sizes = [(DEMO / f"fidelity.{kind}").stat().st_size for kind in ("json", "npz")]
+@pytest.mark.parametrize("task", ["coffee-push", "plate-slide"])
+def test_what_is_shipped_is_small_and_its_films_say_what_its_numbers_say(task: str) -> None:
+    sizes = [(DEMO / "fidelity" / f"{task}.{kind}").stat().st_size for kind in ("json", "npz")]
     assert sum(sizes) < LARGEST
-    shipped = Shipped(DEMO)
-    pairs, metrics = shipped.pairs(), shipped.results()["metrics"]
+    shipped = Shipped(DEMO / "fidelity").find(f"sample-{task}")
+    assert shipped is not None
+    pairs, results = shipped.pairs(), shipped.results()
     cells = [pair.cell() for pair in pairs]
     for cell in ("true_success", "false_success", "false_failure", "true_failure"):
-        assert cells.count(cell) == metrics[f"fidelity/{cell}"]
-    lie = next(pair for pair in pairs if pair.cell() == "false_success")
-    dream, real = (shipped.clip(str(name)) for name in (lie.imagined, lie.real))
-    assert len(dream["frames"]) == len(real["frames"]) == lie.length + 1
+        assert cells.count(cell) == results["metrics"][f"fidelity/{cell}"]
+    hit = next(pair for pair in pairs if pair.success)
+    dream, real = (shipped.clip(str(name)) for name in (hit.imagined, hit.real))
+    assert len(dream["frames"]) == len(real["frames"]) == hit.length + 1
     assert (
-        dream["probabilities"][dream["ends"].index(lie.end_step + 1)] >= dream["threshold"] - 1e-3
+        dream["probabilities"][dream["ends"].index(hit.end_step + 1)] >= dream["threshold"] - 1e-3
     )
+    rooms = {role: DEMO / "checkpoints" / name.removeprefix("demo/")
+             for role, name in results["models"].items()}  # fmt: skip
+    gates = json.loads((DEMO / "gates" / f"{task}.json").read_text())
+    assert gates["checkpoints"] == {
+        role: checkpoint_hash(rooms[role]) for role in ("world_model", "reward_model")
+    }
 
 
 def test_a_packed_video_is_near_the_one_that_was_measured() -> None:

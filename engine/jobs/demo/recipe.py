@@ -1,8 +1,12 @@
-"""The recipe of the shipped demo, as data: which jobs, in which order, with which options."""
+"""The recipe of the shipped demo, as data: whose study, and what is measured of it afterwards."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from engine.runs.stages import Stage
+
+ROOM = "storage/demo/checkpoints"
+ARMS = ("base", "base_sharpened", "wmpo")  # of a study, whose tests stand on the cards
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,7 @@ class Export:
     """A stage's last checkpoint under its shipped name, and what its card says of it.
 
     `figures` names the stages whose results the card holds; `headline` the few that a visitor sees:
-    (label, result, unit), the unit `percent`, `decibel` or nothing.
+    (label, result, unit), the unit `percent` or nothing.
     """
 
     stage: str
@@ -19,157 +23,183 @@ class Export:
     headline: tuple[tuple[str, str, str], ...]
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        name="demos",
-        job="collect",
-        options={"source": "expert", "episodes": 300, "noise": 0.3, "only_successes": True},
-    ),
-    Stage(name="play", job="collect", options={"source": "play", "pool": "play", "episodes": 700}),
-    Stage(
-        name="ae",
-        job="train_autoencoder",
-        options={
-            "episodes_from": ["{demos}", "{play}"],
-            "limit": 400,
-            "fit": {"steps": 2500, "learning_rate": 1e-3},
-        },
-    ),
-    Stage(
-        name="base",
-        job="clone",
-        options={
-            "episodes_from": ["{demos}"],
-            "smoothing": 3.0,
-            "fit": {"steps": 1000, "decay_steps": 3000, "weight_decay": 0.0},
-        },
-    ),
-    Stage(
-        name="wm",
-        job="train_world_model",
-        options={
-            "episodes_from": ["{demos}", "{play}"],
-            "normalization_from": ["{demos}"],
-            "autoencoder": "{ae@last}",
-            "held_out": 20,
-            "batch_size": 16,
-            "fit": {"steps": 2600, "learning_rate": 1e-3, "average_decay": 0.995},
-        },
-    ),
-    Stage(
-        name="rollouts",
-        job="collect",
-        options={"source": "policy", "policy": "{base@last}", "pool": "budget", "episodes": 512},
-    ),
-    Stage(
-        name="held_out",
-        job="collect",
-        options={
-            "source": "policy",
-            "policy": "{base@last}",
-            "pool": "calibration",
-            "episodes": 240,
-            "temperature": 0.0,
-            "use": "calibration",
-        },
-    ),
-    Stage(
-        name="aligned",
-        job="train_world_model",
-        options={
-            "world_model": "{wm@last}",
-            "episodes_from": ["{rollouts}"],
-            "replay_from": ["{demos}"],
-            "normalization_from": ["{demos}"],
-            "replay_share": 0.35,
-            "batch_size": 16,
-            "timestep_ratio": 3.0,
-            "fit": {"steps": 4000, "learning_rate": 1e-3, "average_decay": 0.998},
-        },
-    ),
-    Stage(
-        name="reward",
-        job="train_reward",
-        options={
-            "episodes_from": ["{rollouts}", "{demos}"],
-            "batch_size": 48,
-            "held_out_from": ["{held_out}"],
-            "autoencoder": "{ae@last}",
-        },
-    ),
-    Stage(
-        name="fidelity",
-        job="fidelity",
-        options={
-            "world_model": "{aligned@last}",
-            "reward_model": "{reward@last}",
-            "episodes_from": ["{held_out}"],
-            "episodes": 240,
-        },
-    ),
-    Stage(
-        name="optimised",
+@dataclass(frozen=True)
+class TaskRecipe:
+    """What ships of one task: stages of a committed study, and some of its own after it.
+
+    Attributes:
+        seed: of the study, the one whose policy ships.
+        stages: run after those of the study; `{name}` is one of its stages or what is shipped.
+        samples: episodes shipped: how many of which stage.
+    """
+
+    task: str
+    study: str
+    seed: int
+    stages: tuple[Stage, ...]
+    exports: tuple[Export, ...]
+    samples: dict[str, int]
+
+
+def _collect(task: str, name: str, **options: Any) -> Stage:
+    return Stage(name=name, job="collect", options={"task": task, **options})
+
+
+def _measured(task: str, moved: int, siblings: int) -> tuple[Stage, ...]:
+    """Real episodes that nothing has learnt from, and the gates on them, of what is shipped."""
+    base = f"{{{task}-base}}"
+    held_out = {"source": "policy", "pool": "calibration", "use": "calibration"}
+    play = {"source": "play", "pool": "play", "first_start": 50000, "siblings": True}
+    return (
+        _collect(task, "held_out", policy=base, first_start=1000, episodes=240, **held_out),
+        _collect(
+            task,
+            "moved",
+            policy=f"{{{task}-wmpo}}",
+            first_start=3000,
+            episodes=moved,
+            **held_out,
+        ),
+        _collect(task, "siblings", episodes=siblings, episodes_per_start=4, **play),
+        Stage(
+            name="gates",
+            job="gates",
+            options={
+                "task": task,
+                "world_model": f"{{{task}-world}}",
+                "reward_model": f"{{{task}-judge}}",
+                "held_out": ["{held_out}"],
+                "moved": ["{moved}"],
+                "siblings": ["{siblings}"],
+                "policy": base,
+                "starts": 64,
+                "denoising_steps": 1,
+            },
+        ),
+    )
+
+
+def _dreams(task: str, **options: Any) -> Stage:
+    """A training in the dreams of what is shipped, with its videos."""
+    models = {"policy": "base", "world_model": "world", "reward_model": "judge"}
+    return Stage(
+        name="dreams",
         job="optimise",
         options={
-            "policy": "{base@last}",
-            "world_model": "{aligned@last}",
-            "reward_model": "{reward@last}",
-            "iterations": 25,
-            "max_groups": 8,
-            "learning_rate": 2e-4,
-            "real_every": 5,
-            "record_groups": 3,
+            "task": task,
+            **{role: f"{{{task}-{name}}}" for role, name in models.items()},
+            "num_starts": 256,
+            "max_groups": 16,
+            "denoising_steps": 1,
+            **options,
         },
+    )
+
+
+def _exports(task: str, seed: int) -> tuple[Export, ...]:
+    """Policy, world model and judge that WMPO needs, and the policy that it made."""
+    tested, before = f"test_wmpo-{seed}", ("test_base", "test_base_sharpened")
+    success, sharpened = "evaluate/success_rate", "base at half its temperature"
+    return (
+        Export(
+            f"wmpo-{seed}",
+            f"{task}-wmpo",
+            (tested, *before),
+            (
+                ("success on 400 test starts", f"{tested}/{success}", "percent"),
+                ("base", f"test_base/{success}", "percent"),
+                (sharpened, f"test_base_sharpened/{success}", "percent"),
+            ),
+        ),
+        Export(
+            "world",
+            f"{task}-world",
+            ("ae", "world", "gates"),
+            (
+                ("real failures dreamt as successes", "gates/false_successes", "percent"),
+                ("real successes missed", "gates/missed", "percent"),
+                ("after WMPO, failures dreamt as successes", "gates/moved", "percent"),
+            ),
+        ),
+        Export(
+            "judge",
+            f"{task}-judge",
+            ("states", "judge", "gates"),
+            (
+                ("dreams judged as reality", "gates/balanced_accuracy", "percent"),
+                ("AUC of the dreamt nearest distance", "gates/auc", ""),
+            ),
+        ),
+    )
+
+
+def _base(stage: str, name: str) -> Export:
+    success = "evaluate/success_rate"
+    headline = (
+        ("success on 400 test starts", f"test_base/{success}", "percent"),
+        ("at half its temperature", f"test_base_sharpened/{success}", "percent"),
+    )
+    return Export(stage, name, (stage, "test_base", "test_base_sharpened"), headline)
+
+
+RECIPES: tuple[TaskRecipe, ...] = (
+    TaskRecipe(
+        task="coffee-push",
+        study="docs/weak_base_again.json",
+        seed=0,
+        stages=(
+            *_measured("coffee-push", moved=200, siblings=400),
+            _dreams(
+                "coffee-push",
+                iterations=12,
+                learning_rate=1e-4,
+                checkpoint_every=4,
+                record_groups=2,
+                probe_starts=1,
+                real_every=4,
+                real_episodes=64,
+            ),
+            Stage(
+                name="reward",
+                job="train_reward",
+                options={
+                    "episodes_from": ["{rollouts}", "{demos}"],
+                    "batch_size": 48,
+                    "fit": {"steps": 500, "checkpoint_every": 250},
+                    "held_out_from": ["{held_out}"],
+                    "autoencoder": "{ae@last}",
+                },
+            ),
+        ),
+        exports=(
+            *_exports("coffee-push", 0),
+            Export(
+                "reward",
+                "coffee-push-reward",
+                ("reward",),
+                (
+                    ("F1 on 240 held-out episodes", "reward/reward/held_out_f1", ""),
+                    ("accuracy", "reward/reward/held_out_accuracy", "percent"),
+                ),
+            ),
+        ),
+        samples={"held_out": 8, "dreams": 16},
     ),
-    Stage(
-        name="calibration_base",
-        job="evaluate",
-        options={"policy": "{base@last}", "pool": "calibration", "episodes": 100},
-    ),
-    Stage(name="test_base", job="evaluate", options={"policy": "{base@last}", "episodes": 400}),
-    Stage(
-        name="test_optimised",
-        job="evaluate",
-        options={"policy": "{optimised@last}", "episodes": 400},
+    TaskRecipe(
+        task="plate-slide",
+        study="docs/plate_slide_again.json",
+        seed=1,
+        stages=(
+            *_measured("plate-slide", moved=320, siblings=200),
+            _dreams("plate-slide", iterations=1, record_groups=1, probe_starts=0, seed=1),
+        ),
+        exports=(_base("base", "plate-slide-base"), *_exports("plate-slide", 1)),
+        samples={"held_out": 8, "dreams": 8},
     ),
 )
 
-EXPORTS: tuple[Export, ...] = (
-    Export(
-        "base",
-        "coffee-push-base",
-        ("base", "calibration_base", "test_base"),
-        (("success on 400 test starts", "test_base/evaluate/success_rate", "percent"),),
-    ),
-    Export(
-        "optimised",
-        "coffee-push-wmpo",
-        ("optimised", "test_base", "test_optimised"),
-        (
-            ("success on 400 test starts", "test_optimised/evaluate/success_rate", "percent"),
-            ("before", "test_base/evaluate/success_rate", "percent"),
-        ),
-    ),
-    Export(
-        "aligned",
-        "coffee-push-world",
-        ("ae", "aligned", "fidelity"),
-        (
-            ("imagined against real", "fidelity/fidelity/mean_imagined_psnr", "decibel"),
-            ("repeating the start", "fidelity/fidelity/mean_repeat_psnr", "decibel"),
-            ("verdicts agree with reality", "fidelity/fidelity/balanced_accuracy", "percent"),
-        ),
-    ),
-    Export(
-        "reward",
-        "coffee-push-reward",
-        ("reward",),
-        (
-            ("F1 on 240 held-out episodes", "reward/reward/held_out_f1", ""),
-            ("accuracy", "reward/reward/held_out_accuracy", "percent"),
-        ),
-    ),
+# Where both studies begin: no recipe makes them again.
+KEPT: tuple[Export, ...] = (
+    _base(f"{ROOM}/coffee-push-base", "coffee-push-base"),
+    Export(f"{ROOM}/coffee-push-autoencoder", "coffee-push-autoencoder", (), ()),
 )
-
-# Episodes shipped as samples: how many of which stage.
-SAMPLES: dict[str, int] = {"held_out": 8, "optimised": 16}

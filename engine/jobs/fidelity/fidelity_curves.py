@@ -45,7 +45,7 @@ def curves(scores: Scores, real: Array, *, chunk_size: int, judged: Sequence[str
         },
     }
     known = real[:, 0] != UNKNOWN
-    if scores.verdicts:
+    if scores.verdicts and scores.features["real"].shape[-1]:
         found["frechet"] = frechet(scores.features, outcomes)
     if scores.verdicts and known.any():
         said = {name: verdicts[known] for name, verdicts in scores.verdicts.items()}

@@ -17,8 +17,8 @@ from engine.jobs import collect
 from engine.jobs.fidelity.fidelity_curves import agreement, curves
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.jobs.fidelity.fidelity_scores import UNKNOWN, Scores, means, real_verdicts
-from engine.jobs.fidelity.twins import imagine_twins
-from engine.loading.models import load_normalization, load_reward_model, load_world_model
+from engine.jobs.fidelity.twins import Twin, imagine_twins
+from engine.loading.models import load_judge, load_normalization, load_world_model
 from engine.protocols import Run
 from engine.records.episodes import index_id
 from engine.records.label_set import read_label_set
@@ -27,6 +27,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
+from engine.reward.states import StateReward
 from engine.runs.run_directory import RunDirectory
 from engine.seeding import numpy_generator, row_generators
 from engine.statistics.leaks import learnt_from, merge, overlap
@@ -38,6 +39,7 @@ Array = npt.NDArray[Any]
 Video = npt.NDArray[np.uint8]
 ROLES = ("world_model", "baseline_world_model", "reward_model")
 Sources = list[tuple[str, Trajectory]]  # (name of the run directory, real episode)
+Clip = Video | Twin
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Models:
 
     world: LatentWorldModel
     baseline: LatentWorldModel | None
-    judge: VideoReward | None
+    judge: VideoReward | StateReward | None
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
@@ -64,9 +66,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         load_world_model(Path(config.baseline_world_model), run.placement)
         if config.baseline_world_model
         else None,
-        load_reward_model(Path(config.reward_model), run.placement)
-        if config.reward_model
-        else None,
+        load_judge(Path(config.reward_model), run.placement) if config.reward_model else None,
     )
     scores = measure(config, run, models, sources)
     if scores is None:
@@ -157,11 +157,11 @@ def measure(config: JobConfig, run: Run, models: Models, sources: Sources) -> Sc
         run.give_way()
         index = range(scores.done, min(scores.done + config.batch_size, len(episodes)))
         batch = [episodes[i] for i in index]
-        videos = imagine_all(config, models, batch, [episodes[others[i]] for i in index])
+        dreams = imagine_all(config, models, batch, [episodes[others[i]] for i in index])
         for place, row in enumerate(index):
-            clips = {kind: video[place] for kind, video in videos.items()}
+            clips = {kind: dream[place] for kind, dream in dreams.items()}
             for kind, clip in clips.items():
-                scores.compare(row, kind, clip, batch[place].frames, network)
+                scores.compare(row, kind, frames_of(clip), batch[place].frames, network)
             if models.judge is not None:
                 judge_row(config, run, models, scores, row, sources[row], clips)
         scores.done = index[-1] + 1
@@ -186,7 +186,7 @@ def room(models: Models, sources: Sources) -> Scores:
         pixels=[f"{kind}/{metric}" for kind in kinds for metric in metrics],
         judged=judged if models.judge is not None else [],
         chunks=depth // models.world.chunk_size,
-        width=models.judge.config.hidden_size if models.judge is not None else 0,
+        width=models.judge.config.hidden_size if isinstance(models.judge, VideoReward) else 0,
     )
 
 
@@ -195,14 +195,14 @@ def imagine_all(
     models: Models,
     batch: Sequence[Trajectory],
     others: Sequence[Trajectory],
-) -> dict[str, list[Video]]:
-    """Videos of each kind, one an episode: the dream, its controls and its bounds."""
+) -> dict[str, Sequence[Clip]]:
+    """A clip of each kind, one an episode: the dream, its controls and its bounds."""
     normalization = load_normalization(Path(config.world_model))
     own = [normalization.normalize(e.actions) for e in batch]
     foreign = [normalization.normalize(e.actions) for e in others]
     none = [normalization.normalize(np.zeros_like(e.actions)) for e in batch]
     sampler = {"seed": config.seed, "denoising_steps": config.denoising_steps}
-    videos = {
+    videos: dict[str, Sequence[Clip]] = {
         "imagined": imagine_twins(models.world, batch, own, **sampler),
         "shuffled": imagine_twins(models.world, batch, foreign, **sampler),
         "zero": imagine_twins(models.world, batch, none, **sampler),
@@ -214,6 +214,11 @@ def imagine_all(
         actions = [statistics.normalize(e.actions) for e in batch]
         videos["baseline"] = imagine_twins(models.baseline, batch, actions, **sampler)
     return videos
+
+
+def frames_of(clip: Clip) -> Video:
+    """The frames of a dream or of a video."""
+    return clip.frames if isinstance(clip, Twin) else clip
 
 
 @torch.no_grad()
@@ -232,32 +237,35 @@ def judge_row(
     scores: Scores,
     row: int,
     source: tuple[str, Trajectory],
-    clips: dict[str, Video],
+    clips: dict[str, Clip],
 ) -> None:
     """Verdict and features of an episode's real and imagined videos; the dreams are stored."""
     assert models.judge is not None
     checkpoints = {"imagined": config.world_model, "baseline": config.baseline_world_model}
-    videos = {"real": source[1].frames} | clips
+    known: dict[str, Clip] = {"real": source[1].frames, **clips}
     pairs = {
-        name: judged_pair(models.judge, videos[name], source, row, config)
+        name: judged_pair(models.judge, known[name], source, row, config)
         for name in scores.verdicts
     }
     for name, pair in pairs.items():
         scores.verdicts[name][row] = (pair.outcome.success, pair.outcome.end_step)
-        scores.describe(row, name, models.judge, videos[name], models.world.chunk_size)
+        if isinstance(models.judge, VideoReward):
+            scores.describe(row, name, models.judge, pair.frames, models.world.chunk_size)
         if name in checkpoints and row < config.record_pairs:
-            quality = scores.pixels[f"{name}/psnr"][row, : len(videos[name]) - 1]
+            quality = scores.pixels[f"{name}/psnr"][row, : len(pair.actions)]
             run.record(named(pair, name, Path(checkpoints[name]), quality, pairs["real"]))
 
 
 def judged_pair(
-    judge: VideoReward,
-    video: Video,
+    judge: VideoReward | StateReward,
+    clip: Clip,
     source: tuple[str, Trajectory],
     number: int,
     config: JobConfig,
 ) -> Trajectory:
     """A video of an episode as an episode of its own, with the verdict of the reward model.
+
+    A judge of states reads a dream as it does in training: by its latents and actions.
 
     Args:
         source: the real episode, and the name of the run directory it is from; both are named in
@@ -265,10 +273,15 @@ def judged_pair(
         number: of the pair, for its id.
     """
     origin, real = source
-    rules = get_task(real.task).judge
-    ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
-    values = probabilities[0].numpy()
-    found = outcome(ends.numpy(), values, judge.success_threshold, rules, len(video))
+    rules, video = get_task(real.task).judge, frames_of(clip)
+    if isinstance(clip, Twin) and isinstance(judge, StateReward):
+        latents, actions = clip.latents[None], clip.actions[None]
+        told = judge.latent_probabilities(latents, actions, rules)
+    else:
+        told = judge.probabilities(torch.from_numpy(video)[None], rules)
+    ends = told[0][told[0] <= len(video)].numpy()
+    values = told[1][0, : len(ends)].float().numpy()
+    found = outcome(ends, values, judge.success_threshold, rules, len(video))
     return Trajectory(
         id=f"{number:04d}-{real.id}",
         task=real.task,
@@ -278,7 +291,7 @@ def judged_pair(
         outcome=found,
         frames=video,
         actions=real.actions[: len(video) - 1],
-        arrays={"window_ends": ends.numpy(), "window_probabilities": values},
+        arrays={"window_ends": ends, "window_probabilities": values},
         lineage={
             "real": real.id,
             "real_run": origin,

@@ -14,14 +14,14 @@ _GRPO_SIZES: Mapping[str, Values] = {
         "max_groups": 4,
         "record_groups": 4,
     },
-    # As the shipped policy was made (engine.jobs.demo.recipe).
+    # As the shipped policy of coffee-push was made (engine.jobs.demo.recipe).
     "demo": {
-        "iterations": 25,
+        "iterations": 12,
         "groups": 8,
         "group_size": 8,
-        "max_groups": 8,
-        "learning_rate": 2e-4,
-        "record_groups": 3,
+        "max_groups": 16,
+        "learning_rate": 1e-4,
+        "record_groups": 2,
     },
     "long": {
         "iterations": 100,

@@ -129,7 +129,6 @@ JOB = Job(
             kind="step",
             sizes={
                 "quick look": {"held_out": 2, "fit": {"steps": 20, "log_every": 2}},
-                # As the shipped world model was aligned (engine.jobs.demo.recipe).
                 "demo": {"fit": {"steps": 4000, "average_decay": 0.998}},
                 "long": {"fit": {"steps": 20_000, "average_decay": 0.998}},
             },
