@@ -211,7 +211,7 @@ def test_a_correction_in_the_drawer_of_reward_keeps_what_was_said(
     number = len(said(server, SHIPPED))
     page.goto("/reward")
     model = page.get_by_label("Reward model", exact=True)
-    judged = model.locator("option").filter(has_text=re.compile("^coffee-push-judge"))
+    judged = model.locator("option").filter(has_text=re.compile("coffee-push-judge "))
     model.select_option(judged.first.get_attribute("value"))
     wrong = page.get_by_role("region", name="False successes")
     wrong.get_by_role("button", name=SHIPPED).click()

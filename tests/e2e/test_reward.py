@@ -38,7 +38,7 @@ def cells(page: Page) -> list[str]:
 
 def choose_the_judge_of_the_shipped_dreams(page: Page) -> None:
     model = page.get_by_label("Reward model", exact=True)
-    judged = model.locator("option").filter(has_text=re.compile("^coffee-push-judge"))
+    judged = model.locator("option").filter(has_text=re.compile("coffee-push-judge "))
     model.select_option(judged.first.get_attribute("value"))
 
 
