@@ -86,7 +86,9 @@ def test_a_threshold_is_dragged_looked_into_and_saved(page: Page, server: Server
     # The iteration at this threshold, without any model.
     page.get_by_label("Iteration to judge again").select_option(index=1)
     again = page.get_by_role("region", name="Re-judge an iteration")
-    expect(again.get_by_role("status")).to_contain_text("of 2 stored groups flip, 1 of 16 episodes")
+    expect(again.get_by_role("status")).to_contain_text(
+        "0 of 3 stored groups flip, 1 of 24 episodes"
+    )
     expect(again.get_by_role("button", name="300129-5, fail, now success")).to_be_visible()
 
     # A label is corrected where the error is seen; every number follows.

@@ -140,6 +140,26 @@ def test_fidelity_judges_dreams_by_their_latents_and_real_videos_by_their_frames
             np.testing.assert_allclose(found, values[0, : len(found)].numpy(), atol=1e-5)
 
 
+def test_a_dream_is_judged_anew_by_its_latents_and_a_real_episode_by_its_frames(
+    made: dict[str, str], tmp_path: Path
+) -> None:
+    world, statistics = load_world_model(Path(made["wm"])), load_normalization(Path(made["wm"]))
+    judge, rules = load_state_reward(Path(made["judge"])), get_task("coffee-push").judge
+    real = load_episodes([made["aside"]])[0]
+    acted = statistics.normalize(real.actions)
+    [twin] = imagine_twins(world, [real], [acted], seed=0, denoising_steps=1)
+    kept = {"latents": twin.latents.numpy(), "normalized_actions": twin.actions.numpy()}
+    dream = replace(real, id="dream", imagined=True, frames=twin.frames, arrays=kept)
+    run = shelf(tmp_path / "run", [real, dream])
+    do("rejudge", tmp_path / "again", reward_model=made["judge"], episodes_from=[run])
+    [batch] = read_documents(tmp_path / "again", "judgements").values()
+    told = {row["imagined"]: row["probabilities"] for row in batch["rows"]}
+    frames = torch.from_numpy(real.frames)[None]
+    _, dreamt = judge.latent_probabilities(twin.latents[None], twin.actions[None], rules)
+    np.testing.assert_allclose(told[True], dreamt[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(told[False], judge.probabilities(frames, rules)[1][0], atol=1e-5)
+
+
 def test_the_report_names_checkpoints_counts_and_every_gate(made: dict[str, str]) -> None:
     report = read_documents(Path(made["gates"]))["gates"]
     held_out = report["measured"]["held out"]
