@@ -239,7 +239,8 @@ def _verdicts(
     for first in range(0, len(episodes), TWINS_AT_ONCE):
         part = episodes[first : first + TWINS_AT_ONCE]
         actions = [statistics.normalize(episode.actions) for episode in part]
-        videos = imagine_twins(model, part, actions, seed=seed, denoising_steps=steps)
+        twins = imagine_twins(model, part, actions, seed=seed, denoising_steps=steps)
+        videos = [twin.frames for twin in twins]
         for episode, video in zip(part, videos, strict=True):
             rules = get_task(episode.task).judge
             ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
