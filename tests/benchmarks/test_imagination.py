@@ -87,12 +87,13 @@ def _chunk_seconds(models: Models, frames: Tensor, rows: list[tuple[int, int]]) 
     task, count, size = get_task("coffee-push"), len(rows), world_model.chunk_size
     generators = row_generators(0, "benchmark", rows=rows)
     latents = torch.randn(count, world_model.context_frames, *world_model.latent_shape)
+    memory = world_model.begin(latents[:, 0])
     actions = torch.rand(count, size, world_model.action_dim) * 2 - 1
     future = torch.randn(count * size, *world_model.latent_shape)
     seen = torch.cat([latents[:, :1], future.unflatten(0, (count, size))], dim=1)
     parts: dict[str, Callable[[], object]] = {
         "policy": lambda: policy.act(frames, [task.instruction] * count, generators, 1.0),
-        "world model": lambda: world_model.predict(latents, actions, generators, STEPS),
+        "world model": lambda: world_model.predict(latents, actions, generators, STEPS, memory),
         "decoder": lambda: world_model.decode(future),
         "judge": lambda: reward_model.latent_probabilities(seen, actions, task.judge),
     }
