@@ -52,8 +52,12 @@ def beside(one: Locator, other: Locator) -> None:
 
 @pytest.fixture(scope="module")
 def dreamt(shared_page: Page) -> Page:
-    """The first shipped start with seed 7, dreamt to its end; reality has answered."""
+    """The false success that Start shows, dreamt to its end; reality has answered."""
     page = open_imagine(shared_page)
+    first = json.loads((SHIPPED / "first" / "first.json").read_text())
+    page.goto(f"/imagine?start={first['start_id']}&seed={first['seed']}")
+    expect(page.get_by_role("radio", name=f"start {first['start_id']:,}")).to_be_checked()
+    expect(page.get_by_text("compatible · ")).to_be_visible()
     page.get_by_role("button", name=re.compile("Run")).click()
     expect(page.get_by_role("button", name=re.compile("Replay"))).to_be_visible()
     if rendering_backend():
@@ -101,7 +105,7 @@ def test_the_threshold_is_dragged_under_the_video_and_everything_follows(dreamt:
     middle = box(handle)
     dreamt.mouse.move(middle["x"] + 20, middle["y"] + 12)
     dreamt.mouse.down()
-    dreamt.mouse.move(middle["x"] + 20, middle["y"] - 20, steps=4)
+    dreamt.mouse.move(middle["x"] + 20, middle["y"] - 90, steps=4)  # beyond the top
     dreamt.mouse.up()
     expect(verdict).to_have_text("no success yet")
     expect(leaf).not_to_contain_text("✓")
