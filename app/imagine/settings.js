@@ -97,7 +97,8 @@ class Starts {
       : "";
     this.show();
     if (!first || this.chosen?.own || this.chosen?.from) return;
-    const same = this.starts.find(({ start_id }) => start_id === this.chosen?.start_id);
+    const wanted = this.chosen?.start_id ?? Number(address.get("start")); // a link may name one
+    const same = answer.starts.find(({ start_id }) => start_id === wanted);
     this.choose(same ?? this.starts[0] ?? { label: "", image: null });
   }
 
