@@ -184,7 +184,7 @@ def _weights(config: _PartConfig, dtype: str) -> tuple[int, int, int]:
 
 @functools.lru_cache(maxsize=64)
 def _transformer_weights(config: WorldModelConfig, placement: Placement) -> tuple[int, int, int]:
-    """The transformer, on a CPU with its matrices laid once more, and a state model if it has one."""
+    """The transformer, its matrices twice on a CPU, and, if there is one, the state model."""
     parameters, resident, host = _weights(config.transformer, placement.dtype)
     if placement.device == "cpu":
         resident += laid_bytes(meta_model(config.transformer, placement.dtype))
