@@ -25,6 +25,7 @@ from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.states import StateReward, StateRewardConfig
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import sample
+from engine.world_model.linear import laid_bytes
 from engine.world_model.model import WorldModelConfig
 from engine.world_model.states import StateModel
 from engine.world_model.transformer import STDiT, TransformerConfig
@@ -45,7 +46,7 @@ class ComponentPlan:
     """What one part needs on the device, in bytes.
 
     Attributes:
-        weights: resident parameters and buffers.
+        weights: resident parameters and buffers, and second copies of them that stay.
         activations: most bytes alive at once while it computes, its outputs included.
         parts: what is worth knowing about the activations, by name.
         host: weights that stay in main memory.
@@ -65,7 +66,7 @@ def weights_of(config: AnyConfig, placement: Placement) -> tuple[int, int, int]:
     parts: tuple[tuple[int, int, int], ...]
     match config:
         case WorldModelConfig():
-            transformer = _transformer_weights(config, placement.dtype)
+            transformer = _transformer_weights(config, placement)
             parts = transformer, _weights(config.autoencoder, placement.dtype)
         case PolicyConfig():
             parts = (_policy_weights(config, placement),)
@@ -93,7 +94,7 @@ def world_model_component(
     config: WorldModelConfig, placement: Placement, rows: int
 ) -> ComponentPlan:
     """The transformer, predicting one chunk a row."""
-    parameters, resident, _ = _transformer_weights(config, placement.dtype)
+    parameters, resident, _ = _transformer_weights(config, placement)
     sizes = config.transformer
     tokens = (-(-config.latent_shape[1] // sizes.patch_size)) ** 2
     numbers = 2 * sizes.depth * sizes.context_frames * tokens * sizes.hidden_size
@@ -182,12 +183,14 @@ def _weights(config: _PartConfig, dtype: str) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=64)
-def _transformer_weights(config: WorldModelConfig, dtype: str) -> tuple[int, int, int]:
-    """The transformer and, if there is one, the state model beside it."""
-    parameters, resident, host = _weights(config.transformer, dtype)
+def _transformer_weights(config: WorldModelConfig, placement: Placement) -> tuple[int, int, int]:
+    """The transformer, its matrices twice on a CPU, and, if there is one, the state model."""
+    parameters, resident, host = _weights(config.transformer, placement.dtype)
+    if placement.device == "cpu":
+        resident += laid_bytes(meta_model(config.transformer, placement.dtype))
     if not config.states.moving:
         return parameters, resident, host
-    module = on_meta(lambda: StateModel(config.states, config.state_sizes), precision(dtype))
+    module = on_meta(lambda: StateModel(config.states, config.state_sizes), placement.precision)
     return parameters + count_parameters(module), resident + weight_bytes(module), host
 
 

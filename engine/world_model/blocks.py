@@ -21,18 +21,23 @@ ROPE_BASE = 10000.0
 STEADY_ROWS = 32
 CPU_LANES = 16
 CUDA_BATCH = 65535  # blocks of a launch in its second and third dimension
+FEW_KEYS = 64
+FRAMES = 3, 0, 1, 4, 2, 5  # from t b s 3 h e: frames, then tokens that see each other
+PLACES = 3, 1, 2, 4, 0, 5  # the same with places before frames
 
 
 @dataclass(frozen=True)
 class KeysValues:
     """What one temporal block remembers of the context frames: keys are normalised and rotated."""
 
-    keys: Float[Tensor, "c n heads e"]
-    values: Float[Tensor, "c n heads e"]
+    keys: Float[Tensor, "n heads c e"]
+    values: Float[Tensor, "n heads c e"]
 
-    def kept(self) -> "KeysValues":
-        """The same with memory of their own: views would keep queries alive."""
-        return KeysValues(self.keys.contiguous(), self.values.contiguous())
+    def before(self, places: "FramePlaces") -> "KeysValues":
+        """The same, laid before frames at those places: in memory of their own, as views would
+        keep queries alive, and with the unused columns of their mask."""
+        unused = places.mask.shape[1] - len(places.mask) - self.keys.shape[2]
+        return KeysValues(*(_widened(part, unused) for part in (self.keys, self.values)))
 
 
 def steady(layers: nn.Module, x: Float[Tensor, "*x d"]) -> Float[Tensor, "*x e"]:
@@ -52,11 +57,15 @@ def modulate(
     """LayerNorm without own parameters, times gain (1 + scale), plus shift.
 
     Where all tokens share one gain and shift, as in a dream's temporal blocks, it is one kernel.
+    A CPU's kernel with parameters, even idle ones, takes two thirds of the time of that without.
     """
     width = x.shape[-1:]
     if shift.numel() == x.shape[-1]:
-        return F.layer_norm(x, width, gain.flatten(), shift.flatten(), EPSILON)
-    return torch.addcmul(shift, F.layer_norm(x, width, eps=EPSILON), gain)
+        return F.layer_norm(x, width, gain.view(-1), shift.view(-1), EPSILON)
+    idle = x.device.type == "cpu"
+    one, none = (x.new_ones(width), x.new_zeros(width)) if idle else (None, None)
+    normed = F.layer_norm(x, width, one, none, EPSILON)
+    return torch.addcmul(shift, normed, gain, out=_free(normed, shift, gain))
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,13 @@ class FramePlaces:
     Attributes:
         turn: cosine and sine of the angle by which pair p of frame first + i is turned:
             (first + i) * frequency p.
-        mask: True where a frame may look: at itself and at what was before; columns beyond the
-            last frame fill the CPU's vector registers.
+        mask: of columns for the frames before, unused ones that fill the CPU's vector registers,
+            and these frames: True where a frame may look, at itself and at what was before. On a
+            CPU it is what is added to scores there: 0 or minus infinity.
     """
 
     turn: Float[Tensor, "t p 2"]
-    mask: Bool[Tensor, "t columns"]
+    mask: Bool[Tensor, "t columns"] | Float[Tensor, "t columns"]
 
     @classmethod
     def of(cls, frequencies: Float[Tensor, " p"], first: int, count: int) -> "FramePlaces":
@@ -81,9 +91,13 @@ class FramePlaces:
         angles = torch.outer(frames, frequencies.float())
         turn = torch.view_as_real(torch.polar(torch.ones_like(angles), angles))
         mask = torch.ones(count, last, dtype=torch.bool, device=device).tril(first)
-        unused = -last % CPU_LANES if device.type == "cpu" else 0
+        if device.type != "cpu":
+            return cls(turn, mask)
         # Softmax over whole vector registers is many times faster than over parts of them.
-        return cls(turn, F.pad(mask, (0, unused if unused < CPU_LANES // 2 else 0)))
+        unused = -last % CPU_LANES
+        none = mask.new_zeros(count, unused if unused < CPU_LANES // 2 else 0)
+        looks = torch.cat([mask[:, :first], none, mask[:, first:]], dim=1)
+        return cls(turn, torch.zeros(looks.shape).masked_fill(~looks, -torch.inf))
 
 
 def position_table(
@@ -169,15 +183,14 @@ class Attention(nn.Module):
 
     def within_frames(self, x: Float[Tensor, "t b s d"]) -> Float[Tensor, "t b s d"]:
         """Every token of a frame sees every token of the same frame."""
-        q, k, v = (part.flatten(0, 1).transpose(1, 2) for part in self._projected(x))
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(attended.transpose(1, 2).reshape(x.shape))
+        q, k, v = self._projected(x, FRAMES)
+        return self.proj(_attend(q, k, v).transpose(1, 2).reshape(x.shape))
 
     def keys_values(self, x: Float[Tensor, "t b s d"], places: FramePlaces) -> KeysValues:
         """Keys and values alone, of frames whose own features nobody reads any more."""
         width = x.shape[-1]
         projected = F.linear(x, self.qkv.weight[width:], self.qkv.bias[width:])
-        k, v = projected.view(*x.shape[:-1], 2, self.heads, -1).flatten(1, 2).unbind(2)
+        k, v = projected.unflatten(-1, (2, self.heads, -1)).permute(PLACES).flatten(1, 2)
         return KeysValues(_rotate(_normed(k, self.k_norm.weight), places), v)
 
     def across_frames(
@@ -188,32 +201,28 @@ class Attention(nn.Module):
         Returns:
             (features, keys and values of these frames).
         """
-        q, k, v = self._projected(x, places)
-        own = KeysValues(k.flatten(1, 2), v.flatten(1, 2))
-        known = [past, own] if past is not None else [own]
-        unused = places.mask.shape[1] - sum(len(part.keys) for part in known)
-        if unused:
-            empty = own.values.new_zeros(unused, *own.values.shape[1:])
-            known.append(KeysValues(empty, empty))
-        keys = torch.cat([part.keys for part in known]).permute(1, 2, 0, 3)
-        values = torch.cat([part.values for part in known]).permute(1, 2, 0, 3)
-        attended = _attend(q.flatten(1, 2).permute(1, 2, 0, 3), keys, values, places.mask)
-        features = self.proj(attended.transpose(1, 2).flatten(2))  # (b s) t d
-        return features.view(*x.shape[1:3], *x.shape[::3]).permute(2, 0, 1, 3), own
+        q, k, v = self._projected(x, PLACES, places)
+        own = KeysValues(k, v)
+        past = KeysValues(k[:, :, :0], v[:, :, :0]).before(places) if past is None else past
+        keys, values = torch.cat([past.keys, k], dim=2), torch.cat([past.values, v], dim=2)
+        attended = _attend(q, keys, values, places.mask)
+        return self.proj(attended.permute(2, 0, 1, 3).reshape(x.shape)), own
 
     def _projected(
-        self, x: Float[Tensor, "t b s d"], places: FramePlaces | None = None
+        self, x: Float[Tensor, "t b s d"], order: tuple[int, ...], places: FramePlaces | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [t b s heads e]; the first two normalised and, across frames,
-        turned: both at once on a CPU, one after the other where memory is dearer than passes."""
-        projected = self.qkv(x).view(*x.shape[:-1], 3, self.heads, -1)
+        """Queries, keys and values [n heads l e] of l tokens that see each other; the first two
+        normalised and, across frames, turned: laid out for that and both at once on a CPU, one
+        after the other where memory is dearer than passes."""
+        parts = self.qkv(x).view(*x.shape[:-1], 3, self.heads, -1)
+        projected = parts.permute(order).flatten(1, 2)
         if x.device.type != "cpu":
-            q = _turned(_normed(projected[..., 0, :, :], self.q_norm.weight), places)
-            k = _turned(_normed(projected[..., 1, :, :], self.k_norm.weight), places)
-            return q, k, projected[..., 2, :, :]
-        weight = torch.cat([self.q_norm.weight, self.k_norm.weight]).view(2, 1, -1)
-        q, k = _turned(_normed(projected[..., :2, :, :], weight), places).unbind(-3)
-        return q, k, projected[..., 2, :, :]
+            q = _turned(_normed(projected[0], self.q_norm.weight), places)
+            return q, _turned(_normed(projected[1], self.k_norm.weight), places), projected[2]
+        projected = projected.contiguous()
+        weight = torch.cat([self.q_norm.weight, self.k_norm.weight]).view(2, 1, 1, 1, -1)
+        q, k = _turned(_normed(projected[:2], weight), places)
+        return q, k, projected[2]
 
 
 class Mlp(nn.Module):
@@ -246,8 +255,8 @@ class Block(nn.Module):
     ) -> Float[Tensor, "t b s d"]:
         """A spatial block."""
         shift, gain, gate, *mlp = self._modulation(modulation)
-        x = torch.addcmul(x, gate, self.attn.within_frames(modulate(x, shift, gain)))
-        return self._mlp(x, *mlp)
+        attended = self.attn.within_frames(modulate(x, shift, gain))
+        return self._mlp(_gated(x, gate, attended), *mlp)
 
     def across_frames(
         self,
@@ -259,7 +268,7 @@ class Block(nn.Module):
         """A temporal block: (features, keys and values of these frames)."""
         shift, gain, gate, *mlp = self._modulation(modulation)
         attended, own = self.attn.across_frames(modulate(x, shift, gain), places, past)
-        return self._mlp(torch.addcmul(x, gate, attended), *mlp), own
+        return self._mlp(_gated(x, gate, attended), *mlp), own
 
     def keys_values(
         self,
@@ -276,7 +285,7 @@ class Block(nn.Module):
         return list((self.scale_shift_table + modulation).unsqueeze(-2).unbind(-3))
 
     def _mlp(self, x: Tensor, shift: Tensor, gain: Tensor, gate: Tensor) -> Tensor:
-        return torch.addcmul(x, gate, self.mlp(modulate(x, shift, gain)))
+        return _gated(x, gate, self.mlp(modulate(x, shift, gain)))
 
 
 class FinalLayer(nn.Module):
@@ -295,21 +304,51 @@ class FinalLayer(nn.Module):
         return modulate(x, shift, 1.0 + scale)
 
 
+def _free(x: Tensor, *others: Tensor) -> Tensor | None:
+    """x as the place of a result, if nobody needs x for a gradient and the result is like it.
+
+    What lies in the caches is written again: new memory costs more than the arithmetic.
+    """
+    alike = all(other.dtype == x.dtype for other in others)
+    return x if alike and not torch.is_grad_enabled() else None
+
+
+def _gated(x: Tensor, gate: Tensor, added: Tensor) -> Tensor:
+    """x + gate * added, in the memory of what is added."""
+    return torch.addcmul(x, gate, added, out=_free(added, x, gate))
+
+
 def _normed(x: Tensor, weight: Tensor) -> Tensor:
     """RMSNorm over the last dimension, in the precision of x: of mixed ones no kernel is fused.
 
     A CPU has no kernel of its own for it: the norm of a vector and two products are the fewest
-    passes over the tokens.
+    passes over the tokens, which are overwritten where no gradient needs them.
     """
-    weight = weight.to(x.dtype)
+    size = x.shape[-1]
     if x.device.type != "cpu" or x.dtype != torch.float32:
-        return F.rms_norm(x, x.shape[-1:], None, EPSILON) * weight
+        return F.rms_norm(x, (size,), None, EPSILON) * weight.to(x.dtype)
     norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x * torch.rsqrt(norm.square() / x.shape[-1] + EPSILON) * weight
+    inverse = norm.square().add_(size * EPSILON).rsqrt_()
+    scaled = torch.mul(x, inverse, out=_free(x))
+    return torch.mul(scaled, weight * math.sqrt(size), out=_free(scaled))
 
 
-def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """Attention of [n heads t e]; in several launches where CUDA cannot count so many at once."""
+def _widened(x: Tensor, unused: int) -> Tensor:
+    return F.pad(x, (0, 0, 0, unused)) if unused else x.clone()
+
+
+def _attend(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Attention of [n heads l e].
+
+    A CPU computes small ones fastest as they are written. CUDA takes several launches where it
+    cannot count so many at once.
+    """
+    if q.device.type == "cpu" and keys.shape[2] <= FEW_KEYS:
+        bias = q.new_zeros(()) if mask is None else mask.to(q.dtype)
+        scores = torch.baddbmm(
+            bias, q.flatten(0, 1), keys.flatten(0, 1).mT, alpha=q.shape[-1] ** -0.5
+        )
+        return torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1)).view(q.shape)
     if len(q) <= CUDA_BATCH:
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
     rest = slice(CUDA_BATCH, None)
@@ -322,15 +361,16 @@ def _turned(x: Tensor, places: FramePlaces | None) -> Tensor:
 
 
 def _rotate(x: Tensor, places: FramePlaces) -> Tensor:
-    """Rotary embedding of [t ... e], pairs (2p, 2p + 1).
+    """Rotary embedding of [... t e], pairs (2p, 2p + 1).
 
     Compilers and CUDA graphs know no complex numbers; one kernel of a CPU multiplies them five
     times as fast. Both give the same bits there.
     """
-    pairs = x.float().unflatten(-1, (-1, 2))
-    turn = places.turn.view(-1, *[1] * (pairs.ndim - 3), *places.turn.shape[1:])
+    pairs, turn = x.float().view(*x.shape[:-1], -1, 2), places.turn
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(turn))
+        numbers = torch.view_as_complex(pairs)
+        product = torch.mul(numbers, torch.view_as_complex(turn), out=_free(numbers))
+        turned = torch.view_as_real(product)
     else:
         turned = turn_pairs(pairs, turn)
     return turned.flatten(-2).to(x.dtype)

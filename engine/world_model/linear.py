@@ -48,24 +48,39 @@ class Linear(nn.Linear):
             return self._by_onednn(x, "gelu", "tanh")
         return F.gelu(super().forward(x), approximate="tanh")
 
+    @property
+    def laid_bytes(self) -> int:
+        """What a second, laid copy of the matrix takes on a CPU; 0 where none is made."""
+        weight = self.weight
+        small = weight.dtype == torch.float32 and weight.nbytes <= LARGEST_LAID
+        return weight.nbytes if small and _has_onednn() else 0
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_laid": None}
 
     def _may(self, x: Tensor) -> bool:
         if torch.is_grad_enabled() or x.device.type != "cpu" or torch.compiler.is_compiling():
             return False
-        has = torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
-        return has and x.dtype == self.weight.dtype
+        return _has_onednn() and x.dtype == self.weight.dtype
 
     def _by_onednn(self, x: Tensor, then: str, how: str) -> Tensor:
         weight: Tensor = self.weight
-        if weight.dtype == torch.float32 and weight.nbytes <= LARGEST_LAID:
+        if self.laid_bytes:
             if self._laid is None or not self._laid.holds(self.weight):
                 laid = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), USUAL_ROWS)
                 self._laid = _Laid(laid, ref(self.weight), _state(self.weight))
             weight = self._laid.tensor
         product = torch.ops.mkldnn._linear_pointwise
         return cast(Tensor, product(x, weight, self.bias, then, [], how))
+
+
+def laid_bytes(module: nn.Module) -> int:
+    """What the second copies of all matrices of a module take while a CPU computes with them."""
+    return sum(part.laid_bytes for part in module.modules() if isinstance(part, Linear))
+
+
+def _has_onednn() -> bool:
+    return torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
 
 def _state(weight: Tensor) -> tuple[int, int]:

@@ -253,15 +253,15 @@ class STDiT(nn.Module):
             maps = self.painter(conditions.states)
         if self.stem is not None:
             tokens = tokens + self.stem(latents, last, past_maps)[1]
+        later = FramePlaces.of(self.rope.freqs, latents.shape[2], self.config.chunk_size)
         past = []
         for within, across in self._pairs():
             tokens = within.within_frames(tokens, within_frames)
             if across is self.temporal_blocks[-1]:
-                past.append(across.keys_values(tokens, modulation, places).kept())
+                past.append(across.keys_values(tokens, modulation, places).before(later))
             else:
                 tokens, own = across.across_frames(tokens, modulation, places)
-                past.append(own.kept())
-        later = FramePlaces.of(self.rope.freqs, latents.shape[2], self.config.chunk_size)
+                past.append(own.before(later))
         return ContextCache(tuple(past), later, positions, last, maps)
 
     def embed_actions(

@@ -184,6 +184,23 @@ def phases(rows: int) -> list[Callable[[], Any]]:
     ]
 
 
+def test_a_cpu_holds_the_world_models_matrices_twice_and_the_plan_says_so() -> None:
+    model = LatentWorldModel(DEMO[1]).eval()
+    cpu_bytes, gpu_bytes = (
+        weights_of(DEMO[1], Placement(device=device))[1] for device in ("cpu", "cuda")
+    )
+    rows = row_generators(0, "plan", rows=[(0, 0), (1, 0)])
+    latents = torch.zeros(2, model.context_frames, *model.latent_shape)
+    actions = torch.zeros(2, model.chunk_size, model.action_dim)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        for _ in range(2):
+            model.predict(latents, actions, rows, 1)
+    laid = [event for event in record.events() if "reorder_linear_weight" in event.name]
+    assert sum(event.self_cpu_memory_usage for event in laid) == cpu_bytes - gpu_bytes > 3_000_000
+    half = weights_of(DEMO[1], Placement(dtype="bfloat16"))[1]
+    assert half < gpu_bytes / 1.9  # nothing is laid in bfloat16
+
+
 def measured_peak(run: Callable[[], Any]) -> int:
     """Most bytes that PyTorch's CPU allocator had handed out at once."""
     run()

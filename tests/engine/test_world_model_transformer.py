@@ -168,3 +168,38 @@ def test_a_denoising_step_elsewhere_has_no_complex_number_and_makes_no_mask() ->
         transformer.denoise(cache, latents[:, :, 4:], moments, embedded)
     assert seen.dtypes == {torch.float32}
     assert seen.masks == 0
+
+
+@pytest.mark.parametrize("keys", [12, 16, blocks.FEW_KEYS + 4])
+def test_attention_of_a_cpu_is_torchs_own_whatever_the_number_of_keys(keys: int) -> None:
+    q, k, v = (torch.randn(6, 2, count, 8) for count in (8, keys, keys))
+    looks = torch.ones(8, keys, dtype=torch.bool).tril(keys - 8)
+    added = torch.zeros(8, keys).masked_fill(~looks, -torch.inf)
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=looks)
+    torch.testing.assert_close(blocks._attend(q, k, v, added), expected, rtol=0, atol=1e-6)
+    unseen = blocks._attend(q, k.index_fill(2, torch.tensor([keys - 1]), 1e4), v, added)
+    assert torch.equal(unseen[:, :, :-1], blocks._attend(q, k, v, added)[:, :, :-1])
+
+
+def test_a_dream_writes_over_nothing_that_was_given_and_learns_what_it_dreams() -> None:
+    transformer = trained(SMALL)
+    latents, times, actions, _ = inputs(SMALL, 2, 8, 8)
+
+    def velocity() -> Tensor:
+        cache = transformer.context(latents[:, :, :4], 64, 64)
+        moments, embedded = transformer.embed_times(times), transformer.embed_actions(actions)
+        given = [latents, moments.vectors, moments.modulation, embedded, cache.places.turn]
+        given += [part for past in cache.past for part in (past.keys, past.values)]
+        before = [part.detach().clone() for part in given]
+        first = transformer.denoise(cache, latents[:, :, 4:], moments, embedded)
+        again = transformer.denoise(cache, latents[:, :, 4:], moments, embedded)
+        assert torch.equal(first, again)
+        assert all(torch.equal(old, now) for old, now in zip(before, given, strict=True))
+        return first
+
+    with torch.no_grad():
+        dreamt = velocity()
+    learnt = velocity()
+    torch.testing.assert_close(dreamt, learnt.detach(), rtol=0, atol=1e-5)
+    learnt.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in transformer.temporal_blocks.parameters())
