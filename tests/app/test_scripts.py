@@ -106,6 +106,15 @@ def test_nothing_is_loaded_from_another_host() -> None:
     assert re.findall(r"https?://[^\s\"'`)]+", text) == []
 
 
+@pytest.mark.parametrize(
+    ("door", "script"), [("localStorage", "web/memory.js"), ("navigator.clipboard", "web/copy.js")]
+)
+def test_what_a_browser_may_refuse_is_asked_in_one_place(door: str, script: str) -> None:
+    """Where it is refused, that place falls back and says what is true."""
+    assert [path for path in SCRIPTS if door in MODULES.files[path].decode()] == [script]
+    assert "sessionStorage" not in ALL
+
+
 def serve(path: str) -> Response:
     with TestClient(Starlette(routes=assets.routes())) as client:
         return client.get(f"/{assets.PREFIX}/{path}")

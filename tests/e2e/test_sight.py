@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from engine.runs.run_directory import RunDirectory
 from tests.e2e.conftest import PATIENCE, Problems, Server
 from tests.e2e.sight import SIZES, faults, open_page, pale, resize, watch
+from tests.e2e.sights import sizeless
 from tests.e2e.test_looks import NAMELESS, PAGES, sign
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -89,6 +90,7 @@ def test_every_page_is_whole_at_first_sight(
         for size in sizes[1:]:
             resize(page, size)
             seen += [f"{size}: {sentence}" for sentence in faults(page, essential(page))]
+        seen += [f"without a size: {picture}" for picture in sizeless(page)]
         page.emulate_media(color_scheme="dark")
         expect(page.locator("body")).to_have_class(re.compile("dark"))
         seen += [f"dark: {sentence}" for sentence in pale(page)]

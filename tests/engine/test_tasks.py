@@ -21,6 +21,8 @@ from engine.records.tasks import (
     tasks,
 )
 
+TABLE = Path(__file__).parents[2] / "docs" / "tasks.md"  # of those that are collected
+
 
 @pytest.mark.parametrize("task", list(tasks().values()), ids=list(tasks()))
 def test_a_task_record_is_complete(task: Task) -> None:
@@ -29,6 +31,11 @@ def test_a_task_record_is_complete(task: Task) -> None:
     assert task.action_low < task.action_high
     assert task.horizon % 8 == 0
     assert task.horizon >= task.judge.first_end >= task.judge.window
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\| (\w+-\w+) \|", TABLE.read_text(), re.MULTILINE))
+def test_whoever_judges_a_task_that_is_collected_is_told_what_counts(name: str) -> None:
+    assert re.match("It succeeds as soon as .* It fails where ", get_task(name).rule)
 
 
 def test_an_unknown_task_is_refused_and_the_known_ones_are_listed() -> None:
