@@ -108,8 +108,9 @@ class Studio:
 
         starts = Starts(shipped, workspace.starts, simulator)
         imagining = Imagining(cabinet, dreams, starts, access=access)
-        clips = Clips(cabinet, guest=guest)
-        gallery, exports = Gallery(cabinet, clips, guest=guest), Exports(cabinet, access=access)
+        clips = Clips(cabinet, guest=guest, run_name=runs.name_of)
+        gallery = Gallery(cabinet, clips, guest=guest, run_name=runs.name_of)
+        exports = Exports(cabinet, access=access)
         labels, pairs = Labelling(cabinet, guest=guest), Preferences(cabinet, guest=guest)
         judging = Judging(labels, pairs, imagining.save, access)
         twins = Twins(cabinet, dreams, simulator, access=access)

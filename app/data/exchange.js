@@ -60,7 +60,7 @@ export class Export {
     for (const name of ["run", "task"])
       add(
         name,
-        (answer.facets[name] ?? []).map(([value, count]) => [value, `${value} · ${integer(count)}`]),
+        (answer.facets[name] ?? []).map(([value, count, said]) => [value, `${said} · ${integer(count)}`]),
       );
     add(
       "view",

@@ -83,7 +83,9 @@ class Episodes {
     const at = address.get("t");
     if (asked) this.show(asked, at === null ? {} : { at: Number(at) });
     const answer = await ask(this.server, "facets", {}, true);
-    if (answer) this.filters.show(answer.facets, answer.views);
+    if (!answer) return;
+    this.filters.show(answer.facets, answer.views);
+    this.grid.update(); // with the names of runs
   }
 
   ask(offset, limit, quiet) {
@@ -137,6 +139,7 @@ class Episodes {
     const verdict = item.judged ? (item.success ? "success" : "fail") : "nobody judged";
     const [sign, colour] = item.judged ? (item.success ? ["✓", "ok"] : ["✕", "bad"]) : ["?", "mute"];
     const human = item.label ? `, judged ${item.label.outcome ?? "dream broke"}` : "";
+    const run = item.run ? this.filters.runName(item.run) : "";
     const words = `${item.id}, ${item.imagined ? "imagined" : "real"} ${verdict}${human}`;
     return view`<button class="shot" data-open="${item.id}" data-index="${index ?? ""}" aria-label="${words}">
         <span class="film" data-film="${item.id}"></span>
@@ -144,9 +147,9 @@ class Episodes {
           class="mono">${(item.probability ?? null) === null ? verdict : fixed(item.probability)}</span></b>${
             item.label ? view`<span class="tag ${tone}" title="human label">${mark}</span>` : ""
           }</span>
-        <span class="mute where" title="${item.run ?? ""}">${item.imagined ? "" : "real · "}${
-          item.run ?? integer(item.start_id)
-        }${item.iteration === null ? "" : ` · iteration ${item.iteration}`}</span></button>
+        <span class="mute where" title="${run}">${item.imagined ? "" : "real · "}${
+          item.iteration === null ? "" : `iteration ${item.iteration} · `
+        }${item.run ? run : integer(item.start_id)}</span></button>
       <button class="pick" data-pick="${item.id}" role="checkbox" aria-checked="${String(this.chosen.has(item.id))}"
         aria-label="Choose ${item.id}"></button>`;
   }
@@ -154,7 +157,7 @@ class Episodes {
   group({ start_id: start, kept, reason, run, iteration, members }) {
     const cell = (item) => view`<div class="member">${this.tile(item)}</div>`;
     return view`<section class="card family ${kept ? "" : "dropped"}"><div class="between"><span
-      class="mono">start ${integer(start)} · ${run ?? "demo"} · iteration ${iteration ?? "–"}</span>
+      class="mono">start ${integer(start)} · ${run ? this.filters.runName(run) : "demo"} · iteration ${iteration ?? "–"}</span>
       <span class="tag ${kept ? "ok" : ""}">${reason}</span></div><div
         class="members">${members.map(cell)}</div></section>`;
   }

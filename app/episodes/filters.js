@@ -111,6 +111,11 @@ export class Filters {
     if (views) this.show(this.facets, views);
   }
 
+  /** What a run is called; nothing until that is known. */
+  runName(run) {
+    return this.facets.run ? (this.facets.run.find(([value]) => value === run)?.[2] ?? run) : "";
+  }
+
   show(facets, views) {
     Object.assign(this, { facets, views });
     this.draw();
@@ -120,7 +125,10 @@ export class Filters {
     const pairs = (name) =>
       CHOICES[name]
         ? CHOICES[name].map((value) => [value, value])
-        : (this.facets[name] ?? []).map(([value, count]) => [value, `${short(value)} · ${integer(count)}`]);
+        : (this.facets[name] ?? []).map(([value, count, said]) => [
+            value,
+            `${short(said)} · ${integer(count)}`,
+          ]);
     const menu = (name) => select(name, pairs(name), this.values[name]);
     const field = (name, text, step = "1", most = "") => view`<label>${text}<input type="number" min="0"
       step="${step}" max="${most}" data-name="${name}" .value="${this.values[name] ?? ""}"></label>`;

@@ -1,6 +1,7 @@
 """The wall of episodes: what a filter finds, in pages, with films, saved views and the queue."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, TypedDict
@@ -107,10 +108,19 @@ class Found(TypedDict):
 class Gallery:
     """Episodes by filter. Every method may be called from any thread.
 
-    What a user can get wrong raises a `ValueError` of one sentence.
+    What a user can get wrong raises a `ValueError` of one sentence. `run_name` says what the run
+    of an id is called.
     """
 
-    def __init__(self, cabinet: Cabinet, clips: Clips, *, guest: bool) -> None:
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        clips: Clips,
+        *,
+        guest: bool,
+        run_name: Callable[[str], str] = str,
+    ) -> None:
+        self._run_name = run_name
         self._cabinet = cabinet
         self._clips = clips
         self._guest = guest
@@ -180,9 +190,14 @@ class Gallery:
         return {"members": [episode_record(member) for member in members]}
 
     def facets(self) -> dict[str, list[list[Any]]]:
-        """What can be asked for, by filter: [[value, number of episodes]…], the commonest first."""
+        """What can be asked for, by filter: [[value, number of episodes, its name]…], the commonest
+        first."""
         found = self._cabinet.trajectories.facets(guest=self._guest)
-        return {name: [list(pair) for pair in pairs] for name, pairs in found.items()}
+        words = {"run": self._run_name}
+        return {
+            name: [[value, count, words.get(name, str)(value)] for value, count in pairs]
+            for name, pairs in found.items()
+        }
 
     def films(self, question: Films) -> dict[str, str]:
         """The decisive frames of each episode side by side, as a data URI, by id."""

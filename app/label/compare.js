@@ -98,7 +98,7 @@ export class Compare {
     const { get, set } = address;
     const [pairing, run] = [this.find(".pairing"), this.find(".run")];
     if (get("pairing") in PAIRINGS) pairing.value = get("pairing");
-    this.addRuns(get("run") ? [get("run")] : []);
+    this.addRuns(get("run") ? [[get("run"), get("run")]] : []);
     run.value = get("run") ?? "";
     for (const [name, menu] of Object.entries({ pairing, run }))
       menu.addEventListener("change", () => {
@@ -110,8 +110,10 @@ export class Compare {
 
   addRuns(runs) {
     const menu = this.find(".run");
-    const known = [...menu.options].map(({ value }) => value);
-    for (const run of runs) if (!known.includes(run)) menu.add(new Option(run, run));
+    for (const [run, name] of runs) {
+      const known = [...menu.options].find(({ value }) => value === run);
+      (known ?? menu.appendChild(new Option("", run))).text = name;
+    }
     menu.hidden = menu.length < 2;
   }
 

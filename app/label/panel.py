@@ -64,7 +64,7 @@ def label_board(room: LabelRoom, *, orders: tuple[str, ...]) -> gr.HTML:
         return task_card(room, question)
 
     def runs() -> Answer:
-        return {"runs": [run for run, _ in gallery.facets()["run"]]}
+        return {"runs": [[run, name] for run, _, name in gallery.facets()["run"]]}
 
     return live_panel(
         "mountJudge",

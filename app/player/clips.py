@@ -1,6 +1,6 @@
 """Episodes as the screen wants them: records, whole clips, groups of siblings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -31,9 +31,13 @@ class Clips:
 
     Args:
         guest: whose labels stand at a clip: those of visitors, or those of the house.
+        run_name: what the run of an id is called.
     """
 
-    def __init__(self, cabinet: Cabinet, *, guest: bool) -> None:
+    def __init__(
+        self, cabinet: Cabinet, *, guest: bool, run_name: Callable[[str], str] = str
+    ) -> None:
+        self._run_name = run_name
         self._cabinet = cabinet
         self._guest = guest
         self._frames = EncodedOnce(self._encode_frames, capacity=64)
@@ -64,6 +68,7 @@ class Clips:
             .round(4)
             .tolist(),
             "instruction": row.instruction,
+            "run_name": row.run and self._run_name(row.run),
             "lineage": dict(row.lineage),
             "replay": dict(trajectory.replay),
             "decisive": list(decisive_frames(row, ends, probabilities)),

@@ -141,7 +141,7 @@ export class Drawer {
       ["kind", clip.imagined ? "imagined" : "real"],
       ["instruction", clip.instruction],
       ["start", clip.start_id < 0 ? "uploaded image" : integer(clip.start_id)],
-      ["run", clip.run],
+      ["run", clip.run_name],
       ["iteration · member", of.iteration === undefined ? null : `${of.iteration} · ${of.member ?? "–"}`],
       ["reward", of.reward],
       ["advantage", of.advantage === undefined || of.advantage === null ? null : signed(of.advantage)],

@@ -56,6 +56,7 @@ class Clip(EpisodeRecord):
     probabilities: list[float]
     real_probabilities: list[float]
     instruction: str
+    run_name: str | None
     lineage: dict[str, Any]
     replay: dict[str, Any]
     decisive: list[int]

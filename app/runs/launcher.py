@@ -220,12 +220,23 @@ class Launcher:
         events = self._cabinet.runs.events(run_id, limit=check_integer("limit", limit, 1, 500))
         return [{"at": e["time"], "kind": e["kind"], "text": event_text(e)} for e in events]
 
+    def name_of(self, run_id: str) -> str:
+        """What a run is called; its id where nothing is known of it."""
+        try:
+            return self._name(self._cabinet.runs.get(run_id))
+        except LookupError:
+            return run_id
+
+    def _name(self, run: RunRow) -> str:
+        about = self._abouts.of(self._cabinet.runs.place(run.id))
+        return about.name or run_name(run.job, run.config, run.created)
+
     def _shown(self, run: RunRow, busy: Sequence[RunRow]) -> RunRecord:
         about = self._abouts.of(self._cabinet.runs.place(run.id))
         alive = run.state.alive
         return {
             "id": run.id,
-            "name": about.name or run_name(run.job, run.config, run.created),
+            "name": self._name(run),
             "method": method_of(run.job, run.config),
             "note": about.note,
             "tags": about.tags,
@@ -259,10 +270,8 @@ class Launcher:
         if not before:
             return "starting"
         first = min(before, key=lambda other: (not other.state.alive, other.created))
-        about = self._abouts.of(self._cabinet.runs.place(first.id))
-        name = about.name or run_name(first.job, first.config, first.created)
         others = f" and {len(before) - 1} more" if len(before) > 1 else ""
-        return f"behind {name}{others}"
+        return f"behind {self._name(first)}{others}"
 
     def _task_of(self, values: Mapping[str, Any], default: str) -> str:
         """The task that the models of a run were made for."""

@@ -1,6 +1,6 @@
 // Live charts: skeleton figures come from app/train/plots.py, points [x, value, step] arrive as deltas,
 // Plotly.react draws in place, so the zoom stays where the reader put it. One cursor for all charts.
-import { measure } from "../web/formats.js";
+import { measure, metricWords } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { memory } from "../web/memory.js";
 import { theme } from "../web/shade.js";
@@ -183,13 +183,13 @@ export class Charts {
   another(name) {
     const drawn = (figure) => ({
       ...figure,
-      data: [{ ...figure.data[0], meta: name, name: name.split("/").at(-1) }],
+      data: [{ ...figure.data[0], meta: name, name: metricWords(name.split("/").at(-1)) }],
     });
     const { light, dark } = this.other;
     const id = name.replace(/\W/g, "-");
     return {
       name: id,
-      title: name.replace(/[/_]/g, " "),
+      title: metricWords(name),
       help: `the metric ${name}`,
       light: drawn(light),
       dark: drawn(dark),

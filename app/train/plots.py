@@ -67,7 +67,7 @@ def _layout(chart: Chart, mode: str) -> dict[str, Any]:
     vertical = {"range": [chart.low, chart.high]} if fixed else {"rangemode": "tozero"}
     axis = {"gridcolor": ink["grid"], "zerolinecolor": ink["grid"], "linecolor": ink["grid"]}
     return {
-        "margin": {"l": 40, "r": 8, "t": 6, "b": 22},
+        "margin": {"l": 48, "r": 8, "t": 6, "b": 22},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": font,

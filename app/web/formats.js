@@ -35,6 +35,12 @@ export const reached = ({ done, total, phase = "" }, things = "") =>
   [phase, total ? `${integer(done)} of ${integer(total)}${things && ` ${things}`}` : ""]
     .filter(Boolean)
     .join(": ");
+/** A metric's name as words: `policy/policy/learning_rate` is the policy learning rate. */
+export const metricWords = (/** @type {string} */ name) =>
+  name
+    .split(/[/_]/)
+    .filter((word, at, all) => word !== all[at - 1])
+    .join(" ");
 /** Bytes as the studio's sentences have them, such as 4.9 GB. */
 export const bytes = (/** @type {number} */ size) => {
   /** @type {[string, number][]} */

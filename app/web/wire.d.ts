@@ -182,6 +182,7 @@ export interface Clip {
   probabilities: number[];
   real_probabilities: number[];
   instruction: string;
+  run_name: string | null;
   lineage: any;
   replay: any;
   decisive: number[];

@@ -1,5 +1,6 @@
 """What a run is called, what people say of it, and what it waits for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from app.studio import Studio
 from app.train.methods import methods
 from app.train.successes import success_of
 from app.web.questions import ask
+from engine.records.types import Trajectory
 from tests.app.conftest import OPTIMISE
 
 
@@ -54,6 +56,19 @@ def test_a_run_is_renamed_and_the_second_one_says_behind_what_it_waits(studio: S
         ask(studio.runs.describe, {"run": first, "name": "x" * 121})
     with pytest.raises(LookupError, match="there is no run nobody"):
         ask(studio.runs.describe, {"run": "nobody", "name": "x"})
+
+
+def test_filters_and_the_drawer_call_a_run_by_its_name(
+    studio: Studio, make_trajectory: Callable[..., Trajectory]
+) -> None:
+    run = studio.train.training.start("optimise", OPTIMISE)
+    for name, lineage in (("of-it", {"run": run}), ("of-another", {"run": "gone"})):
+        studio.cabinet.trajectories.add(make_trajectory(name, lineage={"created": 1.0, **lineage}))
+    ask(studio.runs.describe, {"run": run, "name": "the good one"})
+    called = {value: name for value, _, name in studio.episodes.gallery.facets()["run"]}
+    assert called == {run: "the good one", "gone": "gone"}
+    clip = ask(studio.episodes.clips.clip, {"episode": "of-it"})
+    assert (clip["run"], clip["run_name"]) == (run, "the good one")
 
 
 def test_success_is_the_best_known_one_with_its_interval() -> None:

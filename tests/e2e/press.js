@@ -17,6 +17,8 @@
   };
   listen(window, "fetch", true);
   listen(window, "open", true);
+  window.prompt = () => felt() ?? null; // nobody answers
+  window.confirm = () => felt() ?? false;
   for (const name of ["pushState", "replaceState"]) listen(history, name, false);
   for (const name of ["drawImage", "fillRect", "putImageData"]) listen(CanvasRenderingContext2D.prototype, name, false);
   for (const name of ["showPicker", "click"]) listen(HTMLInputElement.prototype, name, false);

@@ -8,6 +8,7 @@ import {
   fixed,
   integer,
   measure,
+  metricWords,
   reached,
   signed,
 } from "../../app/web/formats.js";
@@ -53,6 +54,11 @@ test("seconds are words of their size", () => {
 
 test("bytes are as the studio's sentences have them", () => {
   assert.deepEqual([12, 4_200, 4_900_000_000].map(bytes), ["12 bytes", "4.2 kB", "4.9 GB"]);
+});
+
+test("a metric's name is words, none of them twice", () => {
+  assert.equal(metricWords("autoencoder/autoencoder/gradient_norm"), "autoencoder gradient norm");
+  assert.equal(metricWords("time/policy"), "time policy");
 });
 
 test("thousands stand apart", () => {
