@@ -118,7 +118,8 @@ class Studio:
         self.label = LabelRoom(access, self.episodes, Queues(cabinet, gallery, guest=guest))
 
         loader = Loader(dreams, pause=limits.seconds_between_loads)
-        slots = Slots(cabinet.checkpoints, loader, task=starts.task, access=access)
+        name, task = runs.checkpoint_name, starts.task
+        slots = Slots(cabinet.checkpoints, loader, name=name, task=task, access=access)
         self._adopting = Adopting(cabinet, runs, check=check)
         sources = Sources(cabinet, errands, rules=rules)
         self.models = ModelsRoom(access, slots, sources, self._adopting, runs)
@@ -127,7 +128,7 @@ class Studio:
         self.start = StartRoom(access, starts, slots, gallery, runs, simulator, curves, first)
 
         weights = functools.partial(cabinet.queues.weights, guest=guest)
-        thresholds = ThresholdLab(cabinet, guest=guest, weights=weights)
+        thresholds = ThresholdLab(cabinet, guest=guest, weights=weights, run_name=runs.name_of)
         retraining = Retraining(cabinet, runs, clips)
         self.reward = RewardRoom(access, self.episodes, thresholds, retraining, slots, runs)
         siblings = Siblings(cabinet, clips, guest=guest)

@@ -156,8 +156,9 @@ class Episodes {
 
   group({ start_id: start, kept, reason, run, iteration, members }) {
     const cell = (item) => view`<div class="member">${this.tile(item)}</div>`;
+    const name = run ? this.filters.runName(run) : "demo";
     return view`<section class="card family ${kept ? "" : "dropped"}"><div class="between"><span
-      class="mono">start ${integer(start)} · ${run ? this.filters.runName(run) : "demo"} · iteration ${iteration ?? "–"}</span>
+      class="mono">start ${integer(start)} · ${name} · iteration ${iteration ?? "–"}</span>
       <span class="tag ${kept ? "ok" : ""}">${reason}</span></div><div
         class="members">${members.map(cell)}</div></section>`;
   }

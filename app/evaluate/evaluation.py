@@ -94,6 +94,7 @@ class Evaluation:
         self._cabinet = cabinet
         self._samples = samples
         planning = Planning(cabinet, launcher, simulator, access=access)
+        self._checkpoint_name = launcher.checkpoint_name
         self.choices, self.plan, self.start = planning.choices, planning.plan, planning.start
 
     def suites(self) -> list[dict[str, Any]]:
@@ -103,11 +104,14 @@ class Evaluation:
                 "id": suite.key.id,
                 "title": suite.key.title,
                 "tasks": suite.tasks,
-                "arms": [[arm, short(arm)] for arm in suite.arms],
+                "arms": [[arm, self._title(arm)] for arm in suite.arms],
                 "runs": len({run.id for run in suite.cells.values()}),
             }
             for suite in self._suites()
         ]
+
+    def _title(self, arm: str) -> str:
+        return self._checkpoint_name(arm) if arm.startswith("run/") else short(arm)
 
     def results(self, question: Results) -> dict[str, Any]:
         """Cells with Wilson intervals, differences and paired tests of a suite."""
@@ -122,7 +126,7 @@ class Evaluation:
             "columns": suite.columns,
             "about": what_a_seed_is(suite),
             "arms": [
-                {"name": arm, "title": short(arm), "policies": len(suite.policies[arm])}
+                {"name": arm, "title": self._title(arm), "policies": len(suite.policies[arm])}
                 for arm in suite.arms
             ],
             "tasks": [

@@ -69,7 +69,12 @@ class Planning:
         """{policies: [{id, name, short, task}], tasks, pools: {name: starts}, refusal}."""
         return {
             "policies": [
-                {"id": c.id, "name": c.id.split("/", 1)[1], "short": c.hash[:8], "task": c.task}
+                {
+                    "id": c.id,
+                    "name": self._launcher.checkpoint_name(c.id),
+                    "short": c.hash[:8],
+                    "task": c.task,
+                }
                 for c in self._cabinet.checkpoints.all("policy")
             ],
             "tasks": [task.name for task in tasks().values() if task.simulator],

@@ -113,7 +113,7 @@ class Fidelity:
         recordings = self._recordings()
         return {
             **{
-                role: [[c.id.split("/", 1)[1], c.id] for c in found]
+                role: [[self._launcher.checkpoint_name(c.id), c.id] for c in found]
                 for role, found in known.items()
             },
             "unaligned": unaligned(known["world_model"]),

@@ -1,7 +1,7 @@
 """Checkpoints as the screen wants them, and whether three of them fit together."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,17 @@ def summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "source": checkpoint.source,
         "revision": checkpoint.revision,
     }
+
+
+def with_names(
+    records: Sequence[dict[str, Any]], name: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Records with what each is called: its name, or its id where two of a role have that name."""
+    names = [(record["role"], name(record["id"])) for record in records]
+    return [
+        {**record, "called": own[1] if names.count(own) == 1 else record["id"]}
+        for record, own in zip(records, names, strict=True)
+    ]
 
 
 def together(policy: Checkpoint, world_model: Checkpoint, reward_model: Checkpoint) -> Together:

@@ -65,13 +65,8 @@ def model_panel(room: ModelsRoom, *, rows: int) -> gr.HTML:
 
 
 def checkpoint_choices(slots: Slots, role: str) -> list[tuple[str, str]]:
-    """(label, id) of every checkpoint of a role: its name, or its id where two have that name."""
-    ids = [record["id"] for record in slots.checkpoints(role)]
-    names = [name.split("/", 1)[-1] for name in ids]
-    return [
-        (name if names.count(name) == 1 else whole, whole)
-        for name, whole in zip(names, ids, strict=True)
-    ]
+    """(label, id) of every checkpoint of a role."""
+    return [(record["called"], record["id"]) for record in slots.checkpoints(role)]
 
 
 def follow_address(slots: Slots, boxes: Mapping[str, gr.components.Component]) -> None:

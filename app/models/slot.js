@@ -106,7 +106,7 @@ export const Slot = class {
     this.select.hidden = !choices.length;
     fill(
       this.select,
-      html`${choices.map((choice) => html`<option value="${choice.id}">${choice.id}</option>`)}`,
+      html`${choices.map((choice) => html`<option value="${choice.id}">${choice.called}</option>`)}`,
     );
     if (this.id) this.select.value = this.id;
     else

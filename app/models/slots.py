@@ -1,6 +1,6 @@
 """The Models page's use cases, by checkpoint ids: what may be chosen, needs, is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from app.models.catalogue import (
     of_one_task,
     summary,
     task_of,
+    with_names,
 )
 from app.models.lineage import details
 from app.models.loader import Loader, Three
@@ -58,23 +59,32 @@ class Slots:
 
     Args:
         task: of checkpoints that name none; its judge and horizon fix what is planned and timed.
+        name: what the checkpoint of an id is called.
     """
 
     def __init__(
-        self, checkpoints: Catalogue, loader: Loader, *, task: Task, access: Access
+        self,
+        checkpoints: Catalogue,
+        loader: Loader,
+        *,
+        name: Callable[[str], str],
+        task: Task,
+        access: Access,
     ) -> None:
+        self._name = name
         self._checkpoints = checkpoints
         self._loader = loader
         self._task = task
         self._access = access
 
     def checkpoints(self, role: str | None = None) -> list[dict[str, Any]]:
-        """Models that can be chosen: {id, role, name, hash, short, task, summary, card, …}.
+        """Models that can be chosen: {id, called, role, hash, short, task, summary, card, …}.
 
         Raises:
             ValueError: there is no such role.
         """
-        return [summary(checkpoint) for checkpoint in self._checkpoints.all(role)]
+        found = [summary(checkpoint) for checkpoint in self._checkpoints.all(role)]
+        return with_names(found, self._name)
 
     def together(self, question: Chosen) -> dict[str, Any]:
         """{text} and the {task, instruction, horizon} of three checkpoints that fit together.

@@ -1,5 +1,5 @@
 // A past iteration judged anew: which members flip, what becomes of their advantages and groups.
-import { fixed, integer, signed } from "../web/formats.js";
+import { counted, fixed, integer, signed } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 
 const mark = (success) => html`<b class="${success ? "ok" : "bad"}">${success ? "✓" : "✕"}</b>`;
@@ -70,9 +70,12 @@ export class Rejudging {
     this.iterations = iterations;
     const chosen = this.menu.selectedOptions[0]?.textContent;
     while (this.menu.options.length > 1) this.menu.remove(1);
-    iterations.forEach(({ run, iteration, groups, episodes }, index) =>
+    iterations.forEach(({ called, iteration, groups, episodes }, index) =>
       this.menu.add(
-        new Option(`${run || "shipped"} · ${iteration} (${groups} groups, ${episodes} episodes)`, index),
+        new Option(
+          `${called} · ${iteration} (${counted(groups, "group")}, ${counted(episodes, "episode")})`,
+          index,
+        ),
       ),
     );
     const again = [...this.menu.options].find((option) => option.textContent === chosen);

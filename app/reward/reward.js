@@ -280,7 +280,7 @@ class Reward {
       return html`<polyline
         points="${own.map((one) => `${x(one.iteration)},${y(one.precision)}`).join(" ")}"/>${own.map(
           (one) => html`<g><title>${`${
-            run || "shipped"
+            one.called
           }, iteration ${one.iteration}: ${one.true_positives} of ${one.predicted} judged successes are true`}</title>
           <line class="spread" x1="${x(one.iteration)}" x2="${x(one.iteration)}" y1="${y(one.precision_interval[0])}"
             y2="${y(one.precision_interval[1])}"/>

@@ -1,7 +1,7 @@
 """The threshold lab: what a success threshold is worth, where it errs, and its versions."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -62,9 +62,18 @@ class ThresholdLab:
 
     Args:
         weights: a label of a sample counts one over its chance of being drawn.
+        run_name: what the run of an id is called.
     """
 
-    def __init__(self, cabinet: Cabinet, *, guest: bool, weights: Weights = lambda ids: {}) -> None:
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        *,
+        guest: bool,
+        weights: Weights = lambda ids: {},
+        run_name: Callable[[str], str] = str,
+    ) -> None:
+        self._run_name = run_name
         self._cabinet = cabinet
         self._guest = guest
         self._weights = weights
@@ -112,8 +121,8 @@ class ThresholdLab:
             "threshold": threshold,
             "width": width,
             "needed": {name: _needed(part, threshold, width) for name, part in parts.items()},
-            "slices": _slices(parts, threshold),
-            "trend": _trend(parts["imagined"], threshold),
+            "slices": _slices(parts, threshold, self._run_name),
+            "trend": _trend(parts["imagined"], threshold, self._run_name),
         }
 
     def save(self, question: SaveThreshold) -> dict[str, Any]:
@@ -181,7 +190,8 @@ class ThresholdLab:
 
     def _iterations(self, digest: str) -> list[dict[str, Any]]:
         return [
-            {**row, "run": row["run"] or ""} for row in self._cabinet.windows.iterations(digest)
+            {**row, "run": row["run"] or "", "called": self._run_name(row["run"] or "shipped")}
+            for row in self._cabinet.windows.iterations(digest)
         ]
 
 
@@ -281,12 +291,14 @@ def _needed(cases: Cases, threshold: float, width: float) -> dict[str, Any]:
     return found
 
 
-def _slices(parts: Mapping[str, Cases], threshold: float) -> dict[str, list[dict[str, Any]]]:
+def _slices(
+    parts: Mapping[str, Cases], threshold: float, run_name: Callable[[str], str]
+) -> dict[str, list[dict[str, Any]]]:
     """Measures by task, run, iteration and length, most labels first."""
     slices: dict[str, list[dict[str, Any]]] = {}
     for kind, part in parts.items():
         known = part.where(part.known)
-        for by, name, chosen in _groupings(known):
+        for by, name, chosen in _groupings(known, run_name):
             row = {"kind": kind, "name": name, **_measured(known.where(chosen), threshold)}
             slices.setdefault(by, []).append(row)
     return {
@@ -294,12 +306,14 @@ def _slices(parts: Mapping[str, Cases], threshold: float) -> dict[str, list[dict
     }
 
 
-def _groupings(cases: Cases) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
+def _groupings(
+    cases: Cases, run_name: Callable[[str], str]
+) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
     """(slicing, name of a slice, its episodes)."""
     for task in sorted(set(cases.task)):
         yield "task", task, cases.task == task
     for run in sorted(set(cases.run)):
-        yield "run", run or "no run", cases.run == run
+        yield "run", run_name(run) if run else "no run", cases.run == run
     for iteration in np.unique(cases.iteration[cases.iteration >= 0]):
         yield "iteration", str(iteration), cases.iteration == iteration
     if len(cases.length):
@@ -310,7 +324,7 @@ def _groupings(cases: Cases) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]
                 yield "length", f"{low}–{high - 1} actions", chosen
 
 
-def _trend(cases: Cases, threshold: float) -> list[dict[str, Any]]:
+def _trend(cases: Cases, threshold: float, run_name: Callable[[str], str]) -> list[dict[str, Any]]:
     """Precision of imagined episodes by run and iteration, where something is known."""
     points = []
     known = cases.where(cases.known & (cases.iteration >= 0))
@@ -320,7 +334,7 @@ def _trend(cases: Cases, threshold: float) -> list[dict[str, Any]]:
         if measured["precision"] is not None:
             names = ("known", "precision", "precision_interval", "true_positives")
             points.append(
-                {"run": run, "iteration": iteration}
+                {"run": run, "called": run_name(run or "shipped"), "iteration": iteration}
                 | {name: measured[name] for name in names}
                 | {"predicted": measured["true_positives"] + measured["false_positives"]}
             )

@@ -1,5 +1,6 @@
 """Runs as the screen wants them: started from checkpoint ids, shown as plain values."""
 
+import re
 import secrets
 import shutil
 import time
@@ -227,6 +228,15 @@ class Launcher:
         except LookupError:
             return run_id
 
+    def checkpoint_name(self, checkpoint_id: str) -> str:
+        """What a checkpoint is called: one of a run by the run and its step, any other by its own
+        name."""
+        source, _, name = checkpoint_id.partition("/")
+        run, _, step = name.partition("/")
+        if source != "run" or not step:
+            return name or checkpoint_id
+        return f"{self.name_of(run)}, {re.sub('step-0*', 'step ', step)}"
+
     def _name(self, run: RunRow) -> str:
         about = self._abouts.of(self._cabinet.runs.place(run.id))
         return about.name or run_name(run.job, run.config, run.created)
@@ -379,6 +389,11 @@ def event_text(event: Mapping[str, Any]) -> str:
             return str(event["message"])
         case "result":
             numbers = {k: v for k, v in event["metrics"].items() if isinstance(v, (int, float))}
-            return ", ".join(f"{name} {value:.4g}" for name, value in list(numbers.items())[:4])
+            return ", ".join(
+                f"{name.replace('/', ' ').replace('_', ' ')} {value:.4g}"
+                for name, value in list(numbers.items())[:4]
+            )
+        case "placement":
+            return f"computes on {event['device'].upper()} in {event['dtype']}"
         case kind:
             return str(kind)

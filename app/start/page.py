@@ -204,10 +204,10 @@ def _checkpoint(record: Record) -> str:
         for name, value in card_metrics(record.get("card") or {}, most=2)
         if any(map(str.isdigit, value))  # what else a card says is said on Models
     )
-    source, _, name = str(record["id"]).rpartition("/")
+    shipped = ", shipped" * str(record["id"]).startswith("demo/")
     return (
-        f'<li><span class="grow"><b>{escape(name)}</b> <span class="mute">'
-        f"{_ROLES[record['role']]}{', shipped' if source == 'demo' else ''}</span>"
+        f'<li><span class="grow"><b>{escape(record["called"])}</b> <span class="mute">'
+        f"{_ROLES[record['role']]}{shipped}</span>"
         f"{metrics}</span></li>"
     )
 

@@ -139,7 +139,8 @@ class Runs {
     if (!answer || epoch !== this.epoch) return;
     if (!run && answer.runs.length) {
       this.list(answer.runs);
-      this.attach(answer.runs[0].id);
+      const drawn = new Set(this.charts.charts.map((chart) => chart.job));
+      this.attach((answer.runs.find((one) => drawn.has(one.job)) ?? answer.runs[0]).id);
       return;
     }
     if (run && !answer.status) {

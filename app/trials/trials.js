@@ -154,7 +154,8 @@ class Trials {
     const entered = trials.filter(({ success }) => success !== null).length;
     return view`<div class="between"><h3>${task}</h3>
       <span class="mono mute" role="status">${entered} of ${trials.length} trials</span></div>
-      <progress max="${trials.length}" .value="${entered}"></progress>
+      <div class="bar" role="progressbar" aria-label="Trials done" aria-valuenow="${entered}"
+        aria-valuemax="${trials.length}"><i style="width:${(100 * entered) / trials.length}%"></i></div>
       ${next ? this.trial(next) : this.full(read, error, results)}
       <div class="squares">${trials.map(
         ({
@@ -172,14 +173,14 @@ class Trials {
 
   trial({ trial, start, code }) {
     return view`<section class="now-tried" aria-label="This trial"><p class="mute">trial ${trial}</p>
-      <p class="big">start <b class="mono">${start}</b> · policy <b class="mono code">${code}</b></p>
-      <div class="row"><button type="button" class="primary" @click="${() => this.say(true)}">Success
+      <p class="big">start <b>${start}</b> · policy <b class="code">${code}</b></p>
+      <div class="row answers"><button type="button" class="ok" @click="${() => this.say(true)}">✓ Success
         <kbd>${keys.keyFor("trials", "success")}</kbd></button>
-      <button type="button" @click="${() => this.say(false)}">Fail
+      <button type="button" class="bad" @click="${() => this.say(false)}">✕ Fail
         <kbd>${keys.keyFor("trials", "fail")}</kbd></button>
       <button type="button" class="quiet" @click="${() => this.undo()}">Undo
         <kbd>${keys.keyFor("trials", "undo")}</kbd></button></div>
-      <label>note <input type="text" .value="${this.note}" @input="${({ target }) => {
+      <label class="field">note <input type="text" .value="${this.note}" @input="${({ target }) => {
         this.note = target.value;
       }}"></label>
       ${this.file("start", "Photograph of the start", "image/*")}

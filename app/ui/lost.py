@@ -11,8 +11,8 @@ from app.ui.places import ALSO, PLACES, address
 CALLS = "/gradio_api/"
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;"
-    "min-height:100vh;background:#f7f8fa;color:#101828}main{max-width:34rem;padding:1.5rem}"
-    "a{color:#4f46e5;margin-right:1rem;line-height:2}p{color:#5b6577;overflow-wrap:anywhere}"
+    "min-height:100vh;background:#f7f8fa;color:#101828}main{width:min(34rem,100vw);box-sizing:border-box;padding:1.5rem}"
+    "a{color:#4f46e5;margin-right:1rem;line-height:2;display:inline-block}p{color:#5b6577;overflow-wrap:anywhere}"
     "@media(prefers-color-scheme:dark){body{background:#0b0f17;color:#e6eaf2}"
     "a{color:#8b93ff}p{color:#9aa6b8}}"
 )

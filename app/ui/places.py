@@ -32,7 +32,7 @@ PLACES = (
         (
             ("Fidelity", "Can I believe this world model?"),
             ("Evaluate", "Policies"),
-            ("Trials", "Trials at the robot"),
+            ("Trials", "Trials"),
         ),
     ),
     Place(

@@ -4,8 +4,13 @@ from typing import Any
 
 import gradio as gr
 
+from app.models.catalogue import with_names
 from app.models.panel import checkpoint_choices, follow_address
 from app.studio import Studio
+from app.web.questions import ask
+from tests.app.conftest import OPTIMISE
+
+RUN = "optimise-261130-113751-2a14"
 
 
 class Visit(gr.Request):
@@ -17,13 +22,6 @@ class Visit(gr.Request):
     @property
     def query_params(self) -> dict[str, str]:
         return self.query
-
-
-class Catalogue:
-    """Three policies, two of them of one name."""
-
-    def checkpoints(self, role: str) -> list[dict[str, Any]]:
-        return [{"id": "demo/base"}, {"id": "mine/base"}, {"id": "mine/other"}]
 
 
 def opened(studio: Studio, **query: str) -> list[dict[str, Any]]:
@@ -43,8 +41,14 @@ def test_the_address_chooses_among_what_there_is_now(studio: Studio) -> None:
 
 def test_a_choice_is_called_by_its_name_unless_two_have_it(studio: Studio) -> None:
     assert checkpoint_choices(studio.models.slots, "world_model") == [("world", "demo/world")]
-    assert [label for label, _ in checkpoint_choices(Catalogue(), "policy")] == [
-        "demo/base",
-        "mine/base",
-        "other",
+    ids = ("demo/base", "mine/base", "mine/other", f"run/{RUN}/step-000040")
+    found = with_names(
+        [{"id": each, "role": "policy"} for each in ids], studio.runs.checkpoint_name
+    )
+    assert [record["called"] for record in found] == [
+        *("demo/base", "mine/base", "other"),
+        f"{RUN}, step 40",
     ]
+    run = studio.train.training.start("optimise", OPTIMISE)
+    ask(studio.runs.describe, {"run": run, "name": "the good one"})
+    assert studio.runs.checkpoint_name(f"run/{run}/step-000040") == "the good one, step 40"
