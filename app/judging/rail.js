@@ -28,7 +28,7 @@ export const showHistory = (place, entries, pictures) => {
           : html`<span class="thumb">
         </span>`
       }
-      <span class="grow"><span class="mono name">${entry.episode_id}</span>
+      <span class="grow"><span class="mono name" title="${entry.episode_id}">${entry.episode_id}</span>
         <span class="mute">${when}${model}${span}${known}</span>
         </span>${said}${entry.outcome ? html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
         </li>`;

@@ -101,6 +101,11 @@ def test_an_earlier_judgement_can_be_changed(page: Page, server: Server) -> None
     all_saved(page)
     expect(again).to_have_count(1)
     assert labels(server)["journey-06"] == "fail"
+    name, verdict = again.locator(".name"), again.locator(".tag")
+    name.evaluate("(one) => { one.textContent = 'a-run-of-mine.iteration-'.repeat(9); }")
+    rail, tag = page.locator(".history").bounding_box(), verdict.bounding_box()
+    assert rail is not None and tag is not None
+    assert tag["x"] + tag["width"] <= rail["x"] + rail["width"]
 
 
 def test_the_clip_loops_its_decisive_window(page: Page) -> None:

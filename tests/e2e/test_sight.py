@@ -142,6 +142,8 @@ def test_a_wrong_address_says_so_and_leads_on(looker: tuple[Page, Problems]) -> 
     answer = page.goto("/models/nobody")
     assert answer is not None and answer.status == 404
     expect(page.get_by_role("heading", name="There is no page here")).to_be_visible()
+    resize(page, "phone")
+    assert faults(page) == []
     page.get_by_role("link", name="Start").click()
     expect(sign(page, "start")).to_be_visible()
     page.goto("/library")
