@@ -47,9 +47,11 @@ const ALWAYS = [
 const PHONE = matchMedia("(max-width: 900px)");
 
 class DreamView {
-  constructor(element, server) {
+  /** `beside`: whether reality stands beside dreams here until the studio says otherwise. */
+  constructor(element, server, beside) {
     fill(element, template);
     this.element = element;
+    this.beside = beside;
     this.find = (selector) => element.querySelector(selector);
     this.strips = new Strips(this.find(".strip"), {
       onSeek: (frame) => this.player.clock.jump(frame),
@@ -174,7 +176,7 @@ class DreamView {
 
   begin() {
     this.real = memory.get("simulator", true); // as it was here before, so that nothing jumps
-    this.unasked = memory.get("unasked", false);
+    this.unasked = memory.get("unasked", this.beside);
     ask(this.dream.server, "reality", {}, true).then((answer) => {
       if (!answer) return;
       this.real = answer.missing === "";
@@ -378,5 +380,5 @@ class DreamView {
 
 export const mountDream = ({ element, props, server }) => {
   settings.values = { ...props.defaults, ...settings.values };
-  return new DreamView(element, server);
+  return new DreamView(element, server, props.beside);
 };

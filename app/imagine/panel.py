@@ -44,6 +44,7 @@ def dream_player(room: ImagineRoom, *, defaults: Mapping[str, Any]) -> gr.HTML:
     return live_panel(
         "mountDream",
         defaults=dict(defaults),
+        beside=not room.access.guest,
         server_functions=serve(
             room.access,
             "imagine",
