@@ -204,7 +204,8 @@ def _names(kind: str) -> list[str]:
 def _about(method: Method, *, lacking: bool = False) -> str:
     needs = f" Needs {method.needs}." if method.needs else ""
     missing = f'<div class="banner warn" role="status">{LACKING}</div>' if lacking else ""
-    return f'<div class="wm"><p class="mute">{method.about}.{needs}</p>{missing}</div>'
+    about = method.about[:1].upper() + method.about[1:]
+    return f'<div class="wm"><p class="mute">{about}.{needs}</p>{missing}</div>'
 
 
 def _change(method: Method, path: str, values: Mapping[str, Any]) -> Any:
