@@ -56,3 +56,6 @@ def test_a_sheet_is_drawn_filled_in_by_key_and_read(page: Page, server: Server) 
     expect(table.get_by_role("row")).to_have_count(3)
     expect(table).to_contain_text(re.compile(r"\d+\.\d–\d+\.\d"))
     assert len(list((server.data / "runs").glob("*/ledger.jsonl"))) >= 1
+    page.goto("/train")  # a sheet has no curves: the newest run that has some is shown
+    page.wait_for_url(re.compile("run="))
+    assert "run=trials" not in page.url
