@@ -15,8 +15,20 @@ _INK = {
     "dark": {"text": "#9aa6b8", "grid": "#243044"},
 }
 _COLOURS = {
-    "light": {"accent": "#4f46e5", "real": "#0e7490", "ok": "#067647", "bad": "#b42318"},
-    "dark": {"accent": "#8b93ff", "real": "#22d3ee", "ok": "#4ade80", "bad": "#f97066"},
+    "light": {
+        "accent": "#4f46e5",
+        "real": "#0e7490",
+        "ok": "#067647",
+        "bad": "#b42318",
+        "plan": "#98a2b3",
+    },
+    "dark": {
+        "accent": "#8b93ff",
+        "real": "#22d3ee",
+        "ok": "#4ade80",
+        "bad": "#f97066",
+        "plan": "#667085",
+    },
 }
 
 

@@ -41,6 +41,14 @@ def test_every_chart_goes_to_the_browser_as_json_in_both_themes() -> None:
     assert all({"light", "dark"} <= set(chart) for chart in sent)
 
 
+def test_no_two_lines_of_a_chart_look_alike() -> None:
+    for chart in skeletons(offered()):
+        for mode in ("light", "dark"):
+            lines = [trace["line"] for trace in chart[mode]["data"] if trace["line"]["width"] == 2]
+            colours = [line["color"] for line in lines]
+            assert len(set(colours)) == len(colours), chart["title"]
+
+
 def test_names_of_charts_are_fit_for_element_ids() -> None:
     names = [chart["name"] for chart in skeletons(offered())]
     assert all(name.isidentifier() for name in names)

@@ -35,7 +35,7 @@ def sign(page: Page, name: str) -> Locator:
         "label": page.get_by_role("button", name="Pause the recording"),
         "reward": page.get_by_role("slider", name="Threshold"),
         "train": page.get_by_role("figure", name="success"),
-        "evaluate": page.get_by_title("Report of the shipped study"),
+        "evaluate": page.get_by_title(re.compile("^Report of")),
         "fidelity": page.get_by_label("Fidelity run"),
         "data": page.get_by_text(re.compile("free")),
         "trials": page.get_by_role("button", name="Draw the order"),

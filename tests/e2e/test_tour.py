@@ -180,7 +180,8 @@ def world_model(page: Page) -> Iterator[Shot]:
 
 def dream(page: Page) -> Iterator[Shot]:
     """A dream with its judgement, and reality beside it."""
-    visit(page, "imagine")
+    visit(page, "start")
+    page.get_by_role("link", name="Dream it yourself").click()
     page.get_by_role("button", name="▶ Run").click()
     expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
     expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()

@@ -193,7 +193,7 @@ CHARTS = (
         help="Frames imagined in a second, all dreams together, and what was planned",
         traces=(
             Trace(metric="rollout/frames_per_second", name="frames/s"),
-            Trace(metric="time/planned_frames_per_second", name="planned"),
+            Trace(metric="time/planned_frames_per_second", name="planned", colour="plan"),
         ),
     ),
     Chart(
@@ -202,7 +202,7 @@ CHARTS = (
         help="Imagining and learning, and the most that was planned: no dream ends early",
         traces=(
             Trace(metric="time/iteration_seconds", name="took"),
-            Trace(metric="time/planned_iteration_seconds", name="planned at most"),
+            Trace(metric="time/planned_iteration_seconds", name="planned at most", colour="plan"),
         ),
     ),
 )
