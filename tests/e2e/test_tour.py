@@ -182,6 +182,9 @@ def dream(page: Page) -> Iterator[Shot]:
     """A dream with its judgement, and reality beside it."""
     visit(page, "start")
     page.get_by_role("link", name="Dream it yourself").click()
+    start = int(page.url.split("start=")[1].split("&")[0])
+    expect(page.get_by_role("radio", name=f"start {start:,}")).to_be_checked()
+    expect(page.get_by_text("compatible · ")).to_be_visible()
     page.get_by_role("button", name="▶ Run").click()
     expect(page.get_by_role("button", name="▶ Replay")).to_be_visible()
     expect(page.get_by_text(re.compile("dreamt: .* · reality: "))).to_be_visible()
