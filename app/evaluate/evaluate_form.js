@@ -30,7 +30,8 @@ const box =
 const fields = (found) => html`
   <fieldset><legend>Policies</legend><ul class="policies">${found.policies.map(policy)}</ul>
     <p class="mute small">Policies with one method’s name count as trainings of it, and are averaged.</p></fieldset>
-  <details><summary>Tasks</summary><div class="row">${found.tasks.map(box("task", found.policies[0]?.task))}</div></details>
+  <details><summary>Tasks</summary><div
+    class="row">${found.tasks.map(box("task", found.policies[0]?.task))}</div></details>
   <fieldset><legend>Pools of starts</legend><div
     class="row">${Object.keys(found.pools).map(box("pool"))}</div></fieldset>
   <div class="fields two">${NUMBERS.map((number) => numberField(...number))}</div>`;

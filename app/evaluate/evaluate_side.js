@@ -42,7 +42,8 @@ export class Studies {
           ? html`<ul class="list">${studies.map(row)}</ul>`
           : html`<p class="mute small">None here. A study trains and tests several arms with several seeds from one
             file:
-            <code class="mono">python -m engine study --config docs/weak_base_again.json --out DATA/runs/study</code>; its
+            <code
+              class="mono">python -m engine study --config docs/weak_base_again.json --out DATA/runs/study</code>; its
               report shows up here
             while it runs.</p>`
       }`,
