@@ -1,6 +1,5 @@
 """Imagine: three models, a start, and a dream to watch, step and judge."""
 
-from functools import partial
 from html import escape
 from typing import Any
 
@@ -69,8 +68,11 @@ def _models(slots: Slots) -> tuple[gr.Radio, list[gr.Dropdown], gr.HTML]:
         follow_address(slots, boxes)
         follow_task(slots, boxes)
         line = text_panel("")
-    first = partial(slots.first_of, role="policy")
-    on(tasks.input, first, tasks, models[0], queue=False)
+
+    def on_task(task: str) -> str | None:
+        return slots.first_of(task, role="policy")
+
+    on(tasks.input, on_task, tasks, models[0], queue=False)
     return tasks, models, line
 
 

@@ -75,7 +75,7 @@ OWNED = OF_DREAMS | OF_RUNS | OF_ERRANDS | OF_LABELS
 # Events of Gradio's own components: they fill forms, and launch a run of who asks.
 EVENTS = {
     *("banner", "on_open", "on_upload", "on_models", "<lambda>"),
-    *("choose", "checked", "here", "of_kind", "on_launch"),
+    *("choose", "checked", "here", "of_kind", "on_launch", "on_change", "on_task"),
 }
 PEOPLE = {role: Person(B, role) for role in Role}
 OWNERS = {"themselves": B, "somebody else": A, "the house": ""}
