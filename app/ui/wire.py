@@ -14,6 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from app.environment import without_stubs
+
+without_stubs()  # or a stub of Gradio's lies beside a page, and mypy reads it in its place
+
 import gradio as gr
 
 from app.studio import Studio
