@@ -35,11 +35,12 @@ class TaskCard(TypedDict):
 def task_card(room: LabelRoom, question: OneTask) -> TaskCard:
     """What an annotator of the task sees before the first clip.
 
-    Practice takes other clips than the examples; where there are too few, examples come again.
+    Practice takes other clips than the examples, of both kinds; where there are none of a kind, or
+    too few at all, examples come again.
     """
     success, fail = (_known(room, question.task, outcome=outcome) for outcome in (True, False))
-    fresh = _mixed(fail[NUM_EXAMPLES:], success[NUM_EXAMPLES:])
-    again = _mixed(success[:NUM_EXAMPLES], fail[:NUM_EXAMPLES])
+    fresh = _mixed(fail[NUM_EXAMPLES:] or fail, success[NUM_EXAMPLES:] or success)
+    again = [name for name in _mixed(success, fail) if name not in fresh]
     return {
         "rule": _rule(question.task),
         "success": success[:NUM_EXAMPLES],

@@ -122,7 +122,7 @@ class MethodForms:
                 decided = {k: v for k, v in method.values.items() if k in self._jobs[job].hidden}
                 options = form.parse(*own).to_dict() | decided
                 if "task" in self._jobs[job].hidden:
-                    options.pop("task")  # the models say it
+                    options.pop("task", None)  # the models say it
                 return job, options
         raise AssertionError("every method has a form")
 

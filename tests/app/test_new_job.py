@@ -11,7 +11,8 @@ from app.studio import Studio
 from app.train.methods import get_method, methods, offered
 from app.train.page import MethodForms
 from app.train.plots import skeletons
-from engine.runs.registry import job_names, run_job
+from engine.runs.job import Method
+from engine.runs.registry import job_config, job_names, run_job
 from tests.fakes import MemoryRun
 
 TALLY = '''"""Count."""
@@ -92,6 +93,17 @@ def test_it_is_on_train_with_its_title_fields_charts_needs_and_checks(
     told = {check["name"]: (check["ok"], check["text"]) for check in found["checks"]}
     assert told["numbers"] == (False, "10 fingers")
     assert told["models"] == (False, "choose a policy")
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_what_the_form_of_a_method_says_is_what_its_job_takes(
+    method: Method, studio: Studio
+) -> None:
+    with gr.Blocks():
+        forms = MethodForms(studio.train)
+    job, options = forms.described(method.name, *(box.value for box in forms.inputs[1:]))
+    assert job == method.job
+    assert job_config(job, options).to_dict().items() >= options.items()
 
 
 def test_without_the_file_there_is_no_such_job() -> None:

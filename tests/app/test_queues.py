@@ -109,6 +109,15 @@ def test_a_task_card_has_a_rule_examples_of_both_outcomes_and_other_clips_to_pra
     assert nothing == {"rule": "", "success": [], "fail": [], "practice": []}
 
 
+def test_practice_has_both_outcomes_where_one_is_rare(
+    stocked: Studio, make_trajectory: Maker
+) -> None:
+    for number in range(8):
+        add(stocked, make_trajectory, f"more-{number}-lost", False, imagined=False)
+    practice = task_card(stocked.label, OneTask(task="coffee-push"))["practice"]
+    assert "real-won" in practice and len(set(practice)) == 5
+
+
 def test_recordings_that_nobody_judged_are_no_known_answers(
     stocked: Studio, make_trajectory: Maker
 ) -> None:

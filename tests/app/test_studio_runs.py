@@ -165,7 +165,7 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
     ("event", "text"),
     [
         ({"kind": "state", "state": "failed", "error": "no starts"}, "failed: no starts"),
-        ({"kind": "result", "metrics": {"rollout/success_rate": 0.5}}, "rollout/success_rate 0.5"),
+        ({"kind": "result", "metrics": {"rollout/success_rate": 0.5}}, "rollout success rate 0.5"),
         ({"kind": "state", "state": "running", "attempt": 2}, "running again, attempt 2"),
         ({"kind": "phase", "phase": "imagining"}, "imagining"),
         ({"kind": "new"}, "new"),
