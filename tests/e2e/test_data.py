@@ -89,6 +89,7 @@ def test_everything_of_somebody_is_undone(page: Page, server: Server) -> None:
     expect(log.get_by_role("button", name="Undo everything of me")).to_have_count(0)
 
 
+@pytest.mark.soak
 def test_a_backup_a_proof_and_a_sync(page: Page, tmp_path: Path) -> None:
     page.goto("/data")
     space = card(page, "On the disk")

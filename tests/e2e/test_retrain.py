@@ -64,6 +64,7 @@ def newest(studio: Studio, job: str) -> str:
     return str(next(run["id"] for run in studio.runs.all() if run["job"] == job))
 
 
+@pytest.mark.soak
 def test_from_labels_to_a_verdict_to_flips(panel: Page, studio: Studio) -> None:
     expect(
         panel.get_by_text("2 labels stand: 1 success, 1 fail; 0 real, 2 imagined")

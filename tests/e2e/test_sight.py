@@ -76,7 +76,14 @@ def looker(browser: Browser, server: Server) -> Iterator[tuple[Page, Problems]]:
     context.close()
 
 
-@pytest.mark.parametrize("sizes", [("laptop", "desk"), ("phone",)])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        ("phone", "laptop", "desk"),
+        pytest.param(("laptop",), marks=pytest.mark.soak),
+        pytest.param(("desk",), marks=pytest.mark.soak),
+    ],
+)
 def test_every_page_is_whole_at_first_sight(
     looker: tuple[Page, Problems], sizes: tuple[str, ...]
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_released_models_compute_where_they_lie_and_give_float32() -> None:
     assert process.exitcode == 0  # what went wrong stands on stderr
 
 
+@pytest.mark.soak
 def test_the_context_cache_holds_keys_and_values_and_nothing_else() -> None:
     config = WorldModelConfig.paper()
     transformer: STDiT = on_meta(lambda: STDiT(config.transformer), torch.bfloat16)

@@ -12,13 +12,13 @@ from tests.engine.tiny import do, last_checkpoint
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 Options = dict[str, dict[str, Any]]
-SETTINGS = {"steps": 1, "teacher_steps": 6, "batch_size": 16}
+SETTINGS = {"steps": 1, "teacher_steps": 4, "batch_size": 12}
 
 
 def test_a_student_comes_nearer_to_its_teacher_and_says_whether_it_is_accepted(
     options: Options, tmp_path: Path
 ) -> None:
-    fit = {"steps": 60, "warmup_steps": 2, "learning_rate": 2e-3, "average_decay": 0.9}
+    fit = {"steps": 24, "warmup_steps": 2, "learning_rate": 4e-3, "average_decay": 0.8}
     for name, steps in (("none", 1), ("student", fit["steps"])):
         values = options["distil"] | SETTINGS | {"fit": fit | {"steps": steps}}
         do("distil", tmp_path / name, **values)

@@ -61,6 +61,7 @@ def test_the_context_cache_is_keys_and_values_of_every_temporal_block() -> None:
     assert found.activations > found.parts["context cache"]
 
 
+@pytest.mark.soak
 def test_an_80_gb_card_holds_everything_even_in_float32() -> None:
     assert paper_plan(80).fits
     full = paper_plan(80, replace(BF16, dtype="float32"))

@@ -32,6 +32,7 @@ def exported(adopted: Places, tmp_path_factory: pytest.TempPathFactory) -> Place
     return {role: root / role for role in adopted}
 
 
+@pytest.mark.soak
 def test_an_export_adopted_again_is_the_same_checkpoint(
     adopted: Places, exported: Places, tmp_path: Path
 ) -> None:
