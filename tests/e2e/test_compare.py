@@ -30,6 +30,7 @@ def judged(page: Page) -> Locator:
     return page.get_by_role("button", name=re.compile("^Compare .* again$"))
 
 
+@pytest.mark.soak
 def test_pairs_are_compared_by_key_and_nothing_is_lost(
     page: Page, problems: Problems, tmp_path: Path
 ) -> None:

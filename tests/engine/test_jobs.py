@@ -148,6 +148,7 @@ def _fidelity_options(models: dict[str, str]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.soak
 def test_fidelity_measures_every_kind_at_every_depth(fidelity: tuple[Path, dict[str, Any]]) -> None:
     directory, metrics = fidelity
     matrix = [metrics[f"fidelity/{name}"] for name in _CONFUSION]
