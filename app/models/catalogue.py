@@ -1,6 +1,5 @@
 """Checkpoints as the screen wants them, and whether three of them fit together."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,11 +191,8 @@ def _statistics(policy: Checkpoint, world_model: Checkpoint) -> dict[str, Any]:
 
 def _same_actions(policy: Checkpoint, world_model: Checkpoint) -> bool | None:
     """Whether both were trained with the same action statistics; None: one does not say."""
-    paths = [each.directory / "normalization.json" for each in (policy, world_model)]
-    if not all(path.is_file() for path in paths):
-        return None
-    ours, theirs = (Normalization.from_dict(json.loads(path.read_text())) for path in paths)
-    return ours.agrees_with(theirs)
+    ours, theirs = (Normalization.of(each.directory) for each in (policy, world_model))
+    return None if ours is None or theirs is None else ours.agrees_with(theirs)
 
 
 def _check_one_task(*chosen: Checkpoint) -> None:

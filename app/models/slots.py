@@ -100,13 +100,13 @@ class Slots:
 
     def tasks(self) -> list[str]:
         """Tasks that have a model for every slot."""
-        known = [(record["role"], record["task"]) for record in self.checkpoints()]
+        known = {(each.role, each.task) for each in self._checkpoints.all()}
         named = sorted({task for _, task in known if task})
         return [task for task in named if all((role, task) in known for role in ROLES)]
 
     def first_of(self, task: str, role: str) -> str | None:
         """The first checkpoint of a task with a role."""
-        found = (each["id"] for each in self.checkpoints(role) if each["task"] == task)
+        found = (each.id for each in self._checkpoints.all(role) if each.task == task)
         return next(found, None)
 
     def follow(self, changed: str, chosen: Mapping[str, str | None]) -> dict[str, str | None]:

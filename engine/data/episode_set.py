@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from engine.records.episodes import list_episodes, read_episode
 from engine.records.types import Trajectory
+from engine.seeding import numpy_generator
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,21 @@ def episode_set(trajectories: Sequence[Trajectory]) -> EpisodeSet:
         end_steps=np.array([t.outcome.end_step for t in trajectories], dtype=np.int64),
         successes=np.array([t.outcome.success for t in trajectories], dtype=bool),
     )
+
+
+def set_aside(
+    episodes: Sequence[Trajectory], count: int, seed: int, *, noun: str = "episodes"
+) -> tuple[list[Trajectory], list[Trajectory]]:
+    """(`count` episodes held out by the seed, those that are left).
+
+    Raises:
+        ValueError: none would be left.
+    """
+    if len(episodes) <= count:
+        raise ValueError(f"{len(episodes)} {noun} are too few to keep {count} aside")
+    order = numpy_generator(seed, "held out").permutation(len(episodes))
+    held_out, left = ([episodes[i] for i in part] for part in np.split(order, [count]))
+    return held_out, left
 
 
 def load_episodes(runs: Sequence[str], *, limit: int | None = None) -> list[Trajectory]:

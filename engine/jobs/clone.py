@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.config import Config, knob
 from engine.crew.learners import learners_knob, together
-from engine.data.episode_set import load_episodes
+from engine.data.episode_set import load_episodes, set_aside
 from engine.data.labelled import key_of, load_labelled
 from engine.data.statistics import action_statistics
 from engine.device import Placement
@@ -218,15 +218,13 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     demonstrations = _keep(_demonstrations(config), config)
     mixed_in = load_episodes(config.play_from) if config.play_from else []
     policy = _policy(config, demonstrations, run.placement)
-    order = numpy_generator(config.seed, "held out").permutation(len(demonstrations))
-    if len(order) <= config.held_out:
-        raise ValueError(f"{len(order)} demonstrations are too few to keep {config.held_out} aside")
+    aside, taught = set_aside(demonstrations, config.held_out, config.seed, noun="demonstrations")
 
     def pairs(episodes: Sequence[Trajectory], targets: str) -> Pairs:
         return cut_pairs(episodes, policy.normalization, policy.chunk_size, targets)
 
-    held_out = pairs([demonstrations[i] for i in order[: config.held_out]], config.targets)
-    sources = [pairs([demonstrations[i] for i in order[config.held_out :]], config.targets)]
+    held_out = pairs(aside, config.targets)
+    sources = [pairs(taught, config.targets)]
     if mixed_in:
         sources.append(pairs(mixed_in, "expert"))
     metrics: dict[str, Any] = {}

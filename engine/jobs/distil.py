@@ -6,7 +6,6 @@ asked, the straight way from a noise to where the teacher's sampler ends from th
 accepted only where its verdicts are no worse than the teacher's in `ACCEPTANCE_STEPS`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.checkpoints.checkpoint import read_json
 from engine.config import Config, knob
 from engine.crew.learners import learners_knob, together
-from engine.data.episode_set import episode_set, load_episodes
+from engine.data.episode_set import episode_set, load_episodes, set_aside
 from engine.jobs.fidelity.twins import imagine_twins
 from engine.jobs.train_world_model.clips import Batch, Clips, cut_clips
 from engine.jobs.train_world_model.job import run_step, write_world_model
@@ -31,6 +31,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
+from engine.reward.scores import judge_clip
 from engine.runs.job import Job
 from engine.runs.tracker import logger_knob
 from engine.seeding import numpy_generator
@@ -80,10 +81,7 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     student = load_world_model(path, run.placement, trained=True)
     statistics = load_normalization(path)
     episodes = load_episodes(config.episodes_from)
-    order = numpy_generator(config.seed, "held out").permutation(len(episodes))
-    if len(order) <= config.held_out:
-        raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
-    kept, taught = ([episodes[i] for i in part] for part in np.split(order, [config.held_out]))
+    kept, taught = set_aside(episodes, config.held_out, config.seed)
     clips = cut_clips(teacher, episode_set(taught), statistics)
     aside = cut_clips(teacher, episode_set(kept), statistics)
     metrics: dict[str, Any] = {}
@@ -111,7 +109,7 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         return None
     latest = run.latest_checkpoint()
     assert latest is not None
-    found: dict[str, Any] = json.loads((latest / "card.json").read_text())["metrics"]
+    found: dict[str, Any] = read_json(latest / "card.json")["metrics"]
     return found
 
 
@@ -240,11 +238,9 @@ def _verdicts(
         part = episodes[first : first + TWINS_AT_ONCE]
         actions = [statistics.normalize(episode.actions) for episode in part]
         twins = imagine_twins(model, part, actions, seed=seed, denoising_steps=steps)
-        videos = [twin.frames for twin in twins]
-        for episode, video in zip(part, videos, strict=True):
+        for episode, twin in zip(part, twins, strict=True):
             rules = get_task(episode.task).judge
-            ends, probabilities = judge.probabilities(torch.from_numpy(video)[None], rules)
-            values = probabilities[0].numpy()
-            threshold = judge.success_threshold
-            verdicts.append(outcome(ends.numpy(), values, threshold, rules, len(video)).success)
+            told = judge_clip(judge, twin.frames, rules)
+            found = outcome(*told, judge.success_threshold, rules, len(twin.frames))
+            verdicts.append(found.success)
     return verdicts

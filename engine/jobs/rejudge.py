@@ -22,12 +22,12 @@ from engine.records.episodes import index_id, list_episodes, read_episode, read_
 from engine.records.tasks import get_task
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
-from engine.reward.scores import Windowed, judge_all
+from engine.reward.scores import Windowed, judge_clip
 from engine.reward.states import StateReward
 from engine.runs.names import GROUPS
 
 BATCHES = "judgements"
-DREAMT = {"latents", "normalized_actions"}  # what a judge of states reads of a dream, if it is kept
+DREAMT = ("latents", "normalized_actions")  # what a judge of states reads of a dream, if it is kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +107,11 @@ class _Judge:
             assert stored.windows is not None
             return stored.windows
         episode = read_episode(stored.directory)
-        rules = get_task(episode.task).judge
-        if isinstance(self._model, StateReward) and episode.arrays.keys() >= DREAMT:
-            latents, actions = (torch.from_numpy(episode.arrays[name]) for name in sorted(DREAMT))
-            ends, values = self._model.latent_probabilities(
-                latents[None].float(), actions[None].float(), rules
-            )
-            return ends.numpy(), values[0].float().numpy()
-        return judge_all(self._model, [episode], rules)[0]
+        dream = None
+        if all(name in episode.arrays for name in DREAMT):
+            latents, actions = (torch.from_numpy(episode.arrays[name]) for name in DREAMT)
+            dream = latents, actions
+        return judge_clip(self._model, episode.frames, get_task(episode.task).judge, dream)
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:

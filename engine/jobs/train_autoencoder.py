@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
-from engine.data.episode_set import EpisodeSet, episode_set, load_episodes
+from engine.data.episode_set import EpisodeSet, episode_set, load_episodes, set_aside
 from engine.images import to_model
 from engine.learning.card import card
 from engine.learning.training import FitConfig, fit
@@ -82,11 +82,7 @@ class _Losses:
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Train, measure the scale of the latents, and report the held-out round trip."""
     episodes = load_episodes(config.episodes_from, limit=config.limit or None)
-    order = numpy_generator(config.seed, "held out").permutation(len(episodes))
-    if len(order) <= config.held_out:
-        raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
-    held_out = episode_set([episodes[i] for i in order[: config.held_out]])
-    training = episode_set([episodes[i] for i in order[config.held_out :]])
+    held_out, training = map(episode_set, set_aside(episodes, config.held_out, config.seed))
     frames = torch.from_numpy(training.frames)
     size = frames.shape[1:3]
     model = _model(config, (size[0], size[1])).to(run.placement.where)

@@ -4,7 +4,6 @@ Models are built on the meta device and filled tensor by tensor: loading needs t
 model once, and no time for weights that would be thrown away.
 """
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -154,10 +153,10 @@ def load_normalization(directory: Path) -> Normalization:
     Raises:
         ValueError: the checkpoint has none.
     """
-    path = directory / "normalization.json"
-    if not path.is_file():
+    found = Normalization.of(directory)
+    if found is None:
         raise ValueError(f"{directory.name} has no normalization.json")
-    return Normalization.from_dict(json.loads(path.read_text()))
+    return found
 
 
 def check_same_actions(policy: Path, world_model: Path) -> None:
@@ -166,9 +165,8 @@ def check_same_actions(policy: Path, world_model: Path) -> None:
     Raises:
         ValueError: both keep action statistics, and they differ.
     """
-    if not all((directory / "normalization.json").is_file() for directory in (policy, world_model)):
-        return
-    if not load_normalization(policy).agrees_with(load_normalization(world_model)):
+    ours, theirs = Normalization.of(policy), Normalization.of(world_model)
+    if ours is not None and theirs is not None and not ours.agrees_with(theirs):
         raise ValueError(
             f"one action is not the same movement for the policy {policy.name} and the world model "
             f"{world_model.name}: their action statistics differ; train state model and world "

@@ -1,7 +1,9 @@
 """The nouns shared by every layer: numpy and the standard library only."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,12 @@ class Normalization:
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain JSON values."""
         return {"q01": list(self.q01), "q99": list(self.q99), "mask": list(self.mask)}
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> "Normalization | None":
+        """The statistics that a checkpoint's directory keeps, if it keeps any."""
+        path = checkpoint / "normalization.json"
+        return cls.from_dict(json.loads(path.read_text())) if path.is_file() else None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Normalization":

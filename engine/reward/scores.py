@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Bool
+from torch import Tensor
 
-from engine.protocols import RewardModel
-from engine.records.types import JudgeRules, Trajectory
+from engine.protocols import LatentRewardModel, RewardModel
+from engine.records.types import Frames, JudgeRules, Trajectory
 from engine.reward.judge import outcome
 from engine.statistics.intervals import Confusion, wilson_interval
 
@@ -16,15 +17,33 @@ from engine.statistics.intervals import Confusion, wilson_interval
 Windowed = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 
+def judge_clip(
+    model: RewardModel,
+    frames: Frames,
+    rules: JudgeRules,
+    dream: tuple[Tensor, Tensor] | None = None,
+) -> Windowed:
+    """(window ends, probabilities) of one clip.
+
+    Args:
+        frames: uint8 [f, h, w, 3].
+        dream: its latents [f or more, z, y, x] and normalised actions: what a judge of states
+            reads, as it does in training.
+    """
+    if dream is not None and isinstance(model, LatentRewardModel):
+        latents, actions = (part[None].float() for part in dream)
+        ends, probabilities = model.latent_probabilities(latents, actions, rules)
+    else:
+        ends, probabilities = model.probabilities(torch.from_numpy(frames)[None], rules)
+    count = int((ends <= len(frames)).sum())
+    return ends[:count].cpu().numpy(), probabilities[0, :count].float().cpu().numpy()
+
+
 def judge_all(
     model: RewardModel, episodes: Sequence[Trajectory], rules: JudgeRules
 ) -> list[Windowed]:
     """(window ends, probabilities) of each episode."""
-    judged = []
-    for episode in episodes:
-        ends, probabilities = model.probabilities(torch.from_numpy(episode.frames)[None], rules)
-        judged.append((ends.numpy(), probabilities[0].numpy()))
-    return judged
+    return [judge_clip(model, episode.frames, rules) for episode in episodes]
 
 
 def verdicts(

@@ -153,12 +153,11 @@ class TaskDemo:
 def _of_gates(document: Mapping[str, Any]) -> dict[str, Any]:
     """The verdicts of gates under plain names, each with its interval."""
     measured = document["measured"]
-    chosen = {name: ("held out", name) for name in ("false_successes", "missed")}
-    chosen |= {name: ("held out", name) for name in ("balanced_accuracy", "auc")}
-    chosen |= {"moved": ("moved", "false_successes")}
+    names = ("false_successes", "missed", "balanced_accuracy", "auc")
+    chosen = {name: measured["held out"][name] for name in names}
+    chosen["moved"] = measured["moved"]["false_successes"]
     found: dict[str, Any] = {}
-    for name, (on, measure) in chosen.items():
-        value = measured[on][measure]
+    for name, value in chosen.items():
         found[f"gates/{name}"] = value["value"]
         found |= {f"gates/{name}_{end}": value[end] for end in ("low", "high")}
     return found

@@ -27,6 +27,7 @@ from engine.records.tasks import get_task
 from engine.records.types import Trajectory
 from engine.reward.classifier import VideoReward
 from engine.reward.judge import outcome
+from engine.reward.scores import judge_clip
 from engine.reward.states import StateReward
 from engine.runs.run_directory import RunDirectory
 from engine.seeding import numpy_generator, row_generators
@@ -265,8 +266,6 @@ def judged_pair(
 ) -> Trajectory:
     """A video of an episode as an episode of its own, with the verdict of the reward model.
 
-    A judge of states reads a dream as it does in training: by its latents and actions.
-
     Args:
         source: the real episode, and the name of the run directory it is from; both are named in
             the lineage, so that the studio can show the two side by side.
@@ -274,13 +273,8 @@ def judged_pair(
     """
     origin, real = source
     rules, video = get_task(real.task).judge, frames_of(clip)
-    if isinstance(clip, Twin) and isinstance(judge, StateReward):
-        latents, actions = clip.latents[None], clip.actions[None]
-        told = judge.latent_probabilities(latents, actions, rules)
-    else:
-        told = judge.probabilities(torch.from_numpy(video)[None], rules)
-    ends = told[0][told[0] <= len(video)].numpy()
-    values = told[1][0, : len(ends)].float().numpy()
+    dream = (clip.latents, clip.actions) if isinstance(clip, Twin) else None
+    ends, values = judge_clip(judge, video, rules, dream)
     found = outcome(ends, values, judge.success_threshold, rules, len(video))
     return Trajectory(
         id=f"{number:04d}-{real.id}",

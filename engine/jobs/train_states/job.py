@@ -14,7 +14,7 @@ import torch
 
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
-from engine.data.episode_set import episode_set, load_episodes
+from engine.data.episode_set import episode_set, load_episodes, set_aside
 from engine.data.states import FIXED, GOAL, HAND, MOVING, OBJECT, PRIVILEGED, states_of
 from engine.data.statistics import action_statistics
 from engine.jobs.train_states.learning import (
@@ -31,7 +31,7 @@ from engine.protocols import Run
 from engine.records.tasks import get_task
 from engine.records.types import Normalization, Trajectory
 from engine.reward.states import StateReward, StateRewardConfig
-from engine.seeding import initialisation, numpy_generator
+from engine.seeding import initialisation
 from engine.world_model.latents import encode_videos
 from engine.world_model.states import StateConfig, StateModel, StateSizes
 
@@ -62,11 +62,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not config.autoencoder:
         raise ValueError("train_states needs autoencoder=DIRECTORY")
     episodes = load_episodes(config.episodes_from)
-    order = numpy_generator(config.seed, "held out").permutation(len(episodes))
-    if len(order) <= config.held_out:
-        raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
-    aside = [episodes[i] for i in order[: config.held_out]]
-    learnt = [episodes[i] for i in order[config.held_out :]]
+    aside, learnt = set_aside(episodes, config.held_out, config.seed)
     judge, statistics = _model(config, episodes)
     judge.to(run.placement.where)
     model, data = judge.state_model, observe(judge, learnt, statistics, config.latents_cache)

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.crew.learners import learners_knob, together
-from engine.data.episode_set import episode_set, load_episodes
+from engine.data.episode_set import episode_set, load_episodes, set_aside
 from engine.data.states import PRIVILEGED
 from engine.data.statistics import action_statistics
 from engine.device import Placement
@@ -162,9 +162,7 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     own = load_episodes(config.episodes_from)
     replay = load_episodes(config.replay_from) if config.replay_from else []
     statistics = _statistics(config)
-    order = numpy_generator(config.seed, "held out").permutation(len(own))
-    if len(order) <= config.held_out:
-        raise ValueError(f"{len(order)} episodes are too few to keep {config.held_out} aside")
+    kept, taught = set_aside(own, config.held_out, config.seed)
 
     def cut(episodes: Sequence[Trajectory]) -> Clips:
         return cut_clips(
@@ -175,9 +173,8 @@ def _run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             cache=config.latents_cache,
         )
 
-    kept = [own[i] for i in order[: config.held_out]]
     held_out = cut(kept)
-    sources = [cut([own[i] for i in order[config.held_out :]])]
+    sources = [cut(taught)]
     if replay:
         sources.append(cut(replay))
     shares = balanced(sources) if config.mix == "balanced" else []
