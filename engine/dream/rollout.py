@@ -1,10 +1,11 @@
 """One imagined episode as tensors, and as the trajectory that is stored of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
@@ -12,27 +13,61 @@ from engine.records.tasks import Task
 from engine.records.types import Normalization, Outcome, Trajectory
 
 Row = tuple[int, int]
+Decode = Callable[[Tensor], Tensor]  # latents [f, z, y, x] as frames [f, h, w, 3]
+
+
+class Undecoded(NamedTuple):
+    """A chunk of which only the last frame is decoded yet.
+
+    Attributes:
+        latents: of the frames before it.
+    """
+
+    latents: Float[Tensor, "f z y x"]
+    last: UInt8[Tensor, "h w 3"]
 
 
 class LateFrames:
-    """Frames of an episode that are decoded when somebody asks for them, and then kept."""
+    """Frames of a video that are decoded when somebody asks for them, and then kept.
 
-    def __init__(self, make: Callable[[], UInt8[Tensor, "f h w 3"]]) -> None:
-        self._make: Callable[[], Tensor] | None = make
-        self._frames: Tensor | None = None
+    They go to another process as they are, and are decoded there by the world model that it has.
+
+    Args:
+        pieces: of the video, in order.
+        decode: shows the frames of latents; needed where a piece is in latents.
+    """
+
+    def __init__(
+        self, pieces: Sequence["Tensor | Undecoded | LateFrames"], decode: Decode | None = None
+    ) -> None:
+        self._pieces, self._decode = list(pieces), decode
 
     def __call__(self) -> UInt8[Tensor, "f h w 3"]:
         """All of them."""
-        if self._make is not None:
-            self._frames, self._make = self._make(), None
-        assert self._frames is not None
-        return self._frames
+        self._pieces = [torch.cat([self._shown(piece) for piece in self._pieces])]
+        assert isinstance(self._pieces[0], Tensor)
+        return self._pieces[0]
 
-    def __getstate__(self) -> Tensor:
-        return self()  # decoded before they leave the process that can
+    def decode_with(self, decode: Decode) -> None:
+        """Who decodes from now on, in a process that was sent this."""
+        self._decode = decode
+        for piece in self._pieces:
+            if isinstance(piece, LateFrames):
+                piece.decode_with(decode)
 
-    def __setstate__(self, frames: Tensor) -> None:
-        self._make, self._frames = None, frames
+    def _shown(self, piece: "Tensor | Undecoded | LateFrames") -> Tensor:
+        if isinstance(piece, LateFrames):
+            return piece()
+        if isinstance(piece, Tensor):
+            return piece
+        assert self._decode is not None, "frames in latents, and nobody who decodes them"
+        return torch.cat([self._decode(piece.latents), piece.last[None]])
+
+    def __getstate__(self) -> list["Tensor | Undecoded | LateFrames"]:
+        return self._pieces  # a model stays where it is
+
+    def __setstate__(self, pieces: list["Tensor | Undecoded | LateFrames"]) -> None:
+        self._pieces, self._decode = pieces, None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ world model are keyed apart, so one can be varied and the other kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import rearrange, repeat
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from engine.dream.draw import Draw, execute
 from engine.dream.fit import check_together
-from engine.dream.rollout import LateFrames, Rollout, Row
+from engine.dream.rollout import LateFrames, Rollout, Row, Undecoded
 from engine.images import to_model, to_pixels
 from engine.protocols import (
     ActionChunk,
@@ -137,7 +138,7 @@ class Dreamer:
                 context=context[i],
                 memory=memory[i],
                 latents=latents[i : i + 1],
-                video=_known(frames[i : i + 1]),
+                video=LateFrames([frames[i : i + 1]]),
                 last=frames[i],
                 ends=none.long(),
                 probabilities=none,
@@ -236,7 +237,7 @@ class Dreamer:
         return Rollout(
             start_id=start_id,
             member=member,
-            video=LateFrames(lambda: torch.cat([part.frames for part in path])),
+            video=LateFrames([part.video for part in path]),
             policy_frames=torch.stack([part.last for part in path[:-1]]),
             tokens=torch.cat([chunk.tokens for chunk, _, _ in chunks if chunk]),
             normalized_actions=torch.cat([a for _, a, _ in chunks if a is not None]),
@@ -258,10 +259,11 @@ class Dreamer:
         model = self.world_model
         if len(future) == 1 or not isinstance(self.reward_model, LatentRewardModel):
             frames = decode_frames(model, future).cpu()
-            return [_known(row) for row in frames], frames[:, -1]
-        last = decode_frames(model, future[:, -1:]).cpu()
-        pairs = zip(future.cpu(), last, strict=True)
-        return [_late(model, row, shown) for row, shown in pairs], last[:, 0]
+            return [LateFrames([row]) for row in frames], frames[:, -1]
+        last = decode_frames(model, future[:, -1:]).cpu()[:, 0]
+        decode = partial(decode_video, model)
+        rows = zip(future.cpu()[:, :-1], last, strict=True)
+        return [LateFrames([Undecoded(*row)], decode) for row in rows], last
 
     def _judge(
         self, nodes: Sequence[Node], videos: Sequence[LateFrames], future: Tensor, actions: Tensor
@@ -307,17 +309,15 @@ def decode_frames(
     return rearrange(to_pixels(decoded), "(b t) h w c -> b t h w c", t=latents.shape[1])
 
 
+def decode_video(
+    world_model: WorldModel, latents: Float[Tensor, "f z y x"]
+) -> UInt8[Tensor, "f h w 3"]:
+    """Latents of one video as pixels on the CPU."""
+    return decode_frames(world_model, latents[None])[0].cpu()
+
+
 def _length(node: Node) -> int:
     return len(node.latents)
-
-
-def _known(frames: Tensor) -> LateFrames:
-    return LateFrames(lambda: frames)
-
-
-def _late(model: WorldModel, latents: Tensor, last: Tensor) -> LateFrames:
-    """A chunk's frames of which only the last is decoded yet."""
-    return LateFrames(lambda: torch.cat([decode_frames(model, latents[None, :-1])[0].cpu(), last]))
 
 
 def _noise(node: Node, purpose: str, seed: int, variation: int) -> torch.Generator:

@@ -1,6 +1,7 @@
 """What models and jobs do on an accelerator, seen without one: devices, dtypes, memory, waits."""
 
 import multiprocessing
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from engine.data.starts import load_starts
 from engine.device import DeviceMemory, Placement
 from engine.jobs.optimise.groups import ImaginedGroups, Sampling
 from engine.learning.training import FitConfig, refine
-from engine.loading.models import load_policy, load_reward_model, load_world_model
+from engine.loading.models import load_judge, load_policy, load_reward_model, load_world_model
 from engine.memory.components import world_model_component
 from engine.memory.footprint import META, on_meta
 from engine.memory.planner import rows_that_fit, training_bytes
@@ -105,6 +106,30 @@ def test_groups_imagined_in_parts_are_those_imagined_at_once(demo: Path) -> None
         for ours, theirs in zip(parts, whole, strict=True):
             for name in ("frames", "tokens", "log_probs", "latents", "window_probabilities"):
                 assert torch.equal(getattr(ours, name), getattr(theirs, name)), (most, name)
+
+
+def test_frames_that_another_process_left_in_latents_are_decoded_here() -> None:
+    shipped, task = Path("storage/demo/checkpoints"), get_task("coffee-push")
+    groups = ImaginedGroups(
+        task,
+        load_policy(shipped / "coffee-push-base"),
+        world_model := load_world_model(shipped / "coffee-push-world"),
+        load_judge(shipped / "coffee-push-judge"),
+        load_starts(Path("storage/demo/starts/coffee-push.npz")),
+        Sampling(group_size=2, horizon=16, temperature=1.0, denoising_steps=1, seed=0),
+    )
+    here = groups.sample(0, [0])
+    again = groups.attempts(0, [(0, 0), (0, 1)])
+    decoded: list[Any] = []
+    decoder = world_model.autoencoder.kl.decoder
+    decoder.register_forward_hook(lambda *told: decoded.append(told[2]))
+    sent = pickle.dumps(again)
+    groups.play = lambda iteration, places: pickle.loads(sent)
+    there = groups.sample(0, [0])
+    assert not decoded  # nobody has looked yet
+    for ours, theirs in zip(here, there, strict=True):
+        assert torch.equal(ours.frames, theirs.frames)
+    assert decoded
 
 
 def test_more_rows_than_cuda_counts_in_one_launch_are_attended_in_several() -> None:

@@ -113,7 +113,7 @@ def test_chunks_beyond_the_end_step_weigh_nothing_and_rows_add_up_to_one() -> No
     rollout = Rollout(
         start_id=0,
         member=0,
-        video=LateFrames(lambda: torch.zeros(5, 2, 2, 3, dtype=torch.uint8)),
+        video=LateFrames([torch.zeros(5, 2, 2, 3, dtype=torch.uint8)]),
         policy_frames=torch.zeros(2, 2, 2, 3, dtype=torch.uint8),
         tokens=torch.zeros(2, 4, dtype=torch.int64),
         normalized_actions=torch.zeros(4, 2),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.dream.fit import check_together
 from engine.dream.imagine import imagine
 from engine.dream.replay import USUAL, Origin, rollout_record
 from engine.dream.rollout import Rollout, to_trajectory
+from engine.dream.tree import decode_video
 from engine.envs.actors import PolicyActor
 from engine.envs.episode import play, record_episode
 from engine.protocols import Env, Policy, RewardModel, WorldModel
@@ -149,8 +151,11 @@ class ImaginedGroups:
         return len(self._starts.start_ids)
 
     def sample(self, iteration: int, chosen: Sequence[int]) -> list[Rollout]:
-        """Imagine all rows of all groups."""
-        return self.play(iteration, _places(chosen, self._sampling.group_size))
+        """Imagine all rows of all groups; what other processes left in latents is decoded here."""
+        rollouts = self.play(iteration, _places(chosen, self._sampling.group_size))
+        for rollout in rollouts:
+            rollout.video.decode_with(partial(decode_video, self._world_model))
+        return rollouts
 
     def attempts(self, iteration: int, places: Places) -> list[Rollout]:
         """Imagine rows, as many in one batch as fit the device."""
