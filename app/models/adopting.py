@@ -18,6 +18,7 @@ from app.runs.launcher import Launcher
 from app.web.checks import check_choice
 from engine.config import Config, knob
 from engine.records.manifest import MANIFEST
+from engine.served.address import is_address
 from storage.cabinet import Cabinet
 from storage.checkpoints.adopted import checked_name
 from storage.checkpoints.catalogue import Checkpoint
@@ -64,7 +65,9 @@ def gate(folder: Path) -> None:
 class Adopt(Config):
     """Checkpoints at one place on this machine; the job checks the last four."""
 
-    folder: str | None = knob(None, "a path", high=LONGEST_PATH)
+    folder: str | None = knob(
+        None, "a path, or the address of a served world model", high=LONGEST_PATH
+    )
     source: str | None = knob(None, "folder:NAME")
     download: str | None = knob(None, "its key")
     task: str | None = knob(None, "of the release", choices=tuple(TASKS))
@@ -111,12 +114,15 @@ class Adopting:
         name = (question.name or "").strip()
         if name:
             checked_name(name)
+        if is_address(place := (question.folder or "").strip()):
+            config = {"role": "world_model", "source": place}
+            return {"adoptions": [self._begin(config, name or "served-world")]}
         if question.download:
             folder = self._cabinet.downloads.folder(question.download)
         elif question.source:
             folder = self._registered(question.source.strip())
         else:
-            folder = Path((question.folder or "").strip()).expanduser()
+            folder = Path(place).expanduser()
         if not folder.is_absolute() or not folder.exists():
             raise ValueError(f"there is no checkpoint directory {folder}")
         if (folder / MANIFEST).is_file():
@@ -164,9 +170,12 @@ class Adopting:
             if role_of(part) == "world_model" and "autoencoder" in found:
                 config.setdefault("autoencoder", str(found["autoencoder"]))
             label = name if name and len(wanted) == 1 else f"{name or task}-{part}"
-            run_id = self._launcher.start(JOB, config, name=label.replace("_", "-"))
-            begun.append(self._of_run(self._cabinet.runs.get(run_id)))
+            begun.append(self._begin(config, label.replace("_", "-")))
         return begun
+
+    def _begin(self, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+        run_id = self._launcher.start(JOB, config, name=name)
+        return self._of_run(self._cabinet.runs.get(run_id))
 
     def _try_out(self, folder: Path, name: str, download: str) -> dict[str, Any]:
         name = name or (self._source_name(download) if download else folder.resolve().name)

@@ -14,7 +14,8 @@ const said = html`<p class="said" role="alert"></p>`;
 
 const forms = {
   folder: ({ tasks, parts }) => html`<form class="folder"><h4>From this machine</h4>
-    <label>Folder or file <input type="text" name="folder" autocomplete="off" required spellcheck="false"></label>
+    <label>Folder, file, or address of a served world model <input type="text" name="folder" autocomplete="off"
+      required spellcheck="false"></label>
     <label>Released for <select name="task">${options(tasks)}</select></label>
     <label>What it is <select name="role"><option value="all">all roles found</option>${options(parts)}</select></label>
     ${name}

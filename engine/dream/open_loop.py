@@ -18,7 +18,6 @@ from engine.protocols import WorldModel
 from engine.records.types import Normalization, Trajectory
 from engine.reward.states import StateReward, nearest
 from engine.seeding import row_generators
-from engine.world_model.model import LatentWorldModel
 
 ROWS = 32
 
@@ -78,7 +77,7 @@ def open_loop(
 
 
 def dream_latents(
-    model: LatentWorldModel,
+    model: WorldModel,
     episodes: Sequence[Trajectory],
     actions: Float[Tensor, "b t a"],
     *,
@@ -109,7 +108,7 @@ def held_actions(
 
 @torch.no_grad()
 def dream_episodes(
-    model: LatentWorldModel,
+    model: WorldModel,
     judge: StateReward,
     episodes: Sequence[Trajectory],
     statistics: Normalization,

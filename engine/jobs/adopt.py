@@ -1,4 +1,6 @@
-"""Adopt an officially released checkpoint: read it once into our own format (method.md §1.7)."""
+"""Adopt what others made: a released checkpoint, read once into our own format (method.md §1.7),
+or a world model that somebody serves.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from engine.released.reward_model import read_reward_model
 from engine.released.source import Adopted, Progress
 from engine.released.tasks import RELEASED, get_released
 from engine.released.world_model import read_world_model
+from engine.served.address import is_address
+from engine.served.checkpoint import write_served
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class JobConfig(Config):
     """What is adopted, and as what."""
 
     role: str = knob("policy", "What the checkpoint is", choices=ROLES)
-    source: str = knob("", "The official file or folder")
+    source: str = knob("", "The official file or folder, or the address of a served world model")
     task: str = knob("coffee", "The task it was trained for", choices=tuple(RELEASED))
     autoencoder: str = knob(
         "", "Diffusers folder of a world model's autoencoder; empty finds the nearest `vae`"
@@ -45,6 +49,13 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     """Convert tensor by tensor; the run's only checkpoint appears whole or not at all."""
     if not config.source:
         raise ValueError("adopt needs source=OFFICIAL_FILE_OR_FOLDER")
+
+    if is_address(config.source):
+        if config.role != "world_model":
+            raise ValueError("only world models are served: say role=world_model")
+        with run.checkpoint(1) as directory:
+            write_served(config.source, directory)
+        return {}
 
     def progress(done: int, total: int) -> None:
         run.progress(done, total)

@@ -17,10 +17,13 @@ from engine.policy.model import OpenVLAPolicy
 from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.states import FAMILY, StateReward, StateRewardConfig
+from engine.served.checkpoint import is_served, load_served
+from engine.served.client import ServedWorldModel
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.model import LatentWorldModel, WorldModelConfig
 
-Model = OpenVLAPolicy | LatentWorldModel | VideoReward | StateReward | Autoencoder
+World = LatentWorldModel | ServedWorldModel
+Model = OpenVLAPolicy | World | VideoReward | StateReward | Autoencoder
 M = TypeVar("M", bound=nn.Module)
 
 ROLES = ("policy", "world_model", "reward_model", "autoencoder")
@@ -61,13 +64,27 @@ def load_world_model(
     Raises:
         ValueError: as `load_policy`.
     """
-    config = WorldModelConfig.from_dict(read_config_of(directory, "world_model"))
+    values = read_config_of(directory, "world_model")
+    if is_served(directory):
+        raise ValueError(f"{directory.name} is served elsewhere and takes no part in this")
+    config = WorldModelConfig.from_dict(values)
     if placement.decode_batch:
         autoencoder = config.autoencoder.replace(micro_batch=placement.decode_batch)
         config = config.replace(autoencoder=autoencoder)
     with torch.device("meta"):
         model = LatentWorldModel(config, compiled=placement.compiled and not trained)
     return _filled(directory, model, placement, trained)
+
+
+def load_dreaming(directory: Path, placement: Placement = ON_CPU) -> World:
+    """The world model of a checkpoint to dream in, here or where it is served.
+
+    Raises:
+        ValueError: as `load_policy`, or the server does not answer.
+    """
+    if is_served(directory):
+        return load_served(directory)
+    return load_world_model(directory, placement)
 
 
 def load_judge(directory: Path, placement: Placement = ON_CPU) -> VideoReward | StateReward:
@@ -138,7 +155,7 @@ def load(directory: Path, placement: Placement = ON_CPU) -> Model:
         case "policy":
             return load_policy(directory, placement)
         case "world_model":
-            return load_world_model(directory, placement)
+            return load_dreaming(directory, placement)
         case "reward_model":
             return load_judge(directory, placement)
         case "autoencoder":

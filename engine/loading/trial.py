@@ -25,6 +25,7 @@ from engine.policy.model import OpenVLAPolicy
 from engine.reward.classifier import VideoReward
 from engine.reward.states import StateReward
 from engine.seeding import generator
+from engine.served.checkpoint import is_served
 from engine.world_model.autoencoder import Autoencoder
 from engine.world_model.model import LatentWorldModel
 
@@ -99,6 +100,8 @@ def main(arguments: list[str]) -> dict[str, Any]:
         ValueError: no whole checkpoint, or outputs that are not finite.
     """
     directory = Path(arguments[0])
+    if is_served(directory):
+        raise RefusedError(Reason.MISSING, "is the address of a world model, not one")
     try:
         model = load(directory)
     except ValueError as error:
@@ -135,6 +138,7 @@ def _run(model: Model) -> dict[str, Tensor]:
             frames = to_model(_frames(1, _AUTOENCODER_SIDE))
             latents = model.encode(frames, [generator(0, "trial")])
             return {"latents": latents, "frames": model.decode(latents)}
+    raise AssertionError(model)
 
 
 def _frames(count: int, side: int) -> UInt8[Tensor, "b h w 3"]:

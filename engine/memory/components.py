@@ -23,6 +23,7 @@ from engine.policy.prompt import demo_tokenizer
 from engine.records.types import Normalization
 from engine.reward.classifier import RewardConfig, VideoReward
 from engine.reward.states import StateReward, StateRewardConfig
+from engine.served.checkpoint import ServedConfig
 from engine.world_model.autoencoder import Autoencoder, AutoencoderConfig
 from engine.world_model.flow import sample
 from engine.world_model.linear import laid_bytes
@@ -36,8 +37,9 @@ DECODE_BATCHES = (8, 1)
 DREAM_FRAMES = 65  # what a judge of states reads at once of a row
 
 JudgeConfig = RewardConfig | StateRewardConfig
-Sizes = tuple[PolicyConfig, WorldModelConfig, JudgeConfig]  # of three models used together
-AnyConfig = PolicyConfig | WorldModelConfig | JudgeConfig | AutoencoderConfig
+WorldConfig = WorldModelConfig | ServedConfig
+Sizes = tuple[PolicyConfig, WorldConfig, JudgeConfig]  # of three models used together
+AnyConfig = PolicyConfig | WorldConfig | JudgeConfig | AutoencoderConfig
 _PartConfig = PolicyConfig | TransformerConfig | AutoencoderConfig | JudgeConfig
 
 
@@ -68,6 +70,8 @@ def weights_of(config: AnyConfig, placement: Placement) -> tuple[int, int, int]:
         case WorldModelConfig():
             transformer = _transformer_weights(config, placement)
             parts = transformer, _weights(config.autoencoder, placement.dtype)
+        case ServedConfig():
+            parts = ((0, 0, 0),)
         case PolicyConfig():
             parts = (_policy_weights(config, placement),)
         case _:

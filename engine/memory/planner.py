@@ -14,6 +14,7 @@ from engine.memory.components import (
     ComponentPlan,
     JudgeConfig,
     Sizes,
+    WorldConfig,
     autoencoder_component,
     policy_component,
     reward_model_component,
@@ -23,6 +24,8 @@ from engine.memory.components import (
 from engine.policy.config import PolicyConfig
 from engine.reward.classifier import RewardConfig
 from engine.reward.states import FAMILY, StateRewardConfig
+from engine.served.checkpoint import FAMILY as SERVED
+from engine.served.checkpoint import ServedConfig
 from engine.world_model.autoencoder import AutoencoderConfig
 from engine.world_model.model import WorldModelConfig
 
@@ -69,6 +72,8 @@ def config_of(values: Mapping[str, Any]) -> AnyConfig:
     match values.get("role"):
         case "policy":
             return PolicyConfig.from_dict(rest)
+        case "world_model" if rest.get("family") == SERVED:
+            return ServedConfig.from_dict(rest)
         case "world_model":
             return WorldModelConfig.from_dict(rest)
         case "reward_model" if rest.get("family") == FAMILY:
@@ -90,7 +95,7 @@ def sizes_of(configs: Sequence[Mapping[str, Any]]) -> Sizes:
     match [config_of(values) for values in configs]:
         case [
             PolicyConfig() as policy,
-            WorldModelConfig() as world_model,
+            (WorldModelConfig() | ServedConfig()) as world_model,
             (RewardConfig() | StateRewardConfig()) as reward_model,
         ]:
             return policy, world_model, reward_model
@@ -99,7 +104,7 @@ def sizes_of(configs: Sequence[Mapping[str, Any]]) -> Sizes:
 
 def plan(
     policy: PolicyConfig,
-    world_model: WorldModelConfig,
+    world_model: WorldConfig,
     reward_model: JudgeConfig,
     *,
     device: DeviceMemory,
@@ -133,7 +138,7 @@ def plan(
 
 def rows_that_fit(
     policy: PolicyConfig,
-    world_model: WorldModelConfig,
+    world_model: WorldConfig,
     reward_model: JudgeConfig,
     *,
     device: DeviceMemory,
@@ -227,7 +232,7 @@ def _words(asked: MemoryPlan, milder: MemoryPlan) -> str:
 
 
 def _plan(
-    models: tuple[PolicyConfig, WorldModelConfig, JudgeConfig],
+    models: Sizes,
     device: DeviceMemory,
     placement: Placement,
     rows: int,
@@ -236,8 +241,7 @@ def _plan(
     policy, world_model, reward_model = models
     components = (
         policy_component(policy, placement, rows),
-        world_model_component(world_model, placement, rows),
-        autoencoder_component(world_model, placement, rows),
+        *_dreaming(world_model, placement, rows),
         reward_model_component(reward_model, world_model.transformer.chunk_size, placement, rows),
     )
     latent = 4 * torch.Size(world_model.latent_shape).numel()
@@ -261,3 +265,11 @@ def _plan(
         fits=fits,
         sentence=f"Fits: {size(total)} of {size(device.free)} free on {device.name}, {counted}.",
     )
+
+
+def _dreaming(config: WorldConfig, placement: Placement, rows: int) -> tuple[ComponentPlan, ...]:
+    """World model and autoencoder; what is served takes nothing here."""
+    if isinstance(config, ServedConfig):
+        return ()
+    plans = world_model_component, autoencoder_component
+    return tuple(plan(config, placement, rows) for plan in plans)

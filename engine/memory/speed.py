@@ -20,11 +20,13 @@ from engine.memory.components import (
     DREAM_FRAMES,
     PROMPT_TOKENS,
     JudgeConfig,
+    WorldConfig,
     meta_model,
 )
 from engine.memory.footprint import META
 from engine.policy.config import PolicyConfig
 from engine.reward.states import StateRewardConfig
+from engine.served.checkpoint import ServedConfig
 from engine.world_model.model import WorldModelConfig
 
 # Shares of the matmul rate. On a CPU as measured with the demo's models in a batch
@@ -91,14 +93,20 @@ class Speed:
 
 def planned_speed(
     policy: PolicyConfig,
-    world_model: WorldModelConfig,
+    world_model: WorldConfig,
     reward_model: JudgeConfig,
     *,
     placement: Placement,
     denoising_steps: int,
     workers: int = 1,
 ) -> Speed:
-    """The speed that a batch of rows should have on the device found."""
+    """The speed that a batch of rows should have on the device found.
+
+    Raises:
+        ValueError: the world model is served elsewhere.
+    """
+    if isinstance(world_model, ServedConfig):
+        raise ValueError("how fast a served world model dreams is seen when it does")
     device = placement.where
     sizes = world_model.transformer
     steps = 1 if world_model.deterministic else denoising_steps

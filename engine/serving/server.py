@@ -19,14 +19,21 @@ LARGEST = 64 * 2**20  # bytes of a question
 Answer = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def serve_world_model(model: WorldModel, *, token: str = "", largest: int = LARGEST) -> Starlette:
-    """The application; see `engine.serving.messages` for what it answers.
+def serve_world_model(
+    model: WorldModel,
+    *,
+    about: Mapping[str, Any] | None = None,
+    token: str = "",
+    largest: int = LARGEST,
+) -> Starlette:
+    """The application; see `engine.served.messages` for what it answers.
 
     Args:
+        about: what is said of the model beside its sizes.
         token: that every request must carry as `Authorization: Bearer TOKEN`; empty: none.
         largest: bytes of a question.
     """
-    sessions = Sessions(model)
+    sessions = Sessions(model, about=about)
 
     def ask(method: Callable[..., dict[str, Any]], *, said: bool = True) -> Answer:
         async def answer(request: Request) -> JSONResponse:

@@ -17,7 +17,7 @@ from engine.dream.tree import decode_frames, next_context
 from engine.images import to_model
 from engine.protocols import WorldModel
 from engine.records.types import DreamContext
-from engine.serving.messages import names, pack, seeds, unpack
+from engine.served.messages import names, pack, seeds, unpack
 
 MOST_SESSIONS, MOST_STATES, MOST_ROWS, MOST_STEPS = 64, 8192, 512, 1000
 IDLE = 900.0  # seconds after which a session that nobody asks is closed
@@ -79,15 +79,21 @@ class Sessions:
         BusyError: the model had no time.
     """
 
-    def __init__(self, model: WorldModel, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._model, self._clock = model, clock
+    def __init__(
+        self,
+        model: WorldModel,
+        *,
+        about: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model, self._clock, self._about = model, clock, dict(about or {})
         self._open: OrderedDict[str, Session] = OrderedDict()
         self._guard, self._turn = threading.Lock(), threading.Lock()
 
     def describe(self) -> dict[str, Any]:
-        """Sizes that a client needs."""
+        """Sizes that a client needs, and what is known of the checkpoint."""
         model = self._model
-        return {
+        return self._about | {
             "context_frames": model.context_frames,
             "chunk_size": model.chunk_size,
             "action_dim": model.action_dim,

@@ -3,13 +3,33 @@
 import argparse
 import secrets
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from engine.checkpoints.checkpoint import read_config_of, read_json
 from engine.device import choose_device, default_placement, limit_threads
 from engine.loading.models import load_world_model
+from engine.records.manifest import checkpoint_hash
+from engine.records.types import Normalization
 from engine.serving.loopback import is_loopback
 from engine.serving.server import serve_world_model
+
+
+def about_checkpoint(directory: Path) -> dict[str, Any]:
+    """What a server says of the checkpoint it serves."""
+    card = read_json(directory / "card.json") if (directory / "card.json").is_file() else {}
+    statistics = Normalization.of(directory)
+    tasks = [*card.get("tasks", {})]
+    return {
+        "image_size": read_config_of(directory, "world_model")["image_size"],
+        "hash": checkpoint_hash(directory),
+        "name": card.get("name") or directory.name,
+        "task": tasks[0] if len(tasks) == 1 else None,
+        "starts": card.get("starts"),
+        "privileged": card.get("privileged"),
+        "normalization": None if statistics is None else statistics.to_dict(),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"The world model {options.checkpoint.name} answers at {address}", flush=True)
     if token:
         print(f"Its token: {token}", flush=True)
-    app = serve_world_model(model, token=token)
+    app = serve_world_model(model, about=about_checkpoint(options.checkpoint), token=token)
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning")
     return 0

@@ -143,6 +143,14 @@ def test_of_a_release_one_of_each_role_is_adopted(studio: Studio, tmp_path: Path
     assert any(name.startswith("square-policy-128-") for name in names)
 
 
+def test_the_address_of_a_served_world_model_is_asked_by_a_run(studio: Studio) -> None:
+    begun = queued(studio, {"folder": " http://127.0.0.1:7900 ", "name": "theirs"})
+    assert {role: config["source"] for role, config in begun.items()} == {
+        "world_model": "http://127.0.0.1:7900"
+    }
+    assert studio.models.adopting.all()[0]["id"].startswith("theirs-")
+
+
 def test_the_parts_of_a_download_are_adopted(
     make_studio: Callable[..., Studio], server: SourceServer
 ) -> None:

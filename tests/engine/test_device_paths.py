@@ -1,7 +1,7 @@
 """What models and jobs do on an accelerator, seen without one: devices, dtypes, memory, waits."""
 
 import multiprocessing
-import pickle
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,8 @@ def test_frames_that_another_process_left_in_latents_are_decoded_here() -> None:
     decoded: list[Any] = []
     decoder = world_model.autoencoder.kl.decoder
     decoder.register_forward_hook(lambda *told: decoded.append(told[2]))
-    sent = pickle.dumps(again)
-    groups.play = lambda iteration, places: pickle.loads(sent)
+    sent = deepcopy(again)  # as a pipe would have it
+    groups.play = lambda iteration, places: sent
     there = groups.sample(0, [0])
     assert not decoded  # nobody has looked yet
     for ours, theirs in zip(here, there, strict=True):

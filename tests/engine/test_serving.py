@@ -21,8 +21,8 @@ from engine.protocols import WorldModel
 from engine.records.tasks import get_task
 from engine.records.types import DreamContext
 from engine.seeding import initialisation
-from engine.serving.client import ServedWorldModel
-from engine.serving.messages import pack
+from engine.served.client import ServedWorldModel
+from engine.served.messages import pack
 from engine.serving.server import serve_world_model
 from engine.serving.sessions import IDLE, GoneError, Sessions
 from engine.world_model.model import LatentWorldModel, WorldModelConfig

@@ -18,8 +18,8 @@ from engine.jobs.fidelity.fidelity_curves import agreement, curves
 from engine.jobs.fidelity.fidelity_plan import NAMES, JobConfig, check_planned
 from engine.jobs.fidelity.fidelity_scores import UNKNOWN, Scores, means, real_verdicts
 from engine.jobs.fidelity.twins import Twin, imagine_twins
-from engine.loading.models import load_judge, load_normalization, load_world_model
-from engine.protocols import Run
+from engine.loading.models import load_dreaming, load_judge, load_normalization
+from engine.protocols import Run, WorldModel
 from engine.records.episodes import index_id
 from engine.records.label_set import read_label_set
 from engine.records.manifest import checkpoint_hash
@@ -34,7 +34,6 @@ from engine.seeding import numpy_generator, row_generators
 from engine.statistics.leaks import learnt_from, merge, overlap
 from engine.statistics.metrics import repeat_first, verdict_onset
 from engine.statistics.perceptual import MISSING, load_backbone
-from engine.world_model.model import LatentWorldModel
 
 Array = npt.NDArray[Any]
 Video = npt.NDArray[np.uint8]
@@ -47,8 +46,8 @@ Clip = Video | Twin
 class Models:
     """Everything that looks at an episode."""
 
-    world: LatentWorldModel
-    baseline: LatentWorldModel | None
+    world: WorldModel
+    baseline: WorldModel | None
     judge: VideoReward | StateReward | None
 
 
@@ -63,8 +62,8 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     sources = held_out(config, there)
     run.phase("loading the models")
     models = Models(
-        load_world_model(Path(config.world_model), run.placement),
-        load_world_model(Path(config.baseline_world_model), run.placement)
+        load_dreaming(Path(config.world_model), run.placement),
+        load_dreaming(Path(config.baseline_world_model), run.placement)
         if config.baseline_world_model
         else None,
         load_judge(Path(config.reward_model), run.placement) if config.reward_model else None,
@@ -223,7 +222,7 @@ def frames_of(clip: Clip) -> Video:
 
 
 @torch.no_grad()
-def round_trip(model: LatentWorldModel, episode: Trajectory, seed: int) -> Video:
+def round_trip(model: WorldModel, episode: Trajectory, seed: int) -> Video:
     """The episode through the autoencoder: the best the world model could do."""
     frames = to_model(torch.from_numpy(episode.frames))
     rows = [(episode.start_id, index) for index in range(len(frames))]

@@ -24,9 +24,9 @@ from engine.learning.spreading import ready_to_act
 from engine.loading.learner import make_learner
 from engine.loading.models import (
     check_same_actions,
+    load_dreaming,
     load_judge,
     load_policy,
-    load_world_model,
 )
 from engine.policy.model import OpenVLAPolicy
 from engine.protocols import Env, Run, StatefulEnv
@@ -110,7 +110,7 @@ def make_groups(
             recorded=config.record_played,
         )
     check_same_actions(Path(config.policy), Path(config.world_model))
-    world_model = load_world_model(Path(config.world_model), placement)
+    world_model = load_dreaming(Path(config.world_model), placement)
     reward_model = load_judge(Path(config.reward_model), placement)
     return ImaginedGroups(
         task, policy, world_model, reward_model, beginnings.starts, sampling, most_rows=most_rows

@@ -54,6 +54,7 @@ from engine.ranks import agreed, leads, ranks
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import Task, get_task
 from engine.seeding import numpy_generator
+from engine.served.checkpoint import is_served
 
 __all__ = ["JOB", "JobConfig", "optimise", "run"]
 
@@ -228,7 +229,8 @@ def _build(config: JobConfig, env: Env | None, run: Run, stack: ExitStack) -> _J
     if config.environment == "imagination":
         sizes = sizes_together({role: Path(path) for role, path in _parents(config).items()})
         most_rows = most_rows_together(config, sizes, task.horizon, placement)
-        speed = speed_together(config, sizes, placement)
+        if not is_served(Path(config.world_model)):
+            speed = speed_together(config, sizes, placement)
     policy = load_acting(config, placement)
     beginnings = find_beginnings(config, task, env)
     groups = make_groups(config, policy, env, beginnings, placement=placement, most_rows=most_rows)

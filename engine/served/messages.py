@@ -3,7 +3,9 @@
 A row's place in a dream is a *state*, named by whoever asks; a step leads from one to
 another. The same step asked twice is done once: an answer that got lost can be asked for again.
 
-    GET    /v1/world_model          what it is: sizes of frames, latents, chunks and actions
+    GET    /v1/world_model          what it is: sizes of latents, chunks and actions; from a
+                                    checkpoint also image_size, hash, name, task, starts and
+                                    normalization {q01, q99, mask} of actions, as far as known
     POST   /v1/sessions             {anchored, noise}                          -> {session}
     POST   /v1/sessions/ID/open     {states, frames, seeds}                    -> {latents}
     POST   /v1/sessions/ID/step     {states, to, actions, seeds, denoising_steps}

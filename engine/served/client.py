@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.images import to_model, to_pixels
 from engine.records.types import DreamContext
-from engine.serving.messages import pack, unpack
+from engine.served.messages import pack, unpack
 
 TRIES, PAUSE = 4, 0.5
 KEPT = 4096  # answers that are remembered: frames of latents, and where steps led
@@ -51,7 +51,7 @@ class ServedWorldModel:
         self._line = httpx2.Client(
             base_url=self._address, headers=headers, timeout=timeout, trust_env=False
         )
-        about = self._ask("GET", "/v1/world_model")
+        self.about = about = self._ask("GET", "/v1/world_model")
         self.context_frames = int(about["context_frames"])
         self.chunk_size, self.action_dim = int(about["chunk_size"]), int(about["action_dim"])
         z, y, x = about["latent_shape"]

@@ -1,0 +1,1 @@
+"""World models that other processes serve: what is said over the line, and who asks."""
