@@ -68,8 +68,9 @@ def make_queue(page: Page, server: Server, name: str, *, clips: int, goal: int =
     page.get_by_label("Clips", exact=True).select_option("the filter of Episodes")
     page.get_by_label("known answer every").fill("0")
     page.get_by_role("button", name="Make queue").click()
+    page.wait_for_url("**queue=**")  # what stood before may be of the same run
     page.get_by_role("button", name="Which clips…").click()
-    expect(page.locator(".this-clip")).to_contain_text(f"{name}.")  # of the queue, not before it
+    expect(page.locator(".this-clip")).to_contain_text(f"{name}.")
 
 
 def said_of(server: Server, run: str) -> list[tuple[str, str]]:

@@ -25,6 +25,12 @@ SIZES = [(1440, 900), (1280, 720), (390, 844)]
 needs_reality = pytest.mark.skipif(not rendering_backend(), reason="reality needs the simulator")
 
 
+BESIDE = """([one, other]) => {
+  const [left, right] = [one, other].map((each) => each.getBoundingClientRect());
+  return left.width > 20 && Math.abs(left.top - right.top) < 2 && right.left >= left.right;
+}"""
+
+
 def box(locator: Locator) -> dict[str, float]:
     """Where something stands; it is there and is no speck."""
     found = locator.bounding_box()
@@ -46,8 +52,8 @@ def sized(page: Page, width: int, height: int) -> None:
 
 def beside(one: Locator, other: Locator) -> None:
     """The second stands right of the first, at the same height."""
-    left, right = box(one), box(other)
-    assert abs(left["y"] - right["y"]) < 2 and right["x"] >= left["x"] + left["width"]
+    page, pair = one.page, [one.element_handle(), other.element_handle()]
+    page.wait_for_function(BESIDE, arg=pair, timeout=5_000)  # once what came late has its place
 
 
 @pytest.fixture(scope="module")
