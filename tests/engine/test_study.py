@@ -126,10 +126,7 @@ def test_overlapping_pools_of_training_and_test_refuse_to_run(tmp_path: Path) ->
     assert not (tmp_path / "run" / "stages").exists()
 
 
-STUDIES = (
-    *("upper_bound", "dream_study", "weak_base_study", "weak_base_again"),
-    *("plate_slide_again", "halves_study"),
-)
+STUDIES = ("upper_bound", "coffee_push", "plate_slide")
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -147,7 +144,7 @@ def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(na
 
 
 def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() -> None:
-    config = JobConfig.from_dict(json.loads((DOCS / "dream_study.json").read_text()))
+    config = JobConfig.from_dict(json.loads((DOCS / "coffee_push.json").read_text()))
     by_name = {stage.name: stage for stage in _plan(config.replace(only=("wmpo", "wmpo_halves")))}
     whole, *halves = (
         by_name[name].config for name in ("rollouts", "rollouts_first", "rollouts_second-1")
@@ -158,7 +155,7 @@ def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() ->
 
 
 def test_the_command_names_what_differs_from_the_file() -> None:
-    path = DOCS / "weak_base_again.json"
+    path = DOCS / "plate_slide.json"
     values = json.loads(path.read_text())
     values["sizes"]["P"] = 64
     values |= {"root": "/somewhere/else", "seeds": [0], "file": str(path)}
