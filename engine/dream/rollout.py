@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from engine.crew.portable import Portable, as_bytes, as_tensor
 from engine.records.tasks import Task
 from engine.records.types import Normalization, Outcome, Trajectory
 
@@ -16,7 +17,8 @@ Row = tuple[int, int]
 Decode = Callable[[Tensor], Tensor]  # latents [f, z, y, x] as frames [f, h, w, 3]
 
 
-class Undecoded(NamedTuple):
+@dataclass(frozen=True)
+class Undecoded(Portable):
     """A chunk of which only the last frame is decoded yet.
 
     Attributes:
@@ -63,15 +65,15 @@ class LateFrames:
         assert self._decode is not None, "frames in latents, and nobody who decodes them"
         return torch.cat([self._decode(piece.latents), piece.last[None]])
 
-    def __getstate__(self) -> list["Tensor | Undecoded | LateFrames"]:
-        return self._pieces  # a model stays where it is
+    def __getstate__(self) -> list[Any]:
+        return [as_bytes(piece) for piece in self._pieces]  # a model stays where it is
 
-    def __setstate__(self, pieces: list["Tensor | Undecoded | LateFrames"]) -> None:
-        self._pieces, self._decode = pieces, None
+    def __setstate__(self, pieces: list[Any]) -> None:
+        self._pieces, self._decode = [as_tensor(piece) for piece in pieces], None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rollout:
+class Rollout(Portable):
     """One imagined episode of t actions and t + 1 frames, on the CPU.
 
     A row that succeeded may have left before the horizon: t is then the end of that chunk.

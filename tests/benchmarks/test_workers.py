@@ -35,25 +35,42 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 
 
+ALONE = {"workers": 1}
+OTHERS: dict[str, tuple[dict[str, int], ...]] = {
+    "optimise": ({"workers": 2}, {"learners": 2}),
+    "collect": ({"workers": 2},),
+    "evaluate": ({"workers": 2},),
+}
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_share_of_the_time_of_one_process(job: str, tmp_path: Path) -> None:
-    told: dict[int, dict[str, Any]] = {1: {}, 2: {}}
-    seconds = {}
-    for workers in (1, 2):
-        events = told[workers]
-        begin = perf_counter()
-        metrics = do(
-            job,
-            tmp_path / str(workers),
-            **JOBS[job],
-            workers=workers,
-            listener=lambda event, seen=events: seen.update(event.get("metrics", {})),
-        )
-        assert metrics is not None
-        seconds[workers] = perf_counter() - begin
-    print(f"\n{job}: {seconds[1]:.1f} s, two workers {seconds[2] / seconds[1]:.2f} of it")
-    if job == "optimise":
-        rates = [told[workers]["rollout/frames_per_second"] for workers in (1, 2)]
-        gain = f"x{rates[1] / rates[0]:.2f}"
-        print(f"second iteration: {rates[0]:.0f} and {rates[1]:.0f} frames/s, {gain}")
+    whole, alone = timed(job, tmp_path / "alone", ALONE)
+    print(f"\n{job}: {whole:.1f} s in one process")
+    for number, among in enumerate(OTHERS[job]):
+        seconds, told = timed(job, tmp_path / str(number), among)
+        words = f"{among}: {seconds / whole:.2f} of it"
+        if job == "optimise":
+            rate, took = "rollout/frames_per_second", "time/iteration_seconds"
+            words += (
+                f"; second iteration {told[took]:.1f} of {alone[took]:.1f} s = "
+                f"{told[took] / alone[took]:.2f}, {told[rate]:.0f} of {alone[rate]:.0f} frames/s = "
+                f"x{told[rate] / alone[rate]:.2f}"
+            )
+        print(words)
     print(f"load of the machine {os.getloadavg()[0]:.1f}")
+
+
+def timed(job: str, out: Path, among: dict[str, int]) -> tuple[float, dict[str, Any]]:
+    """(seconds, the last metrics that the job told on its way)."""
+    told: dict[str, Any] = {}
+    begin = perf_counter()
+    metrics = do(
+        job,
+        out,
+        **JOBS[job],
+        **among,
+        listener=lambda event: told.update(event.get("metrics", {})),
+    )
+    assert metrics is not None
+    return perf_counter() - begin, told

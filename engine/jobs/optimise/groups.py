@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from engine.crew.portable import Portable
 from engine.data.starts import Starts
 from engine.dream.fit import check_together
 from engine.dream.imagine import imagine
@@ -272,7 +273,7 @@ class ImaginedGroups:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RealAttempt:
+class RealAttempt(Portable):
     """An episode played in the simulator; `episode` only if it was recorded."""
 
     start_id: int
