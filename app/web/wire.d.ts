@@ -14,7 +14,7 @@ export interface ActDream {
 
 /** Checkpoints at one place on this machine; the job checks the last four. */
 export interface Adopt {
-  /** a path */
+  /** a path, or the address of a served world model */
   folder?: string | null;
   /** folder:NAME */
   source?: string | null;
