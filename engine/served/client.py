@@ -57,8 +57,12 @@ class ServedWorldModel:
         z, y, x = about["latent_shape"]
         self.latent_shape: tuple[int, int, int] = (int(z), int(y), int(x))
         self.micro_batch, self.anchored = micro_batch or int(about["micro_batch"]), context.anchored
-        said = {"anchored": context.anchored, "noise": context.noise, "micro_batch": micro_batch}
-        self._session = str(self._ask("POST", "/v1/sessions", said)["session"])
+        self._said = {
+            "anchored": context.anchored,
+            "noise": context.noise,
+            "micro_batch": micro_batch,
+        }
+        self._session = self._begin()
         self._frames = _Recent()  # by the bytes of their latents
         self._names = _Recent()  # of opened states by latents; where steps led by state and actions
 
@@ -76,11 +80,12 @@ class ServedWorldModel:
     def encode(
         self, frames: Float[Tensor, "b c h w"], generators: Sequence[torch.Generator]
     ) -> Float[Tensor, "b z y x"]:
-        """Open a state of each start; their latents."""
+        """Open a state of each start; their latents. A session that is gone is begun anew."""
         pixels, seeds = to_pixels(frames), [each.initial_seed() for each in generators]
         called = [_name(row, seed) for row, seed in zip(pixels, seeds, strict=True)]
         said = {"states": called, "frames": pack(pixels), "seeds": seeds}
-        latents = self._latents("open", said, (len(called), *self.latent_shape))
+        shape = (len(called), *self.latent_shape)
+        latents = _read(self._anyhow("open", said), "latents", "float32", shape)
         for row, name in zip(latents, called, strict=True):
             self._names.put(_bytes(row), name)
         return latents
@@ -139,7 +144,7 @@ class ServedWorldModel:
         frames = [self._frames.get(_bytes(row)) for row in latents]
         if any(frame is None for frame in frames):
             said = {"latents": pack(latents)}
-            answer = self._ask("POST", self._path("decode"), said)
+            answer = self._anyhow("decode", said)
             frames = list(_read(answer, "frames", "uint8", (len(latents), -1, -1, 3)))
         return to_model(torch.stack(frames))
 
@@ -153,8 +158,16 @@ class ServedWorldModel:
     def _path(self, what: str) -> str:
         return f"/v1/sessions/{self._session}/{what}"
 
-    def _latents(self, what: str, said: dict[str, Any], shape: tuple[int, ...]) -> Tensor:
-        return _read(self._ask("POST", self._path(what), said), "latents", "float32", shape)
+    def _begin(self) -> str:
+        return str(self._ask("POST", "/v1/sessions", self._said)["session"])
+
+    def _anyhow(self, what: str, said: dict[str, Any]) -> dict[str, Any]:
+        """An answer that needs no state: in a new session where the old one is gone."""
+        try:
+            return self._ask("POST", self._path(what), said)
+        except _NoSessionError:
+            self._session = self._begin()
+            return self._ask("POST", self._path(what), said)
 
     def _ask(self, method: str, path: str, said: dict[str, Any] | None = None) -> dict[str, Any]:
         for again in range(TRIES):
@@ -170,9 +183,14 @@ class ServedWorldModel:
                     found: dict[str, Any] = answer.json()
                     return found
                 if last or answer.status_code != 503:
-                    raise ValueError(f"the world model at {self._address}: {_sentence(answer)}")
+                    kind = _NoSessionError if answer.status_code == 404 else ValueError
+                    raise kind(f"the world model at {self._address}: {_sentence(answer)}")
             time.sleep(self._pause * 2**again)
         raise AssertionError("the last try returns or raises")
+
+
+class _NoSessionError(ValueError):
+    """The server forgot us."""
 
 
 class _Recent:

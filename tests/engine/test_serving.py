@@ -20,7 +20,7 @@ from engine.loading.models import load_policy, load_reward_model, load_world_mod
 from engine.protocols import WorldModel
 from engine.records.tasks import get_task
 from engine.records.types import DreamContext
-from engine.seeding import initialisation
+from engine.seeding import generator, initialisation
 from engine.served.client import ServedWorldModel
 from engine.served.messages import pack
 from engine.serving.server import serve_world_model
@@ -191,6 +191,21 @@ def test_a_client_that_stalls_dies_or_sends_too_much_harms_nobody() -> None:
         assert line.post(f"{path}/step", json=question(model)).status_code == 404
     with pytest.raises(ValueError, match="does not answer"):
         ServedWorldModel(address, pause=0.001)
+
+
+def test_a_client_whose_session_was_closed_begins_another_with_its_next_dream() -> None:
+    model = AddingWorldModel()
+    with served(model) as address, closing(ServedWorldModel(address)) as client:
+        frames = torch.zeros(1, 3, 4, 4)
+        latents = client.encode(frames, [generator(0, "start")])
+        with httpx2.Client(base_url=address, trust_env=False) as line:
+            assert line.delete(f"/v1/sessions/{client._session}").status_code == 200
+        actions, noise = torch.zeros(1, model.chunk_size, model.action_dim), [generator(0, "noise")]
+        context = latents[:, None].repeat(1, client.context_frames, 1, 1, 1)
+        with pytest.raises(ValueError, match="there is no such session"):
+            client.predict(context, actions, noise, 1, client.begin(latents))
+        assert torch.equal(client.encode(frames, [generator(0, "start")]), latents)
+        client.predict(context, actions, noise, 1, client.begin(latents))
 
 
 def test_sessions_that_nobody_asks_are_closed() -> None:
