@@ -12,7 +12,7 @@ from engine.data.starts import Starts, load_starts, save_starts
 from engine.dream.rollout import LateFrames, Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
 from engine.jobs.demo.job import in_words
-from engine.jobs.demo.recipe import ARMS, RECIPES, TaskRecipe
+from engine.jobs.demo.recipe import ARMS, KEPT, RECIPES, TaskRecipe
 from engine.jobs.optimise.update import chunk_rows
 from engine.jobs.study.job import JobConfig as StudyConfig
 from engine.jobs.train_world_model.job import to_targets
@@ -150,7 +150,7 @@ def test_every_stage_of_a_recipe_is_a_valid_config_and_names_what_is_there(
     assert recipe.seed in study.seeds and {arm.name for arm in study.arms} >= set(ARMS)
     own = {stage.name for stage in study.per_seed}
     names = {stage.name for stage in study.shared} | {f"{name}-{recipe.seed}" for name in own}
-    exports = {item.name for item in recipe.exports}
+    exports = {item.name for item in (*recipe.exports, *KEPT)}
     later = {stage.name for stage in recipe.stages}
     assert {item.stage for item in recipe.exports} <= names | later
     for stage in recipe.stages:
@@ -158,6 +158,7 @@ def test_every_stage_of_a_recipe_is_a_valid_config_and_names_what_is_there(
         for name in names:
             (tmp_path / name / "checkpoints" / "step-000001").mkdir(parents=True, exist_ok=True)
         assert stage.config(tmp_path.joinpath)
+    assert all((Path(item.stage) / "config.json").is_file() for item in KEPT)
 
 
 def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None:

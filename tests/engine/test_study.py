@@ -126,7 +126,10 @@ def test_overlapping_pools_of_training_and_test_refuse_to_run(tmp_path: Path) ->
     assert not (tmp_path / "run" / "stages").exists()
 
 
-STUDIES = ("upper_bound", "coffee_push", "plate_slide")
+STUDIES = (
+    *("upper_bound", "weak_base_again", "plate_slide_again"),
+    *("coffee_push", "plate_slide"),
+)
 
 
 @pytest.mark.parametrize("name", STUDIES)

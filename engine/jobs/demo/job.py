@@ -16,7 +16,7 @@ from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
-from engine.jobs.demo.recipe import ARMS, RECIPES, Export, TaskRecipe
+from engine.jobs.demo.recipe import ARMS, KEPT, RECIPES, Export, TaskRecipe
 from engine.protocols import Run
 from engine.records.episodes import list_episodes, read_episode, read_record, write_episode
 from engine.records.manifest import whole_directory
@@ -70,7 +70,8 @@ class TaskDemo:
         self._own = run.directory / "stages" / recipe.task
         self._demo = Path(config.export) if config.export else run.directory / "demo"
         self._room = self._demo / "checkpoints"
-        self._exports = {item.name: item for item in recipe.exports}
+        kept = [item for item in KEPT if item.name.startswith(recipe.task)]
+        self._exports = {item.name: item for item in (*recipe.exports, *kept)}
         self.metrics: dict[str, Any] = {}
 
     def locate(self, name: str) -> Path:
@@ -124,13 +125,15 @@ class TaskDemo:
 
     def _export(self, items: Iterable[Export]) -> None:
         for item in items:
-            source = last_checkpoint(self.locate(item.stage))
+            kept = Path(item.stage)
+            stage = None if kept.is_dir() else self.locate(item.stage)
+            source = kept if stage is None else last_checkpoint(stage)
             with whole_directory(self._room / item.name) as directory:
                 checkpoint.export_model(source, directory, self._card(source, item))
 
     def _card(self, source: Path, item: Export) -> dict[str, Any]:
         card = checkpoint.read_json(source / "card.json")
-        card["name"], card["stage"] = item.name, item.stage
+        card["name"], card["stage"] = item.name, item.stage.rpartition("/")[2]
         if (source / "progress.json").is_file():
             card["step"] = checkpoint.read_progress(source)["step"]
         card["figures"] = {
