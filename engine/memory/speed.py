@@ -66,7 +66,7 @@ class Speed:
 
     @property
     def frames_per_second(self) -> float:
-        """Imagined frames, acted, decoded and judged, in a batch."""
+        """Imagined frames, acted, decoded where they are looked at, and judged, in a batch."""
         chunk = sum(self.seconds(part) for part in self.operations)
         return self.workers * self.chunk_size / chunk
 
@@ -111,13 +111,15 @@ def planned_speed(
     sizes = world_model.transformer
     steps = 1 if world_model.deterministic else denoising_steps
     context, step = _predict_operations(world_model)
+    # A judge of latents needs none decoded but what the policy acts on.
+    shown = 1 if isinstance(reward_model, StateRewardConfig) else sizes.chunk_size
     return Speed(
         device=device_memory(device).name,
         rate=matmul_rate(placement.device, placement.dtype),
         operations={
             "policy": _act_operations(policy),
             "world model": context + steps * step,
-            "decoder": sizes.chunk_size * _decode_operations(world_model),
+            "decoder": shown * _decode_operations(world_model),
             "judge": _judge_operations(reward_model, sizes.chunk_size),
         },
         shares=SHARES.get(device.type, SHARES["cpu"]),

@@ -69,6 +69,16 @@ def test_a_deterministic_world_model_takes_one_step() -> None:
     assert chunk(world, 30) == chunk(noisy, 1) < chunk(noisy, 4)
 
 
+def test_a_judge_of_latents_has_one_frame_of_a_chunk_decoded() -> None:
+    policy, world, judge = sizes_of(
+        [json.loads((CHECKPOINTS / n / "config.json").read_text()) for n in DEMO]
+    )
+    how = {"placement": Placement(), "denoising_steps": 1}
+    seen = planned_speed(policy, world, RewardConfig(), **how).operations["decoder"]
+    unseen = planned_speed(policy, world, judge, **how).operations["decoder"]
+    assert unseen > 0 and seen == pytest.approx(world.transformer.chunk_size * unseen)
+
+
 def test_roles_are_asked_for_in_their_order() -> None:
     configs = [json.loads((CHECKPOINTS / n / "config.json").read_text()) for n in DEMO]
     with pytest.raises(ValueError, match="in this order"):
