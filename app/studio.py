@@ -1,6 +1,7 @@
 """The studio: one data directory, and every room over it. No Gradio."""
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -133,7 +134,10 @@ class Studio:
         self.reward = RewardRoom(access, self.episodes, thresholds, retraining, slots, runs)
         siblings = Siblings(cabinet, clips, guest=guest)
         gates, lent = Gates(cabinet, demo / "gates"), gpu is not None
-        preflight = Preflight(cabinet, runs, loader, gates=gates, task=starts.task, lent=lent)
+        most = limits.run_options.get("workers", os.cpu_count() or 1)
+        preflight = Preflight(
+            cabinet, runs, loader, gates=gates, task=starts.task, lent=lent, workers=most
+        )
         training = Training(cabinet, runs, siblings, preflight, guest=guest)
         self.train = TrainRoom(access, self.episodes, training, slots, sources, errands, runs)
 

@@ -40,6 +40,7 @@ class Preflight:
         gates: where the gates of a world model are found.
         task: of checkpoints that name none.
         lent: whether the GPU is lent call by call, so that no run can hold it.
+        workers: the most that a run here may have.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class Preflight:
         gates: Gates,
         task: Task,
         lent: bool = False,
+        workers: int = 1,
     ) -> None:
         self._cabinet, self._gates, self._lent = cabinet, gates, lent
         self._launcher = launcher
         self._loader = loader
-        self._task = task
+        self._task, self._workers = task, workers
 
     def look(self, job: object, values: object) -> dict[str, Any]:
         """{ok, checks: [{name, ok, text}], seconds}; a check whose ok is None could not be made.
@@ -196,7 +198,12 @@ class Preflight:
         rows = config["groups"] * config["group_size"]
         horizon = config["horizon"] or self._task_of(config).horizon
         try:
-            return _check("speed", True, self._speed_of(three, config).sentence(rows, horizon))
+            speed = self._speed_of(three, config)
+            text = speed.sentence(rows, horizon)
+            if speed.on_cpu and self._workers > max(speed.workers, config["learners"]):
+                rate = speed.frames_per_second * self._workers / speed.workers
+                text += f"; with workers {self._workers}, on all cores, about {rate:.0f} frames/s"
+            return _check("speed", True, text)
         except ValueError as error:
             return _check("speed", None, f"cannot be planned: {error}")
 

@@ -51,6 +51,7 @@ class Speed:
         shares: of the rate that each part reaches.
         chunk_size: frames of a chunk.
         workers: processes that imagine side by side, each at this rate.
+        on_cpu: whether they are processes of cores rather than of a GPU.
     """
 
     device: str
@@ -59,6 +60,7 @@ class Speed:
     shares: Mapping[str, float]
     chunk_size: int
     workers: int = 1
+    on_cpu: bool = True
 
     def seconds(self, part: str) -> float:
         """Of one chunk of one row in one process."""
@@ -125,6 +127,7 @@ def planned_speed(
         shares=SHARES.get(device.type, SHARES["cpu"]),
         chunk_size=sizes.chunk_size,
         workers=min(workers, os.cpu_count() or 1),
+        on_cpu=device.type == "cpu",
     )
 
 

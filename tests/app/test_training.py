@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,9 @@ def test_preflight_says_what_it_knows(studio: Studio) -> None:
         found["speed"][0] and "imagined frames/s on the CPU, an iteration of" in found["speed"][1]
     )
     assert found["time"][0] and found["time"][1].endswith(", as planned")
+    cores = os.cpu_count() or 1
+    assert (f"with workers {cores}, on all cores, about" in found["speed"][1]) == (cores > 1)
+    assert "workers" not in look(studio, "optimise", workers=cores)["speed"][1]
 
 
 def test_preflight_tells_of_the_gates_of_just_these_models(studio: Studio, run: str) -> None:
