@@ -1,7 +1,7 @@
 """The wall of episodes: what a filter finds, in pages, with films, saved views and the queue."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, TypedDict
@@ -157,6 +157,11 @@ class Gallery:
             LookupError: no such episode.
         """
         return episode_record(self._cabinet.trajectories.find(episode_id, guest=self._guest))
+
+    def run_names(self, ids: Sequence[str]) -> dict[str, str]:
+        """What the runs of episodes are called, by episode; those without one are missing."""
+        rows = self._cabinet.trajectories.find_all(ids)
+        return {name: self._run_name(row.run) for name, row in rows.items() if row.run}
 
     def find_groups(self, question: FindGroups) -> dict[str, Any]:
         """Whole groups with a member that fits: {groups, total, num_groups}."""

@@ -1,6 +1,6 @@
 // What stands around the clip: verdict, next clips, the last judgements (each a way back), counts.
 import { verdict } from "../player/verdicts.js";
-import { ago, fixed, integer } from "../web/formats.js";
+import { ago, episodeWords, fixed, integer } from "../web/formats.js";
 import { fill, html } from "../web/html.js";
 import { labelLine, MARKS } from "./history.js";
 
@@ -28,7 +28,8 @@ export const showHistory = (place, entries, pictures) => {
           : html`<span class="thumb">
         </span>`
       }
-      <span class="grow"><span class="mono name" title="${entry.episode_id}">${entry.episode_id}</span>
+      <span class="grow"><span class="name" title="${entry.episode_id}"
+        >${episodeWords(entry.episode_id, entry.run_name)}</span>
         <span class="mute">${when}${model}${span}${known}</span>
         </span>${said}${entry.outcome ? html`<span class="tag ${tone}">${mark}</span>` : ""}</button>
         </li>`;

@@ -277,7 +277,8 @@ class Judge {
       return;
     }
     const best = clip.probabilities?.length ? Math.max(...clip.probabilities) : null;
-    const seen = { imagined: clip.imagined, model_success: clip.success, probability: best };
+    const { imagined, run_name } = clip;
+    const seen = { imagined, run_name, model_success: clip.success, probability: best };
     const broke = this.flag ? true : item.label ? false : null;
     const said = { outcome, dream_broke: broke, ...this.marks.values(outcome) };
     const how = {
@@ -369,6 +370,7 @@ class Judge {
     return [
       ["episode", item.id],
       ...(this.hidden ? [] : [["kind", clip.imagined ? "imagined" : "real"]]),
+      ...(this.hidden || !clip.run_name ? [] : [["run", clip.run_name]]),
       ["start", clip.start_id < 0 ? "uploaded image" : integer(clip.start_id)],
       ["looping", this.full || !window ? "whole clip" : `frames ${window[0]}–${window[1]}`],
     ];

@@ -41,6 +41,9 @@ export const metricWords = (/** @type {string} */ name) =>
     .split(/[/_]/)
     .filter((word, at, all) => word !== all[at - 1])
     .join(" ");
+/** What an episode is called: its run, where that has a name, and its own name within it.
+ * @param {string} id RUN.NAME, or a name alone @param {string | null} [run] */
+export const episodeWords = (id, run) => (run ? `${run} · ${id.slice(id.indexOf(".") + 1)}` : id);
 /** Bytes as the studio's sentences have them, such as 4.9 GB. */
 export const bytes = (/** @type {number} */ size) => {
   /** @type {[string, number][]} */

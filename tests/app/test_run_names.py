@@ -69,6 +69,8 @@ def test_filters_and_the_drawer_call_a_run_by_its_name(
     assert called == {run: "the good one", "gone": "gone"}
     clip = ask(studio.episodes.clips.clip, {"episode": "of-it"})
     assert (clip["run"], clip["run_name"]) == (run, "the good one")
+    names = studio.episodes.gallery.run_names(["of-it", "of-another", "nobody"])
+    assert names == {"of-it": "the good one", "of-another": "gone"}
 
 
 def test_success_is_the_best_known_one_with_its_interval() -> None:

@@ -5,6 +5,7 @@ import {
   bytes,
   clock,
   duration,
+  episodeWords,
   fixed,
   integer,
   measure,
@@ -76,4 +77,12 @@ test("how long ago, of seconds and of dates", (t) => {
     [ago(999_999), ago(999_880), ago("1970-01-12T11:46:40Z")],
     ["now", "2 min ago", "2.0 h ago"],
   );
+});
+
+test("an episode is called by its run's name and its own", () => {
+  assert.equal(
+    episodeWords("optimise-261130-1f.iteration-0001-7-2", "WMPO, 30 Nov"),
+    "WMPO, 30 Nov · iteration-0001-7-2",
+  );
+  assert.equal(episodeWords("journey-06", null), "journey-06");
 });
