@@ -33,7 +33,7 @@ def test_a_release_is_adopted_used_together_and_imagined_from_an_upload(
 ) -> None:
     task = get_released(name).task
     write_release(tmp_path / "checkpoint_files", name)
-    models.get_by_label("Folder or file").fill(str(tmp_path))
+    models.get_by_label("Folder, file, or address").fill(str(tmp_path))
     models.get_by_label("Released for").first.select_option(name)
     called = f"official-{name}".replace("_", "-")
     models.get_by_label("Name in the catalogue").fill(called)
@@ -77,7 +77,7 @@ def test_a_hostile_file_is_refused_in_a_sentence(models: Page, tmp_path: Path) -
             return (os.system, (f"touch {marker}",))
 
     torch.save({"weight": Payload()}, tmp_path / "judge.pth")
-    models.get_by_label("Folder or file").fill(str(tmp_path / "judge.pth"))
+    models.get_by_label("Folder, file, or address").fill(str(tmp_path / "judge.pth"))
     models.get_by_label("What it is").select_option("reward_model")
     models.get_by_role("button", name="Add it").click()
     expect(models.get_by_text(re.compile("unsafe-pickle: judge.pth"))).to_be_visible()

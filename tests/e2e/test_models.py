@@ -45,10 +45,10 @@ def test_three_models_are_chosen_loaded_and_used_together(models: Page) -> None:
 
 
 def test_a_folder_that_is_no_checkpoint_is_refused_in_place(models: Page, tmp_path: Path) -> None:
-    models.get_by_label("Folder or file").fill(str(tmp_path / "nothing"))
+    models.get_by_label("Folder, file, or address").fill(str(tmp_path / "nothing"))
     models.get_by_role("button", name="Add it").click()
     expect(models.get_by_text("there is no checkpoint directory")).to_be_visible()
-    models.get_by_label("Folder or file").fill(str(tmp_path))
+    models.get_by_label("Folder, file, or address").fill(str(tmp_path))
     models.get_by_role("button", name="Add it").click()
     expect(models.get_by_text("holds none of the released folders of coffee")).to_be_visible()
 
@@ -56,7 +56,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused_in_place(models: Page, tmp_pa
 @pytest.mark.soak
 def test_a_folder_of_ours_passes_the_gate_and_takes_its_slot(models: Page, demo: Path) -> None:
     source = sorted(demo.glob("checkpoints/*/normalization.json"))[0].parent
-    models.get_by_label("Folder or file").fill(str(source))
+    models.get_by_label("Folder, file, or address").fill(str(source))
     models.get_by_label("Name in the catalogue").fill("mine")
     models.get_by_role("button", name="Add it").click()
     expect(models.get_by_text("local/mine is in the catalogue.")).to_be_visible()
