@@ -6,9 +6,11 @@ The door asks it for every question of a page and of the API (`app.web.calls`). 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from app.rates import Buckets, Rate, TooMuchError, a_day, in_words
 from app.visitors import Person, Role, person
+from engine.learning.economy import Economy
 from engine.runs.tracker import NONE
 
 MEGABYTE = 2**20
@@ -44,7 +46,7 @@ class Limits:
     dataset_episodes: int = 1_000
     run_jobs: tuple[str, ...] | None = None
     run_options: Mapping[str, int] = field(default_factory=dict)
-    run_choices: Mapping[str, str] = field(default_factory=dict)
+    run_choices: Mapping[str, Any] = field(default_factory=dict)
     waiting_runs: int | None = None
     seconds_between_loads: float = 0.0
     export_hours: float = 24.0
@@ -99,9 +101,20 @@ _VISITOR = Limits(
         "record_groups": 4,
         "num_starts": 128,
         "real_every": 0,
+        "real_episodes": 32,
+        "horizon": 64,
+        "probe_starts": 4,
+        "mini_batches": 16,
+        "slice_rows": 64,
         "workers": 1,
+        "learners": 1,
     },
-    run_choices={"logger": NONE, "environment": "imagination", "ray": ""},
+    run_choices={
+        "logger": NONE,
+        "environment": "imagination",
+        "ray": "",
+        "economy": Economy().to_dict(),
+    },
     waiting_runs=2,
     seconds_between_loads=10.0,
     export_hours=1.0,

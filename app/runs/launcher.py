@@ -317,7 +317,7 @@ class Launcher:
                 raise ValueError(f"{', '.join(paths)} cannot be chosen on a public studio")
         for name, only in self._access.limits.run_choices.items():
             if config.get(name, only) != only:
-                told = only or "left empty"
+                told = "as it is" if isinstance(only, dict) else only or "left empty"
                 raise ValueError(f"on a public studio {name} is {told}, not {config[name]!r:.40}")
         return config
 

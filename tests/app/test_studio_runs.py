@@ -1,5 +1,6 @@
 """The studio: runs, from checkpoint ids to curves and videos."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -8,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from app.access import LIMITS
 from app.rates import TooMuchError
 from app.runs.launcher import event_text
 from app.studio import Studio
 from app.visitors import Role
 from app.web.questions import ask
+from engine.config import Config
 from engine.jobs.optimise.job import JobConfig
 from engine.records.manifest import write_manifest
 from engine.records.types import Trajectory
+from engine.runs.registry import job_config
 from tests.app.conftest import OPTIMISE
 
 Maker = Callable[..., Trajectory]
@@ -129,6 +133,22 @@ def test_an_unknown_run_is_refused_everywhere(studio: Studio) -> None:
     assert len(sentences) == len(calls)
 
 
+FREE = {  # numbers that do not say how much is computed or kept
+    *("first_start", "seed", "real_budget", "checkpoint_every", "warmup_updates"),
+}
+
+
+def test_every_number_of_a_visitors_run_that_costs_something_has_a_most() -> None:
+    limits = LIMITS[Role.VISITOR]
+    for job in limits.run_jobs or ():
+        config = job_config(job, {})
+        names = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        numbers = {name for name, value in names.items() if type(value) is int}
+        parts = {name for name, value in names.items() if isinstance(value, Config)}
+        assert numbers - FREE == numbers & set(limits.run_options), job
+        assert parts <= set(limits.run_choices), job
+
+
 def test_a_public_studio_runs_small_jobs_of_one_kind(
     make_studio: Callable[..., Studio],
 ) -> None:
@@ -150,6 +170,10 @@ def test_a_public_studio_runs_small_jobs_of_one_kind(
         studio.train.training.start("optimise", small | {"ray": "127.0.0.1:6379"})
     with pytest.raises(ValueError, match="workers"):
         studio.train.training.start("optimise", small | {"workers": 2})
+    with pytest.raises(ValueError, match="learners may be at most 1, not 64"):
+        studio.train.training.start("optimise", small | {"learners": 64})
+    with pytest.raises(ValueError, match="economy is as it is, not"):
+        studio.train.training.start("optimise", small | {"economy": {"lora_rank": 10**6}})
     with pytest.raises(ValueError, match="logger is none, not"):
         studio.train.training.start("optimise", small | {"logger": "trackio"})
     with pytest.raises((ValueError, LookupError), match="there is no checkpoint /etc"):

@@ -128,7 +128,7 @@ def test_overlapping_pools_of_training_and_test_refuse_to_run(tmp_path: Path) ->
 
 STUDIES = (
     *("upper_bound", "weak_base_again", "plate_slide_again"),
-    *("coffee_push", "plate_slide"),
+    *("halves_study", "coffee_push", "plate_slide"),
 )
 
 
@@ -147,7 +147,7 @@ def test_studies_of_the_world_model_are_whole_and_test_on_starts_of_their_own(na
 
 
 def test_the_arm_that_is_aligned_again_spends_the_same_budget_in_two_halves() -> None:
-    config = JobConfig.from_dict(json.loads((DOCS / "coffee_push.json").read_text()))
+    config = JobConfig.from_dict(json.loads((DOCS / "halves_study.json").read_text()))
     by_name = {stage.name: stage for stage in _plan(config.replace(only=("wmpo", "wmpo_halves")))}
     whole, *halves = (
         by_name[name].config for name in ("rollouts", "rollouts_first", "rollouts_second-1")
