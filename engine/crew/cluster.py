@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from time import monotonic
 from typing import Any
 
 import torch
@@ -21,6 +22,11 @@ from engine.crew.worker import Cast, Dead, Hands, Part
 
 MISSING = "ray is not installed here: pip install -r requirements-scale.txt, or leave `ray` empty"
 ANSWER, ROOM = 5.0, 60.0  # seconds until a cluster must answer, and must have room
+LOOK = 5.0  # seconds without an answer after which one asks whether the cluster is still the same
+ANEW = (
+    "the Ray cluster was started anew and knows nothing of this run, which ends here: started "
+    "again, it goes on from its last checkpoint"
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Cluster:
             self._needs["GPU"] = min(1.0, resources["GPU"] / workers)
         self._group = self._reserve(address, workers, resources)
         self._workers: list[_Worker] = []
+        self._home = self._ray.get_runtime_context().get_node_id()
+        self._looked = monotonic()
 
     def engage(self) -> _Worker:
         """One more actor, in the room that is kept for this crew."""
@@ -85,21 +93,37 @@ class Cluster:
         worker.answer = worker.actor.play.remote(part)
 
     def hear(self, busy: Sequence[_Worker], seconds: float) -> list[tuple[_Worker, Any]]:
-        """Results that have come; those of the dead are their deaths."""
+        """Results that have come; those of the dead are their deaths.
+
+        Raises:
+            SystemExit: the cluster is another one: an attempt that was cut short, not a failed run.
+        """
         waited = {worker.answer: worker for worker in busy}
         done, _ = self._ray.wait(list(waited), num_returns=1, timeout=seconds)
+        if done:
+            self._looked = monotonic()
+        elif monotonic() > self._looked + LOOK:
+            self._look()
         return [(waited[answer], self._result(waited[answer])) for answer in done]
 
     def share(self, tensors: Mapping[str, Tensor]) -> InStore:
         """Put them into the object store: they travel once to each node."""
         return InStore((self._ray.put(dict(tensors)),))
 
+    def _look(self) -> None:
+        """Ray itself waits for ever for actors of a cluster that is gone."""
+        self._looked = monotonic()
+        nodes = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        if self._home not in nodes:
+            raise SystemExit(ANEW)
+
     def close(self) -> None:
         """End every actor and leave the cluster, which goes on."""
         for worker in self._workers:
             with suppress(Exception):  # an actor that is gone cannot be ended
                 self._ray.kill(worker.actor)
-        import_module("ray.util").remove_placement_group(self._group)
+        with suppress(Exception):
+            import_module("ray.util").remove_placement_group(self._group)
         self._ray.shutdown()
 
     def _result(self, worker: _Worker) -> Any:

@@ -128,6 +128,12 @@ class Driver:
         )
 
 
+def has_failed(directory: Path) -> bool:
+    """Whether the run has ended by itself; an attempt that was cut short goes on with the next."""
+    states = [e["state"] for _, e in read_events(directory / "events.jsonl") if "state" in e]
+    return states[-1:] == ["failed"]
+
+
 def wait_until(done: Any, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -152,7 +158,7 @@ def drill(
         driver = Driver(directory, slot)
         while driver.process.poll() != 0:
             if driver.process.poll() is not None:
-                if driver.process.returncode > 0:
+                if driver.process.returncode > 0 and has_failed(directory):
                     wrong.append(f"the run ended with {driver.process.returncode}")
                 driver.start()
             if kills.total() < KILLS and wait_until(driver.is_imagining, 60):
@@ -246,3 +252,26 @@ def test_kills_of_workers_that_are_actors(
     kills, wrong = drill(tmp_path, options, local_ray)
     record_property("kills", dict(kills))
     assert not wrong
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_cluster_that_is_started_anew_does_not_hold_a_run_for_ever(
+    tiny: Tiny, tmp_path: Path, seconds: float
+) -> None:
+    """It knows neither the run nor its workers; the next attempt goes on from the checkpoint."""
+    ray = LocalRay()
+    try:
+        options = {**tiny[1], **DREAMT, "workers": 2, "ray": ray.address}
+        directory = prepared(tmp_path / "run", "optimise", options)
+        driver = Driver(directory, tmp_path / "slot.lock")
+        assert wait_until(driver.is_imagining, 60)
+        PAUSE.wait(seconds)
+        ray.kill()
+        ray.start()
+        assert wait_until(lambda: driver.process.poll() is not None, 120), "it waits for ever"
+        while driver.process.poll() != 0:
+            assert driver.starts < 4, (directory / "log.txt").read_text()[-3000:]
+            driver.start()
+            assert wait_until(lambda: driver.process.poll() is not None, 180)
+    finally:
+        ray.close()
