@@ -31,16 +31,12 @@ def test_a_student_comes_nearer_to_its_teacher_and_says_whether_it_is_accepted(
     no_worse = after["distil/student_agreement"] >= after["distil/teacher_agreement"]
     wrong = [after[f"distil/{who}_false_successes"] for who in ("student", "teacher")]
     assert after["distil/accepted"] == (no_worse and wrong[0] <= wrong[1])
-
-
-def test_everything_but_the_transformer_is_the_teachers(options: Options, tmp_path: Path) -> None:
-    do("distil", tmp_path / "student", **options["distil"])
     student = load_world_model(Path(last_checkpoint(tmp_path / "student")))
     teacher = load_world_model(Path(options["distil"]["world_model"]))
     assert student.config == teacher.config
     theirs = teacher.state_dict()
     changed = {n for n, value in student.state_dict().items() if not value.equal(theirs[n])}
-    assert changed and all(name.startswith("transformer.") for name in changed)
+    assert changed and all(name.startswith("transformer.") for name in changed)  # all else is his
 
 
 def test_a_model_that_dreams_in_one_step_has_no_student(options: Options, tmp_path: Path) -> None:

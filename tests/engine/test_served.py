@@ -54,7 +54,7 @@ def optimised(out: Path, world_model: str) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # its dreams alone: test_serving
 def test_training_and_measuring_in_a_served_world_model_are_those_in_the_model_itself(
     tmp_path: Path,
 ) -> None:
