@@ -10,10 +10,12 @@ from pathlib import Path
 import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# What a worker may know of the app's environment: no tokens, no cookies, no keys.
+# What a worker may know of the app's environment: no cookies, no keys, and no token but the one
+# that a run's own world model asks for.
 PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "XDG_RUNTIME_DIR"),
     *("MUJOCO_GL", "PYOPENGL_PLATFORM", "CUDA_VISIBLE_DEVICES", "WMPO_DATA_DIR"),
+    *("WMPO_DEVICE", "WMPO_WORLD_MODEL_TOKEN"),
 )
 
 
