@@ -116,10 +116,11 @@ def rail(room: LabelRoom, question: Beside) -> Answer:
         return {"history": judging.pairs.history(actor=actor)}
     history = judging.labels.history(limit=20, actor=actor)
     gold = {} if question.queue is None else room.queues.gold_answers(question.queue)
-    runs = room.episodes.gallery.run_names([entry["episode_id"] for entry in history])
+    names = [entry["episode_id"] for entry in history]
+    runs = room.episodes.gallery.run_names(names)
     shown = [
         entry | {"gold": gold.get(name), "run_name": runs.get(name)}
-        for entry, name in ((entry, entry["episode_id"]) for entry in history)
+        for entry, name in zip(history, names, strict=True)
     ]
     return {"history": shown, "counts": judging.labels.counts()}
 

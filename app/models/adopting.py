@@ -170,11 +170,11 @@ class Adopting:
             if role_of(part) == "world_model" and "autoencoder" in found:
                 config.setdefault("autoencoder", str(found["autoencoder"]))
             label = name if name and len(wanted) == 1 else f"{name or task}-{part}"
-            begun.append(self._begin(config, label.replace("_", "-")))
+            begun.append(self._begin(config, label))
         return begun
 
     def _begin(self, config: Mapping[str, Any], name: str) -> dict[str, Any]:
-        run_id = self._launcher.start(JOB, config, name=name)
+        run_id = self._launcher.start(JOB, config, name=name.replace("_", "-"))
         return self._of_run(self._cabinet.runs.get(run_id))
 
     def _try_out(self, folder: Path, name: str, download: str) -> dict[str, Any]:

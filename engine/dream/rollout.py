@@ -46,9 +46,12 @@ class LateFrames:
 
     def __call__(self) -> UInt8[Tensor, "f h w 3"]:
         """All of them."""
-        self._pieces = [torch.cat([self._shown(piece) for piece in self._pieces])]
-        assert isinstance(self._pieces[0], Tensor)
-        return self._pieces[0]
+        match self._pieces:
+            case [Tensor() as frames]:
+                return frames
+        frames = torch.cat([self._shown(piece) for piece in self._pieces])
+        self._pieces = [frames]
+        return frames
 
     def decode_with(self, decode: Decode) -> None:
         """Who decodes from now on, in a process that was sent this."""

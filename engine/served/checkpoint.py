@@ -43,7 +43,7 @@ def is_served(directory: Path) -> bool:
     return (values.get("role"), values.get("family")) == ("world_model", FAMILY)
 
 
-def write_served(address: str, directory: Path) -> ServedConfig:
+def write_served(address: str, directory: Path) -> None:
     """Ask a served world model what it is, and write the checkpoint that stands for it.
 
     Raises:
@@ -59,7 +59,6 @@ def write_served(address: str, directory: Path) -> ServedConfig:
     told = {name: about[name] for name in ("task", "starts", "privileged") if about.get(name)}
     card = {"name": str(about.get("name", "")), "summary": f"served at {config.address}", **told}
     write_json(directory / "card.json", card)
-    return config
 
 
 def load_served(directory: Path) -> ServedWorldModel:

@@ -144,11 +144,11 @@ def test_of_a_release_one_of_each_role_is_adopted(studio: Studio, tmp_path: Path
 
 
 def test_the_address_of_a_served_world_model_is_asked_by_a_run(studio: Studio) -> None:
-    begun = queued(studio, {"folder": " http://127.0.0.1:7900 ", "name": "theirs"})
+    begun = queued(studio, {"folder": " http://127.0.0.1:7900 ", "name": "theirs_too"})
     assert {role: config["source"] for role, config in begun.items()} == {
         "world_model": "http://127.0.0.1:7900"
     }
-    assert studio.models.adopting.all()[0]["id"].startswith("theirs-")
+    assert studio.models.adopting.all()[0]["id"].startswith("theirs-too-")
 
 
 def test_the_parts_of_a_download_are_adopted(
