@@ -5,7 +5,7 @@ recipe or a study resumable.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,20 @@ def is_same(directory: Path, job: str, config: Mapping[str, Any]) -> bool:
         return False
     # Options newer than the stored run count as their defaults.
     return job_config(job, stored["config"]).to_dict() == config
+
+
+def find_adopted(
+    name: str, job: str, config: Mapping[str, Any], roots: Iterable[Path]
+) -> Path | None:
+    """Where in `roots` a finished run of just this stage lies; None if it is to be run."""
+    return next(
+        (
+            root / name
+            for root in roots
+            if is_same(root / name, job, config) and finished_result(root / name) is not None
+        ),
+        None,
+    )
 
 
 def tell_episodes(stage: str, parent: RunDirectory) -> None:

@@ -11,15 +11,18 @@ from engine.data.episode_set import episode_set
 from engine.data.starts import Starts, load_starts, save_starts
 from engine.dream.rollout import LateFrames, Rollout
 from engine.jobs.clone import cut_pairs, smoothed_cross_entropy
-from engine.jobs.demo.job import in_words
-from engine.jobs.demo.recipe import ARMS, KEPT, RECIPES, TaskRecipe
+from engine.jobs.demo.job import JobConfig as DemoConfig
+from engine.jobs.demo.job import TaskDemo, in_words
+from engine.jobs.demo.recipe import ARMS, RECIPES, TaskRecipe
 from engine.jobs.optimise.update import chunk_rows
 from engine.jobs.study.job import JobConfig as StudyConfig
 from engine.jobs.train_world_model.job import to_targets
 from engine.policy import tokens
+from engine.records.manifest import write_manifest
 from engine.records.types import JudgeRules, Normalization, Outcome, Trajectory
 from engine.reward.learning import cut_windows
 from engine.reward.scores import scores
+from engine.runs.run_directory import RunDirectory
 from engine.runs.stages import references
 
 IDENTITY = Normalization(q01=(-1.0,) * 2, q99=(1.0,) * 2, mask=(False, False))
@@ -150,7 +153,7 @@ def test_every_stage_of_a_recipe_is_a_valid_config_and_names_what_is_there(
     assert recipe.seed in study.seeds and {arm.name for arm in study.arms} >= set(ARMS)
     own = {stage.name for stage in study.per_seed}
     names = {stage.name for stage in study.shared} | {f"{name}-{recipe.seed}" for name in own}
-    exports = {item.name for item in (*recipe.exports, *KEPT)}
+    exports = {item.name for item in recipe.exports}
     later = {stage.name for stage in recipe.stages}
     assert {item.stage for item in recipe.exports} <= names | later
     for stage in recipe.stages:
@@ -158,13 +161,34 @@ def test_every_stage_of_a_recipe_is_a_valid_config_and_names_what_is_there(
         for name in names:
             (tmp_path / name / "checkpoints" / "step-000001").mkdir(parents=True, exist_ok=True)
         assert stage.config(tmp_path.joinpath)
-    assert all((Path(item.stage) / "config.json").is_file() for item in KEPT)
 
 
 def test_a_stage_names_the_earlier_stage_that_is_missing(tmp_path: Path) -> None:
     [stage] = [stage for stage in RECIPES[0].stages if stage.name == "reward"]
     with pytest.raises(ValueError, match="stage ae has no checkpoint yet"):
         stage.config(tmp_path.joinpath)
+
+
+def test_a_demo_made_again_says_of_each_checkpoint_whether_it_is_the_shipped_one(
+    tmp_path: Path,
+) -> None:
+    def written(demo: str, name: str, weights: bytes, card: str) -> None:
+        directory = tmp_path / demo / "checkpoints" / name
+        directory.mkdir(parents=True)
+        (directory / "model.safetensors").write_bytes(weights)
+        (directory / "card.json").write_text(card)
+        write_manifest(directory)
+
+    for name, weights in (("base", b"same"), ("world", b"mine"), ("wmpo", b"new")):
+        written("made", f"coffee-push-{name}", weights, "measured today")
+    for name, weights in (("base", b"same"), ("world", b"older")):
+        written("shipped", f"coffee-push-{name}", weights, "measured then")
+    run = RunDirectory(tmp_path / "run")
+    demo = TaskDemo(RECIPES[0], DemoConfig(export=str(tmp_path / "made")), run)
+    run.close()
+    found = demo.compare_with(tmp_path / "shipped")
+    assert found == {"coffee-push-base/as_shipped": True, "coffee-push-world/as_shipped": False}
+    assert demo.compare_with(tmp_path / "made") == {}
 
 
 def test_a_figure_is_told_with_its_unit_and_its_interval() -> None:

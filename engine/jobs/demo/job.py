@@ -16,16 +16,23 @@ from engine.checkpoints import checkpoint
 from engine.config import Config, knob
 from engine.data.starts import render_starts, save_starts
 from engine.envs.factory import make_env
-from engine.jobs.demo.recipe import ARMS, KEPT, RECIPES, Export, TaskRecipe
+from engine.jobs.demo.recipe import ARMS, RECIPES, Export, TaskRecipe
 from engine.protocols import Run
-from engine.records.episodes import list_episodes, read_episode, read_record, write_episode
-from engine.records.manifest import whole_directory
+from engine.records.episodes import (
+    STAGES,
+    list_episodes,
+    read_episode,
+    read_record,
+    write_episode,
+)
+from engine.records.manifest import MANIFEST, checkpoint_hash, whole_directory
 from engine.records.tasks import get_task, pool_starts
 from engine.runs.registry import job_config
 from engine.runs.run_directory import RunDirectory, read_documents
-from engine.runs.stages import finished_result, last_checkpoint, run_stage
+from engine.runs.stages import find_adopted, finished_result, last_checkpoint, run_stage
 
 GATES = "gates"
+SHIPPED = "storage/demo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,7 @@ class JobConfig(Config):
     root: str = knob("", "Directories whose finished stages are adopted, separated by ':'")
     studies: dict[str, str] = knob(help="Other files of studies, by task", factory=dict)
     export: str = knob("", "Where the demo is put; by default `demo` in the run directory")
+    shipped: str = knob(SHIPPED, "The demo whose weights are compared with those made here")
     num_starts: int = knob(128, "Start frames shipped of a task", low=1)
 
 
@@ -56,6 +64,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             return None
         demo.export_rest(config.num_starts)
         metrics |= {f"{recipe.task}/{name}": value for name, value in demo.metrics.items()}
+        metrics |= demo.compare_with(Path(config.shipped))
         run.progress(done + 1, len(chosen))
     return metrics
 
@@ -66,21 +75,19 @@ class TaskDemo:
     def __init__(self, recipe: TaskRecipe, config: JobConfig, run: RunDirectory) -> None:
         self._recipe, self._run = recipe, run
         self._study = config.studies.get(recipe.task, recipe.study)
-        self._roots = [Path(root) for root in config.root.split(":") if root]
+        self._roots = [Path(root).resolve() for root in config.root.split(":") if root]
         self._own = run.directory / "stages" / recipe.task
         self._demo = Path(config.export) if config.export else run.directory / "demo"
         self._room = self._demo / "checkpoints"
-        kept = [item for item in KEPT if item.name.startswith(recipe.task)]
-        self._exports = {item.name: item for item in (*recipe.exports, *kept)}
+        self._exports = {item.name: item for item in recipe.exports}
+        self._found: dict[str, Path] = {}
         self.metrics: dict[str, Any] = {}
 
     def locate(self, name: str) -> Path:
         """Where a shipped checkpoint or a stage lies, run here or adopted, or is to be run."""
         if name in self._exports:
             return self._room / name
-        own = self._own / "stages" / name
-        places = [own, *(root / name for root in self._roots)]
-        return next((place for place in places if finished_result(place) is not None), own)
+        return self._found.get(name, self._own / "stages" / name)
 
     def make(self) -> bool:
         """Run what is not done yet and ship its checkpoints; whether all is done."""
@@ -90,14 +97,18 @@ class TaskDemo:
         options = job_config("study", study | changes).to_dict()
         if run_stage(self._recipe.task, "study", options, self._own, self._run) is None:
             return False
+        stages = read_documents(self._own, STAGES)[STAGES]
+        self._found = {name: Path(directory) for name, directory in stages.items()}
         later = {stage.name for stage in self._recipe.stages}
         self._export(item for item in self._exports.values() if item.stage not in later)
         for stage in self._recipe.stages:
-            directory = self.locate(stage.name)
-            if finished_result(directory) is None:
-                options = stage.config(self.locate)
-                if run_stage(stage.name, stage.job, options, directory, self._run) is None:
-                    return False
+            options = stage.config(self.locate)
+            adopted = find_adopted(stage.name, stage.job, options, self._roots)
+            directory = self._found[stage.name] = adopted or self.locate(stage.name)
+            if finished_result(directory) is None and (
+                run_stage(stage.name, stage.job, options, directory, self._run) is None
+            ):
+                return False
         for name in sorted({name for item in self._exports.values() for name in item.figures}):
             result = finished_result(self.locate(name)) or {}
             self.metrics |= {f"{name}/{key}": value for key, value in result.items()}
@@ -120,20 +131,29 @@ class TaskDemo:
             for path in list_episodes(self.locate(stage) / "episodes")[:count]:
                 write_episode(self._demo / "episodes", read_episode(path))
 
+    def compare_with(self, shipped: Path) -> dict[str, bool]:
+        """Whether each checkpoint that ships has the weights made here, bit for bit."""
+        found = {
+            name: (self._room / name, shipped / "checkpoints" / name) for name in self._exports
+        }
+        return {
+            f"{name}/as_shipped": checkpoint_hash(made) == checkpoint_hash(kept)
+            for name, (made, kept) in found.items()
+            if (kept / MANIFEST).is_file() and kept.resolve() != made.resolve()
+        }
+
     def _gates(self) -> dict[str, Any]:
         return read_documents(self.locate(GATES), GATES)[GATES]
 
     def _export(self, items: Iterable[Export]) -> None:
         for item in items:
-            kept = Path(item.stage)
-            stage = None if kept.is_dir() else self.locate(item.stage)
-            source = kept if stage is None else last_checkpoint(stage)
+            source = last_checkpoint(self.locate(item.stage))
             with whole_directory(self._room / item.name) as directory:
                 checkpoint.export_model(source, directory, self._card(source, item))
 
     def _card(self, source: Path, item: Export) -> dict[str, Any]:
         card = checkpoint.read_json(source / "card.json")
-        card["name"], card["stage"] = item.name, item.stage.rpartition("/")[2]
+        card["name"], card["stage"] = item.name, item.stage
         if (source / "progress.json").is_file():
             card["step"] = checkpoint.read_progress(source)["step"]
         card["figures"] = {

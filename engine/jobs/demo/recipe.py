@@ -5,7 +5,6 @@ from typing import Any
 
 from engine.runs.stages import Stage
 
-ROOM = "storage/demo/checkpoints"
 ARMS = ("base", "base_sharpened", "wmpo")  # of a study, whose tests stand on the cards
 
 
@@ -102,6 +101,15 @@ def _exports(task: str, seed: int) -> tuple[Export, ...]:
     success, sharpened = "evaluate/success_rate", "base at half its temperature"
     return (
         Export(
+            "base",
+            f"{task}-base",
+            ("base", *before),
+            (
+                ("success on 400 test starts", f"test_base/{success}", "percent"),
+                ("at half its temperature", f"test_base_sharpened/{success}", "percent"),
+            ),
+        ),
+        Export(
             f"wmpo-{seed}",
             f"{task}-wmpo",
             (tested, *before),
@@ -133,27 +141,18 @@ def _exports(task: str, seed: int) -> tuple[Export, ...]:
     )
 
 
-def _base(stage: str, name: str) -> Export:
-    success = "evaluate/success_rate"
-    headline = (
-        ("success on 400 test starts", f"test_base/{success}", "percent"),
-        ("at half its temperature", f"test_base_sharpened/{success}", "percent"),
-    )
-    return Export(stage, name, (stage, "test_base", "test_base_sharpened"), headline)
-
-
 RECIPES: tuple[TaskRecipe, ...] = (
     TaskRecipe(
         task="coffee-push",
-        study="docs/weak_base_again.json",
+        study="docs/coffee_push.json",
         seed=0,
         stages=(
             *_measured("coffee-push", moved=200, siblings=400),
             _dreams(
                 "coffee-push",
-                iterations=12,
-                learning_rate=1e-4,
-                checkpoint_every=4,
+                iterations=24,
+                learning_rate=4e-5,
+                checkpoint_every=8,
                 record_groups=2,
                 probe_starts=1,
                 real_every=4,
@@ -187,19 +186,13 @@ RECIPES: tuple[TaskRecipe, ...] = (
     ),
     TaskRecipe(
         task="plate-slide",
-        study="docs/plate_slide_again.json",
-        seed=1,
+        study="docs/plate_slide.json",
+        seed=0,
         stages=(
-            *_measured("plate-slide", moved=320, siblings=200),
-            _dreams("plate-slide", iterations=1, record_groups=1, probe_starts=0, seed=1),
+            *_measured("plate-slide", moved=400, siblings=200),
+            _dreams("plate-slide", iterations=1, record_groups=1, probe_starts=0),
         ),
-        exports=(_base("base", "plate-slide-base"), *_exports("plate-slide", 1)),
+        exports=_exports("plate-slide", 0),
         samples={"held_out": 8, "dreams": 8},
     ),
-)
-
-# Where both studies begin: no recipe makes them again.
-KEPT: tuple[Export, ...] = (
-    _base(f"{ROOM}/coffee-push-base", "coffee-push-base"),
-    Export(f"{ROOM}/coffee-push-autoencoder", "coffee-push-autoencoder", (), ()),
 )

@@ -16,11 +16,11 @@ _GRPO_SIZES: Mapping[str, Values] = {
     },
     # As the shipped policy of coffee-push was made (engine.jobs.demo.recipe).
     "demo": {
-        "iterations": 12,
+        "iterations": 24,
         "groups": 8,
         "group_size": 8,
         "max_groups": 16,
-        "learning_rate": 1e-4,
+        "learning_rate": 4e-5,
         "record_groups": 2,
     },
     "long": {
@@ -28,7 +28,7 @@ _GRPO_SIZES: Mapping[str, Values] = {
         "groups": 16,
         "group_size": 8,
         "max_groups": 32,
-        "learning_rate": 1e-4,
+        "learning_rate": 4e-5,
         "record_groups": 2,
     },
 }

@@ -18,8 +18,9 @@ from engine.jobs.study.side_by_side import SideBySide
 from engine.jobs.study.study_plan import Planned, check_leaks, plan_study
 from engine.jobs.study.study_report import Progress, write_report
 from engine.protocols import Run
+from engine.records.episodes import STAGES
 from engine.runs.run_directory import RunDirectory
-from engine.runs.stages import Stage, finished_result, is_same, resolve, run_stage
+from engine.runs.stages import Stage, find_adopted, finished_result, resolve, run_stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,10 @@ class JobConfig(Config):
 
 
 def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
-    """Run or adopt every stage; the report is written anew after each test."""
+    """Run or adopt every stage; the report is written anew after each test.
+
+    At the end the document `stages` says where each one lies.
+    """
     assert isinstance(run, RunDirectory)
     if not config.arms:
         raise ValueError("study needs arms: give it a file with --config")
@@ -109,6 +113,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
     if not _run_stages(config, run, planned, found, results, report):
         return None
+    run.write_document(STAGES, {name: str(directory) for name, directory in found.items()})
     return {
         f"{stage.name}/success_rate": results[stage.name]["evaluate/success_rate"]
         for stage in planned
@@ -151,7 +156,7 @@ def _run_stages(
             stage = ready[0]
             waiting.remove(stage)
             options, mine = resolve(stage.config, found.__getitem__), own / stage.name
-            adopted = _find_adopted(stage, options, roots)
+            adopted = find_adopted(stage.name, stage.job, options, roots)
             if adopted is not None:
                 done(stage.name, adopted, finished_result(adopted) or {})
             elif at_once > 1 and finished_result(mine) is None:
@@ -161,15 +166,6 @@ def _run_stages(
                 if metrics is not None:
                     done(stage.name, mine, metrics)
     return len(found) == len(planned)
-
-
-def _find_adopted(stage: Planned, options: Mapping[str, Any], roots: list[Path]) -> Path | None:
-    """Where a finished run of just this stage lies; None if it is to be run here."""
-    for root in roots:
-        directory = root / stage.name
-        if is_same(directory, stage.job, options) and finished_result(directory) is not None:
-            return directory
-    return None
 
 
 def command(config: JobConfig) -> str:
