@@ -3,7 +3,7 @@
     python -m studies.first_sight            the false success on Start: storage/demo/first
     python -m studies.first_sight --run DIR  a run to watch on Train: storage/demo/runs
 
-The dream is start 300,014 with seed 7, beside the same actions in the simulator. The run is one of
+The dream is start 300,029 with seed 7, beside the same actions in the simulator. The run is one of
 `python -m engine optimise`; of its videos a few are kept, without their latents, so that it stays
 small. Do this again whenever the shipped checkpoints change: tests/app/test_start.py asks for it.
 """
@@ -27,11 +27,11 @@ from engine.records.types import Trajectory
 from storage.workspace import open_workspace
 
 DEMO = Path(__file__).parents[1] / "storage" / "demo"
-START, SEED = 300_014, 7
+START, SEED = 300_029, 7
 RECORDED = "recorded-wmpo"
 ABOUT = {
     "name": "WMPO, recorded",
-    "note": "The recipe of the shipped policy of coffee-push once more, with its videos: twelve "
+    "note": "The recipe of the shipped policy of coffee-push once more, with its videos: 24 "
     "iterations on two CPU cores, just as they came out; real success of 64 held-out starts.",
 }
 UNSHIPPED = ("latents", "normalized_actions")  # of an episode: what only training needs

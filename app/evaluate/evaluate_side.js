@@ -43,7 +43,7 @@ export class Studies {
           : html`<p class="mute small">None here. A study trains and tests several arms with several seeds from one
             file:
             <code
-              class="mono">python -m engine study --config docs/plate_slide_again.json --out DATA/runs/study</code>; its
+              class="mono">python -m engine study --config docs/plate_slide.json --out DATA/runs/study</code>; its
               report shows up here
             while it runs.</p>`
       }`,

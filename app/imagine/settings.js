@@ -87,6 +87,9 @@ class Starts {
     if (!answer) return;
     this.total = shipped ? answer.starts.length : answer.total;
     settings.starts = answer.starts.map(({ start_id }) => start_id);
+    const wanted = this.chosen?.start_id ?? Number(address.get("start")); // a link may name one
+    const place = first && shipped ? settings.starts.indexOf(wanted) : -1;
+    if (place >= 0) this.offset = place - (place % PAGE);
     const own = this.starts.filter((start) => start.own);
     this.starts = [
       ...own,
@@ -97,7 +100,6 @@ class Starts {
       : "";
     this.show();
     if (!first || this.chosen?.own || this.chosen?.from) return;
-    const wanted = this.chosen?.start_id ?? Number(address.get("start")); // a link may name one
     const same = answer.starts.find(({ start_id }) => start_id === wanted);
     this.choose(same ?? this.starts[0] ?? { label: "", image: null });
   }

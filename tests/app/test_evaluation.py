@@ -249,7 +249,7 @@ def test_the_shipped_studies_are_shown_and_are_those_of_the_docs(
     evaluation = studio.evaluate.evaluation
     assert evaluation.studies() == []
     with pytest.raises(LookupError):
-        ask(evaluation.study_report, {"run": "sample-plate_slide_again"})
+        ask(evaluation.study_report, {"run": "sample-plate_slide"})
     shipped = CHECKOUT / "storage" / "demo" / "studies"
     shutil.copytree(shipped, demo / "studies")
     names = sorted(path.name for path in shipped.iterdir())

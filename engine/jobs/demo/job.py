@@ -129,6 +129,8 @@ class TaskDemo:
                 shutil.rmtree(old)
         for stage, count in self._recipe.samples.items():
             for path in list_episodes(self.locate(stage) / "episodes")[:count]:
+                if (self._demo / "episodes" / path.name).exists():
+                    raise ValueError(f"{path.name} is a sample of another task; change its seed")
                 write_episode(self._demo / "episodes", read_episode(path))
 
     def compare_with(self, shipped: Path) -> dict[str, bool]:

@@ -72,6 +72,7 @@ def _measured(task: str, moved: int, siblings: int) -> tuple[Stage, ...]:
                 "siblings": ["{siblings}"],
                 "policy": base,
                 "starts": 64,
+                "episodes": 720,
                 "denoising_steps": 1,
             },
         ),
@@ -189,8 +190,8 @@ RECIPES: tuple[TaskRecipe, ...] = (
         study="docs/plate_slide.json",
         seed=0,
         stages=(
-            *_measured("plate-slide", moved=400, siblings=200),
-            _dreams("plate-slide", iterations=1, record_groups=1, probe_starts=0),
+            *_measured("plate-slide", moved=720, siblings=200),
+            _dreams("plate-slide", iterations=1, record_groups=1, probe_starts=0, seed=1),
         ),
         exports=_exports("plate-slide", 0),
         samples={"held_out": 8, "dreams": 8},
