@@ -175,7 +175,7 @@ def test_start_rests_while_a_check_fails_and_each_method_brings_its_own_form(pag
     expect(start).to_be_enabled()
 
     page.get_by_label("demo", exact=True).check()
-    expect(page.get_by_label("Iterations", exact=True)).to_have_value("12")
+    expect(page.get_by_label("Iterations", exact=True)).to_have_value("24")
     page.get_by_label("DPO").check()
     expect(page.get_by_label("Beta")).to_be_visible()
     expect(page.get_by_label("Iterations", exact=True)).to_be_hidden()
@@ -208,7 +208,7 @@ def test_a_run_is_renamed_noted_hidden_and_found_again(page: Page) -> None:
     page.goto("/train?run=recorded-wmpo")
     table = page.get_by_role("table", name="Runs")
     row = table.get_by_role("row").filter(has_text="WMPO, recorded")
-    expect(row).to_contain_text("39 %")
+    expect(row).to_contain_text("50 %")
     expect(row).to_contain_text("real")
     row.get_by_role("button", name="Rename").click()
     page.get_by_label("Name", exact=True).fill("WMPO, the shipped one")
