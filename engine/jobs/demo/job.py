@@ -105,7 +105,7 @@ class TaskDemo:
             options = stage.config(self.locate)
             adopted = find_adopted(stage.name, stage.job, options, self._roots)
             directory = self._found[stage.name] = adopted or self.locate(stage.name)
-            if finished_result(directory) is None and (
+            if adopted is None and (
                 run_stage(stage.name, stage.job, options, directory, self._run) is None
             ):
                 return False
