@@ -16,7 +16,7 @@ from engine.data.episode_set import load_episodes
 from engine.dream.open_loop import Dreamt, dream_episodes
 from engine.jobs.train_states.job import write_state_reward
 from engine.learning.card import card
-from engine.loading.models import load_normalization, load_state_reward, load_world_model
+from engine.loading.models import load_dreaming, load_normalization, load_state_reward
 from engine.protocols import Run
 from engine.statistics.intervals import Confusion
 
@@ -53,7 +53,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
     if not (config.reward_model and config.world_model):
         raise ValueError("calibrate needs reward_model=DIRECTORY and world_model=DIRECTORY")
     judge = load_state_reward(Path(config.reward_model), run.placement)
-    model = load_world_model(Path(config.world_model), run.placement)
+    model = load_dreaming(Path(config.world_model), run.placement)
     statistics = load_normalization(Path(config.world_model))
     episodes = [e for e in load_episodes(config.episodes_from) if not e.imagined]
     episodes = episodes[: config.episodes]

@@ -1,6 +1,7 @@
 """A world model at an address as a checkpoint: adopted, dreamt in and measured."""
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,43 @@ def test_training_and_measuring_in_a_served_world_model_are_those_in_the_model_i
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)
     assert measured == fidelity(tmp_path / "measured_here", WORLD)
+
+
+def test_a_judge_is_calibrated_and_gates_are_measured_in_a_served_world_model(
+    tmp_path: Path,
+) -> None:
+    for path in sorted((DEMO / "episodes").glob("coffee-push-*"))[-3:]:  # one of them a success
+        shutil.copytree(path, tmp_path / "real" / "episodes" / path.name)
+    episodes = str(tmp_path / "real")
+    with served(load_world_model(WORLD), about=about_checkpoint(WORLD)) as address:
+        theirs = adopted(address, tmp_path / "served")
+        found = calibrated_and_gated(tmp_path / "there", theirs, episodes)
+        with pytest.raises(ValueError, match="leave siblings empty"):
+            gates(tmp_path / "siblings", theirs, episodes, siblings=[episodes])
+    expected = calibrated_and_gated(tmp_path / "here", WORLD, episodes)
+    assert found == expected
+    assert found["calibrate/episodes"] == 3
+
+
+def calibrated_and_gated(out: Path, world_model: Path, episodes: str) -> dict[str, float]:
+    judged = do(
+        "calibrate",
+        out / "calibrate",
+        reward_model=SHIPPED["reward_model"],
+        world_model=str(world_model),
+        episodes_from=[episodes],
+        denoising_steps=1,
+    )
+    measured = gates(out / "gates", world_model, episodes)
+    assert judged is not None
+    return judged | measured
+
+
+def gates(out: Path, world_model: Path, episodes: str, **changes: Any) -> dict[str, float]:
+    models = {"world_model": str(world_model), "reward_model": SHIPPED["reward_model"]}
+    result = do("gates", out, **models, held_out=[episodes], denoising_steps=1, **changes)
+    assert result is not None
+    return result
 
 
 def fidelity(out: Path, world_model: Path) -> Any:

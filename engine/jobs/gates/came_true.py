@@ -11,13 +11,12 @@ from engine.data.starts import render_starts
 from engine.dream.imagine import group_starts, imagine
 from engine.jobs.gates.report import share, verdict_measures
 from engine.loading.models import load_policy
-from engine.protocols import Env, Run
+from engine.protocols import Env, Run, WorldModel
 from engine.reward.states import StateReward
-from engine.world_model.model import LatentWorldModel
 
 
 def play_again(
-    model: LatentWorldModel,
+    model: WorldModel,
     judge: StateReward,
     run: Run,
     env: Env,

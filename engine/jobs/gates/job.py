@@ -34,11 +34,11 @@ from engine.jobs.gates.report import (
 from engine.jobs.gates.siblings import rank_siblings
 from engine.loading.models import (
     check_same_actions,
+    load_dreaming,
     load_normalization,
     load_state_reward,
-    load_world_model,
 )
-from engine.protocols import Run
+from engine.protocols import Run, WorldModel
 from engine.records.manifest import checkpoint_hash
 from engine.records.tasks import get_task, pool_starts
 from engine.records.types import Normalization, Trajectory
@@ -58,7 +58,9 @@ class JobConfig(Config):
     reward_model: str = knob("", "Judge of states, calibrated for that world model")
     held_out: tuple[str, ...] = knob((), "Real episodes of the policy, never learnt from")
     moved: tuple[str, ...] = knob((), "Real episodes of the policy after some updates")
-    siblings: tuple[str, ...] = knob((), "Play whose episodes of a start part at a frame")
+    siblings: tuple[str, ...] = knob(
+        (), "Play whose episodes of a start part at a frame; none in a served world model"
+    )
     sibling_chunks: int = knob(2, "Chunks that siblings are dreamt on for", low=1)
     policy: str = knob("", "Policy whose own dreams are played again; none leaves that out")
     first_start: int = knob(5000, "Offset of the dreams' starts in the calibration pool", low=0)
@@ -75,7 +77,12 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
         raise ValueError("gates needs world_model, reward_model and held_out")
     if config.policy:
         check_same_actions(Path(config.policy), Path(config.world_model))
-    model = load_world_model(Path(config.world_model), run.placement)
+    model = load_dreaming(Path(config.world_model), run.placement)
+    if config.siblings and not isinstance(model, LatentWorldModel):
+        raise ValueError(
+            "a served world model begins dreams at single frames, and siblings part later: leave "
+            "siblings empty"
+        )
     judge = load_state_reward(Path(config.reward_model), run.placement)
     statistics = load_normalization(Path(config.world_model))
     sets = {"held out": config.held_out, "moved": config.moved}
@@ -86,6 +93,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
             measured[on] = measure(model, judge, episodes, statistics, config)
             run.give_way()
     if config.siblings:
+        assert isinstance(model, LatentWorldModel)
         groups = load_episodes(config.siblings)
         measured["siblings"] = {
             "siblings": rank_siblings(
@@ -124,7 +132,7 @@ def run(config: JobConfig, run: Run) -> dict[str, Any] | None:
 
 
 def measure(
-    model: LatentWorldModel,
+    model: WorldModel,
     judge: StateReward,
     episodes: Sequence[Trajectory],
     statistics: Normalization,
