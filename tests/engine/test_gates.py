@@ -70,6 +70,22 @@ def test_a_gate_is_passed_on_its_side_of_the_bound() -> None:
     assert empty.passed is None and not report({"x": {"auc": {"value": None}}}, HASHES)["passed"]
 
 
+def test_the_gates_missed_farthest_are_told_first_and_the_others_counted() -> None:
+    document = report(
+        {
+            "held out": {"missed": {"value": 0.16}, "auc": {"value": None}},
+            "moved": {"false_successes": {"value": 0.42}, "balanced_accuracy": {"value": 0.76}},
+        },
+        HASHES,
+    )
+    words = in_words(document, HASHES, most=2)
+    assert words == (
+        "4 of 4 gates were not passed: false successes of failures (moved) 42.0 %, at most 20.0 % "
+        "was asked; balanced agreement (moved) 76.0 %, at least 85.0 % was asked; and 2 more."
+    )
+    assert in_words(document, HASHES).endswith("(held out) was not measured.")
+
+
 def test_a_run_says_which_gates_were_missed_and_by_how_much(tmp_path: Path) -> None:
     document = report(measured(0.25, 0.9), HASHES)
     words = in_words(document, HASHES)

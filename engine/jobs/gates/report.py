@@ -177,23 +177,31 @@ def say_gates(name: str, hashes: Mapping[str, str], run: Run) -> None:
         run.alarm(words)
 
 
-def in_words(document: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
-    """What a run says of the gates of the world model it is about to trust.
+def in_words(document: Mapping[str, Any], hashes: Mapping[str, str], most: int = 0) -> str:
+    """What a run says of the gates of the world model it is about to trust, farthest missed first.
 
     Args:
         document: of a run of `gates`.
         hashes: of the run's own checkpoints, by role.
+        most: missed gates that are told one by one; 0: all.
     """
     own = document["checkpoints"]
     other = [role for role in ("world_model", "reward_model") if own.get(role) != hashes.get(role)]
     if other:
         return f"The gates were measured with another {other[0].replace('_', ' ')}."
     gates = document["gates"]
-    missed = [gate for gate in gates if not gate["passed"]]
+    missed = sorted((gate for gate in gates if not gate["passed"]), key=_short_of)
     if not missed:
         return PASSED.format(len(gates))
-    words = [_missed(gate) for gate in missed]
+    words = [_missed(gate) for gate in missed[: most or None]]
+    if left := len(missed) - len(words):
+        words.append(f"and {left} more")
     return f"{len(missed)} of {len(gates)} gates were not passed: {'; '.join(words)}."
+
+
+def _short_of(gate: Mapping[str, Any]) -> float:
+    """How far a value is on its side of the bound, in bounds; one that was not measured is last."""
+    return 0.0 if gate["value"] is None else float(gate["margin"]) / float(gate["bound"])
 
 
 def _missed(gate: Mapping[str, Any]) -> str:
