@@ -131,7 +131,7 @@ class Preflight:
         """What the last run of gates on this world model and judge found."""
         found = self._gates.of(three[1].hash, three[2].hash)
         if found is not None:
-            words = in_words(found, found["checkpoints"], most=2)
+            words = in_words(found, found["checkpoints"], most=1)
             return _check("gates", True if found["passed"] else None, words)
         text = "not measured: how often do dreams of this world model lie to this judge?"
         return _check("gates", None, text)
