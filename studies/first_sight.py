@@ -31,8 +31,9 @@ START, SEED = 300_029, 7
 RECORDED = "recorded-wmpo"
 ABOUT = {
     "name": "WMPO, recorded",
-    "note": "The recipe of the shipped policy of coffee-push once more, with its videos: 24 "
-    "iterations on two CPU cores, just as they came out; real success of 64 held-out starts.",
+    "note": "A training of coffee-push's base with its videos, in fewer and larger steps than the "
+    "policy that ships: 24 iterations on two CPU cores, just as they came out; real success of 64 "
+    "held-out starts.",
 }
 UNSHIPPED = ("latents", "normalized_actions")  # of an episode: what only training needs
 

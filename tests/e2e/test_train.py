@@ -175,7 +175,7 @@ def test_start_rests_while_a_check_fails_and_each_method_brings_its_own_form(pag
     expect(start).to_be_enabled()
 
     page.get_by_label("demo", exact=True).check()
-    expect(page.get_by_label("Iterations", exact=True)).to_have_value("24")
+    expect(page.get_by_label("Iterations", exact=True)).to_have_value("48")
     page.get_by_label("DPO").check()
     expect(page.get_by_label("Beta")).to_be_visible()
     expect(page.get_by_label("Iterations", exact=True)).to_be_hidden()

@@ -149,7 +149,7 @@ RECIPES: tuple[TaskRecipe, ...] = (
         seed=0,
         stages=(
             *_measured("coffee-push", moved=200, siblings=400),
-            _dreams(
+            _dreams(  # to be watched: in fewer and larger steps than what ships
                 "coffee-push",
                 iterations=24,
                 learning_rate=4e-5,

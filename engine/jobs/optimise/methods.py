@@ -14,13 +14,13 @@ _GRPO_SIZES: Mapping[str, Values] = {
         "max_groups": 4,
         "record_groups": 4,
     },
-    # As the shipped policy of coffee-push was made (engine.jobs.demo.recipe).
+    # As the shipped policy of coffee-push was made (docs/coffee_push.json).
     "demo": {
-        "iterations": 24,
-        "groups": 8,
+        "iterations": 48,
+        "groups": 16,
         "group_size": 8,
         "max_groups": 16,
-        "learning_rate": 4e-5,
+        "learning_rate": 1e-5,
         "record_groups": 2,
     },
     "long": {
@@ -28,7 +28,7 @@ _GRPO_SIZES: Mapping[str, Values] = {
         "groups": 16,
         "group_size": 8,
         "max_groups": 32,
-        "learning_rate": 4e-5,
+        "learning_rate": 1e-5,
         "record_groups": 2,
     },
 }
